@@ -1,0 +1,62 @@
+# Every job of the continuous integration is one of these targets. `make help` lists them.
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+READY := $(VENV)/.ready
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: all
+all: dashboards validate test ## Build and check everything, then print what a cluster will get
+	@$(RUN) scripts.render --allow-missing
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+# pip verifies each package against the hash in the lock file.
+$(READY): requirements.txt
+	@echo "· installing Python packages into $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.PHONY: dashboards
+dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py
+	@$(RUN) dashboards_py
+
+.PHONY: validate
+validate: $(READY) ## Check every manifest of every cluster, both engines, without charts (seconds)
+	@$(RUN) scripts.validate
+
+.PHONY: render
+render: $(READY) ## Render every release of every cluster into build/ and print the budget
+	@$(RUN) scripts.render
+
+.PHONY: test
+test: $(READY) ## Run all tests
+	@$(RUN) pytest -q
+
+.PHONY: bench
+bench: $(READY) ## Measure the targets, beside bare kustomize and kubeconform
+	@$(RUN) scripts.bench
+
+.PHONY: lint
+lint: $(READY) ## Lint Python, YAML, shell and workflows
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@$(BIN)/yamllint --strict .
+	@git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
+	@"$$($(RUN) scripts.tools actionlint)" -shellcheck $(BIN)/shellcheck
+
+.PHONY: lock
+lock: $(READY) ## Resolve pyproject.toml into requirements.txt again
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group lint pyproject.toml -o requirements.txt
+
+.PHONY: clean
+clean: ## Remove what the targets made here; the per-user cache stays
+	@rm -rf build $(VENV)
