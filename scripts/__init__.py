@@ -1,0 +1,1 @@
+"""What this repository does to its own manifests: build, check, render, measure."""

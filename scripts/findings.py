@@ -1,0 +1,63 @@
+"""What a check has to say: where, what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One fault.
+
+    Attributes:
+        path: File relative to the repository, or `<cluster>/<engine> Kind/name` of an object.
+        line: Line in that file, counted from 1; None where no single line is at fault.
+        message: What is wrong, in one sentence.
+        fix: What to do, in one sentence.
+    """
+
+    path: str
+    line: int | None
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        """Return the two lines a person reads, the first in the form editors jump to."""
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.message}\n    fix: {self.fix}"
+
+
+class RepositoryError(Exception):
+    """A fault that ends the work at once; carries the findings that explain it."""
+
+    def __init__(self, *findings: Finding) -> None:
+        """Keep the findings; there is at least one."""
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = findings
+
+
+def colour(text: str, code: int, stream: object = None) -> str:
+    """Wrap text in an ANSI colour where the stream is a terminal and NO_COLOR is unset."""
+    stream = stream or sys.stdout
+    tty = getattr(stream, "isatty", lambda: False)()
+    return f"\x1b[{code}m{text}\x1b[0m" if tty and "NO_COLOR" not in os.environ else text
+
+
+RED, GREEN, YELLOW, DIM = 31, 32, 33, 2
+
+
+def report(findings: Iterable[Finding]) -> int:
+    """Print findings, each once, in order of place, to standard error; return how many."""
+    unique = sorted(set(findings), key=lambda f: (f.path, f.line or 0, f.message))
+    for finding in unique:
+        first, rest = str(finding).split("\n", 1)
+        print(colour(first, RED, sys.stderr), rest, sep="\n", file=sys.stderr)
+    return len(unique)
+
+
+def progress(text: str) -> None:
+    """Say on standard error what takes its time; lines, so that logs stay readable."""
+    print(colour(f"· {text}", DIM, sys.stderr), file=sys.stderr, flush=True)
