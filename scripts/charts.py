@@ -1,0 +1,164 @@
+"""Charts: their archives, from the cache or a registry, and what Helm makes of them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from scripts import schemas, tools
+from scripts.findings import Finding, RepositoryError, progress
+from scripts.manifests import Entry, Release
+from scripts.yamlfile import Json, load_all
+
+# Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
+MIRROR = "CHARTS_MIRROR"
+
+
+def archive(release: Release) -> Path:
+    """Return the chart's archive: from the cache, else pulled into it.
+
+    Raises:
+        RepositoryError: If neither the cache nor the registry has it; names the chart.
+    """
+    found = _archive(release.repository, release.chart, release.version)
+    if isinstance(found, Path):
+        return found
+    raise RepositoryError(found)
+
+
+@functools.cache
+def _archive(repository: str, chart: str, version: str) -> Path | Finding:
+    folder = tools.cache() / "charts"
+    path = folder / f"{chart}-{version}.tgz"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    mirror = os.environ.get(MIRROR)
+    progress(f"pulling {chart} {version}")
+    if mirror or not repository.startswith("http"):
+        source = [f"{mirror or f'oci://{repository}'}/{chart}"]
+    else:
+        source = [chart, "--repo", repository]
+    with tempfile.TemporaryDirectory(dir=folder) as partial:
+        try:
+            pulled = subprocess.run(
+                [str(tools.path("helm")), "pull", *source, "--version", version, "-d", partial],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            reason = pulled.stderr.strip().splitlines()[-1:] or ["no answer"]
+        except subprocess.TimeoutExpired:
+            reason = ["no answer within 120 s"]
+        archives = list(Path(partial).glob("*.tgz"))
+        if archives:
+            archives[0].rename(path)
+            return path
+    return Finding(
+        f"chart {chart} {version}",
+        None,
+        f"neither the cache nor {mirror or repository} has it: {reason[0][:200]}",
+        f"put {chart}-{version}.tgz into {folder}, or name a mirror in {MIRROR}",
+    )
+
+
+def missing(entries: list[Entry]) -> list[Finding]:
+    """Return a finding for each chart of the entries that cannot be had."""
+    releases = {(r.repository, r.chart, r.version): r for e in entries for r in e.releases}
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda r: _archive(r.repository, r.chart, r.version), releases.values())
+    return [f for f in found if isinstance(f, Finding)]
+
+
+def render(release: Release) -> list[dict[str, Json]]:
+    """Return the objects that the release installs, by `helm template`, cached by content.
+
+    Rendered for the newest supported Kubernetes, with the chart's `crds/`, as Argo CD does.
+
+    Raises:
+        RepositoryError: If the chart is missing or Helm refuses the values.
+    """
+    return [o for o in json.loads(_rendered(release)) if isinstance(o, dict)]
+
+
+def template(release: Release, values: dict[str, Json] | None = None) -> str:
+    """Return Helm's output as it is, not cached.
+
+    Args:
+        release: What to render.
+        values: In place of the release's own.
+
+    Raises:
+        RepositoryError: If the chart is missing or Helm refuses the values.
+    """
+    run = tools.run(
+        "helm",
+        "template",
+        release.name,
+        archive(release),
+        f"--namespace={release.namespace}",
+        f"--kube-version={schemas.kubernetes_versions()[-1]}",
+        "--include-crds",
+        "--values=-",
+        stdin=json.dumps(release.values if values is None else values),
+    )
+    if run.returncode:
+        raise RepositoryError(
+            Finding(
+                f"{release.owner[0]} {release.owner[1]}",
+                None,
+                f"{release.chart} {release.version} does not render: {run.stderr.strip()[-400:]}",
+                "correct the values that the message names",
+            )
+        )
+    return run.stdout
+
+
+def render_all(entries: list[Entry]) -> dict[tuple[str, str], list[dict[str, Json]]]:
+    """Render every release of the entries, in parallel.
+
+    Returns:
+        Objects by (entry's name, release's name).
+    """
+    jobs = [(entry.name, release) for entry in entries for release in entry.releases]
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        results = pool.map(lambda job: render(job[1]), jobs)
+    return {(name, release.name): r for (name, release), r in zip(jobs, results, strict=True)}
+
+
+def content_key(release: Release, values: dict[str, Json] | None = None) -> str:
+    """Return a hash of everything that the rendered output depends on."""
+    digest = _file_digest(archive(release))
+    parts = [
+        digest,
+        release.name,
+        release.namespace,
+        release.values if values is None else values,
+        schemas.kubernetes_versions()[-1],
+        tools.version("helm"),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _rendered(release: Release) -> str:
+    cached = tools.cache() / "renders" / f"{content_key(release)}.json"
+    if cached.exists():
+        return cached.read_text()
+    objects = json.dumps(load_all(template(release), f"{release.chart} (rendered)"))
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    partial = cached.with_suffix(f".{os.getpid()}")
+    partial.write_text(objects)
+    partial.rename(cached)
+    return objects

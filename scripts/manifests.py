@@ -1,0 +1,322 @@
+"""What each cluster's engine will sync, as both engines would build it, without either of them.
+
+The entries are found by glob: `clusters/<cluster>/<engine>`, and `tests/options`, which turns on
+every opt-in component so that these are checked too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts import tools
+from scripts.findings import Finding, RepositoryError
+from scripts.yamlfile import Json, Sources, load, load_all
+
+ENGINES = ("flux", "argocd")
+FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
+
+
+@dataclass(frozen=True)
+class Release:
+    """One Helm release, in terms that both engines share.
+
+    Attributes:
+        name: The release's name, as Helm sees it.
+        namespace: Where the chart is installed.
+        chart: The chart's name.
+        version: Its exact version.
+        repository: Where it comes from: `host/path` of an OCI registry, or a URL.
+        values: The final values.
+        owner: Kind and name of the object that declares it.
+    """
+
+    name: str
+    namespace: str
+    chart: str
+    version: str
+    repository: str
+    values: dict[str, Json]
+    owner: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is applied in one go: a Flux Kustomization, or an Application of a git path.
+
+    Attributes:
+        name: The Kustomization's or Application's name.
+        path: The folder that is built, relative to the repository.
+        objects: The objects built.
+        depends_on: Names of the units that come before.
+    """
+
+    name: str
+    path: str
+    objects: list[dict[str, Json]]
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cluster as one engine syncs it.
+
+    Attributes:
+        cluster: The folder's name below `clusters/`, or `options`.
+        engine: `flux` or `argocd`.
+        units: In the order in which they are declared; the first holds the engine's own objects.
+        releases: Every Helm release.
+    """
+
+    cluster: str
+    engine: str
+    units: list[Unit]
+    releases: list[Release] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """`cluster/engine`, as findings name it."""
+        return f"{self.cluster}/{self.engine}"
+
+    def objects(self) -> Iterator[dict[str, Json]]:
+        """Every object of every unit."""
+        for unit in self.units:
+            yield from unit.objects
+
+
+def identity(manifest: dict[str, Json]) -> str:
+    """Return `Kind namespace/name` of an object, as findings name it."""
+    metadata = manifest.get("metadata") or {}
+    namespace = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{manifest.get('kind', '?')} {namespace}{metadata.get('name', '?')}"
+
+
+def group(manifest: dict[str, Json]) -> str:
+    """Return the API group of an object; the core group is the empty string."""
+    version = str(manifest.get("apiVersion", ""))
+    return version.rpartition("/")[0]
+
+
+class Repository:
+    """This repository's working tree, built once and read by every check."""
+
+    def __init__(self, root: Path = tools.ROOT):
+        """Take the repository at root; nothing is built before it is asked for."""
+        self.root = root
+
+    @functools.cached_property
+    def sources(self) -> Sources:
+        """Where objects were written."""
+        return Sources(self.root)
+
+    @functools.cached_property
+    def entries(self) -> list[Entry]:
+        """Every cluster under every engine, built in parallel.
+
+        Raises:
+            RepositoryError: If a folder does not build or an engine is neither Flux nor Argo CD.
+        """
+        folders = sorted(
+            (path.parent.name, path.name)
+            for path in self.root.glob("clusters/*/*")
+            if path.is_dir()
+        )
+        unknown = [f"clusters/{c}/{e}" for c, e in folders if e not in ENGINES]
+        if unknown:
+            raise RepositoryError(
+                *(
+                    Finding(folder, None, "no such engine", "name the folder flux or argocd")
+                    for folder in unknown
+                )
+            )
+        makers: dict[str, Callable[[str], Entry]] = {"flux": self._flux, "argocd": self._argocd}
+        jobs = [(makers[engine], cluster) for cluster, engine in folders]
+        if (self.root / "tests/options").is_dir():
+            jobs.append((self._options, "options"))
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda job: _caught(*job), jobs))
+        faults = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
+        if faults:
+            raise RepositoryError(*sorted(set(faults)))
+        return [result for result in results if isinstance(result, Entry)]
+
+    @functools.cache  # noqa: B019 - lives as long as the run
+    def build(self, path: str) -> list[dict[str, Json]]:
+        """Return the objects of a kustomization, built with the load restrictor on.
+
+        Args:
+            path: The folder, relative to the repository.
+
+        Raises:
+            RepositoryError: With kustomize's reason, shortened to its last part.
+        """
+        folder = self.root / path
+        if not (folder / "kustomization.yaml").is_file():
+            raise RepositoryError(
+                Finding(
+                    path, None, "no kustomization.yaml here", "correct the path that points here"
+                )
+            )
+        for source in _closure(folder):
+            load(source, self.root)  # Names file and line, which kustomize does not.
+        built = tools.run("kustomize", "build", folder)
+        if built.returncode:
+            raise RepositoryError(
+                Finding(
+                    f"{path}/kustomization.yaml",
+                    None,
+                    f"kustomize build fails: {_innermost(built.stderr, self.root)}",
+                    f"run `kustomize build {path}`",
+                )
+            )
+        return load_all(built.stdout, f"{path} (built)")
+
+    def _flux(self, cluster: str) -> Entry:
+        folder = self.root / "clusters" / cluster / "flux"
+        own = [o for path in sorted(folder.rglob("*.yaml")) for o in load(path, self.root)]
+        units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
+        for item in own:
+            if item.get("kind") == "Kustomization" and group(item) == FLUX_GROUPS[2]:
+                path = item["spec"]["path"].removeprefix("./")
+                after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
+                units.append(Unit(item["metadata"]["name"], path, self.build(path), after))
+        entry = Entry(cluster, "flux", units)
+        entry.releases.extend(flux_releases(list(entry.objects())))
+        return entry
+
+    def _argocd(self, cluster: str) -> Entry:
+        path = f"clusters/{cluster}/argocd"
+        own = self.build(path)
+        units = [Unit("monitoring", path, own)]
+        entry = Entry(cluster, "argocd", units)
+        for item in own:
+            if item.get("kind") != "Application":
+                continue
+            source = item["spec"]["source"]
+            if "chart" in source:
+                entry.releases.append(_argocd_release(item))
+            elif source["path"] != path:
+                name = item["metadata"]["name"]
+                units.append(
+                    Unit(name, source["path"], self.build(source["path"]), ("monitoring",))
+                )
+        return entry
+
+    def _options(self, name: str) -> Entry:
+        paths = sorted(p.parent for p in self.root.glob("tests/options/*/kustomization.yaml"))
+        units = [
+            Unit(p.name, str(p.relative_to(self.root)), self.build(str(p.relative_to(self.root))))
+            for p in paths
+        ]
+        entry = Entry(name, "flux", units)
+        entry.releases.extend(flux_releases(list(entry.objects())))
+        return entry
+
+
+def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
+    """Return what each HelmRelease installs, by helm-controller's rules.
+
+    The release's name is `spec.releaseName`, else the object's name with the target namespace in
+    front where one is set (https://fluxcd.io/flux/components/helm/helmreleases/#release-name).
+
+    Raises:
+        RepositoryError: If a release's source is missing or pins no exact version.
+    """
+    by_name = {(o["kind"], o["metadata"]["name"]): o for o in objects if group(o) in FLUX_GROUPS}
+    releases = []
+    for (kind, name), item in by_name.items():
+        if kind != "HelmRelease":
+            continue
+        spec = item["spec"]
+        target = spec.get("targetNamespace")
+        own = item["metadata"].get("namespace", "default")
+        reference = spec.get("chartRef") or spec.get("chart", {}).get("spec", {}).get("sourceRef")
+        source = by_name.get((reference["kind"], reference["name"])) if reference else None
+        if source is None:
+            raise RepositoryError(
+                Finding(
+                    f"HelmRelease {own}/{name}",
+                    None,
+                    f"its source {reference and reference.get('name')} is declared nowhere",
+                    "name an OCIRepository in chartRef, or a HelmRepository in sourceRef",
+                )
+            )
+        if source["kind"] == "OCIRepository":
+            repository, _, chart = source["spec"]["url"].removeprefix("oci://").rpartition("/")
+            version = source["spec"].get("ref", {}).get("tag")
+        else:
+            repository = source["spec"]["url"]
+            chart, version = spec["chart"]["spec"]["chart"], spec["chart"]["spec"].get("version")
+        if not version:
+            raise RepositoryError(
+                Finding(
+                    f"HelmRelease {own}/{name}",
+                    None,
+                    f"the chart {chart} has no version",
+                    "pin an exact one: spec.ref.tag of its source, or spec.chart.spec.version",
+                )
+            )
+        releases.append(
+            Release(
+                spec.get("releaseName") or (f"{target}-{name}" if target else name),
+                target or own,
+                chart,
+                str(version),
+                repository,
+                spec.get("values") or {},
+                ("HelmRelease", name),
+            )
+        )
+    return sorted(releases, key=lambda r: r.name)
+
+
+def _argocd_release(item: dict[str, Json]) -> Release:
+    source = item["spec"]["source"]
+    helm = source.get("helm") or {}
+    name = item["metadata"]["name"]
+    return Release(
+        helm.get("releaseName") or name,
+        item["spec"]["destination"].get("namespace", ""),
+        source["chart"],
+        str(source.get("targetRevision", "")),
+        source["repoURL"],
+        helm.get("valuesObject") or {},
+        ("Application", name),
+    )
+
+
+def _caught(job: Callable[[str], Entry], argument: str) -> Entry | RepositoryError:
+    try:
+        return job(argument)
+    except RepositoryError as error:
+        return error
+
+
+def _closure(folder: Path) -> Iterator[Path]:
+    """Every YAML file that a kustomization reads, itself included, without what is generated."""
+    start = folder / "kustomization.yaml"
+    yield start
+    try:
+        documents = load(start, folder.parent)
+    except RepositoryError:
+        return  # The caller loads the file itself, and says so.
+    content = documents[0] if documents and isinstance(documents[0], dict) else {}
+    for entry in [*content.get("resources", []), *content.get("components", [])]:
+        path = (folder / str(entry)).resolve()
+        if path.is_dir():
+            yield from _closure(path)
+        elif path.suffix == ".yaml" and path.is_file():
+            yield path
+    for patch in content.get("patches", []):
+        path = folder / str(patch.get("path", "")) if isinstance(patch, dict) else folder
+        if path.is_file():
+            yield path
+
+
+def _innermost(message: str, root: Path) -> str:
+    """The part of kustomize's nested message that says what is wrong."""
+    text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
+    return text.rsplit("accumulating resources from ", 1)[-1][-400:]

@@ -1,0 +1,132 @@
+"""JSON schemas of all that may be applied: Kubernetes' from PyPI, the CRDs' from Go modules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+
+from scripts import tools
+from scripts.findings import Finding, RepositoryError, progress
+from scripts.yamlfile import load, load_all
+
+PINS = Path(__file__).with_name("schemas.yaml")
+KUBERNETES = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+# The newest minor versions of Kubernetes, as many as the Kubernetes project itself supports.
+SUPPORTED = 3
+
+
+def kubernetes_versions() -> list[str]:
+    """Return the newest patch of each supported minor version of Kubernetes, oldest first."""
+    found = {
+        tuple(map(int, match.groups()))
+        for path in KUBERNETES.glob("v*-local-strict")
+        if (match := re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)-local-strict", path.name))
+    }
+    newest = {version[:2]: version for version in sorted(found)}
+    return [".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:]]
+
+
+def crds() -> Path:
+    """Return the folder of CRD schemas, converted once into the per-user cache.
+
+    Layout: `<group>/<kind>_<version>.json`, lower case; unknown fields are refused wherever the
+    CRD does not allow them.
+
+    Raises:
+        RepositoryError: If a module cannot be had or does not have the pinned checksum.
+    """
+    digest = hashlib.sha256(PINS.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
+    folder = tools.cache() / "schemas" / digest
+    if folder.exists():
+        return folder
+    progress("reading the CRDs' schemas from their Go modules (once)")
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for pin in load(PINS, tools.ROOT)[0]:
+        for path in sorted((_module(pin) / pin["crds"]).glob("*.yaml")):
+            for name, schema in _schemas(load_all(path.read_text(), path.name)):
+                target = partial / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(json.dumps(schema))
+    if folder.exists():
+        return folder
+    partial.rename(folder)
+    return folder
+
+
+def locations() -> list[str]:
+    """Return kubeconform's `-schema-location` arguments; nothing is downloaded at run time."""
+    release = "{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}"
+    kubernetes = release + "/{{.ResourceKind}}{{.KindSuffix}}.json"
+    custom = "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"
+    return [f"{KUBERNETES}/{kubernetes}", f"{crds()}/{custom}"]
+
+
+def _module(pin: dict[str, str]) -> Path:
+    """Download one Go module, verified against its pinned hash; returns its folder."""
+    answer = subprocess.run(
+        [str(tools.go()), "mod", "download", "-json", f"{pin['module']}@{pin['version']}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PINS.parent,
+    )
+    module: dict[str, Any] = json.loads(answer.stdout or "{}")
+    if answer.returncode or module.get("Sum") != pin["sum"]:
+        reason = module.get("Error") or answer.stderr.strip() or f"checksum is {module.get('Sum')}"
+        raise RepositoryError(
+            Finding(
+                "scripts/schemas.yaml",
+                None,
+                f"{pin['module']} {pin['version']}: {reason[-400:]}",
+                "check the network's access to the Go module proxy, or correct version and sum",
+            )
+        )
+    return Path(module["Dir"])
+
+
+def _schemas(documents: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for crd in documents:
+        if crd.get("kind") != "CustomResourceDefinition":
+            continue
+        spec = crd["spec"]
+        for version in spec["versions"]:
+            schema = version.get("schema", {}).get("openAPIV3Schema")
+            if schema:
+                name = f"{spec['group']}/{spec['names']['kind'].lower()}_{version['name']}.json"
+                yield name, _strict(schema, top=True)
+
+
+def _strict(schema: Any, top: bool = False) -> Any:
+    """Refuse unknown fields, and translate Kubernetes' extensions into JSON Schema."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {
+        # Names of properties are not keywords.
+        key: {n: _strict(s) for n, s in value.items()} if key == "properties" else _strict(value)
+        for key, value in schema.items()
+    }
+    if result.get("x-kubernetes-int-or-string"):
+        result.pop("type", None)
+        result.pop("format", None)
+        result.setdefault("anyOf", [{"type": "integer"}, {"type": "string"}])
+    elif "properties" in result and not result.get("x-kubernetes-preserve-unknown-fields"):
+        result.setdefault("additionalProperties", False)
+    if top:
+        result["properties"] = {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            **{k: v for k, v in result.get("properties", {}).items() if k != "metadata"},
+        }
+    return result

@@ -1,0 +1,69 @@
+"""`make validate`: every check that needs no chart, over every cluster and both engines."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from scripts import checks
+from scripts.checks import source
+from scripts.findings import GREEN, Finding, RepositoryError, colour, report
+from scripts.manifests import Repository
+
+Check = Callable[[Repository], list[Finding]]
+
+
+def static_checks() -> dict[str, Check]:
+    """Return the `check` of each module of `scripts.checks` that has one, by module name."""
+    names = [module.name for module in pkgutil.iter_modules(checks.__path__)]
+    modules = {name: importlib.import_module(f"scripts.checks.{name}") for name in names}
+    return {name: module.check for name, module in modules.items() if hasattr(module, "check")}
+
+
+def validate(repository: Repository) -> list[Finding]:
+    """Return what every static check finds; a tree that does not build is only told why."""
+    if broken := source.check(repository):
+        return broken
+    try:
+        _ = repository.entries
+    except RepositoryError as error:
+        return list(error.findings)
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda check: _run(check, repository), static_checks().values())
+    return [finding for findings in results for finding in findings]
+
+
+def _run(check: Check, repository: Repository) -> list[Finding]:
+    try:
+        return check(repository)
+    except RepositoryError as error:
+        return list(error.findings)
+
+
+def main() -> int:
+    """Print the findings and a summary; return the exit code."""
+    started = time.monotonic()
+    repository = Repository()
+    found = report(validate(repository))
+    if found:
+        print(f"{found} findings", file=sys.stderr)
+        return 1
+    objects = {entry.name: sum(1 for _ in entry.objects()) for entry in repository.entries}
+    for name, count in objects.items():
+        print(f"  {name:<18} {count:>4} objects")
+    seconds = time.monotonic() - started
+    text = f"valid: {sum(objects.values())} objects, {len(static_checks())} checks, {seconds:.1f} s"
+    print(colour(text, GREEN))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except RepositoryError as error:
+        report(error.findings)
+        sys.exit(1)

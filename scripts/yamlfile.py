@@ -1,0 +1,117 @@
+"""Reading YAML the strict way: with lines, without duplicate keys, and with the CRDs' bare `=`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.findings import Finding, RepositoryError
+
+Json = Any  # What YAML holds: dict, list, str, int, float, bool or None.
+
+
+class _Loader(yaml.CSafeLoader):
+    """CSafeLoader that refuses duplicate keys and reads `=` as a string.
+
+    The CRDs of prometheus-operator hold a bare `=`, which YAML 1.1 makes a type of its own.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} stands twice in one mapping", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
+
+
+def load_all(text: str, path: str) -> list[Json]:
+    """Parse every document of a YAML text; empty documents are left out.
+
+    Args:
+        text: The YAML.
+        path: What to call it in an error.
+
+    Raises:
+        RepositoryError: If it is not YAML, or a mapping has a key twice; names the line.
+    """
+    try:
+        documents = yaml.load_all(text, _Loader)
+        return [document for document in documents if document is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = error.problem or error.context or "not YAML"
+        fix = "indent with spaces, never tabs" if "\\t" in problem else "correct this line"
+        raise RepositoryError(
+            Finding(
+                path,
+                mark.line + 1 if mark else None,
+                f"not valid YAML: {problem}",
+                fix,
+            )
+        ) from error
+
+
+def load(path: Path, root: Path) -> list[Json]:
+    """Parse every document of a YAML file, named relative to root in errors."""
+    return load_all(path.read_text(encoding="utf-8"), str(path.relative_to(root)))
+
+
+def _compose(path: Path) -> Iterator[yaml.Node]:
+    try:
+        yield from yaml.compose_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return
+
+
+def _child(node: yaml.Node, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        return next(((k, v) for k, v in node.value if k.value == key), None)
+    if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+        return node.value[int(key)], node.value[int(key)]
+    return None
+
+
+class Sources:
+    """Finds the file and line that an object, or a key in it, was written on."""
+
+    def __init__(self, root: Path, folders: tuple[str, ...] = ("clusters", "overlays", "base")):
+        """Index every object in the YAML files below these folders of root."""
+        self._objects: dict[tuple[str, str], list[tuple[str, yaml.Node]]] = {}
+        for folder in folders:
+            for path in sorted((root / folder).rglob("*.yaml")):
+                for node in _compose(path):
+                    kind, metadata = _child(node, "kind"), _child(node, "metadata")
+                    name = metadata and _child(metadata[1], "name")
+                    if kind and name:
+                        key = (str(kind[1].value), str(name[1].value))
+                        place = (str(path.relative_to(root)), node)
+                        self._objects.setdefault(key, []).append(place)
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - lives as long as the run
+    def find(self, kind: str, name: str, *keys: str) -> tuple[str, int | None] | None:
+        """Return (path, line) of the deepest of the keys found; overlays before the base.
+
+        Returns:
+            None if no file holds an object of this kind and name.
+        """
+        best: tuple[int, str, int] | None = None
+        for path, node in self._objects.get((kind, name), []):
+            depth, line, at = 0, node.start_mark.line + 1, node
+            for key in keys:
+                found = _child(at, key)
+                if not found:
+                    break
+                depth, line, at = depth + 1, found[0].start_mark.line + 1, found[1]
+            if best is None or depth > best[0]:
+                best = (depth, path, line)
+        return best[1:] if best else None
