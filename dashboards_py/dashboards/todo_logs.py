@@ -1,0 +1,164 @@
+"""Logs: how many, how bad, and the lines themselves."""
+
+from __future__ import annotations
+
+from dashboards_py import queries as q
+from dashboards_py.layout import row
+from dashboards_py.panels import (
+    COUNT,
+    LINES_PER_SECOND,
+    Column,
+    Folder,
+    app_variable,
+    bad_from,
+    dashboard,
+    level_colours,
+    level_variable,
+    link,
+    logs,
+    namespace_variable,
+    show,
+    stat,
+    table,
+    text_variable,
+    timeseries,
+)
+
+NO_ERROR = "no error line"
+
+totals = row(
+    stat(
+        "Lines",
+        show(q.log_lines_in_range(), "lines"),
+        description="Lines of the application in the time range.",
+        unit=COUNT,
+    ),
+    stat(
+        "Error lines",
+        show(q.log_errors_in_range(), "errors"),
+        description="Lines of level error and above in the time range.",
+        unit=COUNT,
+        thresholds=bad_from(warning=1),
+        no_value=NO_ERROR,
+    ),
+    stat(
+        "Kubernetes warnings",
+        show(q.warnings_in_range(), "warnings"),
+        description="Warning events of the application's objects in the time range.",
+        unit=COUNT,
+        thresholds=bad_from(warning=1),
+        no_value="no warning",
+    ),
+    stat(
+        "Redactions so far",
+        show(q.redactions_so_far(), "redactions"),
+        description="Secrets and personal data taken out of lines since the pipeline started. "
+        "Each is a line that the application should not write.",
+        unit=COUNT,
+        thresholds=bad_from(warning=1),
+        no_value="no redaction counted",
+    ),
+    height=3,
+)
+
+volume = row(
+    timeseries(
+        "Lines by level",
+        show(q.log_volume("level"), "{{level}}"),
+        description="Lines in each bar.",
+        unit=COUNT,
+        bars=True,
+        colours=level_colours(),
+        links=[link("Lines of this level", "todo-logs", level="${__field.labels.level}")],
+    ),
+    timeseries(
+        "Lines by app",
+        show(q.log_volume("app"), "{{app}}"),
+        description="Lines in each bar. An app that falls silent while its pods are ready has a "
+        "fault; one that doubles may fill the disk.",
+        unit=COUNT,
+        bars=True,
+        width=6,
+        links=[link("Lines of this app", "todo-logs", app="${__field.labels.app}")],
+    ),
+    timeseries(
+        "Error rate by app",
+        show(q.log_error_rate(), "{{app}}"),
+        description="Lines of level error and above.",
+        unit=LINES_PER_SECOND,
+        width=6,
+        links=[link("Lines of this app", "todo-logs", app="${__field.labels.app}")],
+        no_value=NO_ERROR,
+    ),
+    table(
+        "Most errors",
+        {"app": "App"},
+        Column("Lines", q.top_error_apps(10)),
+        description="Apps with the most error lines in the time range.",
+        sort="Lines",
+        width=5,
+        links=[link("Lines of this app", "todo-logs", app="${__value.raw}")],
+        no_value=NO_ERROR,
+    ),
+    height=6,
+    title="Volume and errors",
+)
+
+lines = row(
+    logs(
+        "Log lines",
+        q.searched_lines(),
+        description="Filtered by all the variables above. A line's details show its pod, node and "
+        "request.",
+        no_value="no line passes the filters above",
+    ),
+    height=16,
+    title="Search",
+)
+
+events = row(
+    logs(
+        "Kubernetes events",
+        q.events(),
+        description="What Kubernetes reports of the application's objects: pulls, scheduling, "
+        "failing probes, refused pods.",
+        width=12,
+        no_value="no event in this time range",
+    ),
+    timeseries(
+        "Events by reason",
+        show(q.events_by_reason(), "{{reason}}"),
+        description="Events in each bar.",
+        unit=COUNT,
+        bars=True,
+        width=6,
+        no_value="no event in this time range",
+    ),
+    timeseries(
+        "Redactions",
+        show(q.redactions(), "{{app}} {{kind}}"),
+        description="Secrets and personal data taken out of lines, in each bar. Each is a line "
+        "that the application should not write.",
+        unit=COUNT,
+        bars=True,
+        width=6,
+        no_value="no redaction counted",
+    ),
+    height=9,
+    title="Events and redactions",
+)
+
+DASHBOARD = dashboard(
+    uid="todo-logs",
+    title="Todo logs",
+    description="What the application and Kubernetes say: volume, errors, lines, events.",
+    folder=Folder.TODO,
+    variables=[
+        namespace_variable(),
+        app_variable(),
+        level_variable(),
+        text_variable("pod", "Pod", "Regular expression of the pod's name.", ".*"),
+        text_variable("search", "Search", "Regular expression; upper and lower case are alike."),
+    ],
+    rows=[totals, volume, lines, events],
+)

@@ -1,0 +1,416 @@
+"""The one seam over grafanalib: what Grafana 13 wants and grafanalib 0.7.1 does not write.
+
+grafanalib writes dashboards of schema version 12 with string datasources and keys that Grafana
+dropped long ago. Each of its panels ends in `panel_json`, so that is where this module corrects
+them; nothing edits JSON afterwards. Field names are those of the npm package `@grafana/schema`
+13.2 (`raw/dashboard` and `raw/composable/*/panelcfg`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from grafanalib import core
+from grafanalib._gen import DashboardEncoder
+
+Json = dict[str, Any]
+
+# The newest classic schema: Grafana migrates nothing at load, and refuses a higher number.
+SCHEMA_VERSION = 42
+# Without it, panels are taken for ones of Grafana 6 and migrated at each load.
+PLUGIN_VERSION = "13.2.0"
+
+# uids of the datasources that the Grafana release provisions.
+PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
+LOKI = {"type": "loki", "uid": "loki"}
+
+# What a panel may have of grafanalib's keys; `fieldConfig` is written here.
+_PANEL_KEYS = frozenset(
+    {
+        "datasource",
+        "description",
+        "gridPos",
+        "id",
+        "options",
+        "targets",
+        "title",
+        "transformations",
+        "type",
+    }
+)
+
+
+def to_json(dashboard: Dashboard) -> str:
+    """Return the dashboard's file: the same bytes for the same Python, newline at the end."""
+    text = json.dumps(dashboard.to_json_data(), cls=DashboardEncoder, sort_keys=True, indent=2)
+    return text + "\n"
+
+
+def _without_nothing(value: Any) -> Any:
+    """Drop null and empty text from nested objects; lists keep theirs: a threshold needs null."""
+    if isinstance(value, Mapping):
+        return {k: _without_nothing(v) for k, v in value.items() if v is not None and v != ""}
+    return value
+
+
+@attrs.frozen
+class Threshold:
+    """A colour from a value on; the base step has no value."""
+
+    color: str
+    value: float | None = None
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's threshold step."""
+        return {"color": self.color, "value": self.value}
+
+
+@attrs.frozen
+class PromTarget:
+    """A PromQL query of a panel.
+
+    Attributes:
+        instant: One evaluation at the end of the range, as a table where `table` is set.
+    """
+
+    expr: str
+    refId: str  # noqa: N815 - Grafana's name
+    legend: str
+    instant: bool = False
+    table: bool = False
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's Prometheus query."""
+        return {
+            "datasource": PROMETHEUS,
+            "editorMode": "code",
+            "expr": self.expr,
+            "format": "table" if self.table else "time_series",
+            "instant": self.instant,
+            "legendFormat": self.legend,
+            "range": not self.instant,
+            "refId": self.refId,
+        }
+
+
+@attrs.frozen
+class LokiTarget:
+    """A LogQL query of a panel; grafanalib's Target has a `step` that breaks Loki panels."""
+
+    expr: str
+    refId: str  # noqa: N815 - Grafana's name
+    legend: str
+    instant: bool = False
+    max_lines: int | None = None
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's Loki query."""
+        target: Json = {
+            "datasource": LOKI,
+            "editorMode": "code",
+            "expr": self.expr,
+            "legendFormat": self.legend,
+            "queryType": "instant" if self.instant else "range",
+            "refId": self.refId,
+        }
+        if self.max_lines is not None:
+            target |= {"direction": "backward", "maxLines": self.max_lines}
+        return target
+
+
+@attrs.define(kw_only=True, slots=False)
+class Panel(core.Panel):  # type: ignore[misc]
+    """What all panels share.
+
+    Attributes:
+        width: Columns of 24; None shares the line's rest equally (see `layout`).
+        unit: Grafana's unit id.
+        noValue: Shown instead of a value or a graph where there is no data.
+        dataLinks: Links of each value, with `${__field.labels.…}` in them.
+    """
+
+    title: str
+    width: int | None = None
+    id: int | None = None
+    gridPos: core.GridPos | None = None  # noqa: N815
+    targets: Sequence[PromTarget | LokiTarget] = ()
+    transformations: Sequence[Json] = ()
+    dataSource: Json | None = None  # noqa: N815
+    unit: str = ""
+    noValue: str = ""  # noqa: N815
+    dataLinks: Sequence[Json] = ()  # noqa: N815
+    thresholds: Sequence[Threshold] = ()
+    mappings: Sequence[Json] = ()
+    overrides: Sequence[Json] = ()
+    valueMin: float | None = None  # noqa: N815
+    valueMax: float | None = None  # noqa: N815
+    colorMode: str = "thresholds"  # noqa: N815
+
+    def panel_json(self, overrides: Json) -> Json:
+        """Return grafanalib's panel with today's keys only."""
+        panel = super().panel_json(overrides)
+        panel = {key: value for key, value in panel.items() if key in _PANEL_KEYS}
+        panel = {key: value for key, value in panel.items() if value not in (None, [], ())}
+        panel["fieldConfig"] = {"defaults": self._defaults(), "overrides": list(self.overrides)}
+        custom = overrides.get("fieldConfig", {}).get("defaults", {}).get("custom")
+        if custom:
+            panel["fieldConfig"]["defaults"]["custom"] = _without_nothing(custom)
+        return panel | {"pluginVersion": PLUGIN_VERSION}
+
+    def _defaults(self) -> Json:
+        defaults: Json = {
+            "color": {"mode": self.colorMode},
+            "links": list(self.dataLinks),
+            "mappings": list(self.mappings),
+            "max": self.valueMax,
+            "min": self.valueMin,
+            "noValue": self.noValue,
+            "thresholds": {"mode": "absolute", "steps": list(self.thresholds)},
+            "unit": self.unit,
+        }
+        return {key: value for key, value in defaults.items() if value not in (None, "", [])}
+
+
+@attrs.define(kw_only=True, slots=False)
+class TimeSeries(Panel, core.TimeSeries):  # type: ignore[misc]
+    """A graph over time, every series in the tooltip, the largest first."""
+
+    colorMode: str = "palette-classic"  # noqa: N815
+    lineInterpolation: str = "linear"  # noqa: N815
+    lineWidth: int = 1  # noqa: N815
+    fillOpacity: int = 10  # noqa: N815
+    # A point for each sample would hide a line; "auto" draws one where a series has gaps.
+    showPoints: str = "auto"  # noqa: N815
+    stacking: Json = attrs.field(factory=lambda: {"group": "A", "mode": "none"})
+    tooltipMode: str = "multi"  # noqa: N815
+    tooltipSort: str = "desc"  # noqa: N815
+    showLegend: bool = True  # noqa: N815
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's `timeseries` panel."""
+        panel: Json = super().to_json_data()
+        panel["options"]["legend"]["showLegend"] = self.showLegend
+        return panel
+
+
+@attrs.define(kw_only=True, slots=False)
+class Stat(Panel, core.Stat):  # type: ignore[misc]
+    """One number, or one for each series."""
+
+    colorMode: str = "thresholds"  # noqa: N815
+    # What the thresholds colour; grafanalib has one attribute for this and for the mode above.
+    paint: str = "background"
+    graphMode: str = "none"  # noqa: N815
+    reduceCalc: str = "lastNotNull"  # noqa: N815
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's `stat` panel."""
+        panel: Json = super().to_json_data()
+        panel["options"] |= {
+            "colorMode": self.paint,
+            "percentChangeColorMode": "standard",
+            "showPercentChange": False,
+            "wideLayout": True,
+        }
+        return panel
+
+
+@attrs.define(kw_only=True, slots=False)
+class Gauge(Panel):
+    """A share of a whole. grafanalib's GaugePanel has the shape of Grafana 6: no `options`."""
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's `gauge` panel."""
+        options = {
+            "orientation": "auto",
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "showThresholdLabels": False,
+            "showThresholdMarkers": True,
+        }
+        return self.panel_json({"type": "gauge", "options": options})
+
+
+@attrs.define(kw_only=True, slots=False)
+class Table(Panel):
+    """Rows and columns. grafanalib's Table writes `columns`, which marks the table of Grafana 6."""
+
+    sortBy: Sequence[Json] = ()  # noqa: N815
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's `table` panel."""
+        custom = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+        options = {"cellHeight": "sm", "showHeader": True, "sortBy": list(self.sortBy)}
+        defaults = {"fieldConfig": {"defaults": {"custom": custom}}}
+        return self.panel_json({"type": "table", "options": options, **defaults})
+
+
+@attrs.define(kw_only=True, slots=False)
+class Logs(Panel, core.Logs):  # type: ignore[misc]
+    """Log lines, newest first."""
+
+    showTime: bool = True  # noqa: N815
+    wrapLogMessages: bool = True  # noqa: N815
+    enableLogDetails: bool = True  # noqa: N815
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's `logs` panel."""
+        panel: Json = super().to_json_data()
+        panel["options"] |= {"enableInfiniteScrolling": True, "showLogContextToggle": False}
+        return panel
+
+
+@attrs.define(kw_only=True, slots=False)
+class StateTimeline(Panel, core.StateTimeline):  # type: ignore[misc]
+    """One coloured line for each series; states that last are joined."""
+
+    colorMode: str = "thresholds"  # noqa: N815
+    showValue: str = "never"  # noqa: N815
+    perPage: int = 20  # noqa: N815
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's `state-timeline` panel."""
+        panel: Json = super().to_json_data()
+        panel["options"]["perPage"] = self.perPage
+        panel["options"]["legend"] |= {"showLegend": False, "calcs": []}
+        panel["options"]["tooltip"]["sort"] = "none"
+        return panel
+
+
+@attrs.define(kw_only=True, slots=False)
+class RowPanel(core.RowPanel):  # type: ignore[misc]
+    """A heading; its panels stand below it, or inside it while it is collapsed."""
+
+    title: str
+    id: int
+    gridPos: core.GridPos  # noqa: N815
+    collapsed: bool
+    panels: Sequence[core.Panel] = ()
+
+    def panel_json(self, overrides: Json) -> Json:
+        """Return the keys that a row has."""
+        panel = super().panel_json(overrides)
+        keys = ("collapsed", "gridPos", "id", "panels", "title", "type")
+        return {key: panel[key] for key in keys}
+
+
+@attrs.frozen(kw_only=True)
+class Variable:
+    """A variable at the top of a dashboard, by Grafana's type; use the functions of `panels`.
+
+    Attributes:
+        kind: `query`, `custom` or `textbox`.
+        query: What Grafana's type wants: a string or an object.
+        all_value: Value of "All"; without one there is no "All".
+        default: Value when the dashboard opens; unused where there is an "All".
+    """
+
+    name: str
+    label: str
+    description: str
+    kind: str
+    query: str | Json
+    datasource: Json | None = None
+    all_value: str | None = None
+    default: str = ""
+    options: Sequence[str] = ()
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's variable model."""
+        everything = self.all_value is not None
+        variable: Json = {
+            "current": {"text": ["All"], "value": ["$__all"]}
+            if everything
+            else {"text": self.default, "value": self.default},
+            "description": self.description,
+            "hide": 0,
+            "label": self.label,
+            "name": self.name,
+            "query": self.query,
+            "type": self.kind,
+        }
+        if self.kind == "textbox":
+            return variable
+        variable |= {"includeAll": everything, "multi": everything}
+        if everything:
+            variable["allValue"] = self.all_value
+        if self.kind == "query":
+            # 2: when the time range changes, which each refresh does; 1: sorted by name.
+            variable |= {"datasource": self.datasource, "refresh": 2, "sort": 1}
+        else:
+            variable["options"] = [
+                {"selected": option == self.default, "text": option, "value": option}
+                for option in self.options
+            ]
+        return variable
+
+
+@attrs.frozen(kw_only=True)
+class Annotation:
+    """A PromQL query whose results are marked on every graph."""
+
+    name: str
+    expr: str
+    title: str
+    color: str
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's annotation query for the Prometheus datasource."""
+        return {
+            "datasource": PROMETHEUS,
+            "enable": True,
+            "iconColor": self.color,
+            "name": self.name,
+            "target": {"expr": self.expr, "refId": "Anno"},
+            "titleFormat": self.title,
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Dashboard:
+    """A dashboard; grafanalib's writes `rows`, `style`, `hideControls` and `__inputs`.
+
+    Attributes:
+        link_tags: Dashboards with one of these tags are listed in the bar at the top.
+    """
+
+    title: str
+    uid: str
+    description: str
+    tags: Sequence[str]
+    panels: Sequence[core.Panel]
+    variables: Sequence[Variable] = ()
+    annotations: Sequence[Annotation] = ()
+    link_tags: Sequence[str] = ()
+
+    def to_json_data(self) -> Json:
+        """Return Grafana's classic dashboard model."""
+        link = {
+            "asDropdown": False,
+            "icon": "external link",
+            "includeVars": True,
+            "keepTime": True,
+            "targetBlank": False,
+            "title": "",
+            "tooltip": "",
+            "type": "dashboards",
+        }
+        return {
+            "annotations": {"list": list(self.annotations)},
+            "description": self.description,
+            "editable": False,
+            # One cross-hair on all graphs.
+            "graphTooltip": 1,
+            "links": [link | {"tags": [tag]} for tag in self.link_tags],
+            "panels": list(self.panels),
+            "refresh": "30s",
+            "schemaVersion": SCHEMA_VERSION,
+            "tags": list(self.tags),
+            "templating": {"list": list(self.variables)},
+            "time": {"from": "now-1h", "to": "now"},
+            "timezone": "browser",
+            "title": self.title,
+            "uid": self.uid,
+        }

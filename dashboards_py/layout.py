@@ -1,0 +1,134 @@
+"""From rows of panels to places on Grafana's grid, and to ids that stay.
+
+The grid has 24 columns; one unit of height is 30 px and 8 px of gap. A laptop of 1366x768 shows
+about 14 units, so the first screen of a dashboard is one strip of numbers and one line of graphs.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+
+import attrs
+from grafanalib import core
+
+from dashboards_py import grafana
+
+COLUMNS = 24
+
+
+class LayoutError(ValueError):
+    """A row that does not fit; the message names row and panel."""
+
+
+@attrs.frozen
+class Row:
+    """Panels beside each other, broken into lines where they are wider than the grid.
+
+    Attributes:
+        panels: A panel without a width shares the rest of its line equally with others like it.
+        height: Of each panel, in grid units.
+        title: A heading above the row; without one there is none.
+        collapsed: Whether the row is closed, and its queries unsent, until somebody opens it.
+    """
+
+    panels: tuple[grafana.Panel, ...]
+    height: int
+    title: str
+    collapsed: bool
+
+
+def row(*panels: grafana.Panel, height: int = 8, title: str = "", collapsed: bool = False) -> Row:
+    """Put panels beside each other; see `Row` for the arguments."""
+    if not panels:
+        raise LayoutError(f"row {title!r} has no panel")
+    if collapsed and not title:
+        raise LayoutError("a collapsed row needs a title, or nobody can open it")
+    return Row(panels, height, title, collapsed)
+
+
+def place(rows: Iterable[Row]) -> list[core.Panel]:
+    """Return the panels of a dashboard with `gridPos` and `id`.
+
+    An id is made of the title, so that links to a panel survive when others come, go or move.
+
+    Raises:
+        LayoutError: For a panel wider than the grid, or two panels of one title.
+    """
+    placed: list[core.Panel] = []
+    taken: dict[int, str] = {}
+    top = 0
+    for this in rows:
+        heading = None
+        if this.title:
+            heading = grafana.RowPanel(
+                title=this.title,
+                id=_id(this.title, taken),
+                gridPos=core.GridPos(h=1, w=COLUMNS, x=0, y=top),
+                collapsed=this.collapsed,
+            )
+            placed.append(heading)
+            top += 1
+        inside, bottom = _lines(this, top, taken)
+        if heading is not None and this.collapsed:
+            heading.panels = inside
+        else:
+            placed.extend(inside)
+            top = bottom
+    return placed
+
+
+def _lines(this: Row, top: int, taken: dict[int, str]) -> tuple[list[core.Panel], int]:
+    """Place a row's panels from `top` on; return them and where the next row starts."""
+    placed = []
+    for line in _break(this.panels):
+        left = 0
+        for panel, width in zip(line, _widths(line), strict=True):
+            position = core.GridPos(h=this.height, w=width, x=left, y=top)
+            identity = _id(panel.title, taken)
+            placed.append(attrs.evolve(panel, gridPos=position, id=identity))
+            left += width
+        top += this.height
+    return placed, top
+
+
+def _break(panels: Sequence[grafana.Panel]) -> list[list[grafana.Panel]]:
+    """Split panels into lines; one without a width needs at least one column."""
+    lines: list[list[grafana.Panel]] = [[]]
+    used = 0
+    for panel in panels:
+        width = panel.width or 1
+        if not 1 <= width <= COLUMNS:
+            raise LayoutError(f"panel {panel.title!r} is {width} columns wide; there are {COLUMNS}")
+        if used + width > COLUMNS:
+            lines.append([])
+            used = 0
+        lines[-1].append(panel)
+        used += width
+    return lines
+
+
+def _widths(line: Sequence[grafana.Panel]) -> list[int]:
+    """Give each panel its width; the first ones get what equal shares leave over."""
+    open_ended = sum(panel.width is None for panel in line)
+    rest = COLUMNS - sum(panel.width or 0 for panel in line)
+    share, over = divmod(rest, open_ended) if open_ended else (0, 0)
+    widths = []
+    for panel in line:
+        if panel.width is not None:
+            widths.append(panel.width)
+            continue
+        widths.append(share + (over > 0))
+        over -= 1
+    return widths
+
+
+def _id(title: str, taken: dict[int, str]) -> int:
+    """Return a number between 1 and 2^31 made of the title."""
+    identity = zlib.crc32(title.encode()) % (2**31 - 1) + 1
+    if identity in taken:
+        raise LayoutError(
+            f"panels {taken[identity]!r} and {title!r} get one id; give one another title"
+        )
+    taken[identity] = title
+    return identity

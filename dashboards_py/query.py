@@ -1,0 +1,93 @@
+"""What PromQL and LogQL have in common: where data comes from, matchers, a finished query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import attrs
+
+
+class QueryError(ValueError):
+    """A query that could never return what it asks for; the message names metric and label."""
+
+
+class Language(Enum):
+    """The language of a query; decides the datasource that answers it."""
+
+    PROMQL = "promql"
+    LOGQL = "logql"
+
+
+@attrs.frozen
+class Matcher:
+    """One label matcher: an operator (`=`, `!=`, `=~`, `!~`) and the value beside it."""
+
+    operator: str
+    value: str
+
+
+def regex(value: str) -> Matcher:
+    """Match a regular expression, or a Grafana variable with several values."""
+    return Matcher("=~", value)
+
+
+def not_equal(value: str) -> Matcher:
+    """Match everything but one value."""
+    return Matcher("!=", value)
+
+
+def selector(matchers: Mapping[str, str | Matcher]) -> str:
+    r"""Return `{label="value",…}`; values are escaped, except for Grafana variables.
+
+    Args:
+        matchers: Label to value; a plain string means equality.
+    """
+    parts = []
+    for label, matcher in matchers.items():
+        found = matcher if isinstance(matcher, Matcher) else Matcher("=", matcher)
+        value = found.value.replace("\\", "\\\\").replace('"', '\\"')
+        parts.append(f'{label}{found.operator}"{value}"')
+    return "{" + ", ".join(parts) + "}" if parts else ""
+
+
+@attrs.frozen
+class Source:
+    """Where data comes from.
+
+    Attributes:
+        name: What a person would look for when the data is missing, as "kube-state-metrics".
+        absent: What a panel says instead of a value when there is no data.
+        matchers: Matchers that every series of this source needs.
+    """
+
+    name: str
+    absent: str
+    matchers: Mapping[str, str | Matcher] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class Query:
+    """A finished query.
+
+    Attributes:
+        language: PromQL or LogQL.
+        expr: The text, with Grafana variables in it.
+        labels: Labels that the result carries; legends and columns may name no other.
+        sources: Where the data comes from, in the order of first mention.
+        lines: True where the result is log lines instead of numbers.
+    """
+
+    language: Language
+    expr: str
+    labels: frozenset[str]
+    sources: tuple[Source, ...]
+    lines: bool = False
+
+
+def check_labels(what: str, asked: Iterable[str], known: frozenset[str]) -> None:
+    """Raise QueryError where a label is asked for that `what` does not carry."""
+    for label in asked:
+        if label not in known:
+            has = ", ".join(sorted(known)) or "none"
+            raise QueryError(f"{what} has no label {label!r}; it has: {has}")
