@@ -112,6 +112,10 @@ class Repository:
         """Where objects were written."""
         return Sources(self.root)
 
+    def where(self, kind: str, name: str, *keys: str) -> tuple[str, int | None]:
+        """Return (path, line) where an object, or a key in it, was written; else its name."""
+        return self.sources.find(kind, name, *keys) or (f"{kind} {name}", None)
+
     @functools.cached_property
     def entries(self) -> list[Entry]:
         """Every cluster under every engine, built in parallel.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,40 +35,55 @@ def kubernetes_versions() -> list[str]:
     return [".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:]]
 
 
-def crds() -> Path:
-    """Return the folder of CRD schemas, converted once into the per-user cache.
+def folder() -> Path:
+    """Return the folder of all schemas, made once in the per-user cache.
 
-    Layout: `<group>/<kind>_<version>.json`, lower case; unknown fields are refused wherever the
-    CRD does not allow them.
+    Layout: `v<version>-strict/<kind>-<group>-<version>.json` for Kubernetes' own kinds,
+    `<group>/<kind>_<version>.json` for custom resources. Unknown fields are refused wherever the
+    API does not allow them.
 
     Raises:
         RepositoryError: If a module cannot be had or does not have the pinned checksum.
     """
-    digest = hashlib.sha256(PINS.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
-    folder = tools.cache() / "schemas" / digest
-    if folder.exists():
-        return folder
-    progress("reading the CRDs' schemas from their Go modules (once)")
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for pin in load(PINS, tools.ROOT)[0]:
-        for path in sorted((_module(pin) / pin["crds"]).glob("*.yaml")):
-            for name, schema in _schemas(load_all(path.read_text(), path.name)):
-                target = partial / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(json.dumps(schema))
-    if folder.exists():
-        return folder
-    partial.rename(folder)
-    return folder
+    key = [PINS.read_bytes(), Path(__file__).read_bytes(), str(kubernetes_versions()).encode()]
+    made = tools.cache() / "schemas" / hashlib.sha256(b"".join(key)).hexdigest()[:12]
+    if made.exists():
+        return made
+    progress("reading the schemas of Kubernetes and of the custom resources (once)")
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.parent) as partial:
+        target = Path(partial) / "schemas"
+        for version in kubernetes_versions():
+            _kubernetes(version, target / f"v{version}-strict")
+        for pin in load(PINS, tools.ROOT)[0]:
+            for path in sorted((_module(pin) / pin["crds"]).glob("*.yaml")):
+                for name, schema in _schemas(load_all(path.read_text(), path.name)):
+                    (target / name).parent.mkdir(parents=True, exist_ok=True)
+                    (target / name).write_text(json.dumps(schema))
+        # Another process may have been faster; its result is the same.
+        with contextlib.suppress(OSError):
+            target.rename(made)
+    return made
 
 
 def locations() -> list[str]:
-    """Return kubeconform's `-schema-location` arguments; nothing is downloaded at run time."""
-    release = "{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}"
-    kubernetes = release + "/{{.ResourceKind}}{{.KindSuffix}}.json"
-    custom = "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"
-    return [f"{KUBERNETES}/{kubernetes}", f"{crds()}/{custom}"]
+    """Return kubeconform's `-schema-location` values; nothing is downloaded at run time."""
+    release = "{{.NormalizedKubernetesVersion}}{{.StrictSuffix}}"
+    return [
+        f"{folder()}/{release}/" + "{{.ResourceKind}}{{.KindSuffix}}.json",
+        f"{folder()}/" + "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json",
+    ]
+
+
+def _kubernetes(version: str, target: Path) -> None:
+    """Copy one version's schemas with references that resolve in their folder, not on the web."""
+    target.mkdir(parents=True)
+    for path in (KUBERNETES / f"v{version}-local-strict").glob("*.json"):
+        schema = json.loads(
+            path.read_text().replace('"/api/_definitions.json', '"_definitions.json')
+        )
+        schema.pop("$id", None)
+        (target / path.name).write_text(json.dumps(schema))
 
 
 def _module(pin: dict[str, str]) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from scripts import checks
+from scripts import checks, tools
 from scripts.checks import source
 from scripts.findings import GREEN, Finding, RepositoryError, colour, report
 from scripts.manifests import Repository
@@ -47,7 +49,9 @@ def _run(check: Check, repository: Repository) -> list[Finding]:
 def main() -> int:
     """Print the findings and a summary; return the exit code."""
     started = time.monotonic()
-    repository = Repository()
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
+    repository = Repository(arguments.parse_args().root.resolve())
     found = report(validate(repository))
     if found:
         print(f"{found} findings", file=sys.stderr)

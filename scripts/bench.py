@@ -1,0 +1,125 @@
+"""`make bench`: how long the targets take, beside the least that the same tree could take.
+
+Wall-clock seconds, medians. Compare ratios within one run: machines and their load differ.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from scripts import schemas, tools
+from scripts.findings import RepositoryError, progress, report
+from scripts.manifests import Repository
+
+TARGETS = {"dashboards": 1.0, "validate": 5.0, "render": 15.0, "test": 30.0}
+ROUNDS = {"test": 1}
+COPIES = (1, 10, 100)
+
+
+def seconds(work: Callable[[], object], rounds: int = 3) -> float:
+    """Return the median time of some work, in seconds, after one round that warms the caches."""
+    work()
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def bare(repository: Repository, folder: Path) -> None:
+    """Build every kustomization of the tree and run kubeconform on the result, and nothing else.
+
+    One process a kustomization and one a Kubernetes version, one after the other, as a shell script
+    would do it.
+    """
+    units = {unit.path: unit for entry in repository.entries for unit in entry.units}
+    for number, (path, unit) in enumerate(sorted(units.items())):
+        if (repository.root / path / "kustomization.yaml").exists():
+            text = tools.run("kustomize", "build", repository.root / path).stdout
+        else:
+            text = yaml.dump_all(unit.objects, Dumper=yaml.CSafeDumper)
+        (folder / f"{number}.yaml").write_text(text)
+    places = [f"-schema-location={place}" for place in schemas.locations()]
+    for version in schemas.kubernetes_versions():
+        flags = ("-strict", f"-kubernetes-version={version}")
+        run = tools.run("kubeconform", *flags, *places, folder)
+        if run.returncode:
+            raise RuntimeError(run.stdout + run.stderr)
+
+
+def multiply(root: Path, folder: Path, copies: int) -> None:
+    """Copy the tree, then its first cluster and overlay, so that there are N of each."""
+    for part in ("base", "clusters", "overlays", "dashboards_py", "tests/options"):
+        shutil.copytree(root / part, folder / part)
+    shutil.copy(root / "README.md", folder)
+    for kind in ("clusters", "overlays"):
+        first, *others = sorted(path for path in (folder / kind).iterdir() if path.is_dir())
+        for other in others:
+            shutil.rmtree(other)
+        for number in range(1, copies):
+            name = f"{first.name}-{number}"
+            shutil.copytree(first, first.with_name(name))
+            for path in first.with_name(name).rglob("*.yaml"):
+                text = re.sub(
+                    rf"(clusters|overlays)/{first.name}/", rf"\1/{name}/", path.read_text()
+                )
+                path.write_text(text)
+
+
+def _make(target: str) -> None:
+    run = subprocess.run(
+        ["make", target], cwd=tools.ROOT, capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise RuntimeError(f"make {target} fails:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+
+
+def _validate(folder: Path) -> None:
+    command = [sys.executable, "-m", "scripts.validate", str(folder)]
+    run = subprocess.run(command, cwd=tools.ROOT, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(run.stdout + run.stderr)
+
+
+def main() -> int:
+    """Print the tables; return the exit code."""
+    print(f"{'target':<34}{'seconds':>9}{'bar':>7}{'ratio':>8}")
+    measured: dict[str, float] = {}
+    for target, bar in TARGETS.items():
+        progress(f"make {target}")
+        measured[target] = seconds(partial(_make, target), ROUNDS.get(target, 3))
+        print(f"{f'make {target}':<34}{measured[target]:>9.2f}{bar:>7.0f}")
+    repository = Repository()
+    with tempfile.TemporaryDirectory() as folder:
+        progress("bare kustomize build and kubeconform")
+        least = seconds(lambda: bare(repository, Path(folder)))
+    ratio = measured["validate"] / least
+    print(f"{'bare kustomize build + kubeconform':<34}{least:>9.2f}{'':>7}{ratio:>7.2f}x")
+    print(f"\n{'copies of the manifests':<34}{'seconds':>9}{'':>7}{'a copy':>8}")
+    for copies in COPIES:
+        with tempfile.TemporaryDirectory() as folder:
+            progress(f"validate, {copies} copies")
+            multiply(tools.ROOT, Path(folder), copies)
+            taken = seconds(partial(_validate, Path(folder)), rounds=1)
+        print(f"{copies:<34}{taken:>9.2f}{'':>7}{taken / copies:>8.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except RepositoryError as error:
+        report(error.findings)
+        sys.exit(1)

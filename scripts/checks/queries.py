@@ -1,0 +1,92 @@
+"""Every PromQL and LogQL expression parses, by the parsers of Prometheus and Loki themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts import tools
+from scripts.checks import dashboards
+from scripts.checks.dashboards import Query
+from scripts.findings import Finding
+from scripts.manifests import Repository, identity
+from scripts.yamlfile import Json
+
+# What Loki indexes: the labels that the log pipelines send. All else is structured metadata.
+STREAM_LABELS = frozenset({"app", "cluster", "container", "level", "namespace"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a parser says of one query.
+
+    Attributes:
+        error: Its message; empty where the query is valid.
+        metrics: The names of the metrics that it selects (PromQL).
+        selector_labels: The labels that its selectors name, by selector.
+    """
+
+    error: str
+    metrics: frozenset[str]
+    selector_labels: tuple[frozenset[str], ...]
+
+
+def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
+    """Parse queries, all in one process.
+
+    Returns:
+        An answer for each query.
+    """
+    distinct = list(dict.fromkeys(queries))
+    asked = [{"id": str(n), "lang": q.lang, "expr": q.expr} for n, q in enumerate(distinct)]
+    run = tools.run("obscheck", "queries", stdin=json.dumps(asked))
+    if run.returncode:
+        raise RuntimeError(run.stderr)
+    return {distinct[int(a["id"])]: _answer(a) for a in json.loads(run.stdout)}
+
+
+def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[Query]:
+    """Return the expression of every rule of the PrometheusRules among the objects."""
+    return [
+        Query(f"{identity(dict(item))}: {rule.get('record') or rule.get('alert')}", "promql", text)
+        for item in objects
+        if item.get("kind") == "PrometheusRule"
+        for group in item["spec"].get("groups", [])
+        for rule in group.get("rules") or []
+        if (text := str(rule["expr"]))
+    ]
+
+
+def dashboard_queries(repository: Repository) -> list[Query]:
+    """Return every query of every committed dashboard."""
+    return [q for d in dashboards.load(repository.root).values() for q in dashboards.queries(d)]
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each query that its server would refuse, or that selects no stream."""
+    rules = [q for entry in repository.entries for q in rule_queries(entry.objects())]
+    answers = parse([*rules, *dashboard_queries(repository)])
+    return [finding for query, answer in answers.items() for finding in _judge(query, answer)]
+
+
+def _judge(query: Query, answer: Answer) -> Iterable[Finding]:
+    if answer.error:
+        message = f"not valid {query.lang}: {answer.error}: {query.expr[:120]}"
+        yield Finding(query.where, None, message, "correct the expression")
+    if query.lang == "logql":
+        for labels in answer.selector_labels:
+            for unknown in sorted(labels - STREAM_LABELS):
+                message = f"streams have no label {unknown!r}, so the query matches nothing"
+                yield Finding(
+                    query.where, None, message, f"filter after the selector: | {unknown}=…"
+                )
+
+
+def _answer(raw: dict[str, Any]) -> Answer:
+    return Answer(
+        raw["error"] or "",
+        frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
+        tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
+    )

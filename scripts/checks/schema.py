@@ -1,0 +1,80 @@
+"""Every object is one that the API's schemas allow, by kubeconform; an unknown kind is a fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from scripts import schemas, tools
+from scripts.findings import Finding
+from scripts.manifests import Repository
+from scripts.yamlfile import Json
+
+
+def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
+    """Validate objects against every supported version of Kubernetes.
+
+    CustomResourceDefinitions are left out: they are most of what there is to read, and upstream's.
+
+    Returns:
+        Messages by the object's identity, each with the versions of Kubernetes that it holds for.
+    """
+    distinct = {json.dumps(o, sort_keys=True) for o in objects}
+    stream = "\n---\n".join(o for o in sorted(distinct) if not _is_crd(o))
+    places = [f"-schema-location={place}" for place in schemas.locations()]
+
+    def validate(version: str) -> list[dict[str, Any]]:
+        flags = ("-strict", "-output=json", f"-kubernetes-version={version}", "-n=1")
+        run = tools.run("kubeconform", *flags, *places, "-", stdin=stream)
+        answer: list[dict[str, Any]] = json.loads(run.stdout or "{}").get("resources") or []
+        if run.returncode and not answer:
+            raise RuntimeError(run.stdout + run.stderr)
+        return answer
+
+    versions = schemas.kubernetes_versions()
+    with ThreadPoolExecutor(len(versions)) as pool:
+        answers = dict(zip(versions, pool.map(validate, versions), strict=True))
+    found: dict[tuple[str, str], list[str]] = {}
+    for version, resources in answers.items():
+        for resource in resources:
+            name = f"{resource['kind']} {resource['name']}"
+            for message in _messages(resource):
+                found.setdefault((name, message), []).append(version)
+    result: dict[str, set[str]] = {}
+    for (name, message), held in found.items():
+        suffix = "" if len(held) == len(versions) else f" (Kubernetes {', '.join(held)})"
+        result.setdefault(name, set()).add(message + suffix)
+    return result
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each object that a supported Kubernetes would refuse."""
+    objects = {}
+    for entry in repository.entries:
+        for item in entry.objects():
+            objects[json.dumps(item, sort_keys=True)] = item
+    findings = []
+    for name, messages in invalid(objects.values()).items():
+        kind, _, short = name.partition(" ")
+        for message in messages:
+            keys = message.split("'")[1].strip("/").split("/") if "at '/" in message else []
+            path, line = repository.where(kind, short, *keys)
+            findings.append(
+                Finding(path, line, f"{name}: {message}", "see the kind's API reference")
+            )
+    return findings
+
+
+def _is_crd(text: str) -> bool:
+    return '"kind": "CustomResourceDefinition"' in text
+
+
+def _messages(resource: Mapping[str, Any]) -> list[str]:
+    if resource["status"] == "statusValid":
+        return []
+    details = resource.get("validationErrors") or []
+    if details:
+        return [f"{detail['msg']} (at '{detail['path'] or '/'}')" for detail in details]
+    return [str(resource["msg"])]
