@@ -18,7 +18,11 @@ LOKI = Source("Loki, filled by Alloy", "no log line seen")
 
 # The log pipeline's allow-list. Anything else a line carries is structured metadata.
 STREAM_LABELS = frozenset({"cluster", "namespace", "app", "container", "level"})
-METADATA = frozenset({"pod", "node", "trace_id", "request_id", "logger", "kind", "name", "reason"})
+METADATA = frozenset(
+    # Of a line, then of a Kubernetes event.
+    {"pod", "node", "logger", "trace_id", "request_id"}
+    | {"kind", "name", "reason", "count", "component"}
+)
 
 # Grafana: as wide as one step of the graph, so that no line is counted twice or left out.
 STEP = "$__auto"

@@ -20,7 +20,7 @@ from dashboards_py.layout import Row, place
 from dashboards_py.promql import Series
 from dashboards_py.query import Language, Query, QueryError, check_labels, regex
 
-GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
+GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 
 CORES = "suffix: cores"
 BYTES = "bytes"
@@ -112,14 +112,13 @@ def states(**texts: str) -> list[Json]:
 
 
 def level_colours() -> dict[str, str]:
-    """Return a colour for each level of severity, as regular expression of the series' name."""
+    """Return a colour for each level that the log pipeline writes; a line may have none."""
     return {
-        "critical|fatal": "dark-red",
+        "fatal": "dark-red",
         "error": RED,
-        "warn.*": ORANGE,
+        "warn": ORANGE,
         "info": GREEN,
-        "debug|trace": BLUE,
-        "unknown": GREY,
+        "debug": BLUE,
     }
 
 

@@ -17,8 +17,8 @@ SOURCE = "$source"
 LEVEL = regex("$level")
 
 # Levels as the log pipeline writes them.
-ERROR_LEVELS = "error|critical|fatal"
-WARNING_LEVELS = "warn|warning"
+ERROR_LEVELS = "error|fatal"
+WARNING_LEVEL = "warn"
 EVENTS_APP = "kubernetes-events"
 # Probe.spec.jobName of the addresses that decide whether a person can use the application.
 PROBE_JOBS = "frontend|backend|grafana"
@@ -240,7 +240,7 @@ def events() -> Query:
 
 def warnings_in_range() -> Query:
     """Warning events of the application's objects in the whole time range."""
-    return _events(WARNING_LEVELS).count(over=logql.WHOLE_RANGE)
+    return _events(WARNING_LEVEL).count(over=logql.WHOLE_RANGE)
 
 
 def events_by_reason() -> Query:

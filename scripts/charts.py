@@ -157,8 +157,5 @@ def _rendered(release: Release) -> str:
     if cached.exists():
         return cached.read_text()
     objects = json.dumps(load_all(template(release), f"{release.chart} (rendered)"))
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    partial = cached.with_suffix(f".{os.getpid()}")
-    partial.write_text(objects)
-    partial.rename(cached)
+    tools.write(cached, objects)
     return objects

@@ -7,6 +7,9 @@ every opt-in component so that these are checked too.
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -164,8 +167,15 @@ class Repository:
                     path, None, "no kustomization.yaml here", "correct the path that points here"
                 )
             )
-        for source in _closure(folder):
-            load(source, self.root)  # Names file and line, which kustomize does not.
+        digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
+        for source in read_by(folder):
+            if source.suffix == ".yaml":
+                load(source, self.root)  # Names file and line, which kustomize does not.
+            digest.update(f"{source.relative_to(self.root)} {source.stat().st_size} ".encode())
+            digest.update(source.read_bytes())
+        cached = tools.cache() / "builds" / digest.hexdigest()
+        if cached.exists():
+            return list(json.loads(cached.read_text()))
         built = tools.run("kustomize", "build", folder)
         if built.returncode:
             raise RepositoryError(
@@ -176,7 +186,9 @@ class Repository:
                     f"run `kustomize build {path}`",
                 )
             )
-        return load_all(built.stdout, f"{path} (built)")
+        objects = load_all(built.stdout, f"{path} (built)")
+        tools.write(cached, json.dumps(objects))
+        return objects
 
     def _flux(self, cluster: str) -> Entry:
         folder = self.root / "clusters" / cluster / "flux"
@@ -299,24 +311,27 @@ def _caught(job: Callable[[str], Entry], argument: str) -> Entry | RepositoryErr
         return error
 
 
-def _closure(folder: Path) -> Iterator[Path]:
-    """Every YAML file that a kustomization reads, itself included, without what is generated."""
+def read_by(folder: Path) -> Iterator[Path]:
+    """Yield every file that a kustomization reads, itself and its generators' files included.
+
+    A file that does not exist is left out: kustomize says so.
+    """
     start = folder / "kustomization.yaml"
     yield start
     try:
-        documents = load(start, folder.parent)
+        documents = load(start, folder)
     except RepositoryError:
         return  # The caller loads the file itself, and says so.
     content = documents[0] if documents and isinstance(documents[0], dict) else {}
-    for entry in [*content.get("resources", []), *content.get("components", [])]:
-        path = (folder / str(entry)).resolve()
+    names = [*content.get("resources", []), *content.get("components", [])]
+    names += [p["path"] for p in content.get("patches", []) if "path" in p]
+    for generator in content.get("configMapGenerator", []):
+        names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
+    for name in names:
+        path = Path(os.path.normpath(folder / str(name)))
         if path.is_dir():
-            yield from _closure(path)
-        elif path.suffix == ".yaml" and path.is_file():
-            yield path
-    for patch in content.get("patches", []):
-        path = folder / str(patch.get("path", "")) if isinstance(patch, dict) else folder
-        if path.is_file():
+            yield from read_by(path)
+        elif path.exists():
             yield path
 
 

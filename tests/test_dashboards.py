@@ -508,6 +508,19 @@ def test_each_check_finds_its_fault(overview: Json, fault: Fault, says: str) -> 
     assert any(says in message for message in messages), messages
 
 
+def test_brackets_and_braces_in_a_matcher_are_no_range_and_no_counter(overview: Json) -> None:
+    rewrite("CPU by pod", f'rate({CPU}{{pod=~"[a-z]{{2}}x_total"}}[$__rate_interval])')(overview)
+    assert checks.ranges("todo-overview.json", overview) == []
+    assert checks.counters("todo-overview.json", overview) == []
+
+
+def test_levels_are_those_that_the_log_pipeline_writes() -> None:
+    pipeline = (ROOT / "base/logs/pods.alloy").read_text()
+    written = set(re.findall(r"}}(debug|info|warn|error|fatal){{", pipeline))
+    assert set(panels.level_colours()) == written
+    assert {*q.ERROR_LEVELS.split("|"), q.WARNING_LEVEL} < written
+
+
 def collapsed_beside_its_panels(board: Json) -> None:
     panel(board, "Requests")["collapsed"] = True
 

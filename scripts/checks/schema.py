@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +17,19 @@ from scripts.yamlfile import Json
 def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
     """Validate objects against every supported version of Kubernetes.
 
+    What was found valid before is not asked again: the cache knows objects by their content.
     CustomResourceDefinitions are left out: they are most of what there is to read, and upstream's.
 
     Returns:
         Messages by the object's identity, each with the versions of Kubernetes that it holds for.
     """
+    known = tools.cache() / "valid" / f"{schemas.folder().name}-{tools.version('kubeconform')}"
     distinct = {json.dumps(o, sort_keys=True) for o in objects}
-    stream = "\n---\n".join(o for o in sorted(distinct) if not _is_crd(o))
+    asked = {_digest(o): o for o in sorted(distinct) if not _is_crd(o)}
+    asked = {digest: o for digest, o in asked.items() if not (known / digest).exists()}
+    if not asked:
+        return {}
+    stream = "\n---\n".join(asked.values())
     places = [f"-schema-location={place}" for place in schemas.locations()]
 
     def validate(version: str) -> list[dict[str, Any]]:
@@ -46,6 +53,10 @@ def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
     for (name, message), held in found.items():
         suffix = "" if len(held) == len(versions) else f" (Kubernetes {', '.join(held)})"
         result.setdefault(name, set()).add(message + suffix)
+    for digest, text in asked.items():
+        item = json.loads(text)
+        if f"{item.get('kind')} {item.get('metadata', {}).get('name')}" not in result:
+            tools.write(known / digest, "")
     return result
 
 
@@ -65,6 +76,10 @@ def check(repository: Repository) -> list[Finding]:
                 Finding(path, line, f"{name}: {message}", "see the kind's API reference")
             )
     return findings
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_crd(text: str) -> bool:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,14 @@ def cache() -> Path:
     """Return this project's per-user cache, by the XDG base directory specification."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "todo-monitoring"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file of the cache at once, as another process may write the same content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as partial:
+        partial.write(text)
+    Path(partial.name).rename(path)
 
 
 def version(name: str) -> str:

@@ -119,6 +119,17 @@ var exports = map[string]string{
 	"loki.write":                    "receiver",
 }
 
+// hides reports whether a declared name is the first word of a component: Alloy then looks for that
+// component in the module only.
+func hides(name string) bool {
+	for kind := range exports {
+		if strings.HasPrefix(kind, name+".") {
+			return true
+		}
+	}
+	return false
+}
+
 // component is one block with its arguments evaluated.
 type component struct {
 	id    string
@@ -217,13 +228,22 @@ func (g *graph) declare(s *scope) error {
 			if err != nil {
 				return err
 			}
+			if hides(b.Label) {
+				return fault(b, fmt.Errorf("the name %s hides Alloy's components", b.Label))
+			}
 			for _, d := range declarations {
+				if hides(d.Label) {
+					return fault(d, fmt.Errorf("the name %s hides Alloy's components", d.Label))
+				}
 				if strings.Join(d.Name, ".") != "declare" {
 					return fault(d, fmt.Errorf("a module may hold declare blocks only"))
 				}
 				s.declared[b.Label+"."+d.Label] = d
 			}
 		case "declare":
+			if hides(b.Label) {
+				return fault(b, fmt.Errorf("the name %s hides Alloy's components", b.Label))
+			}
 			s.declared[b.Label] = b
 		}
 	}
