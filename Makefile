@@ -55,7 +55,7 @@ lint: $(READY) ## Lint Python, YAML, shell and workflows
 .PHONY: lock
 lock: $(READY) ## Resolve pyproject.toml into requirements.txt again
 	@$(BIN)/pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group lint pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --group=lint pyproject.toml --output-file=requirements.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made here; the per-user cache stays

@@ -13,6 +13,22 @@ from scripts.manifests import Repository
 PARTS = ("base", "clusters", "overlays", "dashboards_py", "tests/options", "tests/logs")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many bad changes are found, beside what schemas alone find."""
+    found = [
+        dict(report.user_properties)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call" and dict(report.user_properties).keys() >= {"ours"}
+    ]
+    if found:
+        ours, schema = (sum(bool(one[key]) for one in found) for key in ("ours", "schema"))
+        terminalreporter.write_line(
+            f"bad changes found: {ours} of {len(found)}; "
+            f"by kustomize build and kubeconform -strict alone: {schema}"
+        )
+
+
 @pytest.fixture(scope="session")
 def repository() -> Repository:
     """The real working tree; its builds are cached, so do not write to it."""
@@ -23,6 +39,6 @@ def repository() -> Repository:
 def copy(tmp_path: Path) -> Repository:
     """A copy of the tree that a test may break."""
     for part in PARTS:
-        if (tools.ROOT / part).is_dir():
-            shutil.copytree(tools.ROOT / part, tmp_path / part)
+        shutil.copytree(tools.ROOT / part, tmp_path / part)
+    shutil.copy(tools.ROOT / "README.md", tmp_path)
     return Repository(tmp_path)

@@ -1,0 +1,64 @@
+"""The suite against itself: one fault at a time, as they are merged somewhere every day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.checks import schema
+from scripts.findings import RepositoryError
+from scripts.manifests import Repository
+from scripts.validate import validate
+from scripts.yamlfile import load
+
+FOLDER = Path(__file__).with_name("bad_changes")
+Change = dict[str, Any]
+CHANGES: list[Change] = [
+    change for path in sorted(FOLDER.glob("*.yaml")) for change in load(path, FOLDER.parent)[0]
+]
+STATIC = [change for change in CHANGES if not change.get("charts")]
+
+
+def apply(change: Change, root: Path) -> None:
+    path = root / change["file"]
+    text = path.read_text()
+    if "append" in change:
+        path.write_text(text + change["append"])
+        return
+    assert change["replace"] in text, f"{change['file']} has changed: adapt this bad change"
+    path.write_text(text.replace(change["replace"], change["by"], 1))
+
+
+def schema_alone_finds(repository: Repository) -> bool:
+    """Whether `kustomize build` and `kubeconform -strict`, and nothing else, would stop it."""
+    try:
+        objects = [item for entry in repository.entries for item in entry.objects()]
+    except RepositoryError:
+        return True
+    return bool(schema.invalid(objects))
+
+
+@pytest.mark.parametrize("change", STATIC, ids=lambda change: change["fault"])
+def test_bad_change_is_found(
+    change: Change, copy: Repository, record_property: Callable[[str, object], None]
+) -> None:
+    apply(change, copy.root)
+    findings = [str(finding) for finding in validate(copy)]
+    told = any(re.search(change["says"], text, re.DOTALL) for text in findings)
+    record_property("ours", told)
+    record_property("schema", schema_alone_finds(copy))
+    assert told, findings
+    assert all("fix: " in text for text in findings)
+
+
+def test_the_unchanged_copy_has_no_finding(copy: Repository) -> None:
+    assert validate(copy) == []
+
+
+def test_there_are_enough_bad_changes_of_every_kind() -> None:
+    assert len(CHANGES) >= 30
+    assert len({change["fault"] for change in CHANGES}) == len(CHANGES)

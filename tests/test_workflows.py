@@ -1,0 +1,218 @@
+"""What runs around the repository: workflows, hooks, Renovate, and what Flux packs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sysconfig
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import schemas, tools
+from scripts.manifests import Repository
+from scripts.yamlfile import load, load_all
+
+ROOT = tools.ROOT
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
+RENOVATE = ROOT / ".github/renovate.json5"
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+Workflow = dict[str, Any]
+PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+
+def commands(job: Workflow) -> Iterator[str]:
+    """Every command of a job, for each value of its matrix."""
+    matrix: dict[str, list[str]] = job.get("strategy", {}).get("matrix", {})
+    for step in job["steps"]:
+        for line in str(step.get("run", "")).splitlines():
+            key = re.search(r"\$\{\{ matrix\.(\w+) \}\}", line)
+            values = matrix[key[1]] if key else [""]
+            yield from (line.replace(key[0], value) if key else line for value in values)
+
+
+def made(command: str) -> list[str]:
+    """The targets that a command makes, none if it is not `make`."""
+    words = shlex.split(command)
+    return words[1:] if words[:1] == ["make"] else []
+
+
+def faults(text: str) -> Iterator[str]:
+    """Say what a workflow does that it may not."""
+    workflow: Workflow = load_all(text, "workflow")[0]
+    uses = [line.strip() for line in text.splitlines() if "uses:" in line]
+    yield from (f"not pinned: {line}" for line in uses if not PINNED.search(line))
+    if "pull_request_target" in text:
+        yield "a fork's code would run with this repository's rights"
+    if workflow.get("permissions") != {}:
+        yield "permissions are not refused at the top"
+    if "secrets." in text:
+        yield "a fork has no secrets"
+    jobs = workflow["jobs"]
+    for name, job in jobs.items():
+        if job.get("permissions", {}) not in ({}, {"contents": "read"}):
+            yield f"{name} may do more than read"
+        if "timeout-minutes" not in job:
+            yield f"{name} may hang for six hours"
+        for step in job["steps"]:
+            checkout = step.get("uses", "").startswith("actions/checkout@")
+            if checkout and step.get("with", {}).get("persist-credentials") is not False:
+                yield f"{name} leaves its token in .git/config"
+        targets = [target for command in commands(job) for target in made(command)]
+        yield from (f"{name}: no target {t}" for t in targets if t not in TARGETS)
+        summary = set(job.get("needs", [])) == jobs.keys() - {name} and job.get("if") == "always()"
+        if not targets and not summary:
+            yield f"{name} runs no make target"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_are_pinned_may_only_read_and_run_make(path: Path) -> None:
+    assert list(faults(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (r"checkout@\w+ # v7.0.1", "checkout@v7", "not pinned: - uses: actions/checkout@v7"),
+        (r"(setup-python@\w+) # v7\.0\.0", r"\1", "not pinned"),
+        ("pull_request:", "pull_request_target:", "a fork's code would run"),
+        (r"permissions: \{\}", "permissions: read-all", "permissions are not refused"),
+        ("contents: read", "contents: write", "make may do more than read"),
+        ("timeout-minutes: 60", "continue-on-error: false", "make may hang"),
+        ("persist-credentials: false", "fetch-depth: 1", "make leaves its token"),
+        (r"\$\{\{ needs.make.result \}\}", "${{ secrets.RESULT }}", "a fork has no secrets"),
+        ("- validate", "- validat", "make: no target validat"),
+        ("- run: make ", "- run: echo ", "make runs no make target"),
+        (r"if: always\(\)", "if: success()", "ci runs no make target"),
+        (r"needs: \[make\]", "needs: []", "ci runs no make target"),
+    ],
+)
+def test_a_broken_workflow_is_told_why(old: str, new: str, fault: str) -> None:
+    text = (ROOT / ".github/workflows/ci.yaml").read_text()
+    broken, times = re.subn(old, new, text)
+    assert times == 1
+    assert [f for f in faults(broken) if f.startswith(fault)]
+
+
+def test_a_missing_chart_fails_before_tests_could_be_skipped() -> None:
+    jobs = [job for path in WORKFLOWS for job in load(path, ROOT)[0]["jobs"].values()]
+    runs = [made(command) for job in jobs for command in commands(job)]
+    assert [run for run in runs if "test" in run] == [["render", "test"]]
+
+
+def test_ci_runs_the_oldest_supported_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = re.findall(r'python-version: "(.+)"', "".join(p.read_text() for p in WORKFLOWS))
+    assert {f">={version}" for version in versions} == {project["requires-python"]}
+
+
+def test_actionlint_finds_nothing() -> None:
+    shellcheck = Path(sysconfig.get_path("scripts")) / "shellcheck"
+    linted = tools.run("actionlint", "-shellcheck", shellcheck, cwd=ROOT)
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_hooks_run_what_make_sets_up_and_watch_folders_that_exist() -> None:
+    for hook in load(ROOT / ".pre-commit-config.yaml", ROOT)[0]["repos"][0]["hooks"]:
+        assert hook["entry"].startswith(".venv/bin/") or set(made(hook["entry"])) & TARGETS
+        for folder in hook.get("files", "").strip("^()/").split("|"):
+            assert (ROOT / folder).is_dir(), folder
+
+
+def test_the_local_run_names_existing_targets_and_ends_with_the_tests() -> None:
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    targets = [target for line in lines for target in made(line.partition("#")[0])]
+    assert set(targets) <= TARGETS
+    assert lines[-1] == "make test"
+
+
+def files(*options: str) -> set[str]:
+    """Every file that is, or would be, committed; with git's options, some of them."""
+    command = ("git", "ls-files", "--cached", "--others", *(options or ("--exclude-standard",)))
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {path for path in listed.stdout.splitlines() if (ROOT / path).is_file()}
+
+
+def test_what_flux_packs_builds_and_is_manifests_only(
+    repository: Repository, tmp_path: Path
+) -> None:
+    packed = files() - files("--ignored", "--exclude-from=.sourceignore")
+    assert {path.split("/")[0] for path in packed} == {"base", "clusters", "overlays"}
+    for path in packed:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, tmp_path / path)
+    entries = [entry.name for entry in repository.entries if entry.cluster != "options"]
+    assert [entry.name for entry in Repository(tmp_path).entries] == entries
+
+
+def renovate(text: str) -> dict[str, Any]:
+    """Parse Renovate's configuration: without comments, YAML's flow style is a superset of it."""
+    config: dict[str, Any] = load_all(re.sub(r"(?m)^\s*//.*$", "", text), RENOVATE.name)[0]
+    return config
+
+
+def matching(manager: dict[str, Any]) -> set[str]:
+    """The files of this repository that a manager reads."""
+    expressions = [re.compile(pattern.strip("/")) for pattern in manager["managerFilePatterns"]]
+    return {path for path in files() if any(e.search(path) for e in expressions)}
+
+
+def unwatched(text: str) -> Iterator[str]:
+    """Say which version of this repository Renovate's configuration would miss."""
+    config = renovate(text)
+    charts = {
+        path
+        for path in files()
+        if re.match("(base|overlays)/.*yaml$", path)
+        and re.search(r'(?m)^ +(tag|version): "?v?\d', (ROOT / path).read_text())
+    }
+    yield from (f"chart of {path}" for path in charts - matching(config["flux"]))
+    yield from {"lock file"} - {
+        "lock file"
+        for path in matching(config["pip-compile"])
+        if "uv pip compile" in (ROOT / path).read_text()[:200]
+    }
+    custom = config["customManagers"][0]
+    expression = re.compile(custom["matchStrings"][0].replace("(?<", "(?P<"))
+    found = {
+        (match["depName"], match["currentValue"])
+        for path in matching(custom)
+        for match in expression.finditer((ROOT / path).read_text())
+    }
+    pins = {(pin["module"], pin["version"]) for pin in load(schemas.PINS, ROOT)[0]}
+    yield from (f"schemas of {module}" for module, _ in pins - found)
+    sources = "".join((ROOT / path).read_text() for path in charts) + schemas.PINS.read_text()
+    for rule in config["packageRules"]:
+        for path in rule.get("matchFileNames", []):
+            if not (ROOT / path).is_file():
+                yield f"rule for {path}"
+        for name in rule.get("matchPackageNames", []):
+            if "groupName" in rule and name.removesuffix("**") not in sources:
+                yield f"rule for {name}"
+
+
+def test_renovate_watches_every_chart_schema_and_package() -> None:
+    assert list(unwatched(RENOVATE.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "missed"),
+    [
+        ("base/releases", "base/release", "chart of base/releases/loki.yaml"),
+        (r"\^requirements", "^require", "lock file"),
+        (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
+        (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
+        ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
+        ("charts/kube-prom", "chart/kube-prom", "rule for ghcr.io/prometheus-community/chart/kube"),
+    ],
+)
+def test_a_version_that_renovate_misses_is_named(old: str, new: str, missed: str) -> None:
+    broken, times = re.subn(old, lambda _: new, RENOVATE.read_text())
+    assert times == 1
+    assert [found for found in unwatched(broken) if found.startswith(missed)]
