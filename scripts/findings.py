@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, order=True)
@@ -28,6 +29,24 @@ class Finding:
         """Return the two lines a person reads, the first in the form editors jump to."""
         place = f"{self.path}:{self.line}" if self.line else self.path
         return f"{place}: {self.message}\n    fix: {self.fix}"
+
+
+class Fault(NamedTuple):
+    """A fault of an object, before anybody has looked where the object was written.
+
+    Attributes:
+        kind: The object's kind.
+        name: The object's name.
+        keys: Keys, and indices of lists, that lead to what is wrong in it.
+        message: What is wrong, in one sentence.
+        fix: What to do, in one sentence.
+    """
+
+    kind: str
+    name: str
+    keys: tuple[str, ...]
+    message: str
+    fix: str
 
 
 class RepositoryError(Exception):

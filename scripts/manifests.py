@@ -10,16 +10,20 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
-from scripts.findings import Finding, RepositoryError
+from scripts.findings import Fault, Finding, RepositoryError
 from scripts.yamlfile import Json, Sources, load, load_all
 
 ENGINES = ("flux", "argocd")
+# Beside the engines' folders: Secrets that SOPS has encrypted, for Flux alone (README, Secrets).
+ENCRYPTED = "secrets"
+# Within Flux's folder: what `flux bootstrap` writes, and only it changes.
+BOOTSTRAP = "flux-system"
 FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 
 
@@ -90,14 +94,19 @@ class Entry:
             yield from unit.objects
 
 
-def identity(manifest: dict[str, Json]) -> str:
+def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Fault:
+    """Return a fault of a release's values, which are in the HelmRelease under either engine."""
+    return Fault("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
+
+
+def identity(manifest: Mapping[str, Json]) -> str:
     """Return `Kind namespace/name` of an object, as findings name it."""
     metadata = manifest.get("metadata") or {}
     namespace = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     return f"{manifest.get('kind', '?')} {namespace}{metadata.get('name', '?')}"
 
 
-def group(manifest: dict[str, Json]) -> str:
+def group(manifest: Mapping[str, Json]) -> str:
     """Return the API group of an object; the core group is the empty string."""
     version = str(manifest.get("apiVersion", ""))
     return version.rpartition("/")[0]
@@ -115,9 +124,39 @@ class Repository:
         """Where objects were written."""
         return Sources(self.root)
 
-    def where(self, kind: str, name: str, *keys: str) -> tuple[str, int | None]:
-        """Return (path, line) where an object, or a key in it, was written; else its name."""
-        return self.sources.find(kind, name, *keys) or (f"{kind} {name}", None)
+    def where(
+        self, kind: str, name: str, *keys: str, entry: Entry | None = None
+    ) -> tuple[str, int | None]:
+        """Return (path, line) where an object, or a key in it, was written; else its name.
+
+        Args:
+            kind: The object's kind.
+            name: The object's name.
+            keys: Keys, and indices of lists, that lead to a value in it.
+            entry: Look only in what this entry reads, as two overlays may set one key.
+        """
+        within = self.files(entry) if entry else None
+        prefix = f"{entry.name} " if entry else ""
+        found = self.sources.find(kind, name, *keys, within=within)
+        return found or (f"{prefix}{kind} {name}", None)
+
+    def locate(self, entry: Entry, faults: Iterable[Fault]) -> list[Finding]:
+        """Return the faults of an entry's objects with the file and line of each."""
+        return [
+            Finding(*self.where(kind, name, *keys, entry=entry), f"{kind} {name}: {message}", fix)
+            for kind, name, keys, message, fix in faults
+        ]
+
+    def files(self, entry: Entry) -> frozenset[str]:
+        """Return every file that the entry's units are built from, relative to the repository."""
+        return frozenset().union(*(self._files(unit.path) for unit in entry.units))
+
+    @functools.cache  # noqa: B019 - lives as long as the run
+    def _files(self, path: str) -> frozenset[str]:
+        folder = self.root / path
+        kustomized = (folder / "kustomization.yaml").is_file()
+        found = read_by(folder) if kustomized else _plain(folder)
+        return frozenset(str(f.relative_to(self.root)) for f in found)
 
     @functools.cached_property
     def entries(self) -> list[Entry]:
@@ -129,7 +168,7 @@ class Repository:
         folders = sorted(
             (path.parent.name, path.name)
             for path in self.root.glob("clusters/*/*")
-            if path.is_dir()
+            if path.is_dir() and path.name != ENCRYPTED
         )
         unknown = [f"clusters/{c}/{e}" for c, e in folders if e not in ENGINES]
         if unknown:
@@ -192,7 +231,7 @@ class Repository:
 
     def _flux(self, cluster: str) -> Entry:
         folder = self.root / "clusters" / cluster / "flux"
-        own = [o for path in sorted(folder.rglob("*.yaml")) for o in load(path, self.root)]
+        own = [o for path in _plain(folder) for o in load(path, self.root)]
         units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
         for item in own:
             if item.get("kind") == "Kustomization" and group(item) == FLUX_GROUPS[2]:
@@ -333,6 +372,12 @@ def read_by(folder: Path) -> Iterator[Path]:
             yield from read_by(path)
         elif path.exists():
             yield path
+
+
+def _plain(folder: Path) -> list[Path]:
+    """Every file of a folder that Flux applies as it is, without its own of the bootstrap."""
+    files = sorted(folder.rglob("*.yaml"))
+    return [path for path in files if BOOTSTRAP not in path.relative_to(folder).parts]
 
 
 def _innermost(message: str, root: Path) -> str:

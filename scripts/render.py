@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections import Counter
 from pathlib import Path
 
 import yaml
 
-from scripts import charts, tools
+from scripts import budget, charts, tools
 from scripts.findings import YELLOW, RepositoryError, colour, report
 from scripts.manifests import Entry, Repository, identity
+from scripts.rendered import clusters
 from scripts.yamlfile import Json
 
 OUTPUT = tools.ROOT / "build"
@@ -49,7 +49,8 @@ def main() -> int:
         help="leave out what needs a chart that cannot be had, and say so",
     )
     options = arguments.parse_args()
-    entries = [entry for entry in Repository().entries if entry.cluster != "options"]
+    repository = Repository()
+    entries = [entry for entry in repository.entries if entry.cluster != "options"]
     if absent := charts.missing(entries):
         if not options.allow_missing:
             report(absent)
@@ -62,11 +63,7 @@ def main() -> int:
         own = {r.name: rendered[entry.name, r.name] for r in entry.releases}
         count = write(entry, own, OUTPUT / entry.cluster / entry.engine)
         print(f"build/{entry.name}: {count} objects")
-        if entry.engine == "flux":
-            for name, objects in own.items():
-                kinds = Counter(item["kind"] for item in objects)
-                summary = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
-                print(f"  {name:<30} {len(objects):>3}  {summary}")
+    print(f"\n{budget.table(clusters(repository))}")
     return 0
 
 

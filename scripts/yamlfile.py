@@ -81,6 +81,24 @@ def _child(node: yaml.Node, key: str) -> tuple[yaml.Node, yaml.Node] | None:
     return None
 
 
+def leaves(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], Json]]:
+    """Yield what is neither a map nor a list, each with the keys and indices that lead to it."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, *keys, str(key))
+    else:
+        yield keys, value
+
+
+def maps(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], dict[str, Json]]]:
+    """Yield every map, the outermost first, each with the keys and indices that lead to it."""
+    if isinstance(value, dict):
+        yield keys, value
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from maps(item, *keys, str(key))
+
+
 class Sources:
     """Finds the file and line that an object, or a key in it, was written on."""
 
@@ -98,20 +116,32 @@ class Sources:
                         self._objects.setdefault(key, []).append(place)
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 - lives as long as the run
-    def find(self, kind: str, name: str, *keys: str) -> tuple[str, int | None] | None:
-        """Return (path, line) of the deepest of the keys found; overlays before the base.
+    def find(
+        self, kind: str, name: str, *keys: str, within: frozenset[str] | None = None
+    ) -> tuple[str, int | None] | None:
+        """Return (path, line) of the deepest of the keys found: of a value, where it was set last.
+
+        Args:
+            kind: The object's kind.
+            name: The object's name.
+            keys: Keys, and indices of lists, that lead to a value in it.
+            within: Look in these files only.
 
         Returns:
             None if no file holds an object of this kind and name.
         """
         best: tuple[int, str, int] | None = None
         for path, node in self._objects.get((kind, name), []):
+            if within is not None and path not in within:
+                continue
             depth, line, at = 0, node.start_mark.line + 1, node
             for key in keys:
                 found = _child(at, key)
                 if not found:
                     break
                 depth, line, at = depth + 1, found[0].start_mark.line + 1, found[1]
-            if best is None or depth > best[0]:
+            # A value is the overlay's, which comes first; what is missing is missing in the base.
+            absent = depth < len(keys) or not keys
+            if best is None or depth > best[0] or (absent and depth == best[0]):
                 best = (depth, path, line)
         return best[1:] if best else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from scripts import tools
+from scripts import charts, tools
 from scripts.manifests import Repository
+from scripts.rendered import Cluster, clusters
 
 PARTS = ("base", "clusters", "overlays", "dashboards_py", "tests/options", "tests/logs")
 
@@ -42,3 +44,12 @@ def copy(tmp_path: Path) -> Repository:
         shutil.copytree(tools.ROOT / part, tmp_path / part)
     shutil.copy(tools.ROOT / "README.md", tmp_path)
     return Repository(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def rendered(repository: Repository) -> list[Cluster]:
+    """Every cluster with its charts rendered; skipped where a chart is missing, but not on CI."""
+    if absent := charts.missing(repository.entries):
+        text = "; ".join(f"{finding.path}: {finding.message}" for finding in absent)
+        (pytest.fail if "GITHUB_ACTIONS" in os.environ else pytest.skip)(text)
+    return clusters(repository)

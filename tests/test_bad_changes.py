@@ -46,6 +46,8 @@ def schema_alone_finds(repository: Repository) -> bool:
 def test_bad_change_is_found(
     change: Change, copy: Repository, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property("ours", False)
+    record_property("schema", False)
     apply(change, copy.root)
     findings = [str(finding) for finding in validate(copy)]
     told = any(re.search(change["says"], text, re.DOTALL) for text in findings)

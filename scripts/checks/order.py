@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
-from scripts.findings import Finding
+from scripts.findings import Fault, Finding
 from scripts.manifests import Entry, Repository, Unit, group
 from scripts.yamlfile import Json
 
@@ -15,110 +16,136 @@ CRD_GROUP = "monitoring.coreos.com"
 CRD_CONSUMERS = ("kube-prometheus-stack",)
 FIRST = "grafana"
 WAVE = "argocd.argoproj.io/sync-wave"
+ENGINES = ("toolkit.fluxcd.io", "argoproj.io")
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check the order of every entry."""
+    """Check the order of every cluster under its engine."""
     findings: list[Finding] = []
     for entry in repository.entries:
         if entry.cluster == "options":
-            continue
-        findings += flux(entry) if entry.engine == "flux" else argocd(entry)
+            continue  # No engine syncs it.
+        faults = flux(repository.root, entry) if entry.engine == "flux" else argocd(entry)
+        findings += repository.locate(entry, faults)
     return findings
 
 
-def flux(entry: Entry) -> list[Finding]:
+def flux(root: Path, entry: Entry) -> Iterator[Fault]:
     """Flux orders by dependsOn, and a Kustomization is ready when its health checks are."""
-    findings = []
-    place = f"clusters/{entry.cluster}/flux"
-    kustomizations = _named(entry, "Kustomization")
-    releases = _named(entry, "HelmRelease")
-    for kind, items in (("Kustomization", kustomizations), ("HelmRelease", releases)):
-        graph = {name: _depends_on(item) for name, item in items.items()}
-        for name, needs in graph.items():
-            for missing in sorted(needs - items.keys()):
-                message = f"{kind} {name} depends on {missing}, which does not exist"
-                findings.append(Finding(place, None, message, "correct the name in dependsOn"))
-        try:
-            TopologicalSorter(graph).prepare()
-        except CycleError as error:
-            message = f"dependsOn of {kind}s is a cycle: {' → '.join(error.args[1])}"
-            fix = "remove one of them: Flux would wait for ever and say nothing"
-            findings.append(Finding(place, None, message, fix))
-            return findings
+    kustomizations, releases = _named(entry, "Kustomization"), _named(entry, "HelmRelease")
+    yield from _graph("Kustomization", kustomizations)
+    yield from _graph("HelmRelease", releases)
     for name, item in kustomizations.items():
-        for check_ in item["spec"].get("healthChecks", []):
-            if check_["kind"] == "HelmRelease" and check_["name"] not in releases:
-                message = (
-                    f"{name}: the health check names HelmRelease {check_['name']}, unknown here"
-                )
-                findings.append(Finding(place, None, message, "correct the name in healthChecks"))
-        if not item["spec"].get("prune"):
-            message = f"Kustomization {name} does not prune"
-            findings.append(Finding(place, None, message, "set spec.prune: true"))
-    for consumer in CRD_CONSUMERS:
-        if consumer in releases and CRD_RELEASE not in _depends_on(releases[consumer]):
-            message = f"HelmRelease {consumer} does not depend on {CRD_RELEASE}"
-            findings.append(Finding(place, None, message, "add it to spec.dependsOn"))
-    if FIRST in releases and _depends_on(releases[FIRST]):
-        message = f"HelmRelease {FIRST} waits for {sorted(_depends_on(releases[FIRST]))}"
-        findings.append(Finding(place, None, message, "an open dashboard waits for nothing else"))
-    ready_with_crds = {n for n, k in kustomizations.items() if _waits_for_crds(k)}
-    for unit in entry.units[1:]:
-        custom = sorted({i["kind"] for i in unit.objects if group(i) == CRD_GROUP})
-        if custom and not ready_with_crds & _before(unit, entry.units):
-            message = f"{unit.name} applies {', '.join(custom)} before their CRDs are there"
-            fix = f"depend on a Kustomization whose health check is HelmRelease {CRD_RELEASE}"
-            findings.append(Finding(place, None, message, fix))
-        if any(i["kind"] == "HelmRelease" and i["metadata"]["name"] == FIRST for i in unit.objects):
-            for name in unit.depends_on:
-                message = f"{unit.name}, which brings Grafana, waits for {name}"
-                fix = "an open dashboard waits for nothing else"
-                findings.append(Finding(place, None, message, fix))
-    return findings
+        yield from _kustomization(root, name, item)
+        yield from _health_checks(entry, name, item)
+    if len({str(item["spec"].get("sourceRef")) for item in kustomizations.values()}) > 1:
+        name = max(kustomizations)
+        text, fix = "syncs from another source than the others", "name one source in all of them"
+        yield Fault("Kustomization", name, ("spec", "sourceRef"), text, fix)
+    for name in CRD_CONSUMERS:
+        if name in releases and CRD_RELEASE not in _depends_on(releases[name]):
+            text = f"does not depend on {CRD_RELEASE}, whose kinds it uses"
+            keys = ("spec", "dependsOn")
+            yield Fault("HelmRelease", name, keys, text, "add it to spec.dependsOn")
+    if FIRST in releases and (needs := _depends_on(releases[FIRST])):
+        text = f"waits for {', '.join(sorted(needs))}"
+        fix = "remove dependsOn: an open dashboard waits for nothing else"
+        yield Fault("HelmRelease", FIRST, ("spec", "dependsOn"), text, fix)
+    crds_ready = {u.name for u in entry.units if _ready_with_crds(u, kustomizations.get(u.name))}
+    for unit in entry.units:
+        custom = sorted({item["kind"] for item in unit.objects if group(item) == CRD_GROUP})
+        if custom and not crds_ready & _before(unit, entry.units):
+            text = f"applies {', '.join(custom)}, perhaps before their CRDs are there"
+            fix = f"depend on a Kustomization whose health checks name HelmRelease {CRD_RELEASE}"
+            yield Fault("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
+        if unit.depends_on and _holds(unit, "HelmRelease", FIRST):
+            text = f"brings Grafana and waits for {', '.join(unit.depends_on)}"
+            fix = "remove dependsOn: an open dashboard waits for nothing else"
+            yield Fault("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
 
 
-def argocd(entry: Entry) -> list[Finding]:
+def argocd(entry: Entry) -> Iterator[Fault]:
     """Argo CD creates by wave and repairs by retry: an Application's health holds up no other."""
-    findings = []
-    place = f"clusters/{entry.cluster}/argocd"
-    applications = _named(entry, "Application")
-    projects = _named(entry, "AppProject")
-    if CRD_RELEASE not in applications:
-        return [
-            Finding(place, None, f"no Application {CRD_RELEASE}", "add it: others need its CRDs")
-        ]
-    crds = _wave(applications[CRD_RELEASE])
-    bringers = {*CRD_CONSUMERS, *_units_with_custom_resources(entry)}
+    applications, projects = _named(entry, "Application"), _named(entry, "AppProject")
+    crds = _wave(applications[CRD_RELEASE]) if CRD_RELEASE in applications else None
+    bringers = {u.name for u in entry.units if any(group(i) == CRD_GROUP for i in u.objects)}
     for name, item in applications.items():
         policy = item["spec"].get("syncPolicy", {})
         options = policy.get("syncOptions", [])
-        if name in bringers:
-            if _wave(item) <= crds:
-                message = f"Application {name} is created no later than {CRD_RELEASE}"
-                findings.append(Finding(place, None, message, f"give {CRD_RELEASE} a lower wave"))
-            if not policy.get("retry") or "SkipDryRunOnMissingResource=true" not in options:
-                message = f"Application {name} fails for good if the CRDs come a second later"
-                fix = "set syncPolicy.retry and SkipDryRunOnMissingResource=true"
-                findings.append(Finding(place, None, message, fix))
+        at = ("spec", "syncPolicy", "syncOptions")
+        if name in {*CRD_CONSUMERS, *bringers}:
+            if crds is None or _wave(item) <= crds:
+                text = f"is created no later than {CRD_RELEASE}, whose kinds it uses"
+                yield Fault(
+                    "Application", name, ("metadata",), text, f"give {CRD_RELEASE} a lower wave"
+                )
+            if not policy.get("retry", {}).get("limit"):
+                text = "fails for good if the CRDs come a second later"
+                yield Fault(
+                    "Application", name, ("spec", "syncPolicy"), text, "set syncPolicy.retry"
+                )
+            if "SkipDryRunOnMissingResource=true" not in options:
+                text = "is refused as a whole while the CRDs are not there"
+                yield Fault("Application", name, at, text, "add SkipDryRunOnMissingResource=true")
         if "ServerSideApply=true" not in options:
-            message = f"Application {name} applies on the client's side: CRDs do not fit"
-            findings.append(Finding(place, None, message, "set ServerSideApply=true"))
+            text = "applies on the client's side, where CRDs and dashboards do not fit"
+            yield Fault("Application", name, at, text, "add ServerSideApply=true")
         if "Replace=true" in options:
-            message = f"Application {name} replaces objects, which overrides ServerSideApply"
-            findings.append(Finding(place, None, message, "remove Replace=true"))
+            text = "replaces objects, which overrides ServerSideApply"
+            yield Fault("Application", name, at, text, "remove Replace=true")
         project = item["spec"].get("project")
         if project in projects and _wave(projects[project]) >= _wave(item):
-            message = f"AppProject {project} is created no earlier than Application {name}"
-            findings.append(Finding(place, None, message, "give the project a lower wave"))
-    return findings
+            text = f"is created no later than Application {name}, which is in it"
+            yield Fault("AppProject", project, ("metadata",), text, "give the project a lower wave")
+
+
+def _graph(kind: str, items: Mapping[str, Mapping[str, Json]]) -> Iterator[Fault]:
+    graph = {name: _depends_on(item) for name, item in items.items()}
+    for name, needs in graph.items():
+        for missing in sorted(needs - items.keys()):
+            text = f"depends on {missing}, which does not exist"
+            yield Fault(kind, name, ("spec", "dependsOn"), text, "correct the name in dependsOn")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        cycle = error.args[1]
+        text = f"dependsOn is a cycle: {' → '.join(cycle)}"
+        fix = "remove one of them: Flux would wait for ever and say nothing"
+        yield Fault(kind, cycle[0], ("spec", "dependsOn"), text, fix)
+
+
+def _kustomization(root: Path, name: str, item: Mapping[str, Json]) -> Iterator[Fault]:
+    spec = item["spec"]
+    if spec.get("prune") is not True:
+        text = "does not prune: what is deleted in git stays in the cluster"
+        yield Fault("Kustomization", name, ("spec", "prune"), text, "set spec.prune: true")
+    path = str(spec.get("path"))
+    if not path.startswith("./overlays/") or not (root / path).is_dir():
+        text = f"builds {path}, which is no folder of overlays"
+        yield Fault(
+            "Kustomization", name, ("spec", "path"), text, "name ./overlays/<environment>/…"
+        )
+
+
+def _health_checks(entry: Entry, name: str, item: Mapping[str, Json]) -> Iterator[Fault]:
+    there = {
+        (i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"])
+        for unit in entry.units
+        if unit.name == name
+        for i in unit.objects
+    }
+    for index, wanted in enumerate(item["spec"].get("healthChecks", [])):
+        if (wanted["kind"], wanted.get("namespace"), wanted["name"]) not in there:
+            text = f"waits for {wanted['kind']} {wanted['name']}, which it does not apply"
+            keys = ("spec", "healthChecks", str(index))
+            yield Fault("Kustomization", name, keys, text, "correct the health check")
 
 
 def _named(entry: Entry, kind: str) -> dict[str, Mapping[str, Json]]:
     return {
-        i["metadata"]["name"]: i
-        for i in entry.objects()
-        if i.get("kind") == kind and group(i).endswith(("toolkit.fluxcd.io", "argoproj.io"))
+        item["metadata"]["name"]: item
+        for item in entry.objects()
+        if item["kind"] == kind and group(item).endswith(ENGINES)
     }
 
 
@@ -126,8 +153,16 @@ def _depends_on(item: Mapping[str, Json]) -> set[str]:
     return {d["name"] for d in item["spec"].get("dependsOn", [])}
 
 
-def _waits_for_crds(kustomization: Mapping[str, Json]) -> bool:
-    checks = kustomization["spec"].get("healthChecks", [])
+def _holds(unit: Unit, kind: str, name: str) -> bool:
+    return any(i["kind"] == kind and i["metadata"]["name"] == name for i in unit.objects)
+
+
+def _ready_with_crds(unit: Unit, kustomization: Mapping[str, Json] | None) -> bool:
+    """Whether the unit is ready only when the CRDs' release is."""
+    spec = kustomization["spec"] if kustomization else {}
+    if spec.get("wait"):  # Flux then ignores healthChecks and waits for all that it applies.
+        return _holds(unit, "HelmRelease", CRD_RELEASE)
+    checks = spec.get("healthChecks", [])
     return any(c["kind"] == "HelmRelease" and c["name"] == CRD_RELEASE for c in checks)
 
 
@@ -142,10 +177,6 @@ def _before(unit: Unit, units: list[Unit]) -> set[str]:
             found.add(name)
             ahead.extend(by_name[name].depends_on)
     return found
-
-
-def _units_with_custom_resources(entry: Entry) -> set[str]:
-    return {u.name for u in entry.units if any(group(i) == CRD_GROUP for i in u.objects)}
 
 
 def _wave(item: Mapping[str, Json]) -> int:

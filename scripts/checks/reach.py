@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from fnmatch import fnmatch
 
 from scripts.findings import Finding
-from scripts.manifests import Repository, read_by
+from scripts.manifests import BOOTSTRAP, ENCRYPTED, Repository
 
-# Read by the checks, not by an engine.
-NOT_APPLIED = ("overlays/*/budget.yaml",)
+FOLDERS = ("base", "clusters", "overlays")
+# Read by the checks, or by an engine without being listed anywhere.
+ELSEWHERE = (
+    "overlays/*/budget.yaml",
+    f"clusters/*/flux/{BOOTSTRAP}/*.yaml",
+    f"clusters/*/{ENCRYPTED}/*.yaml",
+)
+# Opt-in: reached by tests/options, where no cluster has opted in.
+OPTIONAL = "base/optional/"
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each file below base, overlays and clusters that nothing reads."""
-    root = repository.root
-    reached: set[Path] = set()
+    """Return a finding for each file below base, clusters and overlays that nothing reads."""
+    clusters: set[str] = set()
+    options: set[str] = set()
     for entry in repository.entries:
-        for unit in entry.units:
-            folder = root / unit.path
-            start = folder / "kustomization.yaml"
-            reached |= set(read_by(folder)) if start.exists() else set(folder.rglob("*.yaml"))
-    ignored = {path for pattern in NOT_APPLIED for path in root.glob(pattern)}
+        (options if entry.cluster == "options" else clusters).update(repository.files(entry))
+    reached = clusters | {path for path in options if path.startswith(OPTIONAL)}
     files = {
-        path
-        for folder in ("base", "clusters", "overlays")
-        for path in (root / folder).rglob("*")
+        str(path.relative_to(repository.root))
+        for folder in FOLDERS
+        for path in (repository.root / folder).rglob("*")
         if path.is_file()
     }
     return [
-        Finding(
-            str(path.relative_to(root)),
-            None,
-            "no cluster reaches this file",
-            "list it in a kustomization.yaml, or delete it",
-        )
-        for path in sorted(files - reached - ignored)
+        Finding(path, None, "no cluster reaches this file", _fix(path))
+        for path in sorted(files - reached)
+        if not any(fnmatch(path, pattern) for pattern in ELSEWHERE)
     ]
+
+
+def _fix(path: str) -> str:
+    if path.startswith(OPTIONAL):
+        return "list its folder in the components of tests/options, or delete it"
+    return "list it in a kustomization.yaml, or delete it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -70,11 +71,11 @@ def check(repository: Repository) -> list[Finding]:
     for name, messages in invalid(objects.values()).items():
         kind, _, short = name.partition(" ")
         for message in messages:
-            keys = message.split("'")[1].strip("/").split("/") if "at '/" in message else []
-            path, line = repository.where(kind, short, *keys)
-            findings.append(
-                Finding(path, line, f"{name}: {message}", "see the kind's API reference")
-            )
+            place = repository.where(kind, short, *_keys(message))
+            fix = "see the kind's API reference"
+            if "could not find schema" in message:
+                fix = "correct apiVersion and kind, or add the CRD's module to scripts/schemas.yaml"
+            findings.append(Finding(*place, f"{name}: {message}", fix))
     return findings
 
 
@@ -86,10 +87,16 @@ def _is_crd(text: str) -> bool:
     return '"kind": "CustomResourceDefinition"' in text
 
 
+def _keys(message: str) -> list[str]:
+    """The keys that lead to what a message is about."""
+    at = re.search(r"\(at '/([^']*)'\)", message)
+    unknown = re.search(r"additional properties '([^']+)'", message)
+    return [*(at[1].split("/") if at else ()), *([unknown[1]] if unknown else ())]
+
+
 def _messages(resource: Mapping[str, Any]) -> list[str]:
     if resource["status"] == "statusValid":
         return []
-    details = resource.get("validationErrors") or []
-    if details:
-        return [f"{detail['msg']} (at '{detail['path'] or '/'}')" for detail in details]
-    return [str(resource["msg"])]
+    # kubeconform's list of errors stops at the outermost field; its message names the innermost.
+    details = re.findall(r"- at '(/[^']*)': (.+?)(?= - at '|$)", resource["msg"], re.DOTALL)
+    return [f"{text} (at '{path}')" for path, text in details] or [str(resource["msg"])]

@@ -1,0 +1,163 @@
+"""What the charts may render: valid objects, no hooks, no secrets, no rights but the named ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from scripts.checks import schema
+from scripts.findings import Finding
+from scripts.manifests import ENGINES, group
+from scripts.rendered import CLUSTER_SCOPED, Cluster, Item
+
+NAMESPACES = frozenset({"monitoring", "monitoring-node"})
+CRD_RELEASE = "prometheus-operator-crds"
+KEPT = {
+    "helm.sh/resource-policy": "keep",
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+}
+# Who may read Secrets.
+SECRET_READERS = {
+    # Writes the generated configuration into a Secret, and reads those that monitors name.
+    "ClusterRole kube-prometheus-stack-operator",
+}
+READING = frozenset({"get", "list", "watch", "*"})
+
+Kind = tuple[str, str]
+
+
+def invalid(clusters: Sequence[Cluster]) -> list[Finding]:
+    """Return a finding for each rendered object that a supported Kubernetes would refuse."""
+    items = {f"{item.kind} {item.name}": (c, item) for c in clusters for item in c.rendered()}
+    messages = schema.invalid(dict(item.manifest) for c in clusters for item in c.rendered())
+    return [
+        cluster.finding(item, text, "correct the values that lead to it")
+        for name, texts in messages.items()
+        for cluster, item in [items[name]]
+        for text in sorted(texts)
+    ]
+
+
+def unequal(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """Compare what the two engines of a cluster render."""
+    by_cluster: dict[str, dict[str, Cluster]] = {}
+    for cluster in clusters:
+        by_cluster.setdefault(cluster.entry.cluster, {})[cluster.entry.engine] = cluster
+    for engines in by_cluster.values():
+        if len(engines) < len(ENGINES):
+            continue
+        left, right = (
+            {(i.release, str(i)): i for i in engines[engine].rendered()} for engine in ENGINES
+        )
+        for key in sorted(left.keys() | right.keys(), key=str):
+            one, other = left.get(key), right.get(key)
+            if one is None or other is None or one.manifest != other.manifest:
+                found = one or other
+                assert found is not None  # noqa: S101 - the key is in one of them
+                yield engines["flux"].finding(
+                    found,
+                    "Flux and Argo CD do not render it alike",
+                    "let kustomize copy version, name and values to the Application",
+                )
+
+
+def hooks(cluster: Cluster) -> Iterator[Finding]:
+    """No Helm hook: its job is what hangs in a sync, and the engines run it differently."""
+    for item in cluster.rendered():
+        if "helm.sh/hook" in item.annotations:
+            yield cluster.finding(item, "a Helm hook", "turn off what brings it in the values")
+
+
+def secrets(cluster: Cluster) -> Iterator[Finding]:
+    """No Secret with content: it would come from the values in git, or be new at each render."""
+    for item in cluster.rendered():
+        content = (item.manifest.get("data"), item.manifest.get("stringData"))
+        if item.kind == "Secret" and any(content):
+            yield cluster.finding(
+                item, "the chart makes a Secret", "name an existing one in the values"
+            )
+
+
+def crds(cluster: Cluster) -> Iterator[Finding]:
+    """CRDs come from their own release, and no engine deletes them."""
+    for item in cluster.rendered():
+        if item.kind != "CustomResourceDefinition":
+            continue
+        if item.release != CRD_RELEASE:
+            text = f"the release {item.release} brings a CRD"
+            yield cluster.finding(item, text, f"turn it off; CRDs belong to {CRD_RELEASE}")
+        for key, value in KEPT.items():
+            if item.annotations.get(key) != value:
+                text = f"may be deleted with all its objects: {key} is not {value}"
+                yield cluster.finding(item, text, "set it in crds.annotations")
+
+
+def namespaces(cluster: Cluster) -> Iterator[Finding]:
+    """Charts put objects into our namespaces only, and create none."""
+    for item in cluster.rendered():
+        if item.kind == "Namespace":
+            yield cluster.finding(item, "the chart makes a namespace", "turn it off")
+        elif item.kind not in CLUSTER_SCOPED and item.namespace not in NAMESPACES:
+            text = f"would be created in {item.namespace}"
+            yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
+
+
+def roles(cluster: Cluster) -> Iterator[Finding]:
+    """Nobody reads Secrets but who is named above."""
+    for item in cluster.of("ClusterRole", "Role"):
+        if str(item) not in SECRET_READERS and any(
+            {"", "*"} & set(rule.get("apiGroups") or [])
+            and {"secrets", "*"} & set(rule.get("resources") or [])
+            and READING & set(rule["verbs"])
+            for rule in item.manifest.get("rules") or []
+        ):
+            yield cluster.finding(item, "may read Secrets", "narrow the chart's RBAC values")
+
+
+def whitelisted(cluster: Cluster) -> Iterator[Finding]:
+    """The AppProject allows every kind that its Applications create."""
+    allowed = _allowed(cluster)
+    if allowed is None:
+        return
+    project, kinds = allowed
+    for kind in sorted(_created(cluster) - kinds):
+        text = f"does not allow {kind[1]} of group {kind[0] or 'core'!r}"
+        yield cluster.finding(project, text, f"add it to the {_list(kind)}")
+
+
+def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """The AppProject allows no kind that no cluster creates, opt-in components included."""
+    created = {kind for cluster in clusters for kind in _created(cluster)}
+    for cluster in clusters:
+        if allowed := _allowed(cluster):
+            project, kinds = allowed
+            for kind in sorted(kinds - created):
+                text = f"allows {kind[1]}, which nothing creates"
+                yield cluster.finding(project, text, f"remove it from the {_list(kind)}")
+
+
+def _allowed(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
+    projects = [o for o in cluster.entry.objects() if o["kind"] == "AppProject"]
+    if not projects:
+        return None
+    lists = ("clusterResourceWhitelist", "namespaceResourceWhitelist")
+    spec = projects[0]["spec"]
+    return Item(projects[0]), {(k["group"], k["kind"]) for name in lists for k in spec[name]}
+
+
+def _created(cluster: Cluster) -> set[Kind]:
+    """Kinds that Applications of the project create: the charts' and those of the configuration.
+
+    The root Application is not in the project; it creates what the unit of the releases holds.
+    """
+    units = [u for u in cluster.entry.units[1:] if "releases" not in u.path]
+    if cluster.entry.cluster == "options":
+        units = [u for u in cluster.entry.units if "releases" not in u.path]
+    manifests = [o for u in units for o in u.objects] + [
+        dict(i.manifest) for i in cluster.rendered()
+    ]
+    return {(group(o), o["kind"]) for o in manifests}
+
+
+def _list(kind: Kind) -> str:
+    scope = "cluster" if kind[1] in CLUSTER_SCOPED else "namespace"
+    return f"{scope}ResourceWhitelist"

@@ -1,0 +1,188 @@
+"""What an object names exists: Services, accounts, roles, ConfigMaps, Secrets, and their keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scripts.checks import credentials
+from scripts.checks.rendered.objects import NAMESPACES
+from scripts.findings import Finding
+from scripts.rendered import Cluster, Item, Pod
+from scripts.yamlfile import leaves, maps
+
+# The address of a Service of ours, wherever it stands: with its namespace, or a URL's host.
+_ADDRESS = re.compile(
+    rf"(?:(?P<scheme>\w+)://)?(?P<name>[a-z0-9][a-z0-9-]*)\.(?P<namespace>{'|'.join(sorted(NAMESPACES))})"
+    r"(?P<suffix>\.svc(?:\.cluster\.local)?)?(?::(?P<port>\d+))?(?![\w.-])"
+)
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A ConfigMap or Secret that something reads; without a key, as a whole."""
+
+    kind: str
+    namespace: str
+    name: str
+    key: str | None = None
+
+
+def addresses(cluster: Cluster) -> Iterator[Finding]:
+    """Every address of a Service of ours, in any text of any object, leads to one and its port."""
+    services: dict[tuple[str, str], set[int]] = {
+        (s.namespace, s.name): {p["port"] for p in s.spec.get("ports") or []}
+        for s in cluster.of("Service")
+    }
+    for item in cluster.items:
+        if item.kind == "CustomResourceDefinition":
+            continue
+        for address, service, port in sorted(_addresses(item)):
+            if service not in services:
+                text = f"{address}: there is no Service {service[1]} in {service[0]}"
+                fix = f"use one of {', '.join(sorted(n for s, n in services if s == service[0]))}"
+                yield cluster.finding(item, text, fix)
+            elif port and port not in services[service]:
+                text = f"{address}: the Service {service[1]} has no port {port}"
+                ports = ", ".join(map(str, sorted(services[service])))
+                yield cluster.finding(item, text, f"use {ports}")
+
+
+def alertmanagers(cluster: Cluster) -> Iterator[Finding]:
+    """Prometheus sends its alerts to a Service and a named port that exist."""
+    ports = {
+        (s.namespace, s.name, p.get("name")) for s in cluster.of("Service") for p in s.spec["ports"]
+    }
+    for item in cluster.of("Prometheus"):
+        targets = (item.spec.get("alerting") or {}).get("alertmanagers") or []
+        for target in targets:
+            place = target.get("namespace", item.namespace)
+            if (place, target["name"], target["port"]) not in ports:
+                text = f"there is no Service {target['name']} with a port {target['port']}"
+                yield cluster.finding(item, f"{text} in {place}", "correct prometheusSpec.alerting")
+        if not targets:
+            yield cluster.finding(item, "sends its alerts nowhere", "enable Alertmanager")
+
+
+def accounts(cluster: Cluster) -> Iterator[Finding]:
+    """Pods run under accounts that exist, and roles are bound to accounts and roles that exist."""
+    existing = {(i.kind, i.namespace, i.name) for i in cluster.all}
+    for pod in cluster.pods:
+        name = pod.spec.get("serviceAccountName") or "default"
+        if name != "default" and ("ServiceAccount", pod.owner.namespace, name) not in existing:
+            text = f"there is no ServiceAccount {name} in {pod.owner.namespace}"
+            yield cluster.finding(pod.owner, text, "let the chart make it, or correct its name")
+    for item in cluster.of("ClusterRoleBinding", "RoleBinding"):
+        role = item.manifest["roleRef"]
+        place = "" if role["kind"] == "ClusterRole" else item.namespace
+        if (role["kind"], place, role["name"]) not in existing:
+            text = f"there is no {role['kind']} {role['name']}"
+            yield cluster.finding(item, text, "let the chart make it, or correct its name")
+        for subject in item.manifest.get("subjects") or []:
+            key = (subject["kind"], subject.get("namespace", item.namespace), subject["name"])
+            if subject["kind"] == "ServiceAccount" and key not in existing:
+                text = f"there is no ServiceAccount {subject['name']} in {key[1]}"
+                yield cluster.finding(item, text, "let the chart make it, or correct its name")
+
+
+def configuration(cluster: Cluster) -> Iterator[Finding]:
+    """Every ConfigMap and Secret that is read exists, with the keys that are read.
+
+    Secrets are not in git: those count that the README tells how to create.
+    """
+    existing = _existing(cluster)
+    read: list[tuple[Item, Reference]] = [(p.owner, r) for p in cluster.pods for r in _of_pod(p)]
+    for item in cluster.items:
+        if item.manifest["apiVersion"].startswith("monitoring.coreos.com/"):
+            read += [(item, reference) for reference in _of_custom(item)]
+    for item, wanted in sorted(read, key=str):
+        found = existing.get((wanted.kind, wanted.namespace, wanted.name))
+        if found is None:
+            text = f"there is no {wanted.kind} {wanted.name} in {wanted.namespace}"
+            fix = "add it to the README's table of Secrets"
+            if wanted.kind == "ConfigMap":
+                fix = "let a configMapGenerator make it, or correct its name"
+            yield cluster.finding(item, text, fix)
+        elif wanted.key and wanted.key not in found:
+            text = f"the {wanted.kind} {wanted.name} has no key {wanted.key}"
+            yield cluster.finding(item, text, f"use one of {', '.join(sorted(found))}")
+
+
+def _addresses(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
+    found = set()
+    for _, text in leaves(item.manifest):
+        for match in _ADDRESS.finditer(str(text)):
+            if not (match["scheme"] or match["suffix"]):
+                continue  # Such as a label's value; an address has one or the other.
+            port = int(match["port"]) if match["port"] else _PORTS.get(match["scheme"] or "")
+            found.add((match[0], (match["namespace"], match["name"]), port))
+    return found
+
+
+def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
+    found = {
+        (i.kind, i.namespace, i.name): {*(i.manifest.get("data") or {})}
+        for i in cluster.of("ConfigMap")
+    }
+    for namespace, name, keys in credentials.table(cluster.repository.root):
+        found["Secret", namespace, name] = {*keys}
+    return found
+
+
+def _of_pod(pod: Pod) -> Iterator[Reference]:
+    """Yield what a pod cannot start without."""
+    namespace = pod.owner.namespace
+    for volume in pod.spec.get("volumes") or []:
+        sources = (volume.get("projected") or {}).get("sources") or [volume]
+        for source in sources:
+            for kind, field, name in (
+                ("ConfigMap", "configMap", "name"),
+                ("Secret", "secret", "secretName"),
+            ):
+                found = source.get(field) or {}
+                target = found.get(name) or found.get("name")
+                if target and not found.get("optional"):
+                    yield Reference(kind, namespace, target)
+                    for wanted in found.get("items") or []:
+                        yield Reference(kind, namespace, target, wanted["key"])
+    for container in pod.containers:
+        for variable in container.get("env") or []:
+            source = variable.get("valueFrom") or {}
+            for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+                found = source.get(field) or {}
+                if found and not found.get("optional"):
+                    yield Reference(kind, namespace, found["name"], found["key"])
+        for source in container.get("envFrom") or []:
+            for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+                found = source.get(field) or {}
+                if found and not found.get("optional"):
+                    yield Reference(kind, namespace, found["name"])
+    mounts = {
+        (m["name"], m["subPath"])
+        for c in pod.containers
+        for m in c.get("volumeMounts") or []
+        if m.get("subPath")
+    }
+    for volume in pod.spec.get("volumes") or []:
+        found = volume.get("configMap") or {}
+        for name, path in sorted(mounts):
+            if found and name == volume["name"] and not found.get("items"):
+                yield Reference("ConfigMap", namespace, found["name"], path.split("/")[0])
+
+
+def _of_custom(item: Item) -> Iterator[Reference]:
+    """Yield what one of the operator's custom resources names, by the operator's conventions."""
+    if item.kind == "Alertmanager":
+        name = item.spec.get("configSecret") or f"alertmanager-{item.name}"
+        yield Reference("Secret", item.namespace, name, "alertmanager.yaml")
+    for name in item.spec.get("secrets") or []:
+        yield Reference("Secret", item.namespace, name)
+    for name in item.spec.get("configMaps") or []:
+        yield Reference("ConfigMap", item.namespace, name)
+    for _, selector in maps(item.spec):
+        # A SecretKeySelector, wherever it stands.
+        known = {"name", "key"} <= selector.keys() <= {"name", "key", "optional"}
+        if known and not selector.get("optional"):
+            yield Reference("Secret", item.namespace, selector["name"], selector["key"])

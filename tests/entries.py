@@ -1,0 +1,65 @@
+"""Entries with a fault put into them in memory: no copy of the tree, no build."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scripts import tools
+from scripts.findings import Finding
+from scripts.manifests import Entry, Repository, Unit, flux_releases
+
+# Found by glob, so that a new cluster is tested without a change here.
+CLUSTERS = [
+    f"{path.parent.name}/{path.name}"
+    for path in sorted(tools.ROOT.glob("clusters/*/*"))
+    if path.name in {"flux", "argocd"}
+]
+FLUX, ARGOCD, OPTIONS = "oke-free/flux", "oke-free/argocd", "options/flux"
+
+Edit = Callable[[Any], object]
+
+
+def named(repository: Repository, name: str) -> Entry:
+    """The entry `cluster/engine`."""
+    return next(entry for entry in repository.entries if entry.name == name)
+
+
+def edited(entry: Entry, kind: str, name: str, edit: Edit) -> Entry:
+    """The entry with one object edited in place, and the releases that follow from it."""
+    units = copy.deepcopy(entry.units)
+    objects = [item for unit in units for item in unit.objects]
+    for item in objects:
+        if (item["kind"], item["metadata"]["name"]) == (kind, name):
+            edit(item)
+            break
+    else:
+        raise LookupError(f"{entry.name} has no {kind} {name}")
+    releases = flux_releases(objects) if entry.engine == "flux" else entry.releases
+    return dataclasses.replace(entry, units=units, releases=releases)
+
+
+def added(entry: Entry, *objects: dict[str, Any]) -> Entry:
+    """The entry with more objects in its last unit."""
+    *units, last = entry.units
+    more = Unit(last.name, last.path, [*last.objects, *objects], last.depends_on)
+    return dataclasses.replace(entry, units=[*units, more])
+
+
+def holding(repository: Repository, *entries: Entry) -> Repository:
+    """The repository with these entries in place of its own."""
+    other = Repository(repository.root)
+    other.__dict__.update(entries=list(entries), sources=repository.sources)
+    return other
+
+
+def assert_says(findings: Sequence[Finding], *patterns: str) -> None:
+    """There are just these findings, each placed in a file and with something to do about it."""
+    texts = [f"{finding.path}:{finding.line}: {finding.message}" for finding in findings]
+    unmatched = [p for p in patterns if not any(re.search(p, text) for text in texts)]
+    assert not unmatched, f"{unmatched} not in {texts}"
+    assert len(set(texts)) == len(patterns), texts
+    assert all(finding.fix for finding in findings)

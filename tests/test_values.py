@@ -1,0 +1,121 @@
+"""Every value of every release does something, and one that does not is found."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from scripts import ablation
+from scripts.ablation import ABSENT, Variant
+from scripts.findings import Finding
+from scripts.manifests import Repository
+from scripts.rendered import Cluster
+
+Json = dict[str, Any]
+BLACKBOX = "prometheus-blackbox-exporter"
+
+
+@pytest.fixture
+def cluster(rendered: list[Cluster]) -> Cluster:
+    return next(cluster for cluster in rendered if cluster.name == "oke-free/flux")
+
+
+def variant(cluster: Cluster, release: str, **values: Any) -> Variant:
+    """A release with some values more."""
+    found = cluster.release(release)
+    changed = dataclasses.replace(found, values={**found.values, **values})
+    return Variant(cluster.entry, changed)
+
+
+def faults(cluster: Cluster, *found: Variant) -> list[Finding]:
+    return ablation.faults(cluster.repository, list(found))
+
+
+@pytest.mark.usefixtures("rendered")
+def test_every_value_does_something(repository: Repository) -> None:
+    assert list(map(str, ablation.faults(repository, ablation.variants(repository)))) == []
+
+
+def test_a_misspelt_key_is_found(cluster: Cluster) -> None:
+    (finding,) = faults(cluster, variant(cluster, BLACKBOX, podSecurityContex={"runAsUser": 1}))
+    assert "podSecurityContex.runAsUser changes nothing that the chart renders" in finding.message
+
+
+def test_a_misplaced_key_is_found(cluster: Cluster) -> None:
+    (finding,) = faults(
+        cluster,
+        variant(
+            cluster,
+            "loki",
+            chunksCache={"enabled": False},
+            resultsCache={"enabled": False, "loki": {"replicas": 1}},
+        ),
+    )
+    assert "resultsCache.loki.replicas" in finding.message
+
+
+def test_a_key_that_repeats_the_default_is_found(cluster: Cluster) -> None:
+    (finding,) = faults(cluster, variant(cluster, BLACKBOX, replicas=1))
+    assert finding.message == f"{BLACKBOX}: replicas is the chart's default"
+    assert finding.path == f"base/releases/{BLACKBOX}.yaml"
+
+
+def test_a_key_that_helps_in_one_variant_earns_its_place(cluster: Cluster) -> None:
+    useless = variant(cluster, BLACKBOX, serviceMonitor={"defaults": {"interval": "60s"}})
+    useful = variant(
+        cluster,
+        BLACKBOX,
+        serviceMonitor={
+            "enabled": True,
+            "defaults": {"interval": "60s"},
+            "targets": [{"name": "a", "url": "http://a"}],
+        },
+    )
+    assert len(faults(cluster, useless)) == 1
+    assert faults(cluster, useless, useful) == []
+
+
+def test_a_random_render_is_found(cluster: Cluster) -> None:
+    values = {k: v for k, v in cluster.release("grafana").values.items() if k != "admin"}
+    release = dataclasses.replace(cluster.release("grafana"), values=values)
+    assert Variant(cluster.entry, release).changes(())
+    assert not Variant(cluster.entry, cluster.release("grafana")).changes(())
+
+
+def test_a_key_without_which_nothing_renders_does_something(cluster: Cluster) -> None:
+    assert variant(cluster, "loki").changes(("read", "replicas"))
+
+
+def test_what_was_tried_is_not_tried_again(cluster: Cluster) -> None:
+    first = variant(cluster, BLACKBOX, replicas=1)
+    faults(cluster, first)
+    second = variant(cluster, BLACKBOX, replicas=1)
+    assert second.knows(("replicas",))
+    faults(cluster, second)
+    assert second.renders == 0
+
+
+def test_keys_are_scalars_lists_and_empty_maps() -> None:
+    values: Json = {"a": {"b": 1, "c": [{"d": 2}], "e": {}}, "f": None}
+    assert dict(ablation.paths(values)) == {
+        ("a", "b"): 1,
+        ("a", "c"): [{"d": 2}],
+        ("a", "e"): {},
+        ("f",): None,
+    }
+
+
+def test_taking_a_key_out_leaves_the_others() -> None:
+    values: Json = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert ablation.without(values, ("a", "b")) == {"a": {"c": 2}, "d": 3}
+    assert ablation.without(values, ("d",)) == {"a": {"b": 1, "c": 2}}
+    assert values == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+def test_defaults_are_looked_up_in_the_sub_chart_too(cluster: Cluster) -> None:
+    stack = cluster.release("kube-prometheus-stack")
+    assert ablation.default(stack, ("prometheus-node-exporter", "hostNetwork")) is True
+    assert ablation.default(stack, ("prometheus", "prometheusSpec", "replicas")) == 1
+    assert ablation.default(stack, ("prometheus", "prometheusSpec", "replica")) is ABSENT
