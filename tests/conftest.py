@@ -13,6 +13,7 @@ from scripts.manifests import Repository
 from scripts.rendered import Cluster, clusters
 
 PARTS = ("base", "clusters", "overlays", "dashboards_py", "tests/options", "tests/logs")
+FILES = ("README.md", "scripts/images.yaml")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -42,7 +43,9 @@ def copy(tmp_path: Path) -> Repository:
     """A copy of the tree that a test may break."""
     for part in PARTS:
         shutil.copytree(tools.ROOT / part, tmp_path / part)
-    shutil.copy(tools.ROOT / "README.md", tmp_path)
+    for file in FILES:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(tools.ROOT / file, tmp_path / file)
     return Repository(tmp_path)
 
 
