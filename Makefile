@@ -37,6 +37,7 @@ render: $(READY) ## Render every release of every cluster into build/ and print 
 
 .PHONY: test
 test: $(READY) ## Run all tests
+	@$(RUN) scripts.tools > /dev/null # Here, as pytest would hide how far the builds are.
 	@$(RUN) pytest -q
 
 .PHONY: bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ FILES = ("README.md", "scripts/images.yaml")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many bad changes are found, beside what schemas alone find."""
+    """Print why tests were skipped, each reason once, and how many bad changes are found."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason, count in Counter(report.longrepr[2] for report in skipped).items():
+        terminalreporter.write_line(f"{count} tests not run: {reason.removeprefix('Skipped: ')}")
     found = [
         dict(report.user_properties)
         for reports in terminalreporter.stats.values()
@@ -53,6 +57,7 @@ def copy(tmp_path: Path) -> Repository:
 def rendered(repository: Repository) -> list[Cluster]:
     """Every cluster with its charts rendered; skipped where a chart is missing, but not on CI."""
     if absent := charts.missing(repository.entries):
-        text = "; ".join(f"{finding.path}: {finding.message}" for finding in absent)
+        names = ", ".join(finding.path.removeprefix("chart ") for finding in absent)
+        text = f"no registry nor the cache has the charts {names}; {absent[0].fix}"
         (pytest.fail if "GITHUB_ACTIONS" in os.environ else pytest.skip)(text)
     return clusters(repository)

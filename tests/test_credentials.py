@@ -68,6 +68,18 @@ def _values(item: Any) -> Any:
         ),
         (
             "HelmRelease",
+            "loki",
+            lambda o: _values(o).update(gateway={"basicAuth": {"existingSecret": "users"}}),
+            r"loki.yaml:\d+: .+: reads Secret monitoring/users, which no row",
+        ),
+        (
+            "HelmRelease",
+            "alloy",
+            lambda o: _values(o)["alloy"].update(envFrom=[{"secretRef": {"name": "more"}}]),
+            r"alloy.yaml:\d+: .+: reads Secret monitoring-node/more, which no row",
+        ),
+        (
+            "HelmRelease",
             "kube-prometheus-stack",
             lambda o: _values(o)["alertmanager"]["alertmanagerSpec"].update(configSecret="x"),
             r"kube-prometheus-stack.yaml:\d+: .+: reads Secret monitoring/x with alertmanager.yaml",

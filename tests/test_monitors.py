@@ -58,7 +58,7 @@ STACK = "kube-prometheus-stack"
             "PodMonitor",
             DAPR,
             relabel(sourceLabels=["__name__"], action="keep", regex="(?!go_).+"),
-            "is no regular expression of Prometheus: RE2 has no such group",
+            ".+ is no regular expression of Prometheus: RE2 has no such group",
         ),
         (
             "PodMonitor",
@@ -136,6 +136,15 @@ def test_a_name_that_dashboards_read_and_no_rule_records(repository: Repository)
     entry = edited(named(repository, CLUSTERS[0]), "PrometheusRule", "requests", edit)
     says = "base/dashboards:None: no rule records todo:http_request_errors:ratio_rate5m"
     assert_says(monitors.check(holding(repository, entry)), says)
+
+
+def test_two_alerts_may_have_the_same_labels(repository: Repository) -> None:
+    def edit(item: Any) -> None:
+        alerts = [{"alert": name, "expr": "vector(1)"} for name in ("One", "Other")]
+        item["spec"]["groups"][0]["rules"] += alerts
+
+    entry = edited(named(repository, OPTIONS), "PrometheusRule", "requests", edit)
+    assert monitors.check(holding(repository, entry)) == []
 
 
 def test_the_dapr_monitor_drops_its_own_copy_of_a_label(repository: Repository) -> None:

@@ -6,15 +6,14 @@ import pytest
 
 from scripts.checks import order
 from scripts.manifests import Repository
-from tests.entries import ARGOCD, CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
+from tests.entries import ARGOCD, CLUSTERS, FLUX, OPTIONS, Edit, assert_says, edited, holding, named
 
 FLUX_FILE = r"clusters/oke-free/flux/monitoring.yaml:\d+: Kustomization"
 BASE = r"base/releases/.+.yaml:\d+: HelmRelease"
 ARGOCD_FILE = r"(base|clusters)/.+.yaml:\d+: (Application|AppProject)"
-CRDS = {"name": "prometheus-operator-crds"}
 
 
-@pytest.mark.parametrize("name", CLUSTERS)
+@pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
 def test_every_cluster_syncs_in_order(repository: Repository, name: str) -> None:
     assert order.check(holding(repository, named(repository, name))) == []
 
@@ -86,6 +85,14 @@ def test_every_cluster_syncs_in_order(repository: Repository, name: str) -> None
         ),
         (
             "Kustomization",
+            "monitoring-config",
+            lambda o: o["spec"].update(
+                healthChecks=[{"kind": "HelmRelease", "name": "loki", "namespace": "monitoring"}]
+            ),
+            [f"{FLUX_FILE} monitoring-config: waits for HelmRelease loki, which it does not"],
+        ),
+        (
+            "Kustomization",
             "monitoring-releases",
             lambda o: o["spec"].pop("healthChecks"),
             [f"{FLUX_FILE} monitoring-config: applies .*PodMonitor.*, perhaps before their CRDs"],
@@ -128,6 +135,15 @@ def _drop(option: str) -> Edit:
             "Application",
             "prometheus-operator-crds",
             lambda o: o["metadata"]["annotations"].pop(order.WAVE),
+            [
+                f"{ARGOCD_FILE} {name}: is created no later than prometheus-operator-crds"
+                for name in ("kube-prometheus-stack", "monitoring-config")
+            ],
+        ),
+        (
+            "Application",
+            "prometheus-operator-crds",
+            lambda o: o["metadata"].update(name="crds"),
             [
                 f"{ARGOCD_FILE} {name}: is created no later than prometheus-operator-crds"
                 for name in ("kube-prometheus-stack", "monitoring-config")

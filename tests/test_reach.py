@@ -33,6 +33,7 @@ def test_a_file_that_nothing_lists(copy: Repository, path: str) -> None:
     assert [(finding.path, finding.message) for finding in findings] == [
         (path, "no cluster reaches this file")
     ]
+    assert ("tests/options" in findings[0].fix) == path.startswith(reach.OPTIONAL)
 
 
 def test_opting_in_for_a_test_reaches_only_what_is_optional(repository: Repository) -> None:

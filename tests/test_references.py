@@ -70,8 +70,8 @@ def test_every_reference_of_every_entry_leads_somewhere(repository: Repository, 
         (
             "HelmRelease",
             "loki",
-            lambda o: o["spec"].update(targetNamespace="logs", releaseName="loki"),
-            [r"loki.yaml:\d+: .+: installs into the namespace logs, which nothing declares"],
+            lambda o: o["spec"].update(targetNamespace="loki", releaseName="loki"),
+            [r"loki.yaml:\d+: .+: installs into the namespace loki, which nothing declares"],
         ),
         (
             "PodMonitor",

@@ -86,12 +86,12 @@ PROMETHEUS, LOKI = "kube-prometheus-stack", "loki"
         (
             "alloy-events",
             lambda v: v["controller"].update(replicas=2),
-            "2 pods send each of Kubernetes' events",
+            "sends each of Kubernetes' events from several pods",
         ),
         (
             "alloy-events",
             lambda v: v["controller"].pop("type"),
-            "many pods send each of Kubernetes' events",
+            "sends each of Kubernetes' events from several pods",
         ),
     ],
 )
@@ -114,6 +114,15 @@ def test_a_schema_of_old_data_may_stay(repository: Repository) -> None:
     assert settings.check(holding(repository, entry)) == []
 
 
+def test_no_pipeline_that_sends_events(repository: Repository) -> None:
+    def edit(item: Any) -> None:
+        item["data"]["events.alloy"] = ""
+
+    entry = edited(named(repository, FLUX), "ConfigMap", "alloy-events", edit)
+    says = r"releases/alloy.+.yaml:\d+: HelmRelease alloy.*: nothing sends Kubernetes' events"
+    assert_says(settings.check(holding(repository, entry)), says)
+
+
 def test_a_second_pipeline_that_sends_events(repository: Repository) -> None:
     def edit(item: Any) -> None:
         item["data"]["pods.alloy"] += f'\n{settings.EVENTS} "again" {{ forward_to = [] }}\n'
@@ -121,7 +130,7 @@ def test_a_second_pipeline_that_sends_events(repository: Repository) -> None:
     entry = edited(named(repository, FLUX), "ConfigMap", "alloy-logs", edit)
     assert_says(
         settings.check(holding(repository, entry)),
-        r"alloy.yaml:\d+: HelmRelease alloy: many pods send each",
+        r"alloy.yaml:\d+: HelmRelease alloy: sends each of .+ from several pods",
         r"alloy.+.yaml:\d+: HelmRelease alloy.*: sends Kubernetes' events, which alloy\S* sends",
     )
 

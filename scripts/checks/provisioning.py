@@ -37,11 +37,12 @@ def datasources(entry: Entry, release: Release) -> Iterator[Fault]:
     if len(defaults) != 1:
         text = f"{len(defaults)} data sources are the default: {', '.join(defaults) or 'none'}"
         yield in_values(release, at, text, "set isDefault: true on exactly one of them")
-    for uid, count in Counter(source.get("uid") for source in sources).items():
+    uids = Counter(source.get("uid") for source in sources)
+    for uid, count in uids.items():
         if not uid or count > 1:
             text = f"{count} data sources have the uid {uid}" if uid else "a data source has no uid"
             yield in_values(release, at, text, "give it a uid of its own: dashboards name it")
-    types = {source.get("uid"): source.get("type") for source in sources}
+    types = {s["uid"]: s.get("type") for s in sources if "uid" in s and uids[s["uid"]] == 1}
     for name, dashboard in _dashboards(entry, release):
         used = {
             (source.get("uid"), source.get("type"))

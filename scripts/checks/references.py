@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from scripts.findings import Fault, Finding
-from scripts.manifests import FLUX_GROUPS, Entry, Release, Repository, group, in_values
+from scripts.manifests import Entry, Release, Repository, in_values
 from scripts.yamlfile import Json, leaves, load, maps
 
 INVENTORY = "base/application/application.yaml"
@@ -54,14 +54,13 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
 
 def sources(entry: Entry) -> Iterator[Fault]:
     """Each source of charts has a release, in the namespace where the release looks for it."""
-    flux = [item for item in entry.objects() if group(item) in FLUX_GROUPS]
     used: set[tuple[str, str, str]] = set()
     there = {
         (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"])
-        for item in flux
+        for item in entry.objects()
         if item["kind"] in SOURCES
     }
-    for item in flux:
+    for item in entry.objects():
         if item["kind"] != "HelmRelease":
             continue
         spec, own = item["spec"], item["metadata"]["namespace"]
@@ -83,7 +82,7 @@ def mounts(entry: Entry, release: Release) -> Iterator[Fault]:
         for item in entry.objects()
         if item["kind"] == "ConfigMap" and item["metadata"].get("namespace") == release.namespace
     }
-    for keys, name, key in _named(release.values):
+    for keys, name, key in _named(release):
         if name not in built:
             text = f"no ConfigMap {name} is built in the namespace {release.namespace}"
             fix = f"correct the name, or build it; there are {', '.join(sorted(built)) or 'none'}"
@@ -162,14 +161,26 @@ def projects(entry: Entry) -> Iterator[Fault]:
                 yield Fault("AppProject", name, ("spec", key), text, fix)
 
 
-def _named(values: Json) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+def pipeline(release: Release) -> tuple[str, str]:
+    """Return the ConfigMap and its key that a release of Alloy's chart reads.
+
+    The chart's names: https://github.com/grafana/alloy/tree/main/operations/helm/charts/alloy
+    """
+    own = release.values.get("alloy", {}).get("configMap", {})
+    return own.get("name", release.name), own.get("key", "config.alloy")
+
+
+def _named(release: Release) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
     """Yield keys, ConfigMap and its key, if one is named, by the conventions of the charts here."""
-    for folder, name in (values.get("dashboardsConfigMaps") or {}).items():
+    for folder, name in (release.values.get("dashboardsConfigMaps") or {}).items():
         yield ("dashboardsConfigMaps", folder), name, None
-    for keys, holder in maps(values):
+    if release.chart == "alloy":
+        yield ("alloy", "configMap"), *pipeline(release)
+    for keys, holder in maps(release.values):
         if not keys or not isinstance(holder.get("name"), str) or holder.get("optional"):
             continue
-        if keys[-1] in {"configMap", "configMapKeyRef", "configMapRef"}:
+        is_own = release.chart == "alloy" and keys == ("alloy", "configMap")
+        if keys[-1] in {"configMap", "configMapKeyRef", "configMapRef"} and not is_own:
             yield (*keys, "name"), holder["name"], holder.get("key")
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from scripts import schemas, tools
@@ -18,13 +19,16 @@ from scripts.yamlfile import Json
 def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
     """Validate objects against every supported version of Kubernetes.
 
-    What was found valid before is not asked again: the cache knows objects by their content.
+    What was found valid before is not asked again: the cache knows objects by their content, and
+    the schemas, kubeconform and this module that judged them.
     CustomResourceDefinitions are left out: they are most of what there is to read, and upstream's.
 
     Returns:
         Messages by the object's identity, each with the versions of Kubernetes that it holds for.
     """
-    known = tools.cache() / "valid" / f"{schemas.folder().name}-{tools.version('kubeconform')}"
+    code = _digest(Path(__file__).read_text())[:12]
+    judged_by = f"{schemas.folder().name}-{tools.version('kubeconform')}-{code}"
+    known = tools.cache() / "valid" / judged_by
     distinct = {json.dumps(o, sort_keys=True) for o in objects}
     asked = {_digest(o): o for o in sorted(distinct) if not _is_crd(o)}
     asked = {digest: o for digest, o in asked.items() if not (known / digest).exists()}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from scripts.budget import quantity
+from scripts.checks import references
 from scripts.findings import Fault, Finding
 from scripts.manifests import Entry, Release, Repository, in_values
 from scripts.yamlfile import Json
@@ -120,24 +121,26 @@ def events(entry: Entry) -> Iterator[Fault]:
         for item in entry.objects()
         if item["kind"] == "ConfigMap"
     }
+    collectors = [release for release in entry.releases if release.chart == "alloy"]
     senders = []
-    for release in entry.releases:
-        own = get(release.values, "alloy", "configMap") or {}
-        if EVENTS in pipelines.get((release.namespace, own.get("name")), {}).get(
-            own.get("key"), ""
-        ):
-            senders.append(release)
-            controller = release.values.get("controller", {})
-            count = (
-                controller.get("replicas", 1) if controller.get("type") == "deployment" else "many"
-            )
-            if count != 1:
-                text = f"{count} pods send each of Kubernetes' events"
-                fix = "set controller.type: deployment, and one replica"
-                yield in_values(release, ("controller",), text, fix)
+    for release in collectors:
+        name, key = references.pipeline(release)
+        if EVENTS not in pipelines.get((release.namespace, name), {}).get(key, ""):
+            continue
+        senders.append(release)
+        controller = release.values.get("controller", {})
+        single = controller.get("type") == "deployment" and controller.get("replicas", 1) == 1
+        if not single:
+            text = "sends each of Kubernetes' events from several pods"
+            fix = "set controller.type: deployment, and one replica"
+            yield in_values(release, ("controller",), text, fix)
     for release in senders[1:]:
         text = f"sends Kubernetes' events, which {senders[0].name} sends already"
-        yield in_values(release, ("alloy", "configMap"), text, f"take {EVENTS} out of its pipeline")
+        fix = f"take {EVENTS} out of its pipeline"
+        yield in_values(release, ("alloy", "configMap"), text, fix)
+    if collectors and not senders:
+        text, fix = "nothing sends Kubernetes' events", f"put {EVENTS} into its pipeline"
+        yield in_values(collectors[-1], ("alloy", "configMap"), text, fix)
 
 
 def get(value: Json, *keys: str) -> Json:

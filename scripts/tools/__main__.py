@@ -1,4 +1,4 @@
-"""`python -m scripts.tools <name>`: print the path of a pinned program, built if need be."""
+"""`python -m scripts.tools [name …]`: build what is not there yet, and print the paths."""
 
 import sys
 
@@ -7,7 +7,8 @@ from scripts.findings import RepositoryError, report
 
 if __name__ == "__main__":
     try:
-        print(tools.path(" ".join(sys.argv[1:])))
+        for name in sys.argv[1:] or tools.NAMES:
+            print(tools.path(name))
     except RepositoryError as error:
         report(error.findings)
         sys.exit(1)
