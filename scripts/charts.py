@@ -127,10 +127,12 @@ def render_all(entries: list[Entry]) -> dict[tuple[str, str], list[dict[str, Jso
     Returns:
         Objects by (entry's name, release's name).
     """
-    jobs = [(entry.name, release) for entry in entries for release in entry.releases]
+    keys = {(e.name, r.name): content_key(r) for e in entries for r in e.releases}
+    # Most entries share most releases, and a release's objects may be megabytes.
+    distinct = {keys[e.name, r.name]: r for e in entries for r in e.releases}
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-        results = pool.map(lambda job: render(job[1]), jobs)
-    return {(name, release.name): r for (name, release), r in zip(jobs, results, strict=True)}
+        objects = dict(zip(distinct, pool.map(render, distinct.values()), strict=True))
+    return {name: objects[key] for name, key in keys.items()}
 
 
 def content_key(release: Release, values: dict[str, Json] | None = None) -> str:

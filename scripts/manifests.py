@@ -208,10 +208,11 @@ class Repository:
             )
         digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
         for source in read_by(folder):
+            name = os.path.relpath(source, self.root)
+            text = source.read_text(encoding="utf-8")
             if source.suffix == ".yaml":
-                load(source, self.root)  # Names file and line, which kustomize does not.
-            digest.update(f"{source.relative_to(self.root)} {source.stat().st_size} ".encode())
-            digest.update(source.read_bytes())
+                _parsed(text, name)  # Names file and line, which kustomize does not.
+            digest.update(f"{name} {len(text)} {text}".encode())
         cached = tools.cache() / "builds" / digest.hexdigest()
         if cached.exists():
             return list(json.loads(cached.read_text()))
@@ -350,28 +351,42 @@ def _caught(job: Callable[[str], Entry], argument: str) -> Entry | RepositoryErr
         return error
 
 
-def read_by(folder: Path) -> Iterator[Path]:
-    """Yield every file that a kustomization reads, itself and its generators' files included.
+def read_by(folder: Path) -> list[Path]:
+    """Return every file that a kustomization reads, itself and its generators' files included.
 
-    A file that does not exist is left out: kustomize says so.
+    What does not exist is left out, and a folder counts once even if it includes itself: kustomize
+    says both.
     """
-    start = folder / "kustomization.yaml"
-    yield start
-    try:
-        documents = load(start, folder)
-    except RepositoryError:
-        return  # The caller loads the file itself, and says so.
-    content = documents[0] if documents and isinstance(documents[0], dict) else {}
-    names = [*content.get("resources", []), *content.get("components", [])]
-    names += [p["path"] for p in content.get("patches", []) if "path" in p]
-    for generator in content.get("configMapGenerator", []):
-        names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
-    for name in names:
-        path = Path(os.path.normpath(folder / str(name)))
-        if path.is_dir():
-            yield from read_by(path)
-        elif path.exists():
-            yield path
+    found: dict[Path, None] = {}
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        start = here / "kustomization.yaml"
+        if start in found or not start.is_file():
+            continue
+        found[start] = None
+        try:
+            documents = _parsed(start.read_text(encoding="utf-8"), str(start))
+        except RepositoryError:
+            continue  # The caller parses it too, and says so.
+        content = documents[0] if documents and isinstance(documents[0], dict) else {}
+        names = [*content.get("resources", []), *content.get("components", [])]
+        names += [p["path"] for p in content.get("patches", []) if "path" in p]
+        for generator in content.get("configMapGenerator", []):
+            names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
+        for name in names:
+            path = Path(os.path.normpath(here / str(name)))
+            if path.is_dir():
+                folders.append(path)
+            elif path.exists():
+                found[path] = None
+    return list(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str, path: str) -> tuple[Json, ...]:
+    """Parse a file that several builds read once; what is returned is not to be changed."""
+    return tuple(load_all(text, path))
 
 
 def _plain(folder: Path) -> list[Path]:

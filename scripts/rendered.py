@@ -165,9 +165,16 @@ class Cluster:
         """The pods of every workload."""
         return tuple(pod for item in self.all if (pod := pods_of(item)))
 
+    @functools.cached_property
+    def _by_kind(self) -> dict[str, list[Item]]:
+        found: dict[str, list[Item]] = {}
+        for item in self.all:
+            found.setdefault(item.kind, []).append(item)
+        return found
+
     def of(self, *kinds: str) -> list[Item]:
         """Return every object of these kinds, the operator's included."""
-        return [item for item in self.all if item.kind in kinds]
+        return [item for kind in kinds for item in self._by_kind.get(kind, [])]
 
     def rendered(self) -> list[Item]:
         """Return what the charts render."""
