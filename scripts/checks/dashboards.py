@@ -124,14 +124,18 @@ def faults(
 
 def schema(name: str, dashboard: Json) -> list[Finding]:
     """Compare with the schema of classic dashboards, `dashboard.schema.json`."""
-    findings = []
-    for error in _validator().iter_errors(dashboard):
+    fix = "correct dashboards_py/grafana.py or the schema"
+    return [_finding(name, fault, fix) for fault in _schema_faults(json.dumps(dashboard))]
+
+
+@cache
+def _schema_faults(text: str) -> list[str]:
+    faults = []
+    for error in _validator().iter_errors(json.loads(text)):
         place = "/".join(str(part) for part in error.absolute_path) or "the top level"
         message = error.message if len(error.message) <= 200 else f"fails {error.validator!r}"
-        findings.append(
-            _finding(name, f"{place}: {message}", "correct dashboards_py/grafana.py or the schema")
-        )
-    return findings
+        faults.append(f"{place}: {message}")
+    return faults
 
 
 def uid(name: str, dashboard: Json) -> list[Finding]:

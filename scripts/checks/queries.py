@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from scripts import tools
@@ -41,10 +42,15 @@ def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
     """
     distinct = list(dict.fromkeys(queries))
     asked = [{"id": str(n), "lang": q.lang, "expr": q.expr} for n, q in enumerate(distinct)]
-    run = tools.run("obscheck", "queries", stdin=json.dumps(asked))
+    return {distinct[int(a["id"])]: _answer(a) for a in json.loads(_parsed(json.dumps(asked)))}
+
+
+@cache
+def _parsed(queries: str) -> str:
+    run = tools.run("obscheck", "queries", stdin=queries)
     if run.returncode:
         raise RuntimeError(run.stderr)
-    return {distinct[int(a["id"])]: _answer(a) for a in json.loads(run.stdout)}
+    return run.stdout
 
 
 def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[Query]:
