@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from scripts import schemas, tools
-from scripts.findings import RepositoryError, progress, report
+from scripts.findings import execute, progress
 from scripts.manifests import Repository
 
 TARGETS = {"dashboards": 1.0, "validate": 5.0, "render": 15.0, "test": 30.0}
@@ -139,8 +139,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RepositoryError as error:
-        report(error.findings)
-        sys.exit(1)
+    execute(main)

@@ -8,14 +8,13 @@ a pod that is gone has left behind stays in memory for up to three hours more, a
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
 from scripts.checks.rendered import pods, scrape
-from scripts.findings import Finding, RepositoryError, report
+from scripts.findings import Finding, execute, report
 from scripts.manifests import ENGINES, Repository
 from scripts.rendered import Cluster, Item, clusters
 from scripts.yamlfile import Json, load
@@ -343,8 +342,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RepositoryError as error:
-        report(error.findings)
-        sys.exit(1)
+    execute(main)

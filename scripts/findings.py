@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 
 @dataclass(frozen=True, order=True)
@@ -75,6 +75,15 @@ def report(findings: Iterable[Finding]) -> int:
         first, rest = str(finding).split("\n", 1)
         print(colour(first, RED, sys.stderr), rest, sep="\n", file=sys.stderr)
     return len(unique)
+
+
+def execute(command: Callable[[], int]) -> NoReturn:
+    """Run a command and exit with its code, or with 1 and the findings that ended it."""
+    try:
+        sys.exit(command())
+    except RepositoryError as error:
+        report(error.findings)
+        sys.exit(1)
 
 
 def progress(text: str) -> None:

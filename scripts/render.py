@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 import yaml
 
 from scripts import budget, charts, tools
-from scripts.findings import YELLOW, RepositoryError, colour, report
+from scripts.findings import YELLOW, colour, execute, report
 from scripts.manifests import Entry, Repository, identity
 from scripts.rendered import clusters
 from scripts.yamlfile import Json
@@ -68,8 +67,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RepositoryError as error:
-        report(error.findings)
-        sys.exit(1)
+    execute(main)

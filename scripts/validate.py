@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts import checks, tools
 from scripts.checks import source
-from scripts.findings import GREEN, Finding, RepositoryError, colour, report
+from scripts.findings import GREEN, Finding, RepositoryError, colour, execute, report
 from scripts.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
@@ -66,8 +66,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RepositoryError as error:
-        report(error.findings)
-        sys.exit(1)
+    execute(main)

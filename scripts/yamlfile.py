@@ -48,17 +48,16 @@ def load_all(text: str, path: str) -> list[Json]:
         documents = yaml.load_all(text, _Loader)
         return [document for document in documents if document is not None]
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = error.problem or error.context or "not YAML"
-        fix = "indent with spaces, never tabs" if "\\t" in problem else "correct this line"
-        raise RepositoryError(
-            Finding(
-                path,
-                mark.line + 1 if mark else None,
-                f"not valid YAML: {problem}",
-                fix,
-            )
-        ) from error
+        lines = text.splitlines()
+        mark = error.problem_mark
+        if not mark or mark.line >= len(lines):
+            mark = error.context_mark  # What began there has no end.
+        line = mark.line + 1 if mark else None
+        problem = error.problem or error.context or "no reason given"
+        fix = "correct this line, or the one before"
+        if mark and "\t" in lines[mark.line][: mark.column + 1]:
+            problem, fix = "a tab", "indent with spaces, never tabs"
+        raise RepositoryError(Finding(path, line, f"not valid YAML: {problem}", fix)) from error
 
 
 def load(path: Path, root: Path) -> list[Json]:

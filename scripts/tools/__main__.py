@@ -3,12 +3,15 @@
 import sys
 
 from scripts import tools
-from scripts.findings import RepositoryError, report
+from scripts.findings import execute
+
+
+def main() -> int:
+    """Print the path of each program named, or of all."""
+    for name in sys.argv[1:] or tools.NAMES:
+        print(tools.path(name))
+    return 0
+
 
 if __name__ == "__main__":
-    try:
-        for name in sys.argv[1:] or tools.NAMES:
-            print(tools.path(name))
-    except RepositoryError as error:
-        report(error.findings)
-        sys.exit(1)
+    execute(main)
