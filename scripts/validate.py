@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts import checks, tools
-from scripts.checks import source
+from scripts.checks import files, source
 from scripts.findings import GREEN, Finding, RepositoryError, colour, execute, report
 from scripts.manifests import Repository
 
@@ -28,7 +28,8 @@ def static_checks() -> dict[str, Check]:
 
 def validate(repository: Repository) -> list[Finding]:
     """Return what every static check finds; a tree that does not build is only told why."""
-    if broken := source.check(repository):
+    # The other checks take for granted that files can be read and have their shape.
+    if broken := source.check(repository) or files.check(repository):
         return broken
     try:
         _ = repository.entries
