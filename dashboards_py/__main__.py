@@ -1,18 +1,16 @@
-"""Write `base/dashboards/<uid>.json`; with `--check`, only say which files differ."""
+"""Write `base/dashboards/<uid>.json`."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import pkgutil
-import sys
 import traceback
 from pathlib import Path
 
 from dashboards_py import dashboards, grafana
 from dashboards_py.application import ROOT
 from dashboards_py.panels import Definition
-from scripts.findings import Finding, RepositoryError, report
+from scripts.findings import Finding, RepositoryError, execute
 
 OUTPUT = Path("base/dashboards")
 
@@ -109,21 +107,11 @@ def _present(directory: Path) -> set[Path]:
     return {Path(path.name) for path in directory.glob("*.json")}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dashboards_py", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on differences")
-    options = parser.parse_args(arguments)
-    try:
-        files = render()
-    except RepositoryError as error:
-        report(error.findings)
-        return 1
-    if options.check:
-        return 1 if report(differences(files, ROOT / OUTPUT)) else 0
-    write(files, ROOT / OUTPUT)
+def main() -> int:
+    """Write all dashboards, or none where one does not build."""
+    write(render(), ROOT / OUTPUT)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    execute(main)

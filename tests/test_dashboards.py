@@ -22,7 +22,7 @@ from dashboards_py import queries as q
 from dashboards_py.promql import Kind, Metric, Vector
 from dashboards_py.query import Language, QueryError, Source, not_equal, regex
 from scripts.checks import dashboards as checks
-from scripts.findings import RepositoryError
+from scripts.findings import RepositoryError, execute
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "base/dashboards"
@@ -171,7 +171,8 @@ def broken_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
     def run(source: str, capsys: pytest.CaptureFixture[str]) -> str:
         (tmp_path / "todo_broken.py").write_text(source)
-        assert command.main([]) == 1
+        with pytest.raises(SystemExit, match="1"):
+            execute(command.main)
         assert {path.name: path.read_bytes() for path in FOLDER.iterdir()} == before
         return capsys.readouterr().err
 
