@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
+from scripts.checks import files
 from scripts.checks.rendered import pods, scrape
 from scripts.findings import Finding, execute, report
 from scripts.manifests import ENGINES, Repository
@@ -21,12 +22,7 @@ from scripts.yamlfile import Json, load
 
 IMAGES = "scripts/images.yaml"
 FILE = "budget.yaml"
-KEYS = {
-    "": {"nodes", "replicas", "requests", "volumes", "architecture", "series"},
-    "requests": {"cpu", "memory"},
-    "volumes": {"count", "smallest", "total", "storageClass"},
-    "series": {"limit", "recorded", "targets"},
-}
+SECTIONS = ("requests", "volumes", "series")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 SUFFIXES = {
     "": 1.0,
@@ -167,8 +163,10 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
     if not budget:
         yield Finding(place, None, "there is no budget", "write one, as the other overlays have")
         return
-    for section, keys in KEYS.items():
-        for key in sorted((budget.get(section, {}) if section else budget).keys() - keys):
+    schema = files.schemas()[f"overlays/*/{FILE}"]["properties"]
+    known = {"": schema} | {section: schema[section]["properties"] for section in SECTIONS}
+    for section, keys in known.items():
+        for key in sorted((budget.get(section, {}) if section else budget).keys() - keys.keys()):
             text = f"{section}{'.' if section else ''}{key} is no limit that is checked"
             yield Finding(place, None, text, f"use one of {', '.join(sorted(keys))}")
     try:

@@ -135,14 +135,14 @@ def render_all(entries: list[Entry]) -> dict[tuple[str, str], list[dict[str, Jso
     return {name: objects[key] for name, key in keys.items()}
 
 
-def content_key(release: Release, values: dict[str, Json] | None = None) -> str:
+def content_key(release: Release) -> str:
     """Return a hash of everything that the rendered output depends on."""
     digest = _file_digest(archive(release))
     parts = [
         digest,
         release.name,
         release.namespace,
-        release.values if values is None else values,
+        release.values,
         schemas.kubernetes_versions()[-1],
         tools.version("helm"),
     ]

@@ -24,6 +24,9 @@ ENGINES = ("flux", "argocd")
 ENCRYPTED = "secrets"
 # Within Flux's folder: what `flux bootstrap` writes, and only it changes.
 BOOTSTRAP = "flux-system"
+# Our namespaces, and those that an engine's own installation creates.
+NAMESPACES = frozenset({"monitoring", "monitoring-node"})
+ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
 FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 
 
@@ -110,6 +113,11 @@ def group(manifest: Mapping[str, Json]) -> str:
     """Return the API group of an object; the core group is the empty string."""
     version = str(manifest.get("apiVersion", ""))
     return version.rpartition("/")[0]
+
+
+def of_engine(manifest: Mapping[str, Json]) -> bool:
+    """Say whether an object is one of Flux's or Argo CD's own, and so not alike under both."""
+    return group(manifest).endswith(("toolkit.fluxcd.io", "argoproj.io"))
 
 
 class Repository:

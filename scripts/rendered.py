@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 from scripts import charts
 from scripts.findings import Finding
-from scripts.manifests import FLUX_GROUPS, Entry, Release, Repository, group, identity
+from scripts.manifests import Entry, Release, Repository, group, identity, of_engine
 from scripts.yamlfile import Json
 
-ENGINE_GROUPS = (*FLUX_GROUPS, "argoproj.io")
 CLUSTER_SCOPED = frozenset(
     {
         "APIService",
@@ -208,7 +207,7 @@ def clusters(repository: Repository) -> list[Cluster]:
     rendered = charts.render_all(repository.entries)
     result = []
     for entry in repository.entries:
-        items = [Item(o) for o in entry.objects() if group(o) not in ENGINE_GROUPS]
+        items = [Item(o) for o in entry.objects() if not of_engine(o)]
         for release in entry.releases:
             objects = rendered[entry.name, release.name]
             items += [Item(_in_namespace(o, release.namespace), release.name) for o in objects]

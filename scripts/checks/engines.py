@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 from scripts.findings import Fault, Finding
-from scripts.manifests import Entry, Repository, group
+from scripts.manifests import Entry, Repository, of_engine
 from scripts.yamlfile import Json, leaves
 
-ENGINE_GROUPS = ("toolkit.fluxcd.io", "argoproj.io")
 # What a release says under both engines, and where in an Application.
 SHARED = {
     "chart": ("source", "chart"),
@@ -101,7 +100,7 @@ def _applied(entry: Entry) -> dict[tuple[str, str, str], dict[str, Json]]:
     return {
         (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
         for item in entry.objects()
-        if not group(item).endswith(ENGINE_GROUPS)
+        if not of_engine(item)
     }
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.checks import dashboards
+from scripts.checks.queries import dashboard_queries
 from scripts.findings import Fault, Finding
 from scripts.manifests import Entry, Repository, in_values
 from scripts.yamlfile import Json, maps
@@ -26,11 +27,7 @@ _RECORDED = re.compile(r"\btodo:[a-z_:0-9]+")
 def check(repository: Repository) -> list[Finding]:
     """Check every monitor and every recording rule of every entry."""
     findings: list[Finding] = []
-    used = recorded_names(
-        query.expr
-        for dashboard in dashboards.load(repository.root).values()
-        for query in dashboards.queries(dashboard)
-    )
+    used = recorded_names(query.expr for query in dashboard_queries(repository))
     for entry in repository.entries:
         for item in entry.objects():
             if item["kind"] in MONITORS:

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from scripts.findings import Fault, Finding
-from scripts.manifests import Entry, Repository, Unit, group
+from scripts.manifests import Entry, Repository, Unit, group, of_engine
 from scripts.yamlfile import Json
 
 CRD_RELEASE = "prometheus-operator-crds"
@@ -16,7 +16,6 @@ CRD_GROUP = "monitoring.coreos.com"
 CRD_CONSUMERS = ("kube-prometheus-stack",)
 FIRST = "grafana"
 WAVE = "argocd.argoproj.io/sync-wave"
-ENGINES = ("toolkit.fluxcd.io", "argoproj.io")
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -145,7 +144,7 @@ def _named(entry: Entry, kind: str) -> dict[str, Mapping[str, Json]]:
     return {
         item["metadata"]["name"]: item
         for item in entry.objects()
-        if item["kind"] == kind and group(item).endswith(ENGINES)
+        if item["kind"] == kind and of_engine(item)
     }
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.findings import Fault, Finding
-from scripts.manifests import Release, Repository, group
+from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES, Release, Repository, group
 from scripts.yamlfile import Json, leaves, load, load_all, maps
 
 # Objects of ours live here and nowhere else; the application's namespaces are not ours.
-NAMESPACES = frozenset({"monitoring", "monitoring-node", "argocd", "flux-system"})
+PLACES = NAMESPACES | ENGINE_NAMESPACES
 PROTECTED = {
     "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
     "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
@@ -66,9 +66,9 @@ def placed(item: Mapping[str, Json]) -> Iterator[Fault]:
     """Every object is in a namespace of ours: the application stays untouched."""
     namespace = item["metadata"].get("namespace")
     rbac = group(item) == "rbac.authorization.k8s.io"
-    if item["kind"] != "Namespace" and not rbac and namespace not in NAMESPACES:
+    if item["kind"] != "Namespace" and not rbac and namespace not in PLACES:
         text = f"is created in the namespace {namespace or 'default'}, which is not ours"
-        yield _fault(item, text, f"use one of {', '.join(sorted(NAMESPACES))}")
+        yield _fault(item, text, f"use one of {', '.join(sorted(PLACES))}")
 
 
 def permitted(item: Mapping[str, Json]) -> Iterator[Fault]:

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from scripts.findings import Fault, Finding
-from scripts.manifests import Entry, Release, Repository, in_values
+from scripts.manifests import ENGINE_NAMESPACES, Entry, Release, Repository, in_values
 from scripts.yamlfile import Json, leaves, load, maps
 
 INVENTORY = "base/application/application.yaml"
-# Namespaces that an engine's own installation creates.
-ENGINES = frozenset({"argocd", "flux-system"})
 SOURCES = ("HelmRepository", "OCIRepository")
 _ADDRESS = re.compile(r"\b([a-z0-9][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.svc\b")
 
@@ -94,7 +92,7 @@ def mounts(entry: Entry, release: Release) -> Iterator[Fault]:
 
 def namespaces(entry: Entry) -> Iterator[Fault]:
     """Each namespace that is used is declared, or an engine's own."""
-    declared = {*ENGINES, *_declared(entry)}
+    declared = {*ENGINE_NAMESPACES, *_declared(entry)}
     for release in entry.releases:
         if release.namespace not in declared:
             text = f"installs into the namespace {release.namespace}, which nothing declares"
@@ -114,7 +112,7 @@ def addresses(entry: Entry, application: str) -> Iterator[Fault]:
         entry: A cluster under one engine.
         application: Regular expression of the application's namespaces.
     """
-    ours = {*ENGINES, *_declared(entry)}
+    ours = {*ENGINE_NAMESPACES, *_declared(entry)}
     for item in entry.objects():
         for keys, text in leaves(item):
             for service, namespace in _addresses(text) if isinstance(text, str) else ():

@@ -69,12 +69,9 @@ def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
 
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each object that a supported Kubernetes would refuse."""
-    objects = {}
-    for entry in repository.entries:
-        for item in entry.objects():
-            objects[json.dumps(item, sort_keys=True)] = item
     findings = []
-    for name, messages in invalid(objects.values()).items():
+    objects = (item for entry in repository.entries for item in entry.objects())
+    for name, messages in invalid(objects).items():
         kind, _, short = name.partition(" ")
         for message in messages:
             place = repository.where(kind, short, *_keys(message))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from scripts.checks import schema
+from scripts.checks.order import CRD_RELEASE
 from scripts.findings import Finding
-from scripts.manifests import ENGINES, group
+from scripts.manifests import ENGINES, NAMESPACES, group
 from scripts.rendered import CLUSTER_SCOPED, Cluster, Item
 
-NAMESPACES = frozenset({"monitoring", "monitoring-node"})
-CRD_RELEASE = "prometheus-operator-crds"
 KEPT = {
     "helm.sh/resource-policy": "keep",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",

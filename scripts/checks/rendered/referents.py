@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scripts.checks import credentials
-from scripts.checks.rendered.objects import NAMESPACES
 from scripts.findings import Finding
+from scripts.manifests import NAMESPACES
 from scripts.rendered import Cluster, Item, Pod
 from scripts.yamlfile import leaves, maps
 
