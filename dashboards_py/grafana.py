@@ -74,6 +74,7 @@ class PromTarget:
 
     Attributes:
         instant: One evaluation at the end of the range, as a table where `table` is set.
+        quiet: Why nothing may come back (see `panels.Shown`); not part of the JSON.
     """
 
     expr: str
@@ -81,6 +82,7 @@ class PromTarget:
     legend: str
     instant: bool = False
     table: bool = False
+    quiet: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's Prometheus query."""
@@ -105,6 +107,7 @@ class LokiTarget:
     legend: str
     instant: bool = False
     max_lines: int | None = None
+    quiet: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's Loki query."""
@@ -355,6 +358,7 @@ class Annotation:
     expr: str
     title: str
     color: str
+    quiet: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's annotation query for the Prometheus datasource."""

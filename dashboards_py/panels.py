@@ -139,15 +139,20 @@ class Shown:
     Attributes:
         legend: Text with `{{label}}` in it.
         thresholds: Colours of this series alone, where a panel shows several.
+        quiet: Why the query rightly returns nothing on a day without faults; empty where it must
+            return something. `make prove` holds both against real servers.
     """
 
     query: Query
     legend: str
     thresholds: Sequence[Threshold] = ()
+    quiet: str = ""
 
 
-def show(query: Query, legend: str = "", thresholds: Sequence[Threshold] = ()) -> Shown:
-    """Name the series of a query.
+def show(
+    query: Query, legend: str = "", thresholds: Sequence[Threshold] = (), quiet: str = ""
+) -> Shown:
+    """Name the series of a query; arguments as of `Shown`.
 
     Raises:
         QueryError: Where the legend names a label that the result does not have.
@@ -155,7 +160,7 @@ def show(query: Query, legend: str = "", thresholds: Sequence[Threshold] = ()) -
     check_labels(
         f"the result of {query.expr}", re.findall(r"{{\s*(\w+)\s*}}", legend), query.labels
     )
-    return Shown(query, legend, thresholds)
+    return Shown(query, legend, thresholds, quiet)
 
 
 def _target(
@@ -168,8 +173,8 @@ def _target(
                 f"{logql.WHOLE_RANGE} in a graph counts lines many times: {query.expr}"
             )
         lines = 200 if query.lines else None
-        return grafana.LokiTarget(query.expr, ref, shown.legend, instant, lines)
-    return grafana.PromTarget(query.expr, ref, shown.legend, instant, table)
+        return grafana.LokiTarget(query.expr, ref, shown.legend, instant, lines, quiet=shown.quiet)
+    return grafana.PromTarget(query.expr, ref, shown.legend, instant, table, quiet=shown.quiet)
 
 
 def _targets(
@@ -326,12 +331,18 @@ def state_timeline(
 
 
 def logs(
-    title: str, query: Query, *, description: str, width: int | None = None, no_value: str = ""
+    title: str,
+    query: Query,
+    *,
+    description: str,
+    width: int | None = None,
+    no_value: str = "",
+    quiet: str = "",
 ) -> grafana.Logs:
     """Return log lines, newest first."""
     if not query.lines:
         raise QueryError(f"a logs panel shows lines, not numbers: {query.expr}")
-    shown = show(query)
+    shown = show(query, quiet=quiet)
     return grafana.Logs(
         **_common(title, description, [shown], no_value, width),
         targets=_targets([shown], instant=False),
@@ -347,6 +358,7 @@ class Column:
         title: Empty for a query that only brings labels.
         empty: What a cell without a value shows.
         paint: Whether the thresholds colour the cell.
+        quiet: As of `Shown`.
     """
 
     title: str
@@ -356,6 +368,7 @@ class Column:
     paint: bool = False
     mappings: Sequence[Json] = ()
     empty: str = "–"
+    quiet: str = ""
 
 
 def table(
@@ -385,7 +398,7 @@ def table(
     Raises:
         QueryError: For a label that no query has, or a heading that does not exist.
     """
-    shown = [show(column.query) for column in columns]
+    shown = [show(column.query, quiet=column.quiet) for column in columns]
     known = frozenset[str]().union(*(column.query.labels for column in columns))
     check_labels(f"table {title!r}", labels, known)
     letters = string.ascii_uppercase[: len(columns)]
@@ -496,10 +509,14 @@ def text_variable(name: str, label: str, description: str, default: str = "") ->
     )
 
 
-def annotation(name: str, query: Query, title: str, color: str) -> grafana.Annotation:
+def annotation(
+    name: str, query: Query, title: str, color: str, quiet: str = ""
+) -> grafana.Annotation:
     """Mark on every graph when a query has a result; `title` may name its labels."""
     shown = show(query, title)
-    return grafana.Annotation(name=name, expr=query.expr, title=shown.legend, color=color)
+    return grafana.Annotation(
+        name=name, expr=query.expr, title=shown.legend, color=color, quiet=quiet
+    )
 
 
 def link(title: str, uid: str, **values: str) -> Json:

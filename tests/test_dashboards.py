@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import os
+import pkgutil
 import random
 import re
 import subprocess
@@ -17,9 +19,9 @@ import pytest
 import yaml
 
 from dashboards_py import __main__ as command
-from dashboards_py import application, grafana, layout, logql, metrics, panels
-from dashboards_py import queries as q
+from dashboards_py import application, grafana, layout, logql, metrics, panels, queries
 from dashboards_py.promql import Kind, Metric, Vector
+from dashboards_py.queries import health, lines, traffic, workloads
 from dashboards_py.query import Language, QueryError, Source, not_equal, regex
 from scripts.checks import dashboards as checks
 from scripts.findings import RepositoryError, execute
@@ -192,8 +194,8 @@ def broken_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
             "kube_pod_status_ready has no label 'pood'",
         ),
         (
-            "from dashboards_py import queries\nfrom dashboards_py.panels import show\n"
-            "show(queries.request_rate('app'), '{{pod}}')\n",
+            "from dashboards_py.queries import traffic\nfrom dashboards_py.panels import show\n"
+            "show(traffic.request_rate('app'), '{{pod}}')\n",
             "has no label 'pod'",
         ),
     ],
@@ -230,12 +232,13 @@ def test_a_missing_inventory_says_what_it_needs(
 
 
 def test_every_question_is_asked_by_a_dashboard() -> None:
-    modules = (ROOT / "dashboards_py/dashboards").glob("*.py")
-    text = "".join(path.read_text() for path in modules) + Path(q.__file__).read_text()
+    asking = [ROOT / "dashboards_py/dashboards", Path(queries.__path__[0])]
+    text = "".join(path.read_text() for folder in asking for path in folder.glob("*.py"))
     questions = [
         name
-        for name, function in vars(q).items()
-        if callable(function) and getattr(function, "__module__", "") == q.__name__
+        for module in pkgutil.iter_modules(queries.__path__, f"{queries.__name__}.")
+        for name, function in vars(importlib.import_module(module.name)).items()
+        if callable(function) and getattr(function, "__module__", "") == module.name
     ]
     assert len(questions) > 25
     assert [n for n in questions if not re.search(rf"(?<!def )\b{n}\(", text)] == []
@@ -247,7 +250,7 @@ def test_a_wrong_label_fails_with_the_labels_there_are() -> None:
     with pytest.raises(QueryError, match="has no label 'container'"):
         metrics.POD_INFO().value().sum("container")
     with pytest.raises(QueryError, match="'route'"):
-        q.request_rate("app").sum("route")
+        traffic.request_rate("app").sum("route")
 
 
 def test_a_rate_needs_a_counter_and_a_value_needs_a_gauge() -> None:
@@ -295,7 +298,7 @@ def test_operators_bind_as_written() -> None:
 
 
 def test_zero_needs_proof_that_somebody_looked() -> None:
-    assert q.alerts_firing().expr.endswith(
+    assert health.alerts_firing().expr.endswith(
         ' or 0 * count(ALERTS{alertname="Watchdog", alertstate="firing"})'
     )
     assert "vector(0)" not in json.dumps(committed())
@@ -310,11 +313,13 @@ def test_a_log_query_names_its_namespace_and_only_stream_labels() -> None:
 
 def test_the_whole_range_is_refused_in_a_graph() -> None:
     with pytest.raises(QueryError, match="counts lines many times"):
-        panels.timeseries("t", panels.show(q.log_lines_in_range()), description="d", unit="short")
+        panels.timeseries(
+            "t", panels.show(lines.log_lines_in_range()), description="d", unit="short"
+        )
 
 
 def test_a_table_refuses_headings_that_no_query_fills() -> None:
-    column = panels.Column("Requests", q.request_rate("app"))
+    column = panels.Column("Requests", traffic.request_rate("app"))
     with pytest.raises(QueryError, match="'pod'"):
         panels.table("t", {"pod": "Pod"}, column, description="d", sort="Requests")
     with pytest.raises(QueryError, match="no column 'Pods' to sort by"):
@@ -322,7 +327,7 @@ def test_a_table_refuses_headings_that_no_query_fills() -> None:
 
 
 def test_panels_get_letters_a_source_and_a_text_for_its_absence() -> None:
-    shown = panels.show(q.memory_in_use())
+    shown = panels.show(workloads.memory_in_use())
     stat = panels.stat("t", shown, shown, description="What it is.", unit="bytes")
     two = stat.to_json_data()
     assert [target.refId for target in two["targets"]] == ["A", "B"]
@@ -334,7 +339,7 @@ def test_panels_get_letters_a_source_and_a_text_for_its_absence() -> None:
 
 
 def some_panel(title: str, width: int | None = None) -> grafana.Panel:
-    query = panels.show(q.memory_in_use())
+    query = panels.show(workloads.memory_in_use())
     return panels.stat(title, query, description="d", unit="bytes", width=width)
 
 
@@ -519,7 +524,7 @@ def test_levels_are_those_that_the_log_pipeline_writes() -> None:
     pipeline = (ROOT / "base/logs/pods.alloy").read_text()
     written = set(re.findall(r"}}(debug|info|warn|error|fatal){{", pipeline))
     assert set(panels.level_colours()) == written
-    assert {*q.ERROR_LEVELS.split("|"), q.WARNING_LEVEL} < written
+    assert {*lines.ERROR_LEVELS.split("|"), lines.WARNING_LEVEL} < written
 
 
 def collapsed_beside_its_panels(board: Json) -> None:

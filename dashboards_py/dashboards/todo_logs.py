@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dashboards_py import queries as q
 from dashboards_py.layout import row
 from dashboards_py.panels import (
     COUNT,
@@ -23,19 +22,20 @@ from dashboards_py.panels import (
     text_variable,
     timeseries,
 )
+from dashboards_py.queries import lines
 
 NO_ERROR = "no error line"
 
 totals = row(
     stat(
         "Lines",
-        show(q.log_lines_in_range(), "lines"),
+        show(lines.log_lines_in_range(), "lines"),
         description="Lines of the application in the time range.",
         unit=COUNT,
     ),
     stat(
         "Error lines",
-        show(q.log_errors_in_range(), "errors"),
+        show(lines.log_errors_in_range(), "errors"),
         description="Lines of level error and above in the time range.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
@@ -43,7 +43,7 @@ totals = row(
     ),
     stat(
         "Kubernetes warnings",
-        show(q.warnings_in_range(), "warnings"),
+        show(lines.warnings_in_range(), "warnings"),
         description="Warning events of the application's objects in the time range.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
@@ -51,7 +51,7 @@ totals = row(
     ),
     stat(
         "Redactions so far",
-        show(q.redactions_so_far(), "redactions"),
+        show(lines.redactions_so_far(), "redactions"),
         description="Secrets and personal data taken out of lines since the pipeline started. "
         "Each is a line that the application should not write.",
         unit=COUNT,
@@ -64,7 +64,7 @@ totals = row(
 volume = row(
     timeseries(
         "Lines by level",
-        show(q.log_volume("level"), "{{level}}"),
+        show(lines.log_volume("level"), "{{level}}"),
         description="Lines in each bar.",
         unit=COUNT,
         bars=True,
@@ -73,7 +73,7 @@ volume = row(
     ),
     timeseries(
         "Lines by app",
-        show(q.log_volume("app"), "{{app}}"),
+        show(lines.log_volume("app"), "{{app}}"),
         description="Lines in each bar. An app that falls silent while its pods are ready has a "
         "fault; one that doubles may fill the disk.",
         unit=COUNT,
@@ -83,7 +83,7 @@ volume = row(
     ),
     timeseries(
         "Error rate by app",
-        show(q.log_error_rate(), "{{app}}"),
+        show(lines.log_error_rate(), "{{app}}"),
         description="Lines of level error and above.",
         unit=LINES_PER_SECOND,
         width=6,
@@ -93,7 +93,7 @@ volume = row(
     table(
         "Most errors",
         {"app": "App"},
-        Column("Lines", q.top_error_apps(10)),
+        Column("Lines", lines.top_error_apps(10)),
         description="Apps with the most error lines in the time range.",
         sort="Lines",
         width=5,
@@ -104,10 +104,10 @@ volume = row(
     title="Volume and errors",
 )
 
-lines = row(
+found_lines = row(
     logs(
         "Log lines",
-        q.searched_lines(),
+        lines.searched_lines(),
         description="Filtered by all the variables above. A line's details show its pod, node and "
         "request.",
         no_value="no line passes the filters above",
@@ -119,7 +119,7 @@ lines = row(
 events = row(
     logs(
         "Kubernetes events",
-        q.events(),
+        lines.events(),
         description="What Kubernetes reports of the application's objects: pulls, scheduling, "
         "failing probes, refused pods.",
         width=12,
@@ -127,7 +127,7 @@ events = row(
     ),
     timeseries(
         "Events by reason",
-        show(q.events_by_reason(), "{{reason}}"),
+        show(lines.events_by_reason(), "{{reason}}"),
         description="Events in each bar.",
         unit=COUNT,
         bars=True,
@@ -136,7 +136,7 @@ events = row(
     ),
     timeseries(
         "Redactions",
-        show(q.redactions(), "{{app}} {{kind}}"),
+        show(lines.redactions(), "{{app}} {{kind}}"),
         description="Secrets and personal data taken out of lines, in each bar. Each is a line "
         "that the application should not write.",
         unit=COUNT,
@@ -160,5 +160,5 @@ DASHBOARD = dashboard(
         text_variable("pod", "Pod", "Regular expression of the pod's name.", ".*"),
         text_variable("search", "Search", "Regular expression; upper and lower case are alike."),
     ],
-    rows=[totals, volume, lines, events],
+    rows=[totals, volume, found_lines, events],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dashboards_py import queries as q
 from dashboards_py.layout import row
 from dashboards_py.panels import (
     BYTES,
@@ -30,6 +29,7 @@ from dashboards_py.panels import (
     table,
     timeseries,
 )
+from dashboards_py.queries import health, lines, traffic, workloads
 
 NO_POD = "no pod found"
 
@@ -37,7 +37,7 @@ NO_POD = "no pod found"
 now = row(
     stat(
         "Probes",
-        show(q.probes_up(), "{{job}}"),
+        show(health.probes_up(), "{{job}}"),
         description="Whether frontend, backend and Grafana answer from inside the cluster.",
         unit=COUNT,
         width=6,
@@ -45,9 +45,9 @@ now = row(
     ),
     stat(
         "Pods",
-        show(q.pods_ready(), "ready", good_from(1)),
-        show(q.pods_not_ready(), "not ready", bad_from(critical=1)),
-        show(q.replicas_not_created(), "not created", bad_from(critical=1)),
+        show(workloads.pods_ready(), "ready", good_from(1)),
+        show(workloads.pods_not_ready(), "not ready", bad_from(critical=1)),
+        show(workloads.replicas_not_created(), "not created", bad_from(critical=1)),
         description="Not ready: running, waiting or failed, but not serving. Not created: replicas "
         "that a Deployment wants and nobody made, refused by a quota, a policy or a missing "
         "ServiceAccount; the events below say which.",
@@ -56,7 +56,7 @@ now = row(
     ),
     stat(
         "Alerts firing",
-        show(q.alerts_firing(), "alerts"),
+        show(health.alerts_firing(), "alerts"),
         description="Of any severity. 0 only while the Watchdog, which always fires, is seen.",
         unit=COUNT,
         width=3,
@@ -64,7 +64,7 @@ now = row(
     ),
     stat(
         "Restarts so far",
-        show(q.restarts_so_far(), "restarts"),
+        show(workloads.restarts_so_far(), "restarts"),
         description="Of the containers of the pods that exist now, since they were created.",
         unit=COUNT,
         width=3,
@@ -73,14 +73,14 @@ now = row(
     ),
     stat(
         "Memory in use",
-        show(q.memory_in_use(), "memory"),
+        show(workloads.memory_in_use(), "memory"),
         description="Working set of all containers of the application.",
         unit=BYTES,
         width=3,
     ),
     gauge(
         "CPU requested",
-        show(q.requested_of_capacity("cpu"), "CPU"),
+        show(workloads.requested_of_capacity("cpu"), "CPU"),
         description="Share of the cluster's allocatable CPU that pods of all namespaces request. "
         "At 100% no further pod is scheduled, however idle the nodes are.",
         width=3,
@@ -92,19 +92,19 @@ now = row(
 requests = row(
     timeseries(
         "Request rate by app",
-        show(q.request_rate("app"), "{{app}}"),
+        show(traffic.request_rate("app"), "{{app}}"),
         description="Mean of five minutes. Kubernetes' own probes are not counted.",
         unit=REQUESTS_PER_SECOND,
     ),
     timeseries(
         "Request rate by route",
-        show(q.request_rate("app", "method", "route"), "{{app}} {{method}} {{route}}"),
+        show(traffic.request_rate("app", "method", "route"), "{{app}} {{method}} {{route}}"),
         description="Mean of five minutes. Identifiers in paths are replaced by their name.",
         unit=REQUESTS_PER_SECOND,
     ),
     timeseries(
         "Server errors",
-        show(q.error_ratio(), "{{app}}"),
+        show(traffic.error_ratio(), "{{app}}"),
         description="Share of requests answered with 5xx. Nothing is drawn without requests.",
         unit=SHARE,
         thresholds=bad_from(warning=0.01, critical=0.05),
@@ -123,19 +123,19 @@ requests = row(
 usage = row(
     timeseries(
         "CPU by pod",
-        show(q.cpu_by_pod(), "{{pod}}"),
+        show(workloads.cpu_by_pod(), "{{pod}}"),
         description="Cores in use, sidecars included; absolute, as a pod may have no limit.",
         unit=CORES,
     ),
     timeseries(
         "Memory by pod",
-        show(q.memory_by_pod(), "{{pod}}"),
+        show(workloads.memory_by_pod(), "{{pod}}"),
         description="Working set, sidecars included; absolute, as a pod may have no limit.",
         unit=BYTES,
     ),
     timeseries(
         "Memory against limit",
-        show(q.memory_of_limit(), "{{pod}} {{container}}"),
+        show(workloads.memory_of_limit(), "{{pod}} {{container}}"),
         description="A container is killed at 100%. Only containers with a limit are drawn.",
         unit=SHARE,
         maximum=1,
@@ -148,7 +148,7 @@ usage = row(
 pods = row(
     state_timeline(
         "Pod readiness",
-        show(q.pod_readiness(), "{{pod}}"),
+        show(workloads.pod_readiness(), "{{pod}}"),
         description="Each pod's Ready condition; finished pods are left out.",
         mappings=states(one="ready", zero="not ready"),
         width=7,
@@ -159,16 +159,18 @@ pods = row(
         {"pod": "Pod", "container": "Container", "waiting": "Waiting for", "ended": "Ended by"},
         Column(
             "Ready",
-            q.containers_ready(),
+            workloads.containers_ready(),
             mappings=states(one="yes", zero="no"),
             thresholds=good_from(1),
             paint=True,
         ),
-        Column("Restarts", q.container_restarts(), thresholds=bad_from(warning=1), paint=True),
-        Column("Memory", q.container_memory(), unit=BYTES),
-        Column("Limit", q.container_memory_limit(), unit=BYTES, empty="none"),
-        Column("", q.waiting_reasons()),
-        Column("", q.last_end_reasons()),
+        Column(
+            "Restarts", workloads.container_restarts(), thresholds=bad_from(warning=1), paint=True
+        ),
+        Column("Memory", workloads.container_memory(), unit=BYTES),
+        Column("Limit", workloads.container_memory_limit(), unit=BYTES, empty="none"),
+        Column("", workloads.waiting_reasons()),
+        Column("", workloads.last_end_reasons()),
         description="Why a container waits, and why it ended last.",
         sort="Restarts",
         links=[link("Log lines of this pod", "todo-logs", pod="${__value.raw}")],
@@ -183,14 +185,14 @@ reports = row(
     table(
         "Alerts",
         {"severity": "Severity", "alertname": "Alert", "namespace": "Namespace", "pod": "Pod"},
-        Column("Alerts", q.alerts_by_object()),
+        Column("Alerts", health.alerts_by_object()),
         description="What fires now, of the whole cluster. Alertmanager may have silenced it.",
         sort="Severity",
         no_value="no alert is firing",
     ),
     timeseries(
         "Log lines by level",
-        show(q.log_volume("level"), "{{level}}"),
+        show(lines.log_volume("level"), "{{level}}"),
         description="Lines in each bar. Silence while pods are ready is a fault, too.",
         unit=COUNT,
         bars=True,
@@ -203,13 +205,13 @@ reports = row(
 newest_errors = row(
     logs(
         "Newest errors",
-        q.recent_errors(),
+        lines.recent_errors(),
         description="Lines of level error and above.",
         no_value="no error line in this time range",
     ),
     logs(
         "Kubernetes events",
-        q.events(),
+        lines.events(),
         description="What Kubernetes reports of the application's objects.",
         no_value="no event in this time range",
     ),
@@ -222,6 +224,6 @@ DASHBOARD = dashboard(
     description="Is the application well, and if not, where do I look?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), source_variable()],
-    annotations=[annotation("Rollouts", q.rollouts(), "{{deployment}} changed", "blue")],
+    annotations=[annotation("Rollouts", workloads.rollouts(), "{{deployment}} changed", "blue")],
     rows=[now, requests, usage, pods, reports, newest_errors],
 )

@@ -1,9 +1,10 @@
 """The programs this repository uses, each pinned by a go.mod and go.sum of its own.
 
 `scripts/tools/<name>/go.mod` is the one place of a program's version; go.sum holds its checksums.
-A folder with a `tool` directive builds an upstream program, a folder with `main.go` our own. Each
-is built once from the Go module proxy into a cache that every checkout of the user shares, keyed
-by everything that goes into the build.
+A folder with a `tool` directive builds an upstream program, a folder with `main.go` our own; a file
+`flags` holds further build flags, one a line. Each is built once, when it is first asked for, from
+the Go module proxy into a cache that every checkout of the user shares, keyed by everything that
+goes into the build.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def path(name: str) -> Path:
     pinned = version(name)
     if on_path := _on_path(name, pinned):
         return on_path
-    digest = hashlib.sha256(" ".join(BUILD_FLAGS).encode())
+    digest = hashlib.sha256(" ".join(_flags(name)).encode())
     for source in sorted(p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"}):
         digest.update(source.name.encode() + source.read_bytes())
     target = cache() / "tools" / f"{name}-{pinned}-{digest.hexdigest()[:12]}" / name
@@ -104,6 +105,11 @@ def run(
         text=True,
         check=False,
     )
+
+
+def _flags(name: str) -> list[str]:
+    own = FOLDER / name / "flags"
+    return [*BUILD_FLAGS, *(own.read_text().splitlines() if own.exists() else ())]
 
 
 def _on_path(name: str, pinned: str) -> Path | None:
@@ -131,7 +137,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "GOWORK": "off",
         "GOFLAGS": "-mod=readonly",
     }
-    command: Sequence[str] = (str(go()), "build", *BUILD_FLAGS, "-o", str(partial), package)
+    command: Sequence[str] = (str(go()), "build", *_flags(name), "-o", str(partial), package)
     built = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -1,30 +1,11 @@
-"""The questions that dashboards ask, each a function with a name, each written once.
-
-Every function returns a `Query` that reads the dashboard's variables; nothing else in this package
-contains PromQL or LogQL.
-"""
+"""The application's pods and containers: their state, CPU and memory."""
 
 from __future__ import annotations
 
-from dashboards_py import logql
 from dashboards_py import metrics as m
 from dashboards_py.promql import Metric, Vector
-from dashboards_py.query import Matcher, Query, not_equal, regex
-
-NAMESPACE = regex("$namespace")
-APP = regex("$app")
-SOURCE = "$source"
-LEVEL = regex("$level")
-
-# Levels as the log pipeline writes them.
-ERROR_LEVELS = "error|fatal"
-WARNING_LEVEL = "warn"
-EVENTS_APP = "kubernetes-events"
-# Probe.spec.jobName of the addresses that decide whether a person can use the application.
-PROBE_JOBS = "frontend|backend|grafana"
-
-
-# Pods
+from dashboards_py.queries.variables import NAMESPACE
+from dashboards_py.query import regex
 
 
 def _pods_in(phases: str) -> Vector:
@@ -108,9 +89,6 @@ def _reason(metric: Metric, label: str) -> Vector:
     return reason.where("== 1").rename("reason", label)
 
 
-# CPU and memory
-
-
 def cpu_by_pod() -> Vector:
     """CPU use, in cores."""
     return m.CPU_USAGE(namespace=NAMESPACE).rate().sum("namespace", "pod")
@@ -152,122 +130,3 @@ def requested_of_capacity(resource: str) -> Vector:
     alive = m.POD_PHASE(phase=regex("Pending|Running")).value().max("namespace", "pod")
     capacity = m.NODE_ALLOCATABLE(resource=resource).value().max("node")
     return requests.only_where(alive.where("== 1")).sum().ratio_to(capacity.sum())
-
-
-# Requests
-
-
-def request_rate(*by: str) -> Vector:
-    """Requests per second from the chosen source."""
-    requests = m.HTTP_REQUESTS(namespace=NAMESPACE, app=APP, source=SOURCE)
-    return requests.value().sum(*by)
-
-
-def error_ratio() -> Vector:
-    """Share of requests answered with 5xx, from the chosen source, in the worst namespace."""
-    ratio = m.HTTP_ERROR_RATIO(namespace=NAMESPACE, app=APP, source=SOURCE)
-    return ratio.value().max("app")
-
-
-# Probes and alerts
-
-
-def probes_up() -> Vector:
-    """1 for an address that answers, 0 for one that does not."""
-    return m.PROBE_SUCCESS(job=regex(PROBE_JOBS)).value().max("job")
-
-
-def alerts_firing() -> Vector:
-    """How many alerts fire; Watchdog and InfoInhibitor, which have no severity, do not count.
-
-    0 needs the proof that rules are evaluated at all: the Watchdog, which always fires.
-    """
-    watchdog = m.ALERTS(alertname="Watchdog", alertstate="firing").value().count()
-    return _alerts().count().or_zero_for(watchdog)
-
-
-def alerts_by_object() -> Vector:
-    """The alerts that fire, by severity, name and what they are about."""
-    return _alerts().count("severity", "alertname", "namespace", "pod")
-
-
-def _alerts() -> Vector:
-    return m.ALERTS(alertstate="firing", severity=not_equal("none")).value()
-
-
-# Logs
-
-
-def log_volume(*by: str) -> Query:
-    """Log lines of the application in each step of the graph."""
-    return _app_logs().count(*by)
-
-
-def log_lines_in_range() -> Query:
-    """Log lines of the application in the whole time range."""
-    return _app_logs().count(over=logql.WHOLE_RANGE)
-
-
-def log_errors_in_range() -> Query:
-    """Error lines of the application in the whole time range."""
-    return _app_logs(ERROR_LEVELS).count(over=logql.WHOLE_RANGE)
-
-
-def log_error_rate() -> Query:
-    """Error lines per second of each app."""
-    return _app_logs(ERROR_LEVELS).rate("app")
-
-
-def top_error_apps(number: int) -> Query:
-    """Which apps wrote the most error lines in the whole time range."""
-    return _app_logs(ERROR_LEVELS).top(number, "app")
-
-
-def recent_errors() -> Query:
-    """Error lines of the application."""
-    return _app_logs(ERROR_LEVELS).lines()
-
-
-def searched_lines() -> Query:
-    """Lines that pass the filters of the dashboard: level, pod, free text."""
-    return _app_logs(LEVEL).containing("$search").with_metadata(pod=regex("$pod")).lines()
-
-
-def events() -> Query:
-    """What Kubernetes reports of the application's objects."""
-    return _events().lines()
-
-
-def warnings_in_range() -> Query:
-    """Warning events of the application's objects in the whole time range."""
-    return _events(WARNING_LEVEL).count(over=logql.WHOLE_RANGE)
-
-
-def events_by_reason() -> Query:
-    """Events of the application's objects in each step of the graph, by reason."""
-    return _events().count("reason")
-
-
-def redactions() -> Vector:
-    """Secrets and personal data that the pipeline took out of log lines, by kind."""
-    return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).increase().sum("app", "kind")
-
-
-def redactions_so_far() -> Vector:
-    """The same since the pipeline started."""
-    return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).so_far().sum()
-
-
-def _app_logs(levels: str | Matcher = "") -> logql.Stream:
-    """Lines of the application's containers; Kubernetes' events come from no container."""
-    return _logs(levels, app=APP, container=regex(".+"))
-
-
-def _events(levels: str = "") -> logql.Stream:
-    return _logs(levels, app=EVENTS_APP)
-
-
-def _logs(levels: str | Matcher, **matchers: str | Matcher) -> logql.Stream:
-    if levels:
-        matchers["level"] = regex(levels) if isinstance(levels, str) else levels
-    return logql.stream(NAMESPACE, **matchers)

@@ -1,0 +1,89 @@
+"""Log lines, Kubernetes events, and what the pipeline took out."""
+
+from __future__ import annotations
+
+from dashboards_py import logql
+from dashboards_py import metrics as m
+from dashboards_py.promql import Vector
+from dashboards_py.queries.variables import APP, LEVEL, NAMESPACE
+from dashboards_py.query import Matcher, Query, regex
+
+# Levels as the log pipeline writes them.
+ERROR_LEVELS = "error|fatal"
+WARNING_LEVEL = "warn"
+EVENTS_APP = "kubernetes-events"
+
+
+def log_volume(*by: str) -> Query:
+    """Log lines of the application in each step of the graph."""
+    return _app_logs().count(*by)
+
+
+def log_lines_in_range() -> Query:
+    """Log lines of the application in the whole time range."""
+    return _app_logs().count(over=logql.WHOLE_RANGE)
+
+
+def log_errors_in_range() -> Query:
+    """Error lines of the application in the whole time range."""
+    return _app_logs(ERROR_LEVELS).count(over=logql.WHOLE_RANGE)
+
+
+def log_error_rate() -> Query:
+    """Error lines per second of each app."""
+    return _app_logs(ERROR_LEVELS).rate("app")
+
+
+def top_error_apps(number: int) -> Query:
+    """Which apps wrote the most error lines in the whole time range."""
+    return _app_logs(ERROR_LEVELS).top(number, "app")
+
+
+def recent_errors() -> Query:
+    """Error lines of the application."""
+    return _app_logs(ERROR_LEVELS).lines()
+
+
+def searched_lines() -> Query:
+    """Lines that pass the filters of the dashboard: level, pod, free text."""
+    return _app_logs(LEVEL).containing("$search").with_metadata(pod=regex("$pod")).lines()
+
+
+def events() -> Query:
+    """What Kubernetes reports of the application's objects."""
+    return _events().lines()
+
+
+def warnings_in_range() -> Query:
+    """Warning events of the application's objects in the whole time range."""
+    return _events(WARNING_LEVEL).count(over=logql.WHOLE_RANGE)
+
+
+def events_by_reason() -> Query:
+    """Events of the application's objects in each step of the graph, by reason."""
+    return _events().count("reason")
+
+
+def redactions() -> Vector:
+    """Secrets and personal data that the pipeline took out of log lines, by kind."""
+    return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).increase().sum("app", "kind")
+
+
+def redactions_so_far() -> Vector:
+    """The same since the pipeline started."""
+    return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).so_far().sum()
+
+
+def _app_logs(levels: str | Matcher = "") -> logql.Stream:
+    """Lines of the application's containers; Kubernetes' events come from no container."""
+    return _logs(levels, app=APP, container=regex(".+"))
+
+
+def _events(levels: str = "") -> logql.Stream:
+    return _logs(levels, app=EVENTS_APP)
+
+
+def _logs(levels: str | Matcher, **matchers: str | Matcher) -> logql.Stream:
+    if levels:
+        matchers["level"] = regex(levels) if isinstance(levels, str) else levels
+    return logql.stream(NAMESPACE, **matchers)

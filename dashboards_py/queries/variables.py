@@ -1,0 +1,10 @@
+"""The dashboards' variables, as matchers."""
+
+from __future__ import annotations
+
+from dashboards_py.query import regex
+
+NAMESPACE = regex("$namespace")
+APP = regex("$app")
+SOURCE = "$source"
+LEVEL = regex("$level")
