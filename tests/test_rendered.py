@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scripts.checks import rendered as checks
-from scripts.checks.rendered import objects, pods, referents, relabelings, scrape
+from scripts.checks.rendered import exposed, objects, pods, referents, relabelings, scrape
 from scripts.findings import Finding
 from scripts.rendered import Cluster, Item
 
@@ -27,7 +27,7 @@ def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
 def test_every_check_is_run() -> None:
     named = {
         function
-        for module in (objects, pods, referents, relabelings, scrape)
+        for module in (exposed, objects, pods, referents, relabelings, scrape)
         for function in vars(module).values()
         if callable(function)
         and getattr(function, "__annotations__", {}).get("return") == "Iterator[Finding]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from scripts import tools
@@ -20,6 +19,36 @@ STREAM_LABELS = frozenset({"app", "cluster", "container", "level", "namespace"})
 
 
 @dataclass(frozen=True)
+class Demand:
+    """A label that a PromQL query names, and that only these metrics can bring.
+
+    Attributes:
+        label: The label.
+        place: Where it is named: `selector`, `by`, `without`, `on`, `ignoring`, `group_left`, …
+        metrics: The metrics behind that part of the query.
+    """
+
+    label: str
+    place: str
+    metrics: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Output:
+    """An upper bound of the labels of a PromQL query's result.
+
+    Attributes:
+        labels: Those that the query names.
+        metrics: Those of these metrics come on top.
+        any: Nothing can be said.
+    """
+
+    labels: frozenset[str]
+    metrics: frozenset[str]
+    any: bool
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a parser says of one query.
 
@@ -27,11 +56,15 @@ class Answer:
         error: Its message; empty where the query is valid.
         metrics: The names of the metrics that it selects (PromQL).
         selector_labels: The labels that its selectors name, by selector.
+        demands: What it takes for granted about labels (PromQL).
+        output: The labels of its result (PromQL).
     """
 
     error: str
     metrics: frozenset[str]
     selector_labels: tuple[frozenset[str], ...]
+    demands: tuple[Demand, ...]
+    output: Output
 
 
 def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
@@ -41,16 +74,18 @@ def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
         An answer for each query.
     """
     distinct = list(dict.fromkeys(queries))
-    asked = [{"id": str(n), "lang": q.lang, "expr": q.expr} for n, q in enumerate(distinct)]
-    return {distinct[int(a["id"])]: _answer(a) for a in json.loads(_parsed(json.dumps(asked)))}
+    new = [k for k in dict.fromkeys((q.lang, q.expr) for q in distinct) if k not in _ANSWERS]
+    if new:
+        asked = [{"id": str(n), "lang": lang, "expr": expr} for n, (lang, expr) in enumerate(new)]
+        run = tools.run("obscheck", "queries", stdin=json.dumps(asked))
+        if run.returncode:
+            raise RuntimeError(run.stderr)
+        _ANSWERS.update({new[int(a["id"])]: _answer(a) for a in json.loads(run.stdout)})
+    return {query: _ANSWERS[query.lang, query.expr] for query in distinct}
 
 
-@cache
-def _parsed(queries: str) -> str:
-    run = tools.run("obscheck", "queries", stdin=queries)
-    if run.returncode:
-        raise RuntimeError(run.stderr)
-    return run.stdout
+# Every entry asks most of what the others ask.
+_ANSWERS: dict[tuple[str, str], Answer] = {}
 
 
 def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[Query]:
@@ -91,8 +126,20 @@ def _judge(query: Query, answer: Answer) -> Iterable[Finding]:
 
 
 def _answer(raw: dict[str, Any]) -> Answer:
+    matched = [
+        Demand(m["label"], "selector", frozenset({s["metric"]}))
+        for s in raw["selectors"]
+        for m in s["matchers"] or []
+        if s["metric"] and m["label"] != "__name__"
+    ]
+    asked = [Demand(d["label"], d["place"], frozenset(d["metrics"])) for d in raw["demands"]]
+    output = raw["output"]
     return Answer(
         raw["error"] or "",
         frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
         tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
+        tuple(dict.fromkeys((*matched, *asked))),
+        Output(
+            frozenset(output["labels"] or ()), frozenset(output["metrics"] or ()), output["any"]
+        ),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import objects, pods, referents, relabelings, scrape
+from scripts.checks.rendered import exposed, objects, pods, referents, relabelings, scrape
 from scripts.findings import Finding
 from scripts.rendered import Cluster
 
@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     scrape.limited,
     scrape.targeted,
     relabelings.kept,
+    exposed.real,
 )
 
 

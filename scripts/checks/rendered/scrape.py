@@ -95,7 +95,7 @@ def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[
         pods = tuple(
             pod
             for pod in cluster.pods
-            if _in_scope(item, pod.owner.namespace)
+            if in_scope(item, pod.owner.namespace)
             and matches(item.spec["selector"], pod.labels)
             and port in pod.ports
         )
@@ -104,7 +104,7 @@ def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[
     for service in cluster.of("Service"):
         ports = {p.get("name"): p for p in service.spec.get("ports") or []}
         if (
-            _in_scope(item, service.namespace)
+            in_scope(item, service.namespace)
             and matches(item.spec["selector"], service.labels)
             and port in ports
         ):
@@ -130,7 +130,8 @@ def matches(selector: Mapping[str, Json], labels: Mapping[str, str]) -> bool:
     return True
 
 
-def _in_scope(item: Item, namespace: str) -> bool:
+def in_scope(item: Item, namespace: str) -> bool:
+    """Say whether a monitor looks into a namespace."""
     scope = item.spec.get("namespaceSelector") or {}
     return bool(scope.get("any")) or namespace in (scope.get("matchNames") or [item.namespace])
 

@@ -23,6 +23,8 @@ type answer struct {
 	Error     string     `json:"error"`
 	Selectors []selector `json:"selectors"`
 	Grouping  []string   `json:"grouping"` // labels in by, without, on, ignoring, group_left, group_right
+	Demands   []demand   `json:"demands"`  // PromQL only
+	Output    labelSet   `json:"output"`   // PromQL only
 }
 
 // selector is a vector or stream selector: its metric (PromQL only) and the labels its matchers name.
@@ -38,7 +40,7 @@ type matcher struct {
 }
 
 func parse(q query) answer {
-	a := answer{ID: q.ID, Selectors: []selector{}}
+	a := answer{ID: q.ID, Selectors: []selector{}, Demands: []demand{}}
 	grouping := map[string]bool{}
 	group := func(lists ...[]string) {
 		for _, name := range slices.Concat(lists...) {
@@ -63,6 +65,9 @@ func parse(q query) answer {
 				}
 				return nil
 			})
+			asked := demands{}
+			a.Output = asked.of(expr).sorted()
+			a.Demands = append(a.Demands, asked...)
 		}
 	case "logql":
 		var expr logql.Expr

@@ -1,0 +1,105 @@
+"""The metrics that real programs expose: one file a program, written by `make capture`.
+
+A file holds one or more YAML documents, the first of them what was scraped where the program could
+be run, then what only a document lists:
+
+    source: "kube-state-metrics v2.20.0"
+    how: "run against kube-apiserver v1.34.3 with one object of each kind"
+    metrics:
+      kube_pod_info: "gauge created_by_kind created_by_name …"
+
+A metric is its type and its labels as the program exposes them: those of the target are added by
+the scrape. Histograms and summaries stand under their base name, without `le` and `quantile`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+FOLDER = Path(__file__).resolve().parent
+# What a family of each type is exposed as: a suffix, and the label that only these series have.
+SERIES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "histogram": (("_bucket", "le"), ("_sum", ""), ("_count", "")),
+    "summary": (("", "quantile"), ("_sum", ""), ("_count", "")),
+}
+TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A metric family as one program exposes it.
+
+    Attributes:
+        file: The file that lists it, without its ending.
+        source: The program and its version.
+        how: How it is known: `run …` or `document …`.
+        name: The family's name; a histogram's or summary's without suffix.
+        type: One of `TYPES`.
+        labels: What the program puts on it, `le` and `quantile` left out.
+    """
+
+    file: str
+    source: str
+    how: str
+    name: str
+    type: str
+    labels: frozenset[str]
+
+    @property
+    def captured(self) -> bool:
+        """Whether a running program exposed it."""
+        return self.how.startswith("run")
+
+    def series(self) -> dict[str, frozenset[str]]:
+        """Return the names of the series that it is stored as, each with its labels."""
+        return {
+            self.name + suffix: self.labels | ({label} if label else set())
+            for suffix, label in SERIES.get(self.type, (("", ""),))
+        }
+
+
+@functools.cache
+def load() -> Mapping[str, tuple[Entry, ...]]:
+    """Return every family by name; several programs may expose one name."""
+    found: dict[str, tuple[Entry, ...]] = {}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        for entry in read(path):
+            found[entry.name] = (*found.get(entry.name, ()), entry)
+    return found
+
+
+@functools.cache
+def series() -> Mapping[str, tuple[tuple[Entry, frozenset[str]], ...]]:
+    """Return every series' name with the families behind it and its labels, `le` included."""
+    found: dict[str, tuple[tuple[Entry, frozenset[str]], ...]] = {}
+    for entries in load().values():
+        for entry in entries:
+            for name, labels in entry.series().items():
+                found[name] = (*found.get(name, ()), (entry, labels))
+    return found
+
+
+def read(path: Path) -> list[Entry]:
+    """Return the families that one file lists."""
+    return [
+        Entry(path.stem, block["source"], block["how"], name, kind, frozenset(labels))
+        for block in yaml.load_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        for name, text in block["metrics"].items()
+        for kind, *labels in (text.split(),)
+    ]
+
+
+@functools.cache
+def nearest(name: str) -> str:
+    """Return the series' name that a misspelt one was most likely meant to be; "" if none is."""
+    # All names of a long catalogue are too slow to compare: those that begin alike come first.
+    prefix = name.partition("_")[0] + "_"
+    alike = [other for other in series() if other.startswith(prefix)]
+    found = difflib.get_close_matches(name, alike or series(), n=1, cutoff=0.7)
+    return found[0] if found else ""

@@ -1,0 +1,43 @@
+"""No rule of a chart and no panel reads a metric or a label that its exporter does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from scripts.checks import catalogue, queries
+from scripts.findings import Finding
+from scripts.rendered import Cluster
+
+# What rules of charts name, and why it is right that the catalogue has it not.
+METRICS: Mapping[str, str] = {
+    "kube_state_metrics_list_total": "counts lists, where an API server cannot stream them",
+    "prometheus_remote_storage_failed_samples_total": "of an older Prometheus, behind an `or`",
+    "prometheus_remote_storage_succeeded_samples_total": "of an older Prometheus, behind an `or`",
+    "prometheus_sd_refresh_failures_total": "of discoveries that the pinned build leaves out",
+}
+LABELS: Mapping[str, str] = {
+    "cluster": "kubernetes-mixin is written for several clusters in one Prometheus",
+    "label_excluded_from_alerts": "opts a volume out, where labels are exported",
+}
+
+
+def real(cluster: Cluster) -> Iterator[Finding]:
+    """Every metric and label in rules and dashboards exists, by what the monitors really add."""
+    rules = {str(item): item for item in cluster.of("PrometheusRule")}
+    names = catalogue.Names(item.manifest for item in cluster.all)
+    asked = queries.rule_queries(item.manifest for item in rules.values())
+    if cluster.entry.cluster == "options":
+        asked += queries.dashboard_queries(cluster.repository)
+    for query, text, fix in catalogue.faults(names, asked):
+        item = rules.get(query.where.partition(": ")[0])
+        if item is None:
+            yield Finding(query.where, None, text, fix)
+        elif item.release is None or not excepted(text):
+            yield cluster.finding(item, f"{query.where.partition(': ')[2]}: {text}", fix)
+
+
+def excepted(text: str) -> bool:
+    """Say whether a rule of a chart may say this."""
+    return any(text.endswith(f" exposes {name}") for name in METRICS) or any(
+        f" has no label {name!r}" in text for name in LABELS
+    )
