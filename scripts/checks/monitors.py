@@ -20,8 +20,8 @@ DROPPABLE = frozenset({"exported_namespace"})
 # Prometheus's regular expressions are RE2, which has neither of these.
 NOT_RE2 = re.compile(r"\(\?(=|!|<=|<!|>)|\\[1-9]")
 # https://prometheus.io/docs/practices/rules/#naming
-RECORD = re.compile(r"[a-z_]+:[a-z][a-z0-9_]*:[a-z0-9_]+")
-_RECORDED = re.compile(r"\btodo:[a-z_:0-9]+")
+RECORD = re.compile(r"[a-z_]+:[a-z][a-z0-9_]*:[a-z0-9_]+|sloth_slo_info")
+_RECORDED = re.compile(r"\b(?:slo|todo):[a-z_:0-9]+")
 
 
 def check(repository: Repository) -> list[Finding]:

@@ -8,8 +8,9 @@ from scripts.findings import Finding
 from scripts.manifests import BOOTSTRAP, ENCRYPTED, Repository
 
 FOLDERS = ("base", "clusters", "overlays")
-# Read by the checks, or by an engine without being listed anywhere.
+# Read by the checks or a generator, or by an engine without being listed anywhere.
 ELSEWHERE = (
+    "base/config/slos/*.yaml",
     "overlays/*/budget.yaml",
     f"clusters/*/flux/{BOOTSTRAP}/*.yaml",
     f"clusters/*/{ENCRYPTED}/*.yaml",
