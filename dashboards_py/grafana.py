@@ -244,7 +244,13 @@ class Table(Panel):
 
     def to_json_data(self) -> Json:
         """Return Grafana's `table` panel."""
-        custom = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+        custom = {
+            "align": "auto",
+            "cellOptions": {"type": "auto"},
+            "inspect": False,
+            # In pixels; by Grafana's own 150, most tables would scroll sideways.
+            "minWidth": 70,
+        }
         options = {"cellHeight": "sm", "showHeader": True, "sortBy": list(self.sortBy)}
         defaults = {"fieldConfig": {"defaults": {"custom": custom}}}
         return self.panel_json({"type": "table", "options": options, **defaults})

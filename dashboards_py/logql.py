@@ -40,6 +40,10 @@ class Stream:
         """Keep lines that match a regular expression or a Grafana variable, ignoring case."""
         return Stream(f"{self.text} |~ `(?i){expression}`")
 
+    def with_text(self, text: str) -> Stream:
+        """Keep lines that contain a text as it stands."""
+        return Stream(f"{self.text} |= `{text}`")
+
     def with_metadata(self, **matchers: Matcher) -> Stream:
         """Keep lines by structured metadata, which is no stream label."""
         check_labels("structured metadata", matchers, METADATA)

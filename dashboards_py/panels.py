@@ -18,16 +18,23 @@ from dashboards_py import application, grafana, logql, metrics
 from dashboards_py.grafana import Json, Threshold
 from dashboards_py.layout import Row, place
 from dashboards_py.promql import Series
+from dashboards_py.queries import health, workloads
 from dashboards_py.query import Language, Query, QueryError, check_labels, regex
 
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 
-CORES = "suffix: cores"
+CORES = "suffix:cores"
 BYTES = "bytes"
 SHARE = "percentunit"
 COUNT = "short"
 REQUESTS_PER_SECOND = "reqps"
-LINES_PER_SECOND = "suffix: lines/s"
+LINES_PER_SECOND = "suffix:lines/s"
+SAMPLES_PER_SECOND = "suffix:samples/s"
+BYTES_PER_SECOND = "binBps"
+EVENTS_PER_SECOND = "suffix:events/s"
+SECONDS = "s"
+MILLISECONDS = "ms"
+TIMES = "suffix:×"
 
 # On every dashboard, so that the bar at the top lists them all.
 TAG = "todo-monitoring"
@@ -98,6 +105,11 @@ def good_from(value: float) -> list[Threshold]:
     return [Threshold(RED), Threshold(GREEN, value)]
 
 
+def bad_below(*, warning: float, critical: float) -> list[Threshold]:
+    """Red, then orange and green from these values on."""
+    return [Threshold(RED), Threshold(ORANGE, critical), Threshold(GREEN, warning)]
+
+
 def states(**texts: str) -> list[Json]:
     """Show 1 and 0 as words: `states(one="up", zero="down")`, green and red."""
     return [
@@ -111,15 +123,40 @@ def states(**texts: str) -> list[Json]:
     ]
 
 
+def faults(**texts: str) -> list[Json]:
+    """Show 1 and 0 as words where 1 is the fault: `faults(one="down", zero="up")`."""
+    return [
+        {
+            "type": "value",
+            "options": {
+                "0": {"color": GREEN, "index": 1, "text": texts["zero"]},
+                "1": {"color": RED, "index": 0, "text": texts["one"]},
+            },
+        }
+    ]
+
+
+# A line whose level nobody knows has none; with the label alone, its series would have no name.
+LEVEL_LEGEND = "{{level}} lines"
+
+
 def level_colours() -> dict[str, str]:
-    """Return a colour for each level that the log pipeline writes; a line may have none."""
-    return {
-        "fatal": "dark-red",
-        "error": RED,
-        "warn": ORANGE,
-        "info": GREEN,
-        "debug": BLUE,
-    }
+    """Return a colour for each series of a graph with legend LEVEL_LEGEND."""
+    levels = {"fatal": "dark-red", "error": RED, "warn": ORANGE, "info": GREEN, "debug": BLUE}
+    return {f"{level} lines": colour for level, colour in levels.items()}
+
+
+def status_colours() -> dict[str, str]:
+    """Return a colour for each class of HTTP status."""
+    return {"2xx": GREEN, "3xx": BLUE, "4xx": ORANGE, "5xx": RED}
+
+
+def outcome_colours() -> dict[str, str]:
+    """Return a colour for what became of an event, a job or a call."""
+    good, bad = ("success", "triggered", "answered"), ("drop", "failed")
+    doubtful = ("retry", "undelivered", "limited")
+    colours = ((good, GREEN), (doubtful, ORANGE), (bad, RED))
+    return {name: colour for names, colour in colours for name in names}
 
 
 def _override(matcher: str, options: str, properties: Mapping[str, object]) -> Json:
@@ -167,11 +204,10 @@ def _target(
     shown: Shown, ref: str, *, instant: bool, table: bool = False
 ) -> grafana.PromTarget | grafana.LokiTarget:
     query = shown.query
+    # Logs and metrics alike: the name is Grafana's.
+    if logql.WHOLE_RANGE in query.expr and not instant:
+        raise QueryError(f"{logql.WHOLE_RANGE} in a graph counts lines many times: {query.expr}")
     if query.language is Language.LOGQL:
-        if logql.WHOLE_RANGE in query.expr and not instant:
-            raise QueryError(
-                f"{logql.WHOLE_RANGE} in a graph counts lines many times: {query.expr}"
-            )
         lines = 200 if query.lines else None
         return grafana.LokiTarget(query.expr, ref, shown.legend, instant, lines, quiet=shown.quiet)
     return grafana.PromTarget(query.expr, ref, shown.legend, instant, table, quiet=shown.quiet)
@@ -216,13 +252,14 @@ def timeseries(
     unit: str,
     width: int | None = None,
     bars: bool = False,
+    minimum: float | None = 0,
     maximum: float | None = None,
     thresholds: Sequence[Threshold] = (),
     colours: Mapping[str, str] | None = None,
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.TimeSeries:
-    """Return a graph from 0 up.
+    """Return a graph, from 0 up unless told otherwise.
 
     Args:
         title: What is shown, without the unit.
@@ -231,6 +268,7 @@ def timeseries(
         unit: Grafana's unit id.
         width: Columns, else an equal share of the line.
         bars: Stacked bars, for counts per step, instead of lines.
+        minimum: Lower end of the axis; None where values may be negative.
         maximum: Upper end of the axis.
         thresholds: Drawn as dashed lines.
         colours: Regular expression of series' names to colour.
@@ -253,7 +291,7 @@ def timeseries(
         **_common(title, description, queries, no_value, width),
         targets=_targets(queries, instant=False),
         unit=unit,
-        valueMin=0,
+        valueMin=minimum,
         valueMax=maximum,
         thresholds=thresholds or NEUTRAL,
         overrides=overrides,
@@ -300,6 +338,7 @@ def gauge(
     description: str,
     width: int | None = None,
     thresholds: Sequence[Threshold],
+    links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.Gauge:
     """Return shares of a whole, from 0 to 1, as they are now."""
@@ -310,6 +349,7 @@ def gauge(
         valueMin=0,
         valueMax=1,
         thresholds=thresholds,
+        dataLinks=links,
     )
 
 
@@ -472,6 +512,46 @@ def namespace_variable() -> grafana.Variable:
     )
 
 
+def any_namespace_variable() -> grafana.Variable:
+    """Return variable `namespace` of dashboards of the platform: every one that has pods."""
+    return grafana.Variable(
+        name="namespace",
+        label="Namespace",
+        description="Namespaces of the cluster that have pods.",
+        kind="query",
+        query=_label_values(metrics.POD_INFO(), "namespace"),
+        datasource=grafana.PROMETHEUS,
+        all_value=".+",
+    )
+
+
+def node_variable() -> grafana.Variable:
+    """Return variable `node`."""
+    return grafana.Variable(
+        name="node",
+        label="Node",
+        description="Nodes of the cluster; pods that wait for one are on none of them.",
+        kind="query",
+        query=_label_values(metrics.NODE_INFO(), "node"),
+        datasource=grafana.PROMETHEUS,
+        # A pod that waits for a node has none.
+        all_value=".+",
+    )
+
+
+def job_variable() -> grafana.Variable:
+    """Return variable `job`: what Prometheus scrapes."""
+    return grafana.Variable(
+        name="job",
+        label="Scrape job",
+        description="Narrows targets and what they deliver.",
+        kind="query",
+        query=_label_values(metrics.UP(job=regex(".+")), "job"),
+        datasource=grafana.PROMETHEUS,
+        all_value=".+",
+    )
+
+
 def app_variable() -> grafana.Variable:
     """Return variable `app`: those that wrote a log line in the time range."""
     return _log_label("app", "App", "Narrows requests and logs: apps that wrote a line.", ".+")
@@ -481,6 +561,19 @@ def level_variable() -> grafana.Variable:
     """Return variable `level`: the levels seen in the time range."""
     # .*: a line whose level nobody recognised has none.
     return _log_label("level", "Level", "Levels of log lines.", ".*")
+
+
+def slo_variable() -> grafana.Variable:
+    """Return variable `slo`: the objectives that rules record."""
+    return grafana.Variable(
+        name="slo",
+        label="Objective",
+        description="Service level objectives (base/config/slos).",
+        kind="query",
+        query=_label_values(metrics.SLO_OBJECTIVE(), "sloth_slo"),
+        datasource=grafana.PROMETHEUS,
+        all_value=".+",
+    )
 
 
 def source_variable() -> grafana.Variable:
@@ -519,17 +612,44 @@ def annotation(
     )
 
 
-def link(title: str, uid: str, **values: str) -> Json:
+def link(title: str, uid: str, *keep: str, **values: str) -> Json:
     """Link a value to another dashboard, with the same time and namespaces.
 
     Args:
         title: What a person will see there.
         uid: Of the dashboard.
+        keep: Variables, beside `namespace`, that both dashboards have.
         values: Variable of that dashboard to value, such as `${__field.labels.app}`.
     """
+    kept = "".join(f"&${{{name}:queryparam}}" for name in ("namespace", *keep))
     parameters = "".join(f"&var-{name}={value}" for name, value in values.items())
-    url = f"/d/{uid}?${{__url_time_range}}&${{namespace:queryparam}}{parameters}"
-    return {"title": title, "url": url}
+    return {"title": title, "url": f"/d/{uid}?${{__url_time_range}}{kept}{parameters}"}
+
+
+def goto(title: str, uid: str, **values: str) -> Json:
+    """Link a value to another dashboard, with the same time and these variables alone."""
+    parameters = "".join(f"&var-{name}={value}" for name, value in values.items())
+    return {"title": title, "url": f"/d/{uid}?${{__url_time_range}}{parameters}"}
+
+
+def marks() -> list[grafana.Annotation]:
+    """Return what is marked on every dashboard that has variable `namespace`."""
+    return [
+        annotation(
+            "Rollouts",
+            workloads.rollouts(),
+            "{{deployment}} changed",
+            BLUE,
+            quiet="nobody changed a Deployment",
+        ),
+        annotation(
+            "Alerts",
+            health.alerts_begun(),
+            "{{severity}}: {{alertname}} {{namespace}}",
+            RED,
+            quiet="no alert fires",
+        ),
+    ]
 
 
 def _label_values(series: Series, label: str) -> Json:

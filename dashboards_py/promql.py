@@ -22,6 +22,8 @@ from dashboards_py.query import (
 
 # Grafana: at least four scrape intervals, and never narrower than one step of the graph.
 RANGE = "$__rate_interval"
+# The whole time range: for one number, never for a graph.
+WHOLE_RANGE = "$__range"
 
 
 class Kind(Enum):
@@ -73,6 +75,10 @@ class Series:
         """Return a gauge's value."""
         return self._vector("value", Kind.GAUGE, "{}")
 
+    def value_a_step_ago(self) -> Vector:
+        """Return a gauge's value at the step of the graph before this one."""
+        return self._vector("value_a_step_ago", Kind.GAUGE, "{} offset $__interval")
+
     def rate(self) -> Vector:
         """Return a counter's increase per second."""
         return self._vector("rate", Kind.COUNTER, f"rate({{}}[{RANGE}])")
@@ -80,6 +86,10 @@ class Series:
     def increase(self) -> Vector:
         """Return a counter's increase over one step of the graph."""
         return self._vector("increase", Kind.COUNTER, f"increase({{}}[{RANGE}])")
+
+    def increase_in_range(self) -> Vector:
+        """Return a counter's increase over the whole time range."""
+        return self._vector("increase_in_range", Kind.COUNTER, f"increase({{}}[{WHOLE_RANGE}])")
 
     def so_far(self) -> Vector:
         """Return a counter as it stands: one scrape is enough, resets show."""
@@ -134,17 +144,41 @@ class Vector(Query):
         """Take the largest for each `by`: one series even where an exporter runs twice."""
         return self._aggregate("max", by)
 
+    def min(self, *by: str) -> Vector:
+        """Take the smallest for each `by`."""
+        return self._aggregate("min", by)
+
     def count(self, *by: str) -> Vector:
         """Count series for each `by`."""
         return self._aggregate("count", by)
+
+    def top(self, number: int) -> Vector:
+        """Keep the largest; only one evaluation gives exactly `number`, a graph returns more."""
+        return attrs.evolve(self, expr=f"topk({number}, {self.expr})", compound=False)
 
     def where(self, condition: str) -> Vector:
         """Keep only the series that meet a condition such as `> 0`."""
         return self._compound(f"{self._operand()} {condition}")
 
+    def is_zero(self) -> Vector:
+        """Return 1 for 0, and 0 for everything else."""
+        return self._compound(f"{self._operand()} == bool 0")
+
+    def share_of(self, whole: float) -> Vector:
+        """Divide by a number that is known when the dashboard is built."""
+        return self._compound(f"{self._operand()} / {_number(whole)}")
+
+    def times(self, factor: float) -> Vector:
+        """Multiply by a number that is known when the dashboard is built."""
+        return self._compound(f"{self._operand()} * {_number(factor)}")
+
     def at_least(self, floor: float) -> Vector:
         """Raise smaller values to `floor`."""
-        return attrs.evolve(self, expr=f"clamp_min({self.expr}, {floor:g})", compound=False)
+        return attrs.evolve(self, expr=f"clamp_min({self.expr}, {_number(floor)})", compound=False)
+
+    def until(self) -> Vector:
+        """Return the seconds from now until a time stamp in seconds."""
+        return self._compound(f"{self._operand()} - time()")
 
     def rename(self, label: str, to: str) -> Vector:
         """Move a label's value to another name."""
@@ -153,6 +187,43 @@ class Vector(Query):
         kept = sorted(self.labels - {label} | {to})
         renamed = attrs.evolve(self, expr=expr, labels=self.labels | {to}, compound=False)
         return renamed.max(*kept)
+
+    def extract(self, label: str, to: str, pattern: str) -> Vector:
+        """Add a label: the first group of a regular expression that matches all of another's value.
+
+        Where it does not match, the new label is missing.
+        """
+        check_labels("the query", (label,), self.labels)
+        pattern = pattern.replace("\\", "\\\\")
+        expr = f'label_replace({self.expr}, "{to}", "$1", "{label}", "{pattern}")'
+        return attrs.evolve(self, expr=expr, labels=self.labels | {to}, compound=False)
+
+    def labelled(self, label: str, value: str) -> Vector:
+        """Add a label with the same value for every series."""
+        expr = f'label_replace({self.expr}, "{label}", "{value}", "", "")'
+        return attrs.evolve(self, expr=expr, labels=self.labels | {label}, compound=False)
+
+    def joined(self, to: str, *labels: str) -> Vector:
+        """Add a label with the values of others, a space between them."""
+        check_labels("the query", labels, self.labels)
+        names = ", ".join(f'"{label}"' for label in labels)
+        expr = f'label_join({self.expr}, "{to}", " ", {names})'
+        return attrs.evolve(self, expr=expr, labels=self.labels | {to}, compound=False)
+
+    def with_label_of(self, label: str, other: Vector) -> Vector:
+        """Add a label of the one series in `other`, always 1, that has all other labels in common.
+
+        What has no partner there is lost.
+        """
+        keys = sorted(other.labels - {label})
+        check_labels("the other query", (label,), other.labels)
+        check_labels("the query", keys, self.labels)
+        expr = f"{self._operand()} * on ({', '.join(keys)}) group_left ({label}) {other._operand()}"
+        return attrs.evolve(self._with(other, expr), labels=self.labels | {label})
+
+    def plus(self, other: Vector) -> Vector:
+        """Add series with the same labels."""
+        return self._combine("+", other)
 
     def minus(self, other: Vector) -> Vector:
         """Subtract series with the same labels."""
@@ -169,6 +240,11 @@ class Vector(Query):
     def unless(self, other: Vector) -> Vector:
         """Drop the series that have a partner in `other`, matched on all of its labels."""
         return self._filter("unless", other)
+
+    def otherwise(self, other: Vector) -> Vector:
+        """Take the series of `other` that are missing here; both have the same labels."""
+        self._check_same_labels("or", other)
+        return self._with(other, f"{self._operand()} or {other._operand()}")
 
     def or_zero_for(self, other: Vector) -> Vector:
         """Add a 0 for each series of `other` that is missing here; nothing where both are.
@@ -213,3 +289,8 @@ class Vector(Query):
 
     def _operand(self) -> str:
         return f"({self.expr})" if self.compound else self.expr
+
+
+def _number(value: float) -> str:
+    """Write a number in full: PromQL reads 1e+10, people do not."""
+    return str(int(value)) if value == int(value) else str(value)

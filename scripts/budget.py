@@ -175,7 +175,7 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
         text = f"how many targets has the monitor {error}?"
         yield Finding(place, None, text, "say so in series.targets")
         return
-    for text, fix in [*_sums(budget, taken), *_volumes(budget, taken)]:
+    for text, fix in [*_sums(budget, taken), *_volumes(budget, taken), *_tier(budget)]:
         yield Finding(place, None, f"{cluster.name}: {text}", fix)
     if "replicas" in budget:
         for pod in cluster.pods:
@@ -324,6 +324,23 @@ def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[t
             yield f"a volume of {_gibibytes(size)} is rounded up to {allowed['smallest']}", fix
         if kind != allowed.get("storageClass", kind):
             yield f"a volume of the storage class {kind}, not {allowed['storageClass']}", fix
+
+
+def _tier(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Whether the budget itself is within what the provider gives."""
+    tier = budget.get("tier")
+    if tier is None:
+        return
+    for resource, allowed in budget.get("requests", {}).items():
+        if resource in tier and quantity(allowed) > quantity(tier[resource]):
+            text = f"requests.{resource} of {allowed} are more than the tier's {tier[resource]}"
+            yield text, "lower the budget, or correct the tier"
+    boot = int(budget.get("nodes", 1)) * quantity(tier["bootVolume"])
+    volumes = quantity(budget.get("volumes", {}).get("total", 0))
+    if boot + volumes > quantity(tier["storage"]):
+        text = f"{_gibibytes(boot)} that nodes boot from and {_gibibytes(volumes)} of volumes"
+        text = f"{text} are more than the tier's {tier['storage']}"
+        yield text, "lower volumes.total, or run fewer nodes"
 
 
 def _file(cluster: Cluster) -> Path | None:

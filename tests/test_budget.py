@@ -127,6 +127,8 @@ def test_init_containers_count_as_the_scheduler_counts(
         (lambda b: b["volumes"].update(total="60Gi"), "100Gi of volumes, and 60Gi are allowed"),
         (lambda b: b["volumes"].update(smallest="60Gi"), "a volume of 50Gi is rounded up to 60Gi"),
         (lambda b: b["volumes"].update(storageClass="oci"), "the storage class oci-bv, not oci"),
+        (lambda b: b["tier"].update(storage="150Gi"), "are more than the tier's 150Gi"),
+        (lambda b: b["tier"].update(memory="1Gi"), "of 1792Mi are more than the tier's 1Gi"),
         (lambda b: b["requests"].update(cpus="1"), "requests.cpus is no limit that is checked"),
         (lambda b: b.update(serie={}), "serie is no limit that is checked"),
         (lambda b: b["series"]["targets"].pop("flux"), "how many targets has the monitor 'flux'"),

@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 from dashboards_py import __main__ as command
-from dashboards_py import application, grafana, layout, logql, metrics, panels, queries
+from dashboards_py import application, budget, grafana, layout, logql, metrics, panels, queries
 from dashboards_py.promql import Kind, Metric, Vector
-from dashboards_py.queries import health, lines, traffic, workloads
-from dashboards_py.query import Language, QueryError, Source, not_equal, regex
+from dashboards_py.queries import chatbot, cluster, dapr, health, lines, traffic, workloads
+from dashboards_py.query import Language, Query, QueryError, Source, not_equal, regex
 from scripts.checks import dashboards as checks
 from scripts.findings import RepositoryError, execute
 
@@ -68,17 +68,23 @@ def test_each_dashboard_is_in_the_configmap_of_its_folder() -> None:
         assert f"{uid}.json" in listed[definition.folder.value]
 
 
+def exported_names() -> dict[str, Metric]:
+    """Declared metrics as queries name them: of a histogram they read the buckets."""
+    suffixes = {Kind.HISTOGRAM: "_bucket"}
+    return {m.name + suffixes.get(m.kind, ""): m for m in metrics.BY_NAME.values()}
+
+
 def test_every_metric_and_label_in_a_query_is_declared() -> None:
     for dashboard in committed().values():
         for query in checks.queries(dashboard):
             if query.lang == "promql":
                 bare = re.sub(r'"[^"]*"', '""', query.expr)
-                assert set(re.findall(r"([a-zA-Z_][\w:]*)\{", bare)) <= metrics.BY_NAME.keys()
+                assert set(re.findall(r"([a-zA-Z_][\w:]*)\{", bare)) <= exported_names().keys()
 
 
 def test_every_declared_metric_is_read_by_a_dashboard() -> None:
     text = "".join(query.expr for board in committed().values() for query in checks.queries(board))
-    assert [name for name in metrics.BY_NAME if f"{name}{{" not in text] == []
+    assert [name for name in exported_names() if f"{name}{{" not in text] == []
 
 
 def test_the_first_row_of_the_home_page_needs_one_scrape(overview: Json) -> None:
@@ -108,7 +114,17 @@ def test_all_namespaces_are_those_of_the_inventory(overview: Json) -> None:
 
 def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
     whole_cluster = {"CPU requested", "Probes", "Alerts firing", "Alerts"}
-    for dashboard in committed().values():
+    # Dapr's control plane and the broker serve every namespace.
+    whole_cluster |= {"Issuer certificate", "Consumer lag in the broker"}
+    whole_cluster |= {"Scheduled jobs", "Sidecars at the scheduler"}
+    # An objective is the whole application's.
+    whole_cluster |= {"Error budget", "Error budget left", "All objectives"}
+    whole_cluster |= {"Budget left", "Budget left over time", "Burn rate now", "Probes that fail"}
+    whole_cluster |= {f"Burn rate over {window}" for window in ("1 hour", "6 hours", "3 days")}
+    for definition in command.build().values():
+        if definition.folder is panels.Folder.PLATFORM:
+            continue
+        dashboard = committed()[f"{definition.board.uid}.json"]
         for p in checks.panels(dashboard):
             texts = [target["expr"] for target in p["targets"]]
             assert p["title"] in whole_cluster or all("$namespace" in text for text in texts)
@@ -297,6 +313,86 @@ def test_operators_bind_as_written() -> None:
         a.minus(b.sum())
 
 
+def vector(name: str, *labels: str) -> Vector:
+    return Vector(language=Language.PROMQL, expr=name, labels=frozenset(labels), sources=())
+
+
+def test_a_label_of_another_query_is_joined_on_all_that_is_common() -> None:
+    usage, owners = vector("u", "namespace", "pod"), vector("o", "namespace", "pod", "workload")
+    joined = usage.with_label_of("workload", owners)
+    assert joined.expr == "u * on (namespace, pod) group_left (workload) o"
+    assert joined.labels == {"namespace", "pod", "workload"}
+    assert joined.sum("workload").expr.startswith("sum by (workload) (u * on")
+    with pytest.raises(QueryError, match="the other query has no label 'node'"):
+        usage.with_label_of("node", owners)
+    with pytest.raises(QueryError, match="the query has no label 'pod'"):
+        vector("u", "namespace").with_label_of("workload", owners)
+
+
+def test_labels_are_made_of_labels_that_there_are() -> None:
+    query = vector("q", "job", "name")
+    made = query.extract("job", "part", r"(\w+)-.+").joined("both", "job", "name")
+    assert made.labelled("kind", "x").expr == (
+        'label_replace(label_join(label_replace(q, "part", "$1", "job", "(\\\\w+)-.+"), '
+        '"both", " ", "job", "name"), "kind", "x", "", "")'
+    )
+    assert made.labels == {"job", "name", "part", "both"}
+    with pytest.raises(QueryError, match="has no label 'pod'"):
+        query.extract("pod", "a", "(.+)")
+    with pytest.raises(QueryError, match="has no label 'pod'"):
+        query.joined("a", "pod")
+
+
+def test_numbers_known_when_built_are_written_in_full() -> None:
+    query = vector("a").minus(vector("b"))
+    assert query.share_of(12 * 2**30).expr == "(a - b) / 12884901888"
+    assert query.times(0.5).expr == "(a - b) * 0.5"
+    assert vector("a").at_least(50 * 2**30).expr == "clamp_min(a, 53687091200)"
+    assert query.is_zero().plus(vector("c")).expr == "((a - b) == bool 0) + c"
+    assert query.otherwise(vector("c")).expr == "(a - b) or c"
+    with pytest.raises(QueryError, match="same labels on both sides"):
+        vector("a").otherwise(vector("b", "pod"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "workload"),
+    [
+        ("todo-backend-6b7f9c54d8", "todo-backend"),
+        ("todo-backend", "todo-backend"),
+        ("kube-prometheus-stack-prometheus", "kube-prometheus-stack-prometheus"),
+        ("backup-29361240", "backup"),
+        ("backup-2", "backup-2"),
+        ("<none>", "<none>"),
+    ],
+)
+def test_a_workload_is_the_owner_s_name_without_its_hash(owner: str, workload: str) -> None:
+    match = re.fullmatch(cluster.WORKLOAD, owner)
+    assert match
+    assert match[1] == workload
+
+
+def test_the_platform_s_limits_stand_in_the_budget() -> None:
+    limits = yaml.safe_load((ROOT / budget.BUDGET).read_text())
+    found = budget.free_tier()
+    assert found.series == limits["series"]["limit"]
+    assert (found.cpu, found.memory) == (limits["tier"]["cpu"], 12 * 2**30)
+    shown = panel(committed()["stack-health.json"], "Series in memory")
+    steps = shown["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert steps[-1]["value"] == limits["series"]["limit"]
+
+
+def test_a_budget_without_a_tier_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "ROOT", tmp_path)
+    budget.free_tier.cache_clear()
+    try:
+        with pytest.raises(RepositoryError, match=r"budget\.yaml: no usable free tier"):
+            budget.free_tier()
+    finally:
+        budget.free_tier.cache_clear()
+
+
 def test_zero_needs_proof_that_somebody_looked() -> None:
     assert health.alerts_firing().expr.endswith(
         ' or 0 * count(ALERTS{alertname="Watchdog", alertstate="firing"})'
@@ -333,6 +429,150 @@ def test_panels_get_letters_a_source_and_a_text_for_its_absence() -> None:
     assert [target.refId for target in two["targets"]] == ["A", "B"]
     assert two["description"].endswith("Source: cAdvisor in the kubelet.")
     assert two["fieldConfig"]["defaults"]["noValue"] == "no data from the kubelet"
+
+
+# What the log tells of the chatbot
+
+
+def matches(query: Query, line: str) -> bool:
+    """Whether a line passes all line filters of a LogQL query."""
+    return all(re.search(pattern, line) for pattern in re.findall(r"\|~ `([^`]*)`", query.expr))
+
+
+OPENAI = 'INFO:httpx:HTTP Request: POST https://api.openai.com/v1/chat/completions "HTTP/1.1 {}"'
+GEMINI = (
+    "2026-03-02 10:00:00,000 - httpx - INFO - HTTP Request: POST https://generativelanguage"
+    '.googleapis.com/v1beta/openai/chat/completions "HTTP/1.1 {}"'
+)
+
+
+@pytest.mark.parametrize("call", [OPENAI, GEMINI])
+def test_a_model_call_has_one_outcome(call: str) -> None:
+    outcomes = {
+        "200 OK": chatbot.model_calls_answered(),
+        "429 Too Many Requests": chatbot.model_calls_limited(),
+        "401 Unauthorized": chatbot.model_calls_failed(),
+        "503 Service Unavailable": chatbot.model_calls_failed(),
+    }
+    for status in outcomes:
+        line = call.format(status)
+        assert matches(chatbot.model_calls_in_range(), line)
+        found = [q.expr for q in dict.fromkeys(outcomes.values()) if matches(q, line)]
+        assert found == [outcomes[status].expr]
+    other = OPENAI.format("200 OK").replace("api.openai.com", "neon.tech")
+    assert not matches(chatbot.model_calls_in_range(), other)
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [
+        (
+            chatbot.limits(),
+            "openai.RateLimitError: Error code: 429 - {'error': {'code': 'insufficient_quota'}}",
+        ),
+        (chatbot.limits(), "google.api_core.exceptions.ResourceExhausted: RESOURCE_EXHAUSTED"),
+        (chatbot.limits(), 'INFO: 10.0.0.1:1 - "POST /api/u/chat HTTP/1.1" 429 Too Many Requests'),
+        (chatbot.unreachable(), "openai.APITimeoutError: Request timed out."),
+        (chatbot.unreachable(), "ERROR: the model is overloaded"),
+        (chatbot.unreachable(), "Traceback\n  File openai/_base_client.py\nhttpx.ReadTimeout"),
+        (chatbot.tool_errors(), "ERROR:mcp.server:Tool add_task failed"),
+        (chatbot.chat_errors(), "ERROR:app.routes.chat:Error in chat endpoint"),
+        (chatbot.model_trouble(), "groq.APIConnectionError: Connection error."),
+    ],
+)
+def test_trouble_with_the_model_is_recognised(query: Query, line: str) -> None:
+    assert matches(query, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'INFO:     10.0.0.1:42912 - "GET /api/user-0123456789ab/tasks/429 HTTP/1.1" 200 OK',
+        "ERROR: could not connect to the database of todo-ai-chatbot-backend",
+        OPENAI.format("200 OK"),
+    ],
+)
+def test_other_lines_are_no_trouble_with_the_model(line: str) -> None:
+    trouble = [chatbot.limits(), chatbot.unreachable(), chatbot.model_trouble()]
+    trouble += [chatbot.tool_errors()]
+    assert [query.expr for query in trouble if matches(query, line)] == []
+
+
+def test_the_chatbots_lines_are_the_applications_own() -> None:
+    """Each line of a sidecar names its app, and so a chat; events name pods."""
+    assert 'container!~"|daprd"' in chatbot.chat_error_lines().expr
+
+
+@pytest.mark.parametrize("name", ["CHAT", "CONVERSATIONS"])
+def test_the_chatbots_routes_are_in_the_inventory(name: str) -> None:
+    inventory = yaml.safe_load((ROOT / "base/application/application.yaml").read_text())
+    pattern = getattr(chatbot, name).value
+    assert any(re.fullmatch(pattern, r) for r in inventory["data"]["ROUTES"].splitlines())
+
+
+# Each dashboard
+
+
+@pytest.mark.parametrize("uid", sorted(path.stem for path in FOLDER.glob("*.json")))
+class TestEachDashboard:
+    def test_rollouts_and_firing_alerts_are_marked(self, uid: str) -> None:
+        marked = committed()[f"{uid}.json"]["annotations"]["list"]
+        assert [annotation["name"] for annotation in marked] == ["Rollouts", "Alerts"]
+
+    def test_a_panel_of_the_home_page_leads_there(self, uid: str) -> None:
+        text = json.dumps(
+            [
+                p["fieldConfig"]
+                for p in committed()["todo-overview.json"]["panels"]
+                if p["type"] != "row"
+            ]
+        )
+        assert uid == "todo-overview" or f"/d/{uid}?" in text
+
+    def test_graphs_are_wide_enough_to_read(self, uid: str) -> None:
+        """A column is 57 pixels wide on a screen of 1366."""
+        for p in checks.panels(committed()[f"{uid}.json"]):
+            if p["type"] in {"timeseries", "state-timeline", "logs", "table"}:
+                assert p["gridPos"]["w"] >= 5, p["title"]
+
+    def test_links_keep_the_time(self, uid: str) -> None:
+        urls = re.findall(r'"url": "([^"]*)"', json.dumps(committed()[f"{uid}.json"]))
+        assert [url for url in urls if "?${__url_time_range}" not in url] == []
+
+
+def test_durations_do_not_depend_on_who_counts_requests() -> None:
+    """The default source, the access log, has none: the panel would be empty by default."""
+    board = committed()["todo-api.json"]
+    for title in ("Duration, p95", "Slowest app, p95"):
+        assert "$source" not in panel(board, title)["targets"][0]["expr"]
+
+
+def test_a_link_keeps_the_variables_that_it_is_told_to() -> None:
+    assert panels.link("t", "todo-api", "app", source="dapr")["url"] == (
+        "/d/todo-api?${__url_time_range}&${namespace:queryparam}&${app:queryparam}&var-source=dapr"
+    )
+
+
+def test_a_time_stamp_is_shown_as_what_is_left() -> None:
+    assert dapr.issuer_expires_in().expr.endswith('{namespace="dapr-system"}) - time()')
+    assert dapr.issuer_expires_in().compound
+
+
+def test_publishing_that_fails_altogether_is_a_share_of_one() -> None:
+    _, whole = dapr.publish_failure_share().expr.rsplit(" / ", 1)
+    assert "success" not in whole
+
+
+def test_a_metric_is_declared_once() -> None:
+    with pytest.raises(ValueError, match="metric up is declared twice"):
+        metrics._gauge("up", "job", metrics.RULES)
+
+
+def test_a_lag_that_ends_in_sum_is_no_counter(overview: Json) -> None:
+    rewrite("CPU by pod", 'sum(redpanda_kafka_consumer_group_lag_sum{redpanda_group="a"})')(
+        overview
+    )
+    assert checks.counters("todo-overview.json", overview) == []
 
 
 # Layout
@@ -523,7 +763,7 @@ def test_brackets_and_braces_in_a_matcher_are_no_range_and_no_counter(overview: 
 def test_levels_are_those_that_the_log_pipeline_writes() -> None:
     pipeline = (ROOT / "base/logs/pods.alloy").read_text()
     written = set(re.findall(r"}}(debug|info|warn|error|fatal){{", pipeline))
-    assert set(panels.level_colours()) == written
+    assert {name.removesuffix(" lines") for name in panels.level_colours()} == written
     assert {*lines.ERROR_LEVELS.split("|"), lines.WARNING_LEVEL} < written
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from scripts.manifests import Repository
 from tests.entries import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 HERE = r"base/releases/grafana.yaml:\d+: HelmRelease grafana"
+DASHBOARDS = Path(__file__).resolve().parents[1] / "base/dashboards"
+READ_LOKI = [p.name for p in DASHBOARDS.glob("*.json") if '"uid": "loki"' in p.read_text()]
 
 
 def sources(values: Any) -> list[dict[str, Any]]:
@@ -43,7 +46,7 @@ def test_every_cluster_s_grafana_is_whole(repository: Repository, name: str) -> 
         (lambda v: logs(v).pop("uid"), ["a data source has no uid"]),
         (
             lambda v: logs(v).update(type="elasticsearch"),
-            [r"todo/todo-logs.json takes loki for loki; it is elasticsearch", "todo-overview.json"],
+            [rf"todo/{name} takes loki for loki; it is elasticsearch" for name in READ_LOKI],
         ),
         (
             lambda v: providers(v)[0]["options"].update(path="/var/lib/grafana/dashboards/todos"),
@@ -60,6 +63,7 @@ def test_every_cluster_s_grafana_is_whole(repository: Repository, name: str) -> 
             lambda v: v.update(dashboardsConfigMaps={}),
             [
                 "provider todo reads .+, where nothing is mounted",
+                "provider platform reads .+, where nothing is mounted",
                 "default_home_dashboard_path is .+, where no dashboard is mounted",
             ],
         ),

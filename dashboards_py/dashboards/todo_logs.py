@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards_py.layout import row
 from dashboards_py.panels import (
     COUNT,
+    LEVEL_LEGEND,
     LINES_PER_SECOND,
     Column,
     Folder,
@@ -15,6 +16,7 @@ from dashboards_py.panels import (
     level_variable,
     link,
     logs,
+    marks,
     namespace_variable,
     show,
     stat,
@@ -26,6 +28,11 @@ from dashboards_py.queries import lines
 
 NO_ERROR = "no error line"
 
+# Why a query finds nothing while all is well.
+NO_FAULT = "nothing fails"
+WELL_BEHAVED = "the application writes nothing that must be taken out"
+NO_CHANGE = "nothing changes"
+
 totals = row(
     stat(
         "Lines",
@@ -35,7 +42,7 @@ totals = row(
     ),
     stat(
         "Error lines",
-        show(lines.log_errors_in_range(), "errors"),
+        show(lines.log_errors_in_range(), "errors", quiet=NO_FAULT),
         description="Lines of level error and above in the time range.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
@@ -43,7 +50,7 @@ totals = row(
     ),
     stat(
         "Kubernetes warnings",
-        show(lines.warnings_in_range(), "warnings"),
+        show(lines.warnings_in_range(), "warnings", quiet=NO_FAULT),
         description="Warning events of the application's objects in the time range.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
@@ -51,7 +58,7 @@ totals = row(
     ),
     stat(
         "Redactions so far",
-        show(lines.redactions_so_far(), "redactions"),
+        show(lines.redactions_so_far(), "redactions", quiet=WELL_BEHAVED),
         description="Secrets and personal data taken out of lines since the pipeline started. "
         "Each is a line that the application should not write.",
         unit=COUNT,
@@ -64,7 +71,7 @@ totals = row(
 volume = row(
     timeseries(
         "Lines by level",
-        show(lines.log_volume("level"), "{{level}}"),
+        show(lines.log_volume("level"), LEVEL_LEGEND),
         description="Lines in each bar.",
         unit=COUNT,
         bars=True,
@@ -83,7 +90,7 @@ volume = row(
     ),
     timeseries(
         "Error rate by app",
-        show(lines.log_error_rate(), "{{app}}"),
+        show(lines.log_error_rate(), "{{app}}", quiet=NO_FAULT),
         description="Lines of level error and above.",
         unit=LINES_PER_SECOND,
         width=6,
@@ -93,7 +100,7 @@ volume = row(
     table(
         "Most errors",
         {"app": "App"},
-        Column("Lines", lines.top_error_apps(10)),
+        Column("Lines", lines.top_error_apps(10), quiet=NO_FAULT),
         description="Apps with the most error lines in the time range.",
         sort="Lines",
         width=5,
@@ -124,10 +131,11 @@ events = row(
         "failing probes, refused pods.",
         width=12,
         no_value="no event in this time range",
+        quiet=NO_CHANGE,
     ),
     timeseries(
         "Events by reason",
-        show(lines.events_by_reason(), "{{reason}}"),
+        show(lines.events_by_reason(), "{{reason}}", quiet=NO_CHANGE),
         description="Events in each bar.",
         unit=COUNT,
         bars=True,
@@ -136,7 +144,7 @@ events = row(
     ),
     timeseries(
         "Redactions",
-        show(lines.redactions(), "{{app}} {{kind}}"),
+        show(lines.redactions(), "{{app}} {{kind}}", quiet=WELL_BEHAVED),
         description="Secrets and personal data taken out of lines, in each bar. Each is a line "
         "that the application should not write.",
         unit=COUNT,
@@ -160,5 +168,6 @@ DASHBOARD = dashboard(
         text_variable("pod", "Pod", "Regular expression of the pod's name.", ".*"),
         text_variable("search", "Search", "Regular expression; upper and lower case are alike."),
     ],
+    annotations=marks(),
     rows=[totals, volume, found_lines, events],
 )

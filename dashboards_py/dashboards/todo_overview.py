@@ -7,31 +7,45 @@ from dashboards_py.panels import (
     BYTES,
     CORES,
     COUNT,
+    EVENTS_PER_SECOND,
+    LEVEL_LEGEND,
     REQUESTS_PER_SECOND,
     SHARE,
     Column,
     Folder,
-    annotation,
     app_variable,
+    bad_below,
     bad_from,
     dashboard,
     gauge,
     good_from,
+    goto,
     level_colours,
     link,
     logs,
+    marks,
     namespace_variable,
+    outcome_colours,
     show,
     source_variable,
     stat,
     state_timeline,
     states,
+    status_colours,
     table,
     timeseries,
 )
-from dashboards_py.queries import health, lines, traffic, workloads
+from dashboards_py.queries import chatbot, dapr, health, lines, slo, traffic, workloads
 
 NO_POD = "no pod found"
+
+SLOS = link("Objectives and what uses them up", "todo-slo", "app")
+API = link("Routes, durations and saturation", "todo-api", "app", "source")
+EVENTS = link("Topics, consumers and sidecars", "todo-events", "app")
+CHATBOT = link("Model calls, limits and tools", "todo-chatbot", "app")
+HEALTH = goto("What watches, and how well", "stack-health")
+CAPACITY = link("Nodes, requests and limits", "cluster-capacity")
+POD_LINES = link("Log lines of this pod", "todo-logs", pod="${__field.labels.pod}")
 
 # Numbers that one scrape is enough for: nothing here needs a rate.
 now = row(
@@ -40,8 +54,9 @@ now = row(
         show(health.probes_up(), "{{job}}"),
         description="Whether frontend, backend and Grafana answer from inside the cluster.",
         unit=COUNT,
-        width=6,
+        width=5,
         mappings=states(one="up", zero="down"),
+        links=[SLOS],
     ),
     stat(
         "Pods",
@@ -52,7 +67,8 @@ now = row(
         "that a Deployment wants and nobody made, refused by a quota, a policy or a missing "
         "ServiceAccount; the events below say which.",
         unit=COUNT,
-        width=6,
+        width=4,
+        links=[CAPACITY],
     ),
     stat(
         "Alerts firing",
@@ -61,6 +77,17 @@ now = row(
         unit=COUNT,
         width=3,
         thresholds=bad_from(warning=1),
+        links=[HEALTH],
+    ),
+    stat(
+        "Error budget",
+        show(slo.budget_left_worst(), "left"),
+        description="What is left of the objective that suffers most: the share of what may fail "
+        "in 30 days. Below 0 the objective is missed.",
+        unit=SHARE,
+        width=3,
+        thresholds=bad_below(warning=0.25, critical=0),
+        links=[SLOS],
     ),
     stat(
         "Restarts so far",
@@ -69,14 +96,16 @@ now = row(
         unit=COUNT,
         width=3,
         thresholds=bad_from(warning=1),
+        links=[CAPACITY],
         no_value=NO_POD,
     ),
     stat(
-        "Memory in use",
+        "Memory",
         show(workloads.memory_in_use(), "memory"),
         description="Working set of all containers of the application.",
         unit=BYTES,
         width=3,
+        links=[CAPACITY],
     ),
     gauge(
         "CPU requested",
@@ -85,6 +114,7 @@ now = row(
         "At 100% no further pod is scheduled, however idle the nodes are.",
         width=3,
         thresholds=bad_from(warning=0.85, critical=0.95),
+        links=[CAPACITY],
     ),
     height=5,
 )
@@ -95,12 +125,14 @@ requests = row(
         show(traffic.request_rate("app"), "{{app}}"),
         description="Mean of five minutes. Kubernetes' own probes are not counted.",
         unit=REQUESTS_PER_SECOND,
+        links=[API],
     ),
     timeseries(
         "Request rate by route",
         show(traffic.request_rate("app", "method", "route"), "{{app}} {{method}} {{route}}"),
         description="Mean of five minutes. Identifiers in paths are replaced by their name.",
         unit=REQUESTS_PER_SECOND,
+        links=[API],
     ),
     timeseries(
         "Server errors",
@@ -109,15 +141,55 @@ requests = row(
         unit=SHARE,
         thresholds=bad_from(warning=0.01, critical=0.05),
         links=[
+            API,
             link(
                 "Error lines of ${__field.labels.app}",
                 "todo-logs",
                 app="${__field.labels.app}",
                 level="error",
-            )
+            ),
         ],
     ),
     title="Requests",
+)
+
+parts = row(
+    timeseries(
+        "Error budget left",
+        show(slo.budget_left_everywhere(), "{{sloth_slo}}"),
+        description="Is each objective kept? Share of what may fail in 30 days.",
+        unit=SHARE,
+        minimum=None,
+        links=[SLOS],
+    ),
+    timeseries(
+        "Events by outcome",
+        show(dapr.consume_rate(), "{{process_status}}"),
+        description="Are events processed? Deliveries to consumers: success, retry or drop.",
+        unit=EVENTS_PER_SECOND,
+        colours=outcome_colours(),
+        links=[EVENTS],
+        no_value="no event in this time",
+    ),
+    timeseries(
+        "Event backlog",
+        show(dapr.backlog(), "{{app_id}} {{topic}}"),
+        description="Does a consumer fall behind? Published and not processed within 30 minutes.",
+        unit=COUNT,
+        thresholds=bad_from(warning=20, critical=100),
+        links=[EVENTS],
+    ),
+    timeseries(
+        "Chat requests",
+        show(chatbot.chat_rate("status_class"), "{{status_class}}"),
+        description="Does the chatbot answer? By the access log.",
+        unit=REQUESTS_PER_SECOND,
+        colours=status_colours(),
+        links=[CHATBOT],
+        no_value="no chat request",
+    ),
+    height=7,
+    title="Objectives, events and chat",
 )
 
 usage = row(
@@ -126,20 +198,24 @@ usage = row(
         show(workloads.cpu_by_pod(), "{{pod}}"),
         description="Cores in use, sidecars included; absolute, as a pod may have no limit.",
         unit=CORES,
+        links=[CAPACITY],
     ),
     timeseries(
         "Memory by pod",
         show(workloads.memory_by_pod(), "{{pod}}"),
         description="Working set, sidecars included; absolute, as a pod may have no limit.",
         unit=BYTES,
+        links=[CAPACITY, POD_LINES],
     ),
     timeseries(
         "Memory against limit",
-        show(workloads.memory_of_limit(), "{{pod}} {{container}}"),
-        description="A container is killed at 100%. Only containers with a limit are drawn.",
+        show(workloads.use_of_limit("memory"), "{{container}}"),
+        description="Worst pod of each container; at 100% it is killed. Only containers with a "
+        "limit are drawn.",
         unit=SHARE,
         maximum=1,
         thresholds=bad_from(warning=0.8, critical=0.9),
+        links=[CAPACITY, POD_LINES],
         no_value="no container has a memory limit",
     ),
     title="CPU and memory",
@@ -151,9 +227,13 @@ pods = row(
         show(workloads.pod_readiness(), "{{pod}}"),
         description="Each pod's Ready condition; finished pods are left out.",
         mappings=states(one="ready", zero="not ready"),
-        width=7,
         no_value=NO_POD,
     ),
+    title="Pod status",
+    height=7,
+)
+
+containers = row(
     table(
         "Containers",
         {"pod": "Pod", "container": "Container", "waiting": "Waiting for", "ended": "Ended by"},
@@ -169,30 +249,30 @@ pods = row(
         ),
         Column("Memory", workloads.container_memory(), unit=BYTES),
         Column("Limit", workloads.container_memory_limit(), unit=BYTES, empty="none"),
-        Column("", workloads.waiting_reasons()),
-        Column("", workloads.last_end_reasons()),
+        Column("", workloads.waiting_reasons(), quiet="no container waits"),
+        Column("", workloads.last_end_reasons(), quiet="no container has ended"),
         description="Why a container waits, and why it ended last.",
         sort="Restarts",
         links=[link("Log lines of this pod", "todo-logs", pod="${__value.raw}")],
-        width=17,
-        column_widths={"Pod": 320},
+        column_widths={"Pod": 400, "Container": 220},
         no_value=NO_POD,
     ),
-    title="Pod status",
+    height=9,
 )
 
 reports = row(
     table(
         "Alerts",
         {"severity": "Severity", "alertname": "Alert", "namespace": "Namespace", "pod": "Pod"},
-        Column("Alerts", health.alerts_by_object()),
+        Column("Alerts", health.alerts_by_object(), quiet="no alert fires"),
         description="What fires now, of the whole cluster. Alertmanager may have silenced it.",
         sort="Severity",
+        column_widths={"Severity": 80, "Alert": 240, "Namespace": 110, "Alerts": 60},
         no_value="no alert is firing",
     ),
     timeseries(
         "Log lines by level",
-        show(lines.log_volume("level"), "{{level}}"),
+        show(lines.log_volume("level"), LEVEL_LEGEND),
         description="Lines in each bar. Silence while pods are ready is a fault, too.",
         unit=COUNT,
         bars=True,
@@ -208,12 +288,14 @@ newest_errors = row(
         lines.recent_errors(),
         description="Lines of level error and above.",
         no_value="no error line in this time range",
+        quiet="nothing fails",
     ),
     logs(
         "Kubernetes events",
         lines.events(),
         description="What Kubernetes reports of the application's objects.",
         no_value="no event in this time range",
+        quiet="nothing changes",
     ),
     height=9,
 )
@@ -224,6 +306,6 @@ DASHBOARD = dashboard(
     description="Is the application well, and if not, where do I look?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), source_variable()],
-    annotations=[annotation("Rollouts", workloads.rollouts(), "{{deployment}} changed", "blue")],
-    rows=[now, requests, usage, pods, reports, newest_errors],
+    annotations=marks(),
+    rows=[now, requests, parts, usage, pods, containers, reports, newest_errors],
 )

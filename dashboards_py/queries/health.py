@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards_py import metrics as m
-from dashboards_py.promql import Vector
+from dashboards_py.promql import Series, Vector
 from dashboards_py.query import not_equal, regex
 
 # Probe.spec.jobName of the addresses that decide whether a person can use the application.
@@ -24,10 +24,24 @@ def alerts_firing() -> Vector:
     return _alerts().count().or_zero_for(watchdog)
 
 
+def alerts_begun() -> Vector:
+    """1 where an alert begins to fire, for the marks on graphs.
+
+    A mark for as long as it fires would paint the graph of a bad day red from end to end.
+    """
+    keys = ("severity", "alertname", "namespace")
+    before = _alert_series().value_a_step_ago().max(*keys)
+    return _alerts().max(*keys).unless(before)
+
+
 def alerts_by_object() -> Vector:
     """The alerts that fire, by severity, name and what they are about."""
     return _alerts().count("severity", "alertname", "namespace", "pod")
 
 
 def _alerts() -> Vector:
-    return m.ALERTS(alertstate="firing", severity=not_equal("none")).value()
+    return _alert_series().value()
+
+
+def _alert_series() -> Series:
+    return m.ALERTS(alertstate="firing", severity=not_equal("none"))

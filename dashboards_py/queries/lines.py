@@ -12,6 +12,8 @@ from dashboards_py.query import Matcher, Query, regex
 ERROR_LEVELS = "error|fatal"
 WARNING_LEVEL = "warn"
 EVENTS_APP = "kubernetes-events"
+# Dapr's container, in the pod of each app.
+SIDECAR = "daprd"
 
 
 def log_volume(*by: str) -> Query:
@@ -42,6 +44,11 @@ def top_error_apps(number: int) -> Query:
 def recent_errors() -> Query:
     """Error lines of the application."""
     return _app_logs(ERROR_LEVELS).lines()
+
+
+def sidecar_errors() -> Query:
+    """Error lines of Dapr's sidecars."""
+    return _logs(ERROR_LEVELS, app=APP, container=SIDECAR).lines()
 
 
 def searched_lines() -> Query:

@@ -8,3 +8,6 @@ NAMESPACE = regex("$namespace")
 APP = regex("$app")
 SOURCE = "$source"
 LEVEL = regex("$level")
+SLO = regex("$slo")
+NODE = regex("$node")
+JOB = regex("$job")

@@ -50,8 +50,8 @@ def pod_readiness() -> Vector:
 
 
 def containers_ready() -> Vector:
-    """1 for a ready container, 0 for one that is not."""
-    return _by_container(m.CONTAINER_READY(namespace=NAMESPACE).value())
+    """1 for a ready container, 0 for one that is not; those of finished pods are left out."""
+    return _unfinished(_by_container(m.CONTAINER_READY(namespace=NAMESPACE).value()))
 
 
 def restarts_so_far() -> Vector:
@@ -61,7 +61,7 @@ def restarts_so_far() -> Vector:
 
 def container_restarts() -> Vector:
     """How often each container of the present pods has restarted."""
-    return _by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).so_far())
+    return _unfinished(_by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).so_far()))
 
 
 def waiting_reasons() -> Vector:
@@ -80,6 +80,10 @@ def rollouts() -> Vector:
     return generation.changes().max("namespace", "deployment").where("> 0")
 
 
+def _unfinished(containers: Vector) -> Vector:
+    return containers.unless(_pods_in("Succeeded"))
+
+
 def _by_container(vector: Vector) -> Vector:
     return vector.max("namespace", "pod", "container")
 
@@ -90,8 +94,8 @@ def _reason(metric: Metric, label: str) -> Vector:
 
 
 def cpu_by_pod() -> Vector:
-    """CPU use, in cores."""
-    return m.CPU_USAGE(namespace=NAMESPACE).rate().sum("namespace", "pod")
+    """CPU use, in cores, as the mean of five minutes."""
+    return m.POD_CPU(namespace=NAMESPACE).value().sum("namespace", "pod")
 
 
 def memory_in_use() -> Vector:
@@ -111,12 +115,42 @@ def container_memory() -> Vector:
 
 def container_memory_limit() -> Vector:
     """Memory limit of each container that has one, in bytes."""
-    return _by_container(m.RESOURCE_LIMITS(namespace=NAMESPACE, resource="memory").value())
+    limits = m.RESOURCE_LIMITS(namespace=NAMESPACE, resource="memory").value()
+    return _unfinished(_by_container(limits))
 
 
-def memory_of_limit() -> Vector:
-    """Share of its memory limit that each container holds; at 1 it is killed."""
-    return container_memory().ratio_to(container_memory_limit())
+def use_of_request(resource: str) -> Vector:
+    """Share of its request that each kind of container uses, in the worst pod; above 1 it borrows.
+
+    Args:
+        resource: `cpu` or `memory`.
+    """
+    return _use_of(m.RESOURCE_REQUESTS, resource)
+
+
+def use_of_limit(resource: str) -> Vector:
+    """Share of its limit that each kind of container uses, in the worst pod.
+
+    Args:
+        resource: `cpu` or `memory`.
+    """
+    return _use_of(m.RESOURCE_LIMITS, resource)
+
+
+def throttled() -> Vector:
+    """Share of its scheduling periods in which a kind of container was held back by its limit."""
+    held = m.CPU_THROTTLED(namespace=NAMESPACE).rate().sum("namespace", "pod", "container")
+    periods = m.CPU_PERIODS(namespace=NAMESPACE).rate().sum("namespace", "pod", "container")
+    return held.ratio_to(periods.where("> 0")).max("container")
+
+
+def _use_of(bound: Metric, resource: str) -> Vector:
+    used = {
+        "cpu": m.CPU_USAGE(namespace=NAMESPACE).rate().sum("namespace", "pod", "container"),
+        "memory": container_memory(),
+    }
+    granted = _by_container(bound(namespace=NAMESPACE, resource=resource).value())
+    return used[resource].ratio_to(granted).max("container")
 
 
 def requested_of_capacity(resource: str) -> Vector:
@@ -125,8 +159,5 @@ def requested_of_capacity(resource: str) -> Vector:
     Args:
         resource: `cpu` or `memory`.
     """
-    requests = m.RESOURCE_REQUESTS(resource=resource).value().max("namespace", "pod", "container")
-    # Finished pods keep their request in kube-state-metrics, but no longer hold it.
-    alive = m.POD_PHASE(phase=regex("Pending|Running")).value().max("namespace", "pod")
     capacity = m.NODE_ALLOCATABLE(resource=resource).value().max("node")
-    return requests.only_where(alive.where("== 1")).sum().ratio_to(capacity.sum())
+    return m.NAMESPACE_REQUESTS(resource=resource).value().sum().ratio_to(capacity.sum())

@@ -43,13 +43,8 @@ def datasources(entry: Entry, release: Release) -> Iterator[Fault]:
             text = f"{count} data sources have the uid {uid}" if uid else "a data source has no uid"
             yield in_values(release, at, text, "give it a uid of its own: dashboards name it")
     types = {s["uid"]: s.get("type") for s in sources if "uid" in s and uids[s["uid"]] == 1}
-    for name, dashboard in _dashboards(entry, release):
-        used = {
-            (source.get("uid"), source.get("type"))
-            for _, holder in maps(dashboard)
-            if isinstance(source := holder.get("datasource"), dict)
-        }
-        for uid, kind in sorted(used, key=str):
+    for name, text in _dashboards(entry, release):
+        for uid, kind in _asked(text):
             if uid in types and kind != types[uid]:
                 text = f"{name} takes {uid} for {kind}; it is {types[uid]}"
                 yield in_values(release, at, text, "run `make dashboards`, or correct the type")
@@ -95,19 +90,26 @@ def _providers(release: Release) -> list[Mapping[str, Json]]:
     return [provider for file in files for provider in file.get("providers", [])]
 
 
-def _dashboards(entry: Entry, release: Release) -> Iterator[tuple[str, Json]]:
-    """Yield each dashboard that is mounted, by its path below the mount."""
+def _dashboards(entry: Entry, release: Release) -> Iterator[tuple[str, str]]:
+    """Yield the text of each dashboard that is mounted, by its path below the mount."""
     mounted = release.values.get("dashboardsConfigMaps") or {}
     for item in entry.objects():
         for folder, name in mounted.items():
             if item["kind"] == "ConfigMap" and item["metadata"]["name"] == name:
                 for file, text in (item.get("data") or {}).items():
-                    yield f"{folder}/{file}", _parsed(text)
+                    yield f"{folder}/{file}", text
 
 
 @functools.cache
-def _parsed(text: str) -> Json:
+def _asked(text: str) -> list[tuple[Json, Json]]:
+    """Return uid and type of each data source in a dashboard; every entry mounts the same ones."""
     try:
-        return json.loads(text)
+        dashboard = json.loads(text)
     except json.JSONDecodeError:
-        return {}  # The check of dashboards names the line.
+        return []  # The check of dashboards names the line.
+    found = {
+        (source.get("uid"), source.get("type"))
+        for _, holder in maps(dashboard)
+        if isinstance(source := holder.get("datasource"), dict)
+    }
+    return sorted(found, key=str)

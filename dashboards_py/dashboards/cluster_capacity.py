@@ -1,0 +1,442 @@
+"""Is there room left, and if not, who takes it?"""
+
+from __future__ import annotations
+
+from dashboards_py.layout import row
+from dashboards_py.panels import (
+    BYTES,
+    BYTES_PER_SECOND,
+    CORES,
+    COUNT,
+    SHARE,
+    Column,
+    Folder,
+    any_namespace_variable,
+    bad_from,
+    dashboard,
+    gauge,
+    good_from,
+    goto,
+    marks,
+    node_variable,
+    show,
+    stat,
+    state_timeline,
+    states,
+    table,
+    timeseries,
+)
+from dashboards_py.queries import cluster, health, workloads
+
+FULL = bad_from(warning=0.8, critical=0.9)
+REQUESTED = bad_from(warning=0.85, critical=0.95)
+# At 1 all that is free is taken, which is as it should be; above it Oracle charges, or stops nodes.
+BEYOND = bad_from(critical=1.01)
+# A row's own namespace, in a table's link.
+OF_ROW = "${__data.fields.Namespace}"
+
+THIS_NAMESPACE = goto("This namespace alone", "cluster-capacity", namespace="${__value.raw}")
+LOG_LINES = goto("Log lines of this pod", "todo-logs", namespace=OF_ROW, pod="${__value.raw}")
+
+now = row(
+    stat(
+        "Nodes",
+        show(cluster.nodes_ready(), "ready", good_from(1)),
+        show(cluster.nodes_not_ready(), "not ready", bad_from(critical=1)),
+        show(cluster.nodes_under_pressure(), "under pressure", bad_from(critical=1)),
+        description="Under pressure: by the kubelet's own word short of memory, disk or process "
+        "numbers; it then evicts pods.",
+        unit=COUNT,
+        width=8,
+    ),
+    stat(
+        "Pods",
+        show(cluster.pods_in("Running"), "running", good_from(1)),
+        show(cluster.pods_in("Pending"), "pending", bad_from(warning=1)),
+        show(cluster.pods_unschedulable(), "fit nowhere", bad_from(critical=1)),
+        show(cluster.pods_in("Failed"), "failed", bad_from(warning=1)),
+        description="Of all namespaces. Pending: not started yet. Fit nowhere: no node has the "
+        "CPU, memory or volume that they request. Failed: ended badly or evicted.",
+        unit=COUNT,
+        width=11,
+    ),
+    stat(
+        "Alerts firing",
+        show(health.alerts_firing(), "alerts"),
+        description="Of any severity. 0 only while the Watchdog, which always fires, is seen.",
+        unit=COUNT,
+        thresholds=bad_from(warning=1),
+        links=[goto("Which alerts", "todo-overview")],
+    ),
+    height=3,
+)
+
+room = row(
+    gauge(
+        "CPU",
+        show(cluster.used_share("cpu"), "used"),
+        show(cluster.requested_share("cpu"), "requested"),
+        description="Share of the chosen nodes' allocatable CPU. Once all is requested, no further "
+        "pod is scheduled, however idle the nodes are.",
+        thresholds=REQUESTED,
+    ),
+    gauge(
+        "Memory",
+        show(cluster.used_share("memory"), "used"),
+        show(cluster.requested_share("memory"), "requested"),
+        description="Share of the chosen nodes' allocatable memory. Used includes the system, and "
+        "leaves out what the kernel can take back.",
+        thresholds=REQUESTED,
+    ),
+    gauge(
+        "Fullest",
+        show(cluster.fullest_volume(), "volume"),
+        show(cluster.fullest_filesystem(), "node disk"),
+        show(cluster.fullest_node(), "pods on a node"),
+        description="The fullest of each kind: a volume, a node's own file system, and a node "
+        "measured in pods, of which each node runs a fixed number at most.",
+        width=7,
+        thresholds=FULL,
+    ),
+    gauge(
+        "Free tier",
+        show(cluster.free_tier_share("cpu"), "CPU"),
+        show(cluster.free_tier_share("memory"), "memory"),
+        show(cluster.free_tier_storage_share(), "block storage"),
+        description="Share of what Oracle gives for nothing (overlays/oke-free/budget.yaml) that "
+        "the nodes and volumes are, a boot volume for each node among them. A volume counts as "
+        "50 GiB at least. Full is fine; above 100% it costs, or nodes are stopped. Nodes whose "
+        "CPU, memory and network all stay below 20% for a week are stopped, too.",
+        width=7,
+        thresholds=BEYOND,
+    ),
+    height=5,
+)
+
+usage = row(
+    timeseries(
+        "CPU of the cluster",
+        show(cluster.allocatable("cpu"), "allocatable"),
+        show(cluster.limited("cpu"), "limits"),
+        show(cluster.requested("cpu"), "requests"),
+        show(cluster.used("cpu"), "used"),
+        description="Of the chosen nodes. Limits count only containers that have one.",
+        unit=CORES,
+    ),
+    timeseries(
+        "Memory of the cluster",
+        show(cluster.allocatable("memory"), "allocatable"),
+        show(cluster.limited("memory"), "limits"),
+        show(cluster.requested("memory"), "requests"),
+        show(cluster.used("memory"), "used"),
+        description="Of the chosen nodes. Limits above allocatable are a bet that not everyone "
+        "needs theirs at the same time.",
+        unit=BYTES,
+    ),
+    timeseries(
+        "Time spent waiting",
+        show(cluster.waiting_for_cpu(), "{{node}} CPU"),
+        show(cluster.waiting_for_memory(), "{{node}} memory"),
+        show(cluster.waiting_for_disk(), "{{node}} disk"),
+        description="Share of the time in which something waited: what a lack of CPU, memory or "
+        "disk really costs. Linux's pressure stall information.",
+        unit=SHARE,
+        thresholds=bad_from(warning=0.25, critical=0.5),
+        no_value="no data: the kernel needs psi=1",
+    ),
+    title="Use, requests and limits",
+)
+
+nodes = row(
+    table(
+        "Nodes in figures",
+        {"node": "Node"},
+        Column("CPU used", cluster.node_used_share("cpu"), SHARE, FULL, paint=True),
+        Column("CPU asked", cluster.node_requested_share("cpu"), SHARE, REQUESTED, paint=True),
+        Column("Memory used", cluster.node_used_share("memory"), SHARE, FULL, paint=True),
+        Column(
+            "Memory asked",
+            cluster.node_requested_share("memory"),
+            SHARE,
+            REQUESTED,
+            paint=True,
+        ),
+        Column("Pods", cluster.node_pods()),
+        Column("Of most", cluster.node_pods_share(), SHARE, FULL, paint=True),
+        description="Shares of what pods of a node may have: used, requested, and pods against "
+        "the most that the node runs.",
+        sort="Memory used",
+        width=12,
+        links=[goto("This node alone", "cluster-capacity", node="${__value.raw}")],
+    ),
+    state_timeline(
+        "Node conditions",
+        show(cluster.node_readiness(), "{{node}} ready"),
+        show(cluster.node_conditions(), "{{node}} {{condition}}"),
+        description="Red: not ready, or under pressure, or nobody knows.",
+        mappings=states(one="well", zero="not well"),
+        width=6,
+    ),
+    timeseries(
+        "Node disks",
+        show(cluster.filesystem_use(), "{{node}} {{mountpoint}}"),
+        description="Share of each node's own file systems that is taken. The kubelet evicts pods "
+        "and deletes images when one is nearly full.",
+        unit=SHARE,
+        maximum=1,
+        thresholds=FULL,
+        width=6,
+    ),
+    title="Each node",
+    height=7,
+)
+
+namespaces = row(
+    table(
+        "Namespaces",
+        {"namespace": "Namespace"},
+        Column("Pods", cluster.running_pods("namespace")),
+        Column("CPU", cluster.pod_cpu("namespace"), CORES),
+        Column("CPU asked", cluster.pod_requests("cpu", "namespace"), CORES),
+        Column("CPU limit", cluster.pod_limits("cpu", "namespace"), CORES),
+        Column("Memory", cluster.pod_memory("namespace"), BYTES),
+        Column("Memory asked", cluster.pod_requests("memory", "namespace"), BYTES),
+        Column("Memory limit", cluster.pod_limits("memory", "namespace"), BYTES),
+        description="What runs, what it uses, what it has asked for (requests), and its limits.",
+        sort="Memory",
+        links=[THIS_NAMESPACE],
+    ),
+    title="Namespaces, workloads, pods",
+    height=9,
+)
+
+by_namespace = row(
+    timeseries(
+        "Memory by namespace",
+        show(cluster.pod_memory("namespace"), "{{namespace}}"),
+        description="Working set of all containers.",
+        unit=BYTES,
+        links=[
+            goto(
+                "This namespace alone",
+                "cluster-capacity",
+                namespace="${__field.labels.namespace}",
+            )
+        ],
+    ),
+    timeseries(
+        "CPU by namespace",
+        show(cluster.pod_cpu("namespace"), "{{namespace}}"),
+        description="Cores in use by all containers.",
+        unit=CORES,
+        links=[
+            goto(
+                "This namespace alone",
+                "cluster-capacity",
+                namespace="${__field.labels.namespace}",
+            )
+        ],
+    ),
+    height=8,
+)
+
+workload_figures = row(
+    table(
+        "Workloads",
+        {"namespace": "Namespace", "workload": "Workload"},
+        Column("Pods", cluster.running_pods("namespace", "workload")),
+        Column("CPU", cluster.pod_cpu("namespace", "workload"), CORES),
+        Column("CPU asked", cluster.pod_requests("cpu", "namespace", "workload"), CORES),
+        Column("Memory", cluster.pod_memory("namespace", "workload"), BYTES),
+        Column("Memory asked", cluster.pod_requests("memory", "namespace", "workload"), BYTES),
+        Column("Memory limit", cluster.pod_limits("memory", "namespace", "workload"), BYTES),
+        description="Pods added up by what made them.",
+        sort="Memory",
+        links=[THIS_NAMESPACE],
+        column_widths={"Workload": 320},
+    ),
+    height=9,
+)
+
+pod_figures = row(
+    table(
+        "Pods in figures",
+        {"pod": "Pod", "namespace": "Namespace", "node": "Node"},
+        Column("CPU", cluster.pod_cpu("namespace", "pod"), CORES),
+        Column("Memory", cluster.pod_memory("namespace", "pod"), BYTES),
+        Column("Memory asked", cluster.pod_requests("memory", "namespace", "pod"), BYTES),
+        Column("Memory limit", cluster.pod_limits("memory", "namespace", "pod"), BYTES),
+        Column("", cluster.pod_nodes()),
+        description="Sidecars included.",
+        sort="Memory",
+        links=[LOG_LINES],
+        column_widths={"Pod": 400},
+    ),
+    height=10,
+)
+
+waiting = row(
+    table(
+        "Pods that wait",
+        {"pod": "Pod", "namespace": "Namespace"},
+        Column("Pending", cluster.pods_pending(), quiet="every pod is started"),
+        Column(
+            "Fits nowhere",
+            cluster.pods_without_a_node(),
+            thresholds=bad_from(critical=1),
+            paint=True,
+            quiet="every pod has a node",
+        ),
+        description="Pods that are not started, and those among them that fit on no node.",
+        sort="Fits nowhere",
+        width=7,
+        no_value="no pod waits",
+    ),
+    table(
+        "Replicas missing",
+        {"deployment": "Deployment", "namespace": "Namespace"},
+        Column(
+            "Missing",
+            cluster.replicas_missing(),
+            thresholds=bad_from(critical=1),
+            paint=True,
+            quiet="every replica is available",
+        ),
+        description="Replicas that a Deployment wants and has not available: not created, not "
+        "scheduled, or not ready.",
+        sort="Missing",
+        width=6,
+        no_value="every replica is available",
+    ),
+    table(
+        "Restarted containers",
+        {
+            "pod": "Pod",
+            "namespace": "Namespace",
+            "container": "Container",
+            "waiting": "Waiting for",
+            "ended": "Ended by",
+        },
+        Column(
+            "Restarts",
+            cluster.restarted(),
+            thresholds=bad_from(warning=1),
+            paint=True,
+            quiet="no container has restarted",
+        ),
+        Column("", workloads.waiting_reasons(), quiet="no container waits"),
+        Column("", workloads.last_end_reasons(), quiet="no container has ended"),
+        description="Why a container waits, and why it ended last: OOMKilled is its memory limit.",
+        sort="Restarts",
+        width=11,
+        links=[LOG_LINES],
+        no_value="no container has restarted",
+    ),
+    title="Pending, restarted, killed",
+)
+
+trouble = row(
+    timeseries(
+        "Restarts",
+        show(
+            cluster.restarts(),
+            "{{namespace}} {{container}}",
+            quiet="no container restarts",
+        ),
+        description="Restarts in each bar.",
+        unit=COUNT,
+        bars=True,
+        no_value="no container restarted in this time range",
+    ),
+    timeseries(
+        "Kills for want of memory",
+        show(cluster.oom_kills(), "{{node}}"),
+        description="Processes that the kernel killed in each bar, at a container's limit or for "
+        "want of memory on the node.",
+        unit=COUNT,
+        bars=True,
+    ),
+    timeseries(
+        "CPU throttling",
+        show(cluster.throttling(), "{{namespace}} {{container}}"),
+        description="Share of the periods of 100 ms in which a container was stopped at its CPU "
+        "limit. Only containers that have one.",
+        unit=SHARE,
+        maximum=1,
+        thresholds=bad_from(warning=0.25, critical=0.5),
+        no_value="no container has a CPU limit",
+    ),
+    height=7,
+)
+
+storage = row(
+    table(
+        "Volumes",
+        {"persistentvolumeclaim": "Claim", "namespace": "Namespace"},
+        Column("Used", cluster.volume_use(), SHARE, FULL, paint=True),
+        Column("Size", cluster.volume_capacity(), BYTES),
+        Column("Inodes used", cluster.volume_inodes(), SHARE, FULL, paint=True),
+        description="Volumes that a pod has mounted. One that runs out of inodes is full, too.",
+        sort="Used",
+        no_value="no volume is mounted",
+    ),
+    timeseries(
+        "Volume use",
+        show(cluster.volume_use(), "{{namespace}} {{persistentvolumeclaim}}"),
+        description="Share that is taken.",
+        unit=SHARE,
+        maximum=1,
+        thresholds=FULL,
+        no_value="no volume is mounted",
+    ),
+    title="Storage",
+    height=7,
+)
+
+network = row(
+    timeseries(
+        "Network by node",
+        show(cluster.node_received(), "{{node}} in"),
+        show(cluster.node_sent(), "{{node}} out"),
+        description="All interfaces but the loopback.",
+        unit=BYTES_PER_SECOND,
+    ),
+    timeseries(
+        "Network by namespace",
+        show(cluster.namespace_traffic(), "{{namespace}}"),
+        description="What pods receive and send, added up.",
+        unit=BYTES_PER_SECOND,
+    ),
+    timeseries(
+        "Packets dropped",
+        show(cluster.node_receive_dropped(), "{{node}} in"),
+        show(cluster.node_send_dropped(), "{{node}} out"),
+        description="Packets per second that a node could not take or send.",
+        unit="pps",
+    ),
+    title="Network",
+    height=7,
+)
+
+DASHBOARD = dashboard(
+    uid="cluster-capacity",
+    title="Cluster capacity",
+    description="Is there room left, and if not, who takes it?",
+    folder=Folder.PLATFORM,
+    variables=[any_namespace_variable(), node_variable()],
+    annotations=marks(),
+    rows=[
+        now,
+        room,
+        usage,
+        nodes,
+        namespaces,
+        by_namespace,
+        workload_figures,
+        pod_figures,
+        waiting,
+        trouble,
+        storage,
+        network,
+    ],
+)

@@ -1,0 +1,510 @@
+"""Does the monitoring itself work, and if not, which part of it fails?"""
+
+from __future__ import annotations
+
+from dashboards_py.budget import free_tier
+from dashboards_py.layout import row
+from dashboards_py.panels import (
+    BLUE,
+    BYTES,
+    BYTES_PER_SECOND,
+    CORES,
+    COUNT,
+    LINES_PER_SECOND,
+    RED,
+    REQUESTS_PER_SECOND,
+    SAMPLES_PER_SECOND,
+    SECONDS,
+    SHARE,
+    Column,
+    Folder,
+    annotation,
+    bad_from,
+    dashboard,
+    faults,
+    gauge,
+    good_from,
+    goto,
+    job_variable,
+    show,
+    stat,
+    state_timeline,
+    states,
+    table,
+    timeseries,
+)
+from dashboards_py.queries import health, stack
+
+FULL = bad_from(warning=0.8, critical=0.95)
+SERIES = free_tier().series
+NO_ENGINE = "neither Flux nor Argo CD is scraped"
+
+ITS_PODS = goto(
+    "Pods of this namespace", "cluster-capacity", namespace="${__field.labels.namespace}"
+)
+
+parts = row(
+    stat(
+        "Parts of the stack",
+        show(stack.parts_up(), "{{part}}"),
+        description="Down where one of a part's targets is not scraped. A part that is missing "
+        "here was never found: look for its release.",
+        unit=COUNT,
+        mappings=states(one="up", zero="down"),
+        links=[goto("Its targets", "stack-health", job="${__field.labels.job}")],
+    ),
+    height=3,
+)
+
+now = row(
+    stat(
+        "Targets",
+        show(stack.targets_up(), "up", good_from(1)),
+        show(stack.targets_down(), "down", bad_from(critical=1)),
+        description="Everything that Prometheus scrapes, the application's sidecars among it.",
+        unit=COUNT,
+        width=4,
+    ),
+    gauge(
+        "Budgets",
+        show(stack.series_of_budget(), "series"),
+        show(stack.storage_of_limit(), "storage"),
+        description="Series in memory, of the budget in overlays/oke-free/budget.yaml: what "
+        "Prometheus' memory limit is made for. Storage, of retentionSize: when it is full the "
+        "oldest days go before their time.",
+        width=6,
+        thresholds=FULL,
+    ),
+    stat(
+        "Faults in this time range",
+        show(stack.rule_failures_in_range(), "rules not evaluated"),
+        show(stack.sample_limit_hits_in_range(), "scrapes refused"),
+        show(stack.notifications_failed_in_range(), "notifications lost"),
+        show(stack.lines_lost_in_range(), "log lines lost"),
+        description="Each is something that was not seen, or that nobody was told.",
+        unit=COUNT,
+        width=9,
+        thresholds=bad_from(critical=1),
+    ),
+    stat(
+        "GitOps",
+        show(stack.objects_not_ready(), "not in sync"),
+        description="Objects of Flux that are not ready, or Applications of Argo CD that are not "
+        "synced or not healthy. The table below names them.",
+        unit=COUNT,
+        width=5,
+        thresholds=bad_from(critical=1),
+        no_value=NO_ENGINE,
+    ),
+    height=4,
+)
+
+scrapes = row(
+    timeseries(
+        "Series in memory",
+        show(stack.series(), "series"),
+        description=f"Against the budget of {SERIES}. What is gone stays up to three hours.",
+        unit=COUNT,
+        thresholds=bad_from(warning=0.8 * SERIES, critical=SERIES),
+    ),
+    timeseries(
+        "Samples by scrape job",
+        show(stack.samples_by_job(), "{{job}}"),
+        description="Who delivers the series: samples of one scrape of all targets of a job.",
+        unit=COUNT,
+        links=[goto("Its targets", "stack-health", job="${__field.labels.job}")],
+    ),
+    table(
+        "Scrape targets",
+        {"job": "Job", "namespace": "Namespace", "pod": "Pod", "instance": "Instance"},
+        Column(
+            "State",
+            stack.target_faults(),
+            mappings=faults(one="down", zero="up"),
+            thresholds=bad_from(critical=1),
+            paint=True,
+        ),
+        Column("Samples", stack.target_samples()),
+        Column("Takes", stack.target_seconds(), unit=SECONDS),
+        description="Those that are down first. One whose samples reach its monitor's sampleLimit "
+        "is refused whole.",
+        sort="State",
+        width=11,
+    ),
+    title="Prometheus: scrapes",
+)
+
+prometheus = row(
+    timeseries(
+        "Rules take",
+        show(stack.rules_duration(), "all groups"),
+        show(stack.slowest_rules_duration(), "slowest group"),
+        show(stack.rules_interval(), "interval"),
+        description="Seconds of one evaluation. A group that takes longer than its interval skips "
+        "evaluations, and its alerts are late.",
+        unit=SECONDS,
+        width=6,
+    ),
+    timeseries(
+        "Queries take",
+        show(stack.query_duration(), "mean"),
+        description="Mean time of one query, of rules and dashboards alike.",
+        unit=SECONDS,
+        width=6,
+    ),
+    timeseries(
+        "Samples stored",
+        show(stack.samples_per_second(), "samples"),
+        description="A drop to 0 means that nothing is stored, however green the targets are.",
+        unit=SAMPLES_PER_SECOND,
+        width=6,
+    ),
+    timeseries(
+        "Storage",
+        show(stack.storage(), "stored"),
+        show(stack.blocks(), "of it in blocks"),
+        show(stack.storage_limit(), "retentionSize"),
+        description="Blocks, write-ahead log and the chunks of the last hours.",
+        unit=BYTES,
+        width=6,
+    ),
+    timeseries(
+        "Failed scrapes and rules",
+        show(stack.rule_failures(), "rules not evaluated"),
+        show(stack.sample_limit_hits(), "scrapes above sampleLimit"),
+        show(stack.duplicate_samples(), "samples twice"),
+        show(stack.out_of_order_samples(), "samples too late"),
+        description="How often in each bar. Samples twice: two targets with the same labels.",
+        unit=COUNT,
+        bars=True,
+        width=12,
+    ),
+    timeseries(
+        "Failed storage",
+        show(stack.compactions_failed(), "blocks not written"),
+        show(stack.reloads_failed(), "blocks not read"),
+        show(stack.wal_faults(), "write-ahead log"),
+        description="How often in each bar. The disk is full or broken; what follows is lost "
+        "metrics at the next restart.",
+        unit=COUNT,
+        bars=True,
+        width=12,
+    ),
+    height=6,
+    title="Prometheus: rules, queries, storage",
+)
+
+alertmanager = row(
+    timeseries(
+        "Alerts and silences",
+        show(stack.alerts_held(), "{{state}}"),
+        show(stack.silences(), "silences in force"),
+        description="What Alertmanager holds. The Watchdog is always one of them.",
+        unit=COUNT,
+    ),
+    timeseries(
+        "Notifications",
+        show(stack.notifications_sent(), "tried"),
+        show(stack.notifications_failed(), "failed"),
+        description="In each bar, to all receivers. Failed: wrong credentials, or no way out.",
+        unit=COUNT,
+        bars=True,
+    ),
+    timeseries(
+        "From Prometheus to Alertmanager",
+        show(stack.alerts_sent(), "sent"),
+        show(stack.alerts_not_sent(), "not sent"),
+        description="Alerts per second, each one again every minute.",
+        unit="suffix:alerts/s",
+    ),
+    height=6,
+    title="Alertmanager",
+)
+
+pipeline = row(
+    timeseries(
+        "Log lines",
+        show(stack.alloy_lines_read(), "read from files"),
+        show(stack.alloy_lines_sent(), "sent by Alloy"),
+        show(stack.loki_lines(), "received by Loki"),
+        description="Read is more than sent by what the pipeline drops and puts together. "
+        "Received is the same as sent.",
+        unit=LINES_PER_SECOND,
+        width=7,
+        links=[goto("The lines", "todo-logs")],
+    ),
+    timeseries(
+        "Lines by Alloy",
+        show(stack.alloy_lines_sent_by_pod(), "{{pod}}"),
+        description="One for each node, and one for Kubernetes' events. One at 0 is a node whose "
+        "logs nobody sees.",
+        unit=LINES_PER_SECOND,
+        width=7,
+    ),
+    timeseries(
+        "Lost on the way",
+        show(stack.alloy_lines_lost(), "lost: {{reason}}"),
+        show(stack.alloy_retries(), "batches sent again"),
+        description="Lines that Alloy gave up sending, in each bar, after all its tries.",
+        unit=COUNT,
+        bars=True,
+        width=5,
+    ),
+    timeseries(
+        "Dropped on purpose",
+        show(stack.alloy_lines_dropped(), "dropped"),
+        description="Lines that the pipeline drops, in each bar: probes, and what is too old for "
+        "Loki.",
+        unit=COUNT,
+        bars=True,
+        width=5,
+    ),
+    height=6,
+    title="Logs: from pods to Loki",
+)
+
+loki = row(
+    timeseries(
+        "Bytes into Loki",
+        show(stack.loki_bytes(), "received"),
+        description="Before compression. The limit on the rate is in base/releases/loki.yaml.",
+        unit=BYTES_PER_SECOND,
+        width=8,
+    ),
+    timeseries(
+        "Refused by Loki",
+        show(stack.loki_discarded(), "all lines"),
+        show(
+            stack.loki_discarded_by_reason(),
+            "{{reason}}",
+            quiet="Loki counts a reason from its first refused line on",
+        ),
+        description="Lines, in each step of the graph. rate_limited, per_stream_rate_limit: "
+        "somebody writes too much; greater_than_max_sample_age: somebody catches up.",
+        unit=COUNT,
+        width=8,
+    ),
+    timeseries(
+        "Loki's disk",
+        show(stack.loki_flushed(), "chunks written"),
+        show(stack.loki_flush_failures(), "chunks not written"),
+        show(stack.loki_disk_full(), "entries not secured"),
+        description="In each bar. Not written: the volume is full; memory fills up next.",
+        unit=COUNT,
+        bars=True,
+        width=8,
+        links=[goto("The volume", "cluster-capacity", namespace="monitoring")],
+    ),
+    timeseries(
+        "Loki in memory",
+        show(stack.loki_streams(), "streams"),
+        show(stack.loki_chunks(), "chunks"),
+        description="Streams are combinations of labels; base/releases/loki.yaml limits them.",
+        unit=COUNT,
+        width=8,
+    ),
+    timeseries(
+        "Loki's answers",
+        show(stack.loki_requests(), "{{status_code}}"),
+        description="Requests by status: 429 is a limit, 5xx a fault.",
+        unit=REQUESTS_PER_SECOND,
+        width=8,
+    ),
+    timeseries(
+        "Loki takes",
+        show(stack.loki_request_duration(), "{{route}}"),
+        description="Mean time of an answer.",
+        unit=SECONDS,
+        width=8,
+        no_value="nobody asks",
+    ),
+    height=6,
+    title="Logs: Loki",
+)
+
+grafana = row(
+    timeseries(
+        "Grafana's answers",
+        show(stack.grafana_requests(), "{{status_code}}"),
+        description="Requests by status. 5xx is a fault of Grafana or of a data source.",
+        unit=REQUESTS_PER_SECOND,
+    ),
+    timeseries(
+        "Grafana takes",
+        show(stack.grafana_request_duration(), "mean"),
+        description="Mean time of an answer, queries among them.",
+        unit=SECONDS,
+    ),
+    timeseries(
+        "Queries to data sources",
+        show(stack.grafana_queries(), "{{plugin_id}} {{status}}"),
+        description="By outcome. Errors: the data source is away, or a query is wrong.",
+        unit=REQUESTS_PER_SECOND,
+        no_value="nobody has a dashboard open",
+    ),
+    height=6,
+    title="Grafana",
+)
+
+configuration = row(
+    state_timeline(
+        "Newest configuration in force",
+        show(stack.prometheus_loaded(), "{{pod}}"),
+        show(stack.alertmanager_loaded(), "{{pod}}"),
+        show(stack.alloy_loaded(), "{{pod}}"),
+        show(stack.reloaders_succeeded(), "{{pod}} reloader"),
+        description="Red: the newest configuration is wrong, and the one before is still in force.",
+        mappings=states(one="in force", zero="refused"),
+    ),
+    height=7,
+    title="Configuration",
+)
+
+components = row(
+    timeseries(
+        "Alloy's components",
+        show(stack.alloy_components(), "{{pod}}"),
+        description="Components that are not healthy.",
+        unit=COUNT,
+        thresholds=bad_from(critical=1),
+    ),
+    timeseries(
+        "Prometheus operator",
+        show(stack.operator_reconciles(), "reconciled"),
+        show(stack.operator_errors(), "failed"),
+        description="Objects in each bar.",
+        unit=COUNT,
+        bars=True,
+    ),
+    timeseries(
+        "Refused by the operator",
+        show(stack.rejected_resources(), "rules, monitors, probes"),
+        description="Objects that it leaves out of Prometheus' configuration: what they would "
+        "have watched is not watched.",
+        unit=COUNT,
+        thresholds=bad_from(critical=1),
+    ),
+    height=7,
+)
+
+gitops = row(
+    table(
+        "Objects in sync",
+        {
+            "kind": "Kind",
+            "exported_namespace": "Namespace",
+            "name": "Name",
+            "state": "Ready",
+        },
+        Column(
+            "State",
+            stack.gitops_faults(),
+            mappings=faults(one="not in sync", zero="in sync"),
+            thresholds=bad_from(critical=1),
+            paint=True,
+        ),
+        description="Of Flux: its Ready condition. Of Argo CD: whether the Application is synced "
+        "and healthy. Those that are not come first.",
+        sort="State",
+        width=12,
+        no_value=NO_ENGINE,
+    ),
+    timeseries(
+        "Reconciling takes",
+        show(stack.reconcile_duration(), "{{job}}"),
+        description="Mean time for one object. Dots: between them nothing was reconciled.",
+        unit=SECONDS,
+        width=6,
+        no_value=NO_ENGINE,
+    ),
+    timeseries(
+        "Reconciling fails",
+        show(stack.reconcile_errors(), "{{job}}"),
+        description="Objects in each bar.",
+        unit=COUNT,
+        bars=True,
+        width=6,
+        no_value=NO_ENGINE,
+    ),
+    height=8,
+    title="GitOps: Flux or Argo CD",
+)
+
+resources = row(
+    timeseries(
+        "Memory against its limit",
+        show(stack.memory_of_limit(), "{{namespace}} {{container}}"),
+        description="Of each kind of container the worst. It is killed at 100%.",
+        unit=SHARE,
+        maximum=1,
+        thresholds=bad_from(warning=0.8, critical=0.9),
+        links=[ITS_PODS],
+    ),
+    timeseries(
+        "Memory of the stack",
+        show(stack.memory(), "{{namespace}} {{container}}"),
+        description="Working set of each kind of container, the GitOps engine's among them.",
+        unit=BYTES,
+        links=[ITS_PODS],
+    ),
+    timeseries(
+        "CPU of the stack",
+        show(stack.cpu(), "{{namespace}} {{container}}"),
+        description="Cores in use by each kind of container.",
+        unit=CORES,
+        links=[ITS_PODS],
+    ),
+    height=8,
+    title="What the stack itself takes",
+)
+
+restarts = row(
+    table(
+        "Restarts of the stack",
+        {"pod": "Pod", "container": "Container", "namespace": "Namespace"},
+        Column("Restarts", stack.restarts(), thresholds=bad_from(warning=1), paint=True),
+        description="Of the containers of the pods that exist now. Each is a gap in what is seen.",
+        sort="Restarts",
+        column_widths={"Pod": 400},
+    ),
+    height=8,
+)
+
+DASHBOARD = dashboard(
+    uid="stack-health",
+    title="Stack health",
+    description="Does the monitoring itself work, and if not, which part of it fails?",
+    folder=Folder.PLATFORM,
+    variables=[job_variable()],
+    annotations=[
+        annotation(
+            "Rollouts",
+            stack.rollouts(),
+            "{{deployment}} changed",
+            BLUE,
+            quiet="nobody changed a Deployment of the stack",
+        ),
+        annotation(
+            "Alerts",
+            health.alerts_begun(),
+            "{{severity}}: {{alertname}} {{namespace}}",
+            RED,
+            quiet="no alert fires",
+        ),
+    ],
+    rows=[
+        parts,
+        now,
+        scrapes,
+        prometheus,
+        alertmanager,
+        pipeline,
+        loki,
+        grafana,
+        configuration,
+        components,
+        gitops,
+        resources,
+        restarts,
+    ],
+)

@@ -1,0 +1,205 @@
+"""Objectives: are we as good as we said, how much may still fail, and what uses it up?"""
+
+from __future__ import annotations
+
+from dashboards_py.layout import row
+from dashboards_py.panels import (
+    EVENTS_PER_SECOND,
+    MILLISECONDS,
+    REQUESTS_PER_SECOND,
+    SHARE,
+    TIMES,
+    Column,
+    Folder,
+    app_variable,
+    bad_below,
+    bad_from,
+    dashboard,
+    link,
+    marks,
+    namespace_variable,
+    show,
+    slo_variable,
+    stat,
+    state_timeline,
+    states,
+    table,
+    timeseries,
+)
+from dashboards_py.queries import dapr, health, slo, traffic
+
+# Google's SRE workbook, "Alerting on SLOs": at these rates a 30-day budget is gone in 2, 5 and 30
+# days; the alerts of an objective wait for the same.
+FAST, SLOW, STEADY = 14.4, 6, 1
+NO_EVENT = "no event in this window"
+
+BUDGET = bad_below(warning=0.25, critical=0)
+ONLY_THIS = link("Only this objective", "todo-slo", slo="${__field.labels.sloth_slo}")
+
+now = row(
+    stat(
+        "Budget left",
+        show(slo.budget_left(), "{{sloth_slo}}"),
+        description="How much may still fail? Share of what the objective allows to fail in 30 "
+        "days. Below 0 the objective is missed: faults come before features. Until there are 30 "
+        "days of data it is of those that there are.",
+        unit=SHARE,
+        thresholds=BUDGET,
+        links=[ONLY_THIS],
+    ),
+    stat(
+        "Burn rate now",
+        show(slo.burn_rate_now(), "{{sloth_slo}}"),
+        description="How fast is it spent? 1 spends it in just 30 days. Over five minutes: one "
+        "fault at night makes a peak.",
+        unit=TIMES,
+        thresholds=bad_from(warning=STEADY, critical=FAST),
+        links=[ONLY_THIS],
+        no_value=NO_EVENT,
+    ),
+    height=5,
+)
+
+everything = row(
+    table(
+        "All objectives",
+        {"sloth_slo": "Objective"},
+        Column("Must be good", slo.objective_everywhere(), unit=SHARE),
+        Column(
+            "Budget left",
+            slo.budget_left_everywhere(),
+            unit=SHARE,
+            thresholds=BUDGET,
+            paint=True,
+        ),
+        Column(
+            "Burn rate",
+            slo.burn_rate_everywhere(),
+            unit=TIMES,
+            thresholds=bad_from(warning=STEADY, critical=FAST),
+            paint=True,
+            empty="no event",
+        ),
+        Column("5 min", slo.errors_everywhere("5m"), unit=SHARE, empty="no event"),
+        Column("1 h", slo.errors_everywhere("1h"), unit=SHARE, empty="no event"),
+        Column("6 h", slo.errors_everywhere("6h"), unit=SHARE, empty="no event"),
+        Column("1 day", slo.errors_everywhere("1d"), unit=SHARE, empty="no event"),
+        Column("3 days", slo.errors_everywhere("3d"), unit=SHARE, empty="no event"),
+        Column("30 days", slo.errors_everywhere("30d"), unit=SHARE, empty="no event"),
+        description="Which objective suffers, and since when? Must be good: what we said, of the "
+        "events of 30 days; what counts as one is said in base/config/slos. After the burn rate: "
+        "the share of bad events over each window, of all objectives whatever is chosen above.",
+        sort="Burn rate",
+        column_widths={"Objective": 200},
+        links=[link("Only this objective", "todo-slo", slo="${__value.raw}")],
+    ),
+    height=6,
+)
+
+burning = row(
+    timeseries(
+        "Budget left over time",
+        show(slo.budget_left(), "{{sloth_slo}}"),
+        description="When was it spent? Steps down are faults; it recovers as they become older "
+        "than 30 days.",
+        unit=SHARE,
+        minimum=None,
+        links=[ONLY_THIS],
+    ),
+    timeseries(
+        "Burn rate over 1 hour",
+        show(slo.burn_rate("1h"), "{{sloth_slo}}"),
+        description="Must somebody get up? Above 14.4 an hour costs 2% of the budget, and two days "
+        "cost all of it.",
+        unit=TIMES,
+        thresholds=bad_from(critical=FAST),
+        links=[ONLY_THIS],
+        no_value=NO_EVENT,
+    ),
+    timeseries(
+        "Burn rate over 6 hours",
+        show(slo.burn_rate("6h"), "{{sloth_slo}}"),
+        description="Must somebody look today? Above 6 the budget is gone in five days.",
+        unit=TIMES,
+        thresholds=bad_from(critical=SLOW),
+        links=[ONLY_THIS],
+        no_value=NO_EVENT,
+    ),
+    timeseries(
+        "Burn rate over 3 days",
+        show(slo.burn_rate("3d"), "{{sloth_slo}}"),
+        description="Will the objective be met? Above 1 for as long as 30 days, it will not.",
+        unit=TIMES,
+        thresholds=bad_from(warning=STEADY),
+        links=[ONLY_THIS],
+        no_value=NO_EVENT,
+    ),
+    title="How fast it is spent",
+)
+
+causes = row(
+    timeseries(
+        "Routes that fail",
+        show(traffic.routes_failing(), "{{app}} {{method}} {{route}}", quiet="no request fails"),
+        description="api-availability: which requests were answered with 5xx?",
+        unit=REQUESTS_PER_SECOND,
+        width=8,
+        links=[link("The API", "todo-api", "app", source="access_log")],
+        no_value="no server error",
+    ),
+    state_timeline(
+        "Probes that fail",
+        show(health.probes_up(), "{{job}}"),
+        description="api-availability and ui-availability: when did the blackbox exporter get no "
+        "answer?",
+        mappings=states(one="up", zero="down"),
+        width=8,
+    ),
+    timeseries(
+        "Calls that take long",
+        show(dapr.call_p95(), "{{app_id}} → {{src_app_id}}"),
+        description="call-latency: how long do 95% of calls from sidecar to sidecar take at most? "
+        "Nobody measures what a browser waits for, but an ingress controller (base/optional).",
+        unit=MILLISECONDS,
+        width=8,
+        thresholds=bad_from(warning=500),
+        links=[link("Events and calls", "todo-events", "app")],
+        no_value="no call from sidecar to sidecar",
+    ),
+    timeseries(
+        "Events that are not published",
+        show(
+            dapr.publish_failures(),
+            "{{app_id}} {{topic}}",
+            quiet="the broker takes every event",
+        ),
+        description="event-publishing: what did the broker refuse?",
+        unit=EVENTS_PER_SECOND,
+        links=[link("Events", "todo-events", "app")],
+        no_value="no failure",
+    ),
+    timeseries(
+        "Events that are not processed",
+        show(
+            dapr.consume_failures(),
+            "{{app_id}} {{topic}} {{process_status}}",
+            quiet="every event is processed at once",
+        ),
+        description="event-processing: what was retried or dropped?",
+        unit=EVENTS_PER_SECOND,
+        links=[link("Events", "todo-events", "app")],
+        no_value="no failure",
+    ),
+    height=7,
+    title="Why not: what failed",
+)
+
+DASHBOARD = dashboard(
+    uid="todo-slo",
+    title="Todo objectives",
+    description="Are we as good as we said, how much may still fail, and what uses it up?",
+    folder=Folder.TODO,
+    variables=[namespace_variable(), app_variable(), slo_variable()],
+    annotations=marks(),
+    rows=[now, everything, burning, causes],
+)

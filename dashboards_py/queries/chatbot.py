@@ -1,0 +1,148 @@
+"""The chatbot, as far as it can be seen from outside: its routes, and what its log tells.
+
+The application measures no model call. Its log does: httpx, under the SDK of each provider, writes
+a line for each request, and failures are logged as errors.
+"""
+
+from __future__ import annotations
+
+from dashboards_py import logql
+from dashboards_py import metrics as m
+from dashboards_py.promql import Vector
+from dashboards_py.queries.lines import ERROR_LEVELS, SIDECAR, WARNING_LEVEL
+from dashboards_py.queries.traffic import ACCESS_LOG, SERVER_ERROR
+from dashboards_py.queries.variables import APP, NAMESPACE
+from dashboards_py.query import Matcher, Query, regex
+
+# Of the route templates in base/application; an ingress knows only its own paths.
+CHAT = regex(".*/chat(/.*)?")
+CONVERSATIONS = regex(".*/conversations(/.*)?")
+
+_PROVIDERS = "|".join(
+    (
+        r"openai\.com",
+        r"openai\.azure\.com",
+        r"generativelanguage\.googleapis\.com",
+        r"anthropic\.com",
+        r"groq\.com",
+        r"openrouter\.ai",
+        r"mistral\.ai",
+        r"cohere\.(com|ai)",
+        r"deepseek\.com",
+    )
+)
+# Plain text first: Loki searches for it much faster than for an expression.
+_REQUEST = "HTTP Request: POST"
+_ANSWER = rf'https?://[^ ]*({_PROVIDERS})[^ ]* "HTTP/[0-9.]+ '
+# Access lines, most of all lines, are of level info; nobody warns there.
+_TROUBLE_LEVELS = f"{WARNING_LEVEL}|{ERROR_LEVELS}"
+_LIMITS = r"rate.?limit|too many requests|resource.?exhausted|\bquota|(code|status)\W{1,3}429\b"
+# In this order, also over the lines of a traceback.
+_UNREACHABLE = (
+    r"(?s:(openai|gemini|anthropic|groq|litellm|\bllm|\bmodel\b|completion).*"
+    r"(time.?d? ?out|deadline|overloaded|unavailable|connection ?(error|reset|refused)))"
+)
+_CHAT = r"\bchat\b|conversation|\bagents?\b|openai|gemini|anthropic|groq|litellm"
+_TOOLS = r"\bmcp\b|\btools?\b|function.?call"
+
+
+def chat_rate(*by: str) -> Vector:
+    """Requests per second to the chat route."""
+    return _requests(CHAT).sum(*by)
+
+
+def chat_error_share() -> Vector:
+    """Share of chat requests answered with 5xx; nothing where nobody chats."""
+    everything = chat_rate("app")
+    failed = _requests(CHAT, status_class=SERVER_ERROR).sum("app").or_zero_for(everything)
+    return failed.ratio_to(everything.where("> 0"))
+
+
+def chat_share_of_all() -> Vector:
+    """Share of all requests that are chat requests."""
+    return chat_rate().ratio_to(_requests(regex(".+")).sum().where("> 0"))
+
+
+def conversation_rate() -> Vector:
+    """Requests per second to the routes that read and delete conversations."""
+    return _requests(CONVERSATIONS).sum("method", "route")
+
+
+def model_calls_answered() -> Query:
+    """Requests to a model provider that were answered, in each step of the graph."""
+    return _calls("2").count()
+
+
+def model_calls_limited() -> Query:
+    """Requests to a model provider that were refused by a rate limit or quota."""
+    return _calls("429").count()
+
+
+def model_calls_failed() -> Query:
+    """Requests to a model provider that failed for another reason."""
+    return _calls("(40|41|42[0-8]|5)").count()
+
+
+def model_calls_in_range() -> Query:
+    """Requests to model providers in the whole time range."""
+    return _calls("").count(over=logql.WHOLE_RANGE)
+
+
+def limits() -> Query:
+    """Lines that speak of a rate limit or quota, in each step of the graph."""
+    return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count("app")
+
+
+def limits_in_range() -> Query:
+    """Lines that speak of a rate limit or quota in the whole time range."""
+    return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count(over=logql.WHOLE_RANGE)
+
+
+def unreachable() -> Query:
+    """Lines that tell of a model provider out of reach or too slow, in each step of the graph."""
+    return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count("app")
+
+
+def unreachable_in_range() -> Query:
+    """Lines that tell of a model provider out of reach or too slow in the whole time range."""
+    return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count(over=logql.WHOLE_RANGE)
+
+
+def model_trouble() -> Query:
+    """The lines about limits, and about providers out of reach."""
+    return _lines(_TROUBLE_LEVELS).containing(f"{_LIMITS}|{_UNREACHABLE}").lines()
+
+
+def chat_errors() -> Query:
+    """Error lines around the chat, in each step of the graph."""
+    return _lines(ERROR_LEVELS).containing(_CHAT).count("app")
+
+
+def chat_error_lines() -> Query:
+    """Error lines around the chat and its tools."""
+    return _lines(ERROR_LEVELS).containing(f"{_CHAT}|{_TOOLS}").lines()
+
+
+def tool_errors() -> Query:
+    """Error lines of MCP servers and tools, in each step of the graph."""
+    return _lines(ERROR_LEVELS).containing(_TOOLS).count("app")
+
+
+def _requests(route: Matcher, **matchers: str) -> Vector:
+    requests = m.HTTP_REQUESTS(
+        namespace=NAMESPACE, app=APP, route=route, source=ACCESS_LOG, **matchers
+    )
+    return requests.value()
+
+
+def _calls(status: str) -> logql.Stream:
+    return _lines().with_text(_REQUEST).containing(_ANSWER + status)
+
+
+def _lines(levels: str = "") -> logql.Stream:
+    """Lines of the application's own containers: each sidecar names its app in every line."""
+    # Neither the sidecar nor, as Kubernetes' events have, no container at all.
+    matchers: dict[str, str | Matcher] = {"app": APP, "container": Matcher("!~", f"|{SIDECAR}")}
+    if levels:
+        matchers["level"] = regex(levels)
+    return logql.stream(NAMESPACE, **matchers)

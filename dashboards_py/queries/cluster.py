@@ -1,0 +1,363 @@
+"""Nodes, namespaces, workloads, volumes: what there is, what is asked for, what is used."""
+
+from __future__ import annotations
+
+from dashboards_py import metrics as m
+from dashboards_py.budget import free_tier
+from dashboards_py.promql import Metric, Vector
+from dashboards_py.queries.variables import NAMESPACE, NODE
+from dashboards_py.query import Matcher, not_equal, regex
+
+PRESSURE = "MemoryPressure|DiskPressure|PIDPressure|NetworkUnavailable"
+BUSY = "user|nice|system|irq|softirq|steal"
+# A ReplicaSet's name ends in a hash of these letters (k8s.io/apimachinery, util/rand), a CronJob's
+# Job in the minute it is for.
+WORKLOAD = "(.+?)(?:-[bcdfghjklmnpqrstvwxz2456789]{6,10}|-[0-9]{8,})?"
+
+_POD = ("namespace", "pod")
+_CLAIM = ("namespace", "persistentvolumeclaim")
+_FILESYSTEM = ("node", "mountpoint")
+
+
+# Nodes
+
+
+def nodes_ready() -> Vector:
+    """How many nodes are ready."""
+    return _ready_nodes().sum()
+
+
+def nodes_not_ready() -> Vector:
+    """How many nodes are not."""
+    return _nodes().sum().minus(nodes_ready())
+
+
+def nodes_under_pressure() -> Vector:
+    """How many nodes lack memory, disk, process numbers or a network, by their own word."""
+    return _conditions(regex(PRESSURE), "true").max("node").sum()
+
+
+def node_readiness() -> Vector:
+    """1 for a node that is ready, 0 for one that is not."""
+    return _ready_nodes(NODE)
+
+
+def node_conditions() -> Vector:
+    """1 for a condition that is no fault, 0 for one that is, or that nobody knows."""
+    return _conditions(regex(PRESSURE), "false", NODE)
+
+
+def node_capacity(resource: str) -> Vector:
+    """CPU or memory that pods of a node may request in all, in cores or bytes."""
+    return m.NODE_ALLOCATABLE(resource=resource, node=NODE).value().max("node")
+
+
+def node_used_share(resource: str) -> Vector:
+    """Share of what pods of a node may have that is in use, the system included."""
+    return _node_used(resource).ratio_to(node_capacity(resource))
+
+
+def node_requested_share(resource: str) -> Vector:
+    """Share of what pods of a node may request that they do."""
+    asked = m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum("node")
+    return asked.ratio_to(node_capacity(resource))
+
+
+def node_pods() -> Vector:
+    """Pods that run on a node."""
+    return m.RUNNING_PODS(node=NODE).value().max("node")
+
+
+def node_pods_share() -> Vector:
+    """Share of a node's pods that it may run at most."""
+    return node_pods().ratio_to(node_capacity("pods"))
+
+
+def fullest_node() -> Vector:
+    """The largest share of pods on any node."""
+    return node_pods_share().max()
+
+
+def waiting_for_cpu() -> Vector:
+    """Share of the time in which something on a node waited for CPU."""
+    return m.WAITING_FOR_CPU(node=NODE).rate().max("node")
+
+
+def waiting_for_memory() -> Vector:
+    """Share of the time in which something on a node waited for memory."""
+    return m.WAITING_FOR_MEMORY(node=NODE).rate().max("node")
+
+
+def waiting_for_disk() -> Vector:
+    """Share of the time in which something on a node waited for a disk."""
+    return m.WAITING_FOR_DISK(node=NODE).rate().max("node")
+
+
+def _node_used(resource: str) -> Vector:
+    """Cores that are busy, or bytes that are taken and cannot be had back."""
+    if resource == "cpu":
+        return m.NODE_CPU(node=NODE, mode=regex(BUSY)).rate().sum("node")
+    total = m.NODE_MEMORY(node=NODE).value().max("node")
+    return total.minus(m.NODE_MEMORY_AVAILABLE(node=NODE).value().max("node"))
+
+
+def _nodes() -> Vector:
+    return m.NODE_INFO().value().max("node")
+
+
+def _ready_nodes(node: Matcher | None = None) -> Vector:
+    return _conditions("Ready", "true", node).max("node")
+
+
+def _conditions(condition: str | Matcher, status: str, node: Matcher | None = None) -> Vector:
+    """0 or 1 for each condition of each node: exactly one of its statuses is 1."""
+    where = {"node": node} if node else {}
+    found = m.NODE_CONDITION(condition=condition, status=status, **where)
+    return found.value().max("node", "condition")
+
+
+# The cluster
+
+
+def used(resource: str) -> Vector:
+    """CPU or memory that all nodes use, in cores or bytes."""
+    return _node_used(resource).sum()
+
+
+def requested(resource: str) -> Vector:
+    """CPU or memory that unfinished pods request."""
+    return m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum()
+
+
+def limited(resource: str) -> Vector:
+    """CPU or memory that containers with a limit may use; those without have no bound."""
+    return m.NAMESPACE_LIMITS(resource=resource, node=NODE).value().sum()
+
+
+def allocatable(resource: str) -> Vector:
+    """CPU or memory that pods may request in all."""
+    return node_capacity(resource).sum()
+
+
+def used_share(resource: str) -> Vector:
+    """Share of what pods may have that is in use, the system included."""
+    return used(resource).ratio_to(allocatable(resource))
+
+
+def requested_share(resource: str) -> Vector:
+    """Share of what pods may request that they do."""
+    return requested(resource).ratio_to(allocatable(resource))
+
+
+def free_tier_share(resource: str) -> Vector:
+    """Share of the free tier's CPU or memory that the nodes are."""
+    capacity = m.NODE_CAPACITY(resource=resource).value().max("node").sum()
+    whole = {"cpu": free_tier().cpu, "memory": free_tier().memory}[resource]
+    return capacity.share_of(whole)
+
+
+def free_tier_storage_share() -> Vector:
+    """Share of the free tier's block storage that volumes take, boot volumes among them."""
+    tier = free_tier()
+    sizes = m.VOLUME_SIZE().value().max("persistentvolume").at_least(tier.smallest_volume)
+    boot = _nodes().sum().times(tier.boot_volume)
+    return sizes.sum().or_zero_for(_nodes().sum()).plus(boot).share_of(tier.storage)
+
+
+# Pods
+
+
+def pods_in(phase: str) -> Vector:
+    """How many pods of the cluster are in a phase."""
+    return _phase(phase).sum()
+
+
+def pods_unschedulable() -> Vector:
+    """How many pods fit on no node."""
+    return _unschedulable().count().or_zero_for(_nodes().count())
+
+
+def pods_without_a_node() -> Vector:
+    """Pods that fit on no node, one by one."""
+    return _unschedulable(NAMESPACE)
+
+
+def pods_pending() -> Vector:
+    """Pods that are not started, one by one."""
+    return _phase("Pending", NAMESPACE).where("== 1")
+
+
+def replicas_missing() -> Vector:
+    """How many replicas each Deployment wants and has not available."""
+    keys = ("namespace", "deployment")
+    wanted = m.DEPLOYMENT_WANTED(namespace=NAMESPACE).value().max(*keys)
+    available = m.DEPLOYMENT_AVAILABLE(namespace=NAMESPACE).value().max(*keys)
+    return wanted.minus(available).where("> 0")
+
+
+def running_pods(*by: str) -> Vector:
+    """How many pods run, for each namespace or workload."""
+    return _by(_phase("Running", NAMESPACE), by)
+
+
+def pod_nodes() -> Vector:
+    """1 for each pod, with the node that it is on."""
+    return m.POD_INFO(namespace=NAMESPACE, node=NODE).value().max("namespace", "pod", "node")
+
+
+def pod_cpu(*by: str) -> Vector:
+    """CPU in use, in cores, as the mean of five minutes."""
+    metric = m.NAMESPACE_CPU if by == ("namespace",) else m.POD_CPU
+    return _by(metric(namespace=NAMESPACE, node=NODE).value(), by)
+
+
+def pod_memory(*by: str) -> Vector:
+    """Memory in use that the kernel cannot take back, in bytes."""
+    metric = m.NAMESPACE_MEMORY if by == ("namespace",) else m.MEMORY_WORKING_SET
+    return _by(metric(namespace=NAMESPACE, node=NODE).value(), by)
+
+
+def pod_requests(resource: str, *by: str) -> Vector:
+    """CPU or memory that unfinished pods request."""
+    if by == ("namespace",):
+        recorded = m.NAMESPACE_REQUESTS(resource=resource, namespace=NAMESPACE, node=NODE)
+        return recorded.value().sum(*by)
+    return _by(_held(m.RESOURCE_REQUESTS, resource, NAMESPACE, NODE), by)
+
+
+def pod_limits(resource: str, *by: str) -> Vector:
+    """CPU or memory limits of unfinished pods; a container without one does not count."""
+    if by == ("namespace",):
+        recorded = m.NAMESPACE_LIMITS(resource=resource, namespace=NAMESPACE, node=NODE)
+        return recorded.value().sum(*by)
+    return _by(_held(m.RESOURCE_LIMITS, resource, NAMESPACE, NODE), by)
+
+
+def restarts() -> Vector:
+    """Restarts in each step of the graph, of the containers that restarted."""
+    increase = m.CONTAINER_RESTARTS(namespace=NAMESPACE).increase()
+    return increase.sum("namespace", "container").where("> 0")
+
+
+def restarted() -> Vector:
+    """How often each container of the present pods has restarted, where it has."""
+    so_far = m.CONTAINER_RESTARTS(namespace=NAMESPACE).so_far()
+    return so_far.max(*_POD, "container").where("> 0")
+
+
+def oom_kills() -> Vector:
+    """Processes that the kernel killed for want of memory, in each step of the graph."""
+    return m.OOM_KILLS(node=NODE).increase().max("node")
+
+
+def throttling() -> Vector:
+    """Share of the periods in which containers hit their CPU limit; only those that have one."""
+    keys = ("namespace", "container")
+    throttled = m.CPU_THROTTLED(namespace=NAMESPACE, node=NODE).rate().sum(*keys)
+    periods = m.CPU_PERIODS(namespace=NAMESPACE, node=NODE).rate().sum(*keys)
+    return throttled.ratio_to(periods.where("> 0"))
+
+
+def _phase(phase: str, namespace: Matcher | None = None) -> Vector:
+    where = {"namespace": namespace} if namespace else {}
+    return m.POD_PHASE(phase=phase, **where).value().max(*_POD)
+
+
+def _unschedulable(namespace: Matcher | None = None) -> Vector:
+    where = {"namespace": namespace} if namespace else {}
+    return m.POD_UNSCHEDULABLE(**where).value().max(*_POD)
+
+
+def _held(metric: Metric, resource: str, namespace: Matcher, node: Matcher) -> Vector:
+    """CPU or memory requests or limits of the containers of unfinished pods, on their nodes.
+
+    Finished pods keep theirs in kube-state-metrics, but no longer hold them; a pod that waits for a
+    node holds none yet.
+    """
+    alive = m.POD_PHASE(namespace=namespace, phase=regex("Pending|Running")).value()
+    containers = metric(resource=resource, namespace=namespace, node=node).value()
+    each = containers.max("namespace", "pod", "container", "node")
+    return each.only_where(alive.max("namespace", "pod").where("== 1"))
+
+
+def _by(found: Vector, by: tuple[str, ...]) -> Vector:
+    """Add up what pods or their containers have by namespace, workload or pod."""
+    if "workload" not in by:
+        return found.sum(*by)
+    return found.sum(*_POD).with_label_of("workload", _workloads()).sum(*by)
+
+
+def _workloads() -> Vector:
+    """1 for each pod, with the name of what made it: what the ReplicaSet's name begins with."""
+    owners = m.POD_INFO(namespace=NAMESPACE).value().max(*_POD, "created_by_name")
+    return owners.extract("created_by_name", "workload", WORKLOAD).max(*_POD, "workload")
+
+
+# Volumes and file systems
+
+
+def volume_use() -> Vector:
+    """Share of a volume that is taken."""
+    return _taken(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {"namespace": NAMESPACE})
+
+
+def volume_capacity() -> Vector:
+    """Size of a volume's file system, in bytes."""
+    return m.VOLUME_CAPACITY(namespace=NAMESPACE).value().max(*_CLAIM)
+
+
+def volume_inodes() -> Vector:
+    """Share of a volume's inodes that are taken."""
+    inodes_used = m.VOLUME_INODES_USED(namespace=NAMESPACE).value().max(*_CLAIM)
+    return inodes_used.ratio_to(m.VOLUME_INODES(namespace=NAMESPACE).value().max(*_CLAIM))
+
+
+def fullest_volume() -> Vector:
+    """The largest share of any volume of the cluster."""
+    return _taken(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {}).max()
+
+
+def filesystem_use() -> Vector:
+    """Share of a node's own file system that is taken."""
+    return _taken(m.FILESYSTEM_SIZE, m.FILESYSTEM_AVAILABLE, _FILESYSTEM, {"node": NODE})
+
+
+def fullest_filesystem() -> Vector:
+    """The largest share of any node's own file system."""
+    return filesystem_use().max()
+
+
+def _taken(
+    size: Metric, available: Metric, keys: tuple[str, ...], where: dict[str, Matcher]
+) -> Vector:
+    """Share that is not available: what only root may fill is taken, as for `df`."""
+    whole = size(**where).value().max(*keys)
+    return whole.minus(available(**where).value().max(*keys)).ratio_to(whole)
+
+
+# Network
+
+
+def node_received() -> Vector:
+    """Bytes per second that a node receives."""
+    return m.NODE_RECEIVED(node=NODE, device=not_equal("lo")).rate().sum("node")
+
+
+def node_sent() -> Vector:
+    """Bytes per second that a node sends."""
+    return m.NODE_SENT(node=NODE, device=not_equal("lo")).rate().sum("node")
+
+
+def node_receive_dropped() -> Vector:
+    """Packets per second that a node received and could not take."""
+    return m.NODE_RECEIVE_DROPPED(node=NODE, device=not_equal("lo")).rate().sum("node")
+
+
+def node_send_dropped() -> Vector:
+    """Packets per second that a node could not send."""
+    return m.NODE_SEND_DROPPED(node=NODE, device=not_equal("lo")).rate().sum("node")
+
+
+def namespace_traffic() -> Vector:
+    """Bytes per second that pods of a namespace receive and send, as the mean of five minutes."""
+    return m.NAMESPACE_TRAFFIC(namespace=NAMESPACE, node=NODE).value().sum("namespace")
