@@ -215,6 +215,14 @@ def clusters(repository: Repository) -> list[Cluster]:
     return result
 
 
+def rule_files(cluster: Cluster) -> dict[str, Json]:
+    """Return each PrometheusRule of a cluster as a rule file of Prometheus, by its file's name."""
+    return {
+        f"{item.namespace}-{item.name}.yaml": {"groups": item.spec.get("groups") or []}
+        for item in cluster.of("PrometheusRule")
+    }
+
+
 def pods_of(item: Item) -> Pod | None:
     """Return the pods of a workload; None for any other kind."""
     if item.kind not in WORKLOADS:
