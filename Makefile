@@ -29,6 +29,10 @@ $(READY): requirements.txt
 dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py
 	@$(RUN) dashboards_py
 
+.PHONY: slos
+slos: $(READY) ## Generate the objectives' rules from base/config/slos
+	@$(RUN) scripts.slos
+
 .PHONY: validate
 validate: $(READY) ## Check every manifest of every cluster, both engines, without charts (seconds)
 	@$(RUN) scripts.validate
@@ -42,8 +46,21 @@ test: $(READY) ## Run all tests
 	@$(RUN) scripts.tools $(TEST_TOOLS) > /dev/null # Here, as pytest would hide how far builds are.
 	@$(RUN) pytest -q
 
+.PHONY: prove
+prove: $(READY) ## Run every query of every dashboard on a real Prometheus and Loki with a simulated day
+	@$(RUN) scripts.proof $(PROVE)
+	@$(RUN) pytest -q -m prove
+
+.PHONY: preview
+preview: prove ## Draw the dashboards with what make prove found: pages and pictures in build/preview
+	@$(RUN) scripts.preview
+
+.PHONY: capture
+capture: $(READY) ## Run the real exporters and write their metrics' names into scripts/catalogue
+	@$(RUN) scripts.capture
+
 .PHONY: bench
-bench: $(READY) ## Measure the targets, beside bare kustomize and kubeconform
+bench: $(READY) ## Measure the targets and what the dashboards cost, beside other tools and dashboards
 	@$(RUN) scripts.bench
 
 .PHONY: lint

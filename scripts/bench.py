@@ -1,4 +1,4 @@
-"""`make bench`: how long the targets take, beside the least that the same tree could take.
+"""`make bench`: how long the targets take, and what the dashboards cost.
 
 Wall-clock seconds, medians. Compare ratios within one run: machines and their load differ.
 """
@@ -21,6 +21,7 @@ import yaml
 from scripts import schemas, tools
 from scripts.findings import execute, progress
 from scripts.manifests import Repository
+from scripts.proof import cost
 
 TARGETS = {"dashboards": 1.0, "validate": 5.0, "render": 15.0, "test": 30.0}
 ROUNDS = {"test": 1}
@@ -135,6 +136,8 @@ def main() -> int:
             new = once(work)
             known = seconds(work, rounds=1)
         print(f"{copies:<42}{new:>8.2f}{new / copies:>8.3f}{known:>8.2f}")
+    for table in cost.tables():
+        print(f"\n{table}")
     return 0
 
 
