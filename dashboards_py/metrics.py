@@ -201,12 +201,6 @@ CPU_PERIODS = _counter("container_cpu_cfs_periods_total", f"{_CONTAINER} node", 
 CPU_THROTTLED = _counter(
     "container_cpu_cfs_throttled_periods_total", f"{_CONTAINER} node", CADVISOR
 )
-POD_RECEIVED = _counter(
-    "container_network_receive_bytes_total", f"{_POD} interface node", CADVISOR_PODS
-)
-POD_SENT = _counter(
-    "container_network_transmit_bytes_total", f"{_POD} interface node", CADVISOR_PODS
-)
 
 NODE_CPU = _counter("node_cpu_seconds_total", "node cpu mode", NODE_EXPORTER)
 NODE_MEMORY = _gauge("node_memory_MemTotal_bytes", "node", NODE_EXPORTER)
