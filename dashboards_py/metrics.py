@@ -171,12 +171,6 @@ LOG_REDACTIONS = _counter("todo_log_redactions_total", "namespace app kind", PIP
 # node_exporter's collector/fixtures/e2e-output.txt.
 
 KUBELET = Source("kubelet", "no data from the kubelet", {"job": "kubelet"})
-# Of a pod, or of one whole node: no container!="".
-CADVISOR_PODS = Source(
-    "cAdvisor in the kubelet",
-    "no data from the kubelet",
-    {"job": "kubelet", "metrics_path": "/metrics/cadvisor"},
-)
 NODE_EXPORTER = Source("node-exporter", "no data from node-exporter", {"job": "node-exporter"})
 
 _CLAIM = "namespace persistentvolumeclaim node"

@@ -47,7 +47,8 @@ HEALTH = goto("What watches, and how well", "stack-health")
 CAPACITY = link("Nodes, requests and limits", "cluster-capacity")
 POD_LINES = link("Log lines of this pod", "todo-logs", pod="${__field.labels.pod}")
 
-# Numbers that one scrape is enough for: nothing here needs a rate.
+# Numbers that one scrape is enough for, but for the error budget, which rules make: nothing here
+# needs a rate.
 now = row(
     stat(
         "Probes",

@@ -6,6 +6,7 @@ from dashboards_py import metrics as m
 from dashboards_py.budget import free_tier
 from dashboards_py.promql import Metric, Vector
 from dashboards_py.queries.variables import NAMESPACE, NODE
+from dashboards_py.queries.workloads import held
 from dashboards_py.query import Matcher, not_equal, regex
 
 PRESSURE = "MemoryPressure|DiskPressure|PIDPressure|NetworkUnavailable"
@@ -222,7 +223,7 @@ def pod_requests(resource: str, *by: str) -> Vector:
     if by == ("namespace",):
         recorded = m.NAMESPACE_REQUESTS(resource=resource, namespace=NAMESPACE, node=NODE)
         return recorded.value().sum(*by)
-    return _by(_held(m.RESOURCE_REQUESTS, resource, NAMESPACE, NODE), by)
+    return _by(held(m.RESOURCE_REQUESTS, resource, NAMESPACE, NODE), by)
 
 
 def pod_limits(resource: str, *by: str) -> Vector:
@@ -230,7 +231,7 @@ def pod_limits(resource: str, *by: str) -> Vector:
     if by == ("namespace",):
         recorded = m.NAMESPACE_LIMITS(resource=resource, namespace=NAMESPACE, node=NODE)
         return recorded.value().sum(*by)
-    return _by(_held(m.RESOURCE_LIMITS, resource, NAMESPACE, NODE), by)
+    return _by(held(m.RESOURCE_LIMITS, resource, NAMESPACE, NODE), by)
 
 
 def restarts() -> Vector:
@@ -266,18 +267,6 @@ def _phase(phase: str, namespace: Matcher | None = None) -> Vector:
 def _unschedulable(namespace: Matcher | None = None) -> Vector:
     where = {"namespace": namespace} if namespace else {}
     return m.POD_UNSCHEDULABLE(**where).value().max(*_POD)
-
-
-def _held(metric: Metric, resource: str, namespace: Matcher, node: Matcher) -> Vector:
-    """CPU or memory requests or limits of the containers of unfinished pods, on their nodes.
-
-    Finished pods keep theirs in kube-state-metrics, but no longer hold them; a pod that waits for a
-    node holds none yet.
-    """
-    alive = m.POD_PHASE(namespace=namespace, phase=regex("Pending|Running")).value()
-    containers = metric(resource=resource, namespace=namespace, node=node).value()
-    each = containers.max("namespace", "pod", "container", "node")
-    return each.only_where(alive.max("namespace", "pod").where("== 1"))
 
 
 def _by(found: Vector, by: tuple[str, ...]) -> Vector:

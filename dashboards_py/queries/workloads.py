@@ -5,7 +5,9 @@ from __future__ import annotations
 from dashboards_py import metrics as m
 from dashboards_py.promql import Metric, Vector
 from dashboards_py.queries.variables import NAMESPACE
-from dashboards_py.query import regex
+from dashboards_py.query import Matcher, regex
+
+ANY = regex(".+")
 
 
 def _pods_in(phases: str) -> Vector:
@@ -160,4 +162,17 @@ def requested_of_capacity(resource: str) -> Vector:
         resource: `cpu` or `memory`.
     """
     capacity = m.NODE_ALLOCATABLE(resource=resource).value().max("node")
-    return m.NAMESPACE_REQUESTS(resource=resource).value().sum().ratio_to(capacity.sum())
+    # Not from the recorded sums: the home page has it before the first rule is evaluated.
+    return held(m.RESOURCE_REQUESTS, resource).sum().ratio_to(capacity.sum())
+
+
+def held(metric: Metric, resource: str, namespace: Matcher = ANY, node: Matcher = ANY) -> Vector:
+    """CPU or memory requests or limits of the containers of unfinished pods, on their nodes.
+
+    Finished pods keep theirs in kube-state-metrics, but no longer hold them; a pod that waits for a
+    node holds none yet.
+    """
+    alive = m.POD_PHASE(namespace=namespace, phase=regex("Pending|Running")).value()
+    containers = metric(resource=resource, namespace=namespace, node=node).value()
+    each = containers.max("namespace", "pod", "container", "node")
+    return each.only_where(alive.max("namespace", "pod").where("== 1"))
