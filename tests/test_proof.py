@@ -445,6 +445,16 @@ def test_selectors_are_found_by_the_servers_own_parsers() -> None:
     assert list(map(str, found)) == ['a{b="c", d=~"e"}', "a"]
 
 
+@pytest.mark.parametrize("board", model.committed(), ids=lambda board: str(board.uid))
+def test_where_nothing_is_deployed_no_query_is_refused(
+    running: Servers, day: SmallDay, board: model.Dashboard
+) -> None:
+    """The small day has none of what they read: they stay empty, and nothing is wrong."""
+    answers = evaluation.open_dashboard(running, board, evaluation.window(day.at))
+    assert {r.where: r.error for r in answers.results if r.error} == {}
+    assert answers.refused == {}
+
+
 # Negative control: what reads a metric goes empty with it, and nothing else does.
 
 # Each is read by panels in another way: directly, and through a recorded metric.
