@@ -8,6 +8,7 @@ RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 TEST_TOOLS := actionlint helm kubeconform kustomize obscheck
+PROVE_TOOLS := history pint prometheus sloth
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
@@ -49,6 +50,7 @@ test: $(READY) ## Run all tests
 .PHONY: prove
 prove: $(READY) ## Run every query of every dashboard on a real Prometheus and Loki with a simulated day
 	@$(RUN) scripts.proof $(PROVE)
+	@$(RUN) scripts.tools $(PROVE_TOOLS) > /dev/null
 	@$(RUN) pytest -q -m prove
 
 .PHONY: preview

@@ -152,10 +152,6 @@ class Vector(Query):
         """Count series for each `by`."""
         return self._aggregate("count", by)
 
-    def top(self, number: int) -> Vector:
-        """Keep the largest; only one evaluation gives exactly `number`, a graph returns more."""
-        return attrs.evolve(self, expr=f"topk({number}, {self.expr})", compound=False)
-
     def where(self, condition: str) -> Vector:
         """Keep only the series that meet a condition such as `> 0`."""
         return self._compound(f"{self._operand()} {condition}")
