@@ -61,12 +61,13 @@ def bare(repository: Repository, folder: Path) -> None:
 
 
 def multiply(root: Path, folder: Path, copies: int) -> None:
-    """Copy the tree, then its first cluster and overlay, so that there are N of each."""
+    """Copy the tree, then one cluster and its overlay, so that there are N of each."""
     for part in ("base", "clusters", "overlays", "dashboards_py", "tests/options"):
         shutil.copytree(root / part, folder / part)
     shutil.copy(root / "README.md", folder)
     for kind in ("clusters", "overlays"):
-        first, *others = sorted(path for path in (folder / kind).iterdir() if path.is_dir())
+        # The last is the one that tests/options builds on.
+        *others, first = sorted(path for path in (folder / kind).iterdir() if path.is_dir())
         for other in others:
             shutil.rmtree(other)
         for number in range(1, copies):
