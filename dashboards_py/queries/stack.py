@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards_py import metrics as m
 from dashboards_py.budget import free_tier
 from dashboards_py.promql import Series, Vector
+from dashboards_py.queries import workloads
 from dashboards_py.queries.variables import JOB
 from dashboards_py.query import regex
 from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES
@@ -453,5 +454,4 @@ def restarts() -> Vector:
 
 def rollouts() -> Vector:
     """Deployments of the stack whose specification changed."""
-    generation = m.DEPLOYMENT_GENERATION(namespace=STACK)
-    return generation.changes().max("namespace", "deployment").where("> 0")
+    return workloads.rollouts(STACK)

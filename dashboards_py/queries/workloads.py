@@ -76,9 +76,9 @@ def last_end_reasons() -> Vector:
     return _reason(m.CONTAINER_LAST_END, "ended")
 
 
-def rollouts() -> Vector:
+def rollouts(namespace: Matcher = NAMESPACE) -> Vector:
     """Deployments whose specification changed."""
-    generation = m.DEPLOYMENT_GENERATION(namespace=NAMESPACE)
+    generation = m.DEPLOYMENT_GENERATION(namespace=namespace)
     return generation.changes().max("namespace", "deployment").where("> 0")
 
 

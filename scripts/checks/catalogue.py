@@ -14,7 +14,7 @@ from functools import cached_property
 from scripts import catalogue
 from scripts.checks import queries
 from scripts.checks.dashboards import Query
-from scripts.checks.exporters import EVERY, EXPORTERS, KUBELET, OWN
+from scripts.checks.exporters import EVERY, KUBELET, OWN, monitors
 from scripts.checks.monitors import ENDPOINTS, MONITORS
 from scripts.checks.queries import Answer
 from scripts.findings import Finding
@@ -176,14 +176,13 @@ class Names:
 
     def _endpoints(self, metric: str) -> Iterator[tuple[Mapping[str, Json], Mapping[str, Json]]]:
         """Yield each monitor of ours that scrapes a metric, with its endpoint."""
-        for pattern, name, place in EXPORTERS:
-            if re.fullmatch(pattern, metric):
-                for item in self._monitors.get(name, ()):
-                    key = ENDPOINTS.get(item["kind"])
-                    for endpoint in item["spec"].get(key) or () if key else (item["spec"],):
-                        port, path = endpoint.get("port"), endpoint.get("path", "/metrics")
-                        if place in ({port, path} if key else {""}):
-                            yield item, endpoint
+        for name, place in monitors(metric):
+            for item in self._monitors.get(name, ()):
+                key = ENDPOINTS.get(item["kind"])
+                for endpoint in item["spec"].get(key) or () if key else (item["spec"],):
+                    port, path = endpoint.get("port"), endpoint.get("path", "/metrics")
+                    if place in ({port, path} if key else {""}):
+                        yield item, endpoint
 
     def _targets(self, metric: str, exposed: frozenset[str]) -> Iterator[frozenset[str]]:
         """Yield what the target's labels add, by each of the monitors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 # Every Go program has these; which one is meant, only the selector's other labels say.
@@ -57,6 +58,12 @@ COLLECTORS: tuple[tuple[str, str], ...] = (
     (r"node_(exporter|scrape)_.+", ""),
     (r"node_([a-z]+)_.+", r"\1"),
 )
+
+
+@functools.cache
+def monitors(metric: str) -> list[tuple[str, str]]:
+    """Return each monitor that brings a metric, with the path or port where it has several."""
+    return [(name, place) for pattern, name, place in EXPORTERS if re.fullmatch(pattern, metric)]
 
 
 def collector(metric: str) -> str:

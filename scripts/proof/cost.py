@@ -6,15 +6,17 @@ totalQueryableSamples): the same in every run, whatever else the machine does. S
 
 from __future__ import annotations
 
+import functools
 import json
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scripts import charts, simulation
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.manifests import Repository
 from scripts.proof import evaluation, interpolation, model
+from scripts.proof.evaluation import Result
 from scripts.proof.interpolation import Window
 from scripts.proof.servers import Servers, servers
 
@@ -152,17 +154,23 @@ def _opened(
 
 def _compared(
     running: Servers,
-    ours: Mapping[str, model.Dashboard],
-    theirs: Mapping[str, model.Dashboard],
+    ours: dict[str, model.Dashboard],
+    theirs: dict[str, model.Dashboard],
     window: Window,
     scale: int,
 ) -> str:
     heading = f"the same question, {scale} x, samples"
     lines = [f"{heading:<44}{'here':>10}{'chart':>10}{'share':>8}"]
     totals = [0, 0]
+
+    @functools.cache
+    def answers(uid: str) -> tuple[Result, ...]:
+        """Open a dashboard once, whatever number of questions it answers."""
+        return _answers(running, (ours | theirs)[uid], uid, window)
+
     for question in QUESTIONS:
-        here = _samples(running, ours, question.ours, window)
-        there = _samples(running, theirs, question.theirs, window)
+        here = _samples(answers, question.ours)
+        there = _samples(answers, question.theirs)
         totals[0] += here
         totals[1] += there
         lines.append(_row(question.text, here, there))
@@ -174,18 +182,22 @@ def _row(text: str, here: int, there: int) -> str:
     return f"{text:<44}{here:>10}{there:>10}{share:>8}"
 
 
+def _answers(
+    running: Servers, board: model.Dashboard, uid: str, window: Window
+) -> tuple[Result, ...]:
+    opened = evaluation.open_dashboard(running, board, window)
+    if uid != _NAMESPACE:
+        return opened.results
+    values = dict(opened.values)
+    values["namespace"] = interpolation.chosen(values["namespace"], "default")
+    return evaluation.run(running, board, window, values)
+
+
 def _samples(
-    running: Servers,
-    boards: Mapping[str, model.Dashboard],
-    asked: tuple[str, tuple[str, ...]],
-    window: Window,
+    answers: Callable[[str], tuple[Result, ...]], asked: tuple[str, tuple[str, ...]]
 ) -> int:
     uid, titles = asked
-    board = boards[uid]
-    values = dict(evaluation.open_dashboard(running, board, window).values)
-    if "namespace" in values and uid == _NAMESPACE:
-        values["namespace"] = interpolation.chosen(values["namespace"], "default")
-    results = evaluation.run(running, board, window, values)
+    results = answers(uid)
     asked_for = dict(title.partition(":")[::2] for title in titles)
     found = [
         result

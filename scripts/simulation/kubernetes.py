@@ -555,15 +555,6 @@ def _node(world: World, node: Node, index: int) -> Iterator[Exposed]:
         yield from _conditions("kube_node_status_condition", named, true, one)
 
 
-# What is applied when Flux is installed on a cluster; its Kustomizations are declared there, too.
-_BOOTSTRAPPED = (
-    ("source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system"),
-    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system"),
-    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "monitoring-releases"),
-    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "monitoring-config"),
-)
-
-
 def _custom_resources(world: World) -> Iterator[Exposed]:
     """Yield what the release's customResourceState says of other kinds' objects."""
     texts = (
@@ -572,22 +563,11 @@ def _custom_resources(world: World) -> Iterator[Exposed]:
         if item.name.endswith("-customresourcestate-config")
     )
     resources = [r for text in texts for r in yaml.safe_load(text)["spec"]["resources"]]
-    objects = [
-        *world.cluster.entry.objects(),
-        *(
-            {
-                "apiVersion": version,
-                "kind": kind,
-                "metadata": {"name": name, "namespace": "flux-system"},
-            }
-            for version, kind, name in _BOOTSTRAPPED
-        ),
-    ]
     for resource in resources:
         which = resource["groupVersionKind"]
         group = {f"customresource_{key}": value for key, value in which.items()}
         version = f"{which['group']}/{which['version']}"
-        for item in objects:
+        for item in world.synced:
             if (item["apiVersion"], item["kind"]) != (version, which["kind"]):
                 continue
             fails = world.during("sync fails") * (

@@ -650,10 +650,6 @@ def kube_state_metrics_self(world: World) -> Iterator[Exposed]:
 
 def _objects(world: World, pod: Pod) -> dict[str, list[tuple[str, str]]]:
     """Return namespace and name of what a Flux controller reconciles, by kind."""
-    applied = [
-        (o["kind"], o["metadata"].get("namespace", NAMESPACE), o["metadata"]["name"])
-        for o in world.cluster.entry.objects()
-    ]
     kinds = {
         "source-controller": ("GitRepository", "OCIRepository", "HelmRepository", "HelmChart"),
         "kustomize-controller": ("Kustomization",),
@@ -661,15 +657,10 @@ def _objects(world: World, pod: Pod) -> dict[str, list[tuple[str, str]]]:
         "notification-controller": ("Provider", "Alert", "Receiver"),
     }[pod.workload[1]]
     found: dict[str, list[tuple[str, str]]] = {kind: [] for kind in kinds}
-    for kind, namespace, name in applied:
-        if kind in found:
-            found[kind].append((namespace, name))
-    # What is applied where Flux is installed; its Kustomizations are declared there, too.
-    if "GitRepository" in found:
-        found["GitRepository"].append(("flux-system", "flux-system"))
-    if "Kustomization" in found:
-        names = ("flux-system", "monitoring-releases", "monitoring-config")
-        found["Kustomization"] = [("flux-system", name) for name in names]
+    for item in world.synced:
+        if item["kind"] in found:
+            metadata = item["metadata"]
+            found[item["kind"]].append((metadata.get("namespace", NAMESPACE), metadata["name"]))
     return found
 
 

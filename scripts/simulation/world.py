@@ -74,6 +74,15 @@ FAULTS = (
 )
 
 
+# Applied when Flux is installed on a cluster; its Kustomizations are declared there, too.
+_BOOTSTRAPPED = (
+    ("source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system"),
+    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system"),
+    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "monitoring-releases"),
+    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "monitoring-config"),
+)
+
+
 @dataclass(eq=False)
 class World:
     """All that is true of one day.
@@ -122,6 +131,21 @@ class World:
         if not self.faulty:
             return self.clock.constant(0)
         return self.clock.between(known.begin, known.end)
+
+    @property
+    def synced(self) -> list[Mapping[str, Json]]:
+        """What Flux syncs: what is applied, and what was when it was installed, to begin with."""
+        return [
+            *self.cluster.entry.objects(),
+            *(
+                {
+                    "apiVersion": version,
+                    "kind": kind,
+                    "metadata": {"name": name, "namespace": "flux-system"},
+                }
+                for version, kind, name in _BOOTSTRAPPED
+            ),
+        ]
 
     def pods_of(self, workload: str, namespace: str = APPLICATION) -> list[Pod]:
         """Return the pods of a workload, those of earlier replica sets first."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scripts.checks import queries
 from scripts.checks.dashboards import Query
-from scripts.checks.exporters import EVERY, EXPORTERS, OWN, collector
+from scripts.checks.exporters import EVERY, OWN, collector, monitors
 from scripts.checks.rendered import scrape
 from scripts.findings import Finding
 from scripts.rendered import Cluster, Item, Pod
@@ -86,9 +86,7 @@ def lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
 
 def sources(cluster: Cluster, metric: str) -> Iterator[Source]:
     """Yield every endpoint of the cluster's monitors that exposes a metric."""
-    for pattern, monitor, place in EXPORTERS:
-        if not re.fullmatch(pattern, metric):
-            continue
+    for monitor, place in monitors(metric):
         for item in cluster.of(*scrape.MONITORS):
             if item.name != monitor:
                 continue
