@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
-TEST_TOOLS := actionlint helm kubeconform kustomize obscheck
-PROVE_TOOLS := history pint prometheus sloth
+TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool
+PROVE_TOOLS := alertmanager history notifications pint prometheus sloth
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
@@ -30,9 +30,9 @@ $(READY): requirements.txt
 dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py
 	@$(RUN) dashboards_py
 
-.PHONY: slos
-slos: $(READY) ## Generate the objectives' rules from base/config/slos
-	@$(RUN) scripts.slos
+.PHONY: rules
+rules: $(READY) ## Generate the rules of base/config/slos and base/config/alerts
+	@$(RUN) scripts.rules
 
 .PHONY: validate
 validate: $(READY) ## Check every manifest of every cluster, both engines, without charts (seconds)

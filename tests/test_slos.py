@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from dashboards_py import metrics
-from scripts import slos, tools
+from scripts import tools
 from scripts.checks import monitors, policies, reach
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
+from scripts.rules import RULES, slos
 
 ROOT = tools.ROOT
 SPECIFICATIONS = sorted((ROOT / slos.SPECIFICATIONS).glob("*.yaml"))
@@ -27,7 +28,7 @@ def load(path: Path) -> Json:
 
 
 def rules(name: str) -> list[Json]:
-    groups = load(ROOT / slos.RULES / f"{slos.PREFIX}{name}.yaml")["spec"]["groups"]
+    groups = load(ROOT / RULES / f"{slos.PREFIX}{name}.yaml")["spec"]["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -127,11 +128,11 @@ def test_a_recorded_objective_that_nobody_records_is_found() -> None:
 
 @pytest.mark.prove
 def test_the_committed_rules_are_what_sloth_makes() -> None:
-    files = slos.render()
-    committed = sorted((ROOT / slos.RULES).glob(f"{slos.PREFIX}*.yaml"))
+    files = slos.render(ROOT)
+    committed = sorted((ROOT / RULES).glob(f"{slos.PREFIX}*.yaml"))
     assert [path.relative_to(ROOT) for path in committed] == sorted(files)
     for path, text in files.items():
-        assert (ROOT / path).read_text() == text, f"{path}: run `make slos`"
+        assert (ROOT / path).read_text() == text, f"{path}: run `make rules`"
 
 
 @pytest.mark.prove

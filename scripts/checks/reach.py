@@ -8,9 +8,13 @@ from scripts.findings import Finding
 from scripts.manifests import BOOTSTRAP, ENCRYPTED, Repository
 
 FOLDERS = ("base", "clusters", "overlays")
-# Read by the checks or a generator, or by an engine without being listed anywhere.
+# Read by the checks, a generator or a person, or by an engine without being listed anywhere.
 ELSEWHERE = (
+    "base/config/alerts/*.yaml",
+    "base/config/alertmanager/*",
+    "base/config/runbooks/*.md",
     "base/config/slos/*.yaml",
+    "base/config/thresholds.yaml",
     "overlays/*/budget.yaml",
     f"clusters/*/flux/{BOOTSTRAP}/*.yaml",
     f"clusters/*/{ENCRYPTED}/*.yaml",

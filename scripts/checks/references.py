@@ -9,6 +9,7 @@ from itertools import chain
 
 from scripts.findings import Fault, Finding
 from scripts.manifests import ENGINE_NAMESPACES, Entry, Release, Repository, in_values
+from scripts.rules import facts as rule_facts
 from scripts.yamlfile import Json, leaves, load, maps
 
 INVENTORY = "base/application/application.yaml"
@@ -33,7 +34,10 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding]:
-    """Each fact about the application is copied somewhere; `placeholders` says if it arrived."""
+    """Each fact about the application is copied somewhere; `placeholders` says if it arrived.
+
+    Those that rules are filled in with are compared with what is made.
+    """
     copied = {
         replacement["source"]["fieldPath"].removeprefix("data.")
         for path in sorted(repository.root.glob("base/**/kustomization.yaml"))
@@ -46,7 +50,7 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
             f"nothing copies {key}",
             "add a replacement that copies it to where it is needed, or remove it",
         )
-        for key in sorted(facts.keys() - copied)
+        for key in sorted(facts.keys() - copied - set(rule_facts.named(repository.root)))
     ]
 
 

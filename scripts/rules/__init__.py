@@ -1,0 +1,62 @@
+"""`make rules`: the rules of `base/config/slos` and `base/config/alerts`, as clusters get them.
+
+Objectives are written in sloth's format and alerts in a short form of Prometheus' own, with the
+numbers of `base/config/thresholds.yaml` and the facts of `base/application` by name. What comes of
+them is committed, so that a cluster needs no controller more and a reviewer sees the rules.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RULES = Path("base/config/rules")
+SCHEMA = (
+    "https://raw.githubusercontent.com/datreeio/CRDs-catalog/main"
+    "/monitoring.coreos.com/prometheusrule_v1.json"
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists and keeps lines of text as lines, as this repository's YAML is written."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def prometheus_rule(name: str, groups: list[dict[str, Any]], comment: str) -> str:
+    """Return the text of a PrometheusRule.
+
+    Args:
+        name: Of the object.
+        groups: Prometheus' rule groups.
+        comment: Its first line: what made it of what.
+    """
+    item = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": name, "namespace": "monitoring"},
+        "spec": {"groups": groups},
+    }
+    return f"# yaml-language-server: $schema={SCHEMA}\n# {comment}\n{dump(item)}"
+
+
+def dump(item: dict[str, Any]) -> str:
+    """Return YAML in this repository's style."""
+    return yaml.dump(item, Dumper=_Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
+
+
+def tidy(expression: object) -> str:
+    """Return an expression without space at the ends of its lines and around it."""
+    lines = str(expression).strip().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n" * (len(lines) > 1)

@@ -1,0 +1,33 @@
+"""Write every rule file that is generated, and remove those without a specification."""
+
+from __future__ import annotations
+
+from scripts import tools
+from scripts.findings import execute
+from scripts.rules import RULES, alerts, slos
+
+
+def main() -> int:
+    """Write all of them, or none where one cannot be made."""
+    files = alerts.render(tools.ROOT) | slos.render(tools.ROOT)
+    for path, text in files.items():
+        target = tools.ROOT / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        known = target.is_file() and target.read_text(encoding="utf-8") == text
+        if not known:
+            target.write_text(text, encoding="utf-8", newline="\n")
+        print(f"{'unchanged' if known else 'wrote':<10} {path}")
+    generated = [
+        *tools.ROOT.glob(f"{RULES}/{alerts.PREFIX}*.yaml"),
+        *tools.ROOT.glob(f"{RULES}/{slos.PREFIX}*.yaml"),
+        *tools.ROOT.glob(f"{alerts.LOKI_RULES}/*.yaml"),
+    ]
+    for path in sorted(path.relative_to(tools.ROOT) for path in generated):
+        if path not in files:
+            (tools.ROOT / path).unlink()
+            print(f"{'removed':<10} {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    execute(main)

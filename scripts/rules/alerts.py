@@ -1,0 +1,76 @@
+"""Alerts: from a specification in `base/config/alerts` to rules of Prometheus or Loki."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.rules import RULES, dump, prometheus_rule, tidy
+from scripts.rules.facts import Facts
+from scripts.yamlfile import Json, load
+
+SPECIFICATIONS = Path("base/config/alerts")
+PREFIX = "alerts-"
+# Loki's ruler reads files, not objects.
+LOKI_RULES = Path("base/logs/rules")
+COMMENT = "make rules made this of {path}: change that."
+_TEXTS = ("expr", "for", "keep_firing_for")
+
+
+def render(root: Path) -> dict[Path, str]:
+    """Return the text of each rule file, by its path below `root`.
+
+    Raises:
+        RepositoryError: For a specification or a file of facts that cannot be used.
+    """
+    facts = Facts.of(root)
+    files = {}
+    for path in sorted((root / SPECIFICATIONS).glob("*.yaml")):
+        (specification,) = load(path, root)
+        groups = [
+            group | {"rules": [_rule(rule, facts, path, root) for rule in group["rules"]]}
+            for group in specification["groups"]
+        ]
+        comment = COMMENT.format(path=path.relative_to(root).as_posix())
+        if specification.get("datasource") == "loki":
+            files[LOKI_RULES / path.name] = f"# {comment}\n{dump({'groups': groups})}"
+        else:
+            name = f"{PREFIX}{path.stem}"
+            files[RULES / f"{name}.yaml"] = prometheus_rule(name, groups, comment)
+    return files
+
+
+def annotated(
+    alert: str, texts: Mapping[str, Json], facts: Facts, path: Path, root: Path
+) -> dict[str, str]:
+    """Return what a person is told: the texts, and links to the runbook and a dashboard.
+
+    Args:
+        alert: Its name.
+        texts: `summary`, `description` and `dashboard`: a uid, perhaps with variables.
+        facts: What placeholders stand for.
+        path: The specification that they are of.
+        root: Of the tree.
+
+    Raises:
+        RepositoryError: For a placeholder that is not known.
+    """
+    said = {
+        key: tidy(facts.fill(str(texts[key]), path, root)) for key in ("summary", "description")
+    }
+    links = {
+        "runbook_url": facts.runbook(alert),
+        "dashboard_url": facts.dashboard(str(texts["dashboard"])),
+    }
+    return said | links
+
+
+def _rule(rule: Mapping[str, Json], facts: Facts, path: Path, root: Path) -> dict[str, Any]:
+    kind = "alert" if "alert" in rule else "record"
+    made: dict[str, Any] = {kind: rule[kind]}
+    made |= {key: tidy(facts.fill(str(rule[key]), path, root)) for key in _TEXTS if key in rule}
+    if kind == "record":
+        return made | ({"labels": rule["labels"]} if "labels" in rule else {})
+    made["labels"] = {"severity": rule["severity"]}
+    return made | {"annotations": annotated(rule["alert"], rule, facts, path, root)}

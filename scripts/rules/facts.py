@@ -1,0 +1,130 @@
+"""What rules are filled in with: thresholds, facts of the application, and links."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.findings import Finding, RepositoryError
+from scripts.yamlfile import Json, load
+
+THRESHOLDS = Path("base/config/thresholds.yaml")
+APPLICATION = Path("base/application/application.yaml")
+RUNBOOKS = Path("base/config/runbooks")
+# What rules are made of.
+SPECIFICATIONS = ("base/config/alerts/*.yaml", "base/config/slos/*.yaml")
+# Facts of the application that every alert's links begin with.
+LINKS = frozenset({"GRAFANA_URL", "RUNBOOKS_URL"})
+# ${name} or ${name|form}. Prometheus' own templates are {{ $value }}.
+PLACEHOLDER = re.compile(r"\$\{(?P<name>\w+)(?:\|(?P<form>\w+))?\}")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Values by name.
+
+    Attributes:
+        thresholds: Numbers in base units: ratios from 0 to 1, seconds, bytes, counts.
+        application: `data` of the application's inventory.
+    """
+
+    thresholds: Mapping[str, float]
+    application: Mapping[str, str]
+
+    @classmethod
+    def of(cls, root: Path) -> Facts:
+        """Read both files.
+
+        Raises:
+            RepositoryError: If one is missing, is no YAML, or a threshold is no number.
+        """
+        numbers = _mapping(root / THRESHOLDS, root)
+        data = _mapping(root / APPLICATION, root)["data"]
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                message = f"{name} is {value!r}, no number"
+                fix = "write it in its base unit: a ratio, seconds, bytes or a count"
+                line = line_of(root / THRESHOLDS, f"{name}:")
+                raise RepositoryError(Finding(THRESHOLDS.as_posix(), line, message, fix))
+        return cls(numbers, data)
+
+    def knowing(self, **numbers: float) -> Facts:
+        """Return the same, and numbers that only one specification knows."""
+        return dataclasses.replace(self, thresholds={**self.thresholds, **numbers})
+
+    def fill(self, text: str, path: Path, root: Path) -> str:
+        """Return a text of `path` with each placeholder replaced.
+
+        Raises:
+            RepositoryError: For a name or a form that is not known, with its line.
+        """
+
+        def value(found: re.Match[str]) -> str:
+            name, form = found["name"], found["form"]
+            if name in self.thresholds and form in FORMS:
+                return FORMS[form](self.thresholds[name])
+            if name in self.application and not form:
+                return self.application[name]
+            known = sorted({*self.thresholds, *self.application})
+            message = f"{found[0]} is not known"
+            fix = f"add it to {THRESHOLDS}, or use one of {', '.join(known)}"
+            if form not in FORMS:
+                fix = f"use one of the forms {', '.join(filter(None, FORMS))}"
+            line = line_of(path, found[0])
+            raise RepositoryError(Finding(path.relative_to(root).as_posix(), line, message, fix))
+
+        return PLACEHOLDER.sub(value, text)
+
+    def runbook(self, alert: str) -> str:
+        """Return the address of an alert's runbook."""
+        return f"{self.application['RUNBOOKS_URL'].rstrip('/')}/{alert}.md"
+
+    def dashboard(self, path: str) -> str:
+        """Return the address of a dashboard, given by its uid and perhaps variables."""
+        return f"{self.application['GRAFANA_URL'].rstrip('/')}/d/{path}"
+
+
+def named(root: Path) -> Iterator[str]:
+    """Yield the name of each fact that some rule is filled in with, links included."""
+    yield from LINKS
+    for pattern in SPECIFICATIONS:
+        for path in root.glob(pattern):
+            for found in PLACEHOLDER.finditer(path.read_text(encoding="utf-8")):
+                yield found["name"]
+
+
+def _mapping(path: Path, root: Path) -> dict[str, Json]:
+    try:
+        (found,) = load(path, root)
+        return dict(found)
+    except (OSError, TypeError, ValueError) as error:
+        place = path.relative_to(root).as_posix()
+        message = f"is no file of names and values: {error}"
+        raise RepositoryError(Finding(place, None, message, "restore it")) from error
+
+
+def line_of(path: Path, text: str) -> int | None:
+    """Return the number of the first line with a text, counted from 1."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if text in line), None)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if value < 1e6 else str(int(value))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:g}%"
+
+
+def _duration(seconds: float) -> str:
+    """Return Prometheus' notation in the largest unit that divides it."""
+    whole = int(seconds)
+    units: tuple[tuple[str, int], ...] = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    return next(f"{whole // size}{unit}" for unit, size in units if whole % size == 0)
+
+
+FORMS = {None: _number, "percent": _percent, "duration": _duration}
