@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 from pathlib import Path
 
 from scripts import charts, simulation, tools
-from scripts.findings import YELLOW, Finding, RepositoryError, colour, execute, progress, report
+from scripts.findings import Finding, RepositoryError, execute, progress, report
 from scripts.manifests import Repository
 from scripts.proof import evaluation, model, truth, verdicts
 from scripts.proof.servers import Servers, servers
@@ -58,13 +57,7 @@ def main() -> int:
         help="prove nothing where a chart cannot be had, and say so",
     )
     options = arguments.parse_args()
-    repository = Repository()
-    if absent := charts.missing(repository.entries):
-        if not options.allow_missing or "GITHUB_ACTIONS" in os.environ:
-            report(absent)
-            return 1
-        for finding in absent:
-            print(colour(f"nothing proven: {finding.path}: {finding.message}", YELLOW))
+    if not charts.provable(Repository().entries, allow_missing=options.allow_missing):
         return 0
     boards = _boards(options.dashboard)
     rendered = simulation.cluster()

@@ -30,6 +30,7 @@ from scripts.rendered import Cluster
 from scripts.simulation import logs, scrape
 from scripts.simulation.model import Array, Clock
 from scripts.simulation.world import OPENED, World, build, truth
+from scripts.yamlfile import Json
 
 DAYS = ("healthy", "incident")
 # Every opt-in is on there, so that each source of figures has some.
@@ -88,7 +89,12 @@ def cluster() -> Cluster:
     return next(c for c in everything if c.name == ENTRY)
 
 
-def day(name: str, scale: int = 1, rename: Mapping[str, str] | None = None) -> Day:
+def day(
+    name: str,
+    scale: int = 1,
+    rename: Mapping[str, str] | None = None,
+    rules: Mapping[str, Json] | None = None,
+) -> Day:
     """Return a day, from the per-user cache where it is there.
 
     It is yesterday, because Loki and the log pipeline refuse what is too old.
@@ -97,6 +103,7 @@ def day(name: str, scale: int = 1, rename: Mapping[str, str] | None = None) -> D
         name: One of DAYS.
         scale: Factor on nodes, on the application's pods and on its traffic.
         rename: Metrics that the exporters expose under another name.
+        rules: Rule files by name that are evaluated instead of the cluster's.
 
     Raises:
         RepositoryError: Where a chart is missing, a metric that is to be renamed is not exposed, or
@@ -107,7 +114,9 @@ def day(name: str, scale: int = 1, rename: Mapping[str, str] | None = None) -> D
     clock = Clock(time.time() // _DAY * _DAY - _DAY)
     simulated = cluster()
     date = time.strftime("%Y-%m-%d", time.gmtime(clock.start))
-    key = _key(simulated, name, str(scale), json.dumps(rename or {}, sort_keys=True))
+    rules = rendered.rule_files(simulated) if rules is None else rules
+    changes = json.dumps([rename or {}, rules], sort_keys=True)
+    key = _key(simulated, name, str(scale), changes)
     days = tools.cache() / "days"
     folder = days / f"{date}-{name}-{scale}-{key}"
     days.mkdir(parents=True, exist_ok=True)
@@ -118,7 +127,7 @@ def day(name: str, scale: int = 1, rename: Mapping[str, str] | None = None) -> D
                 # Somebody may still read a newer one.
                 if time.time() - old.stat().st_mtime > _KEPT:
                     shutil.rmtree(old)
-            _make(simulated, clock, folder, name, scale, rename or {})
+            _make(simulated, clock, folder, name, scale, rename or {}, rules)
     summary = json.loads((folder / "summary.json").read_text())
     at = clock.start + OPENED * 3600
     return Day(name, clock.start, clock.start + _DAY, at, folder, summary)
@@ -146,14 +155,14 @@ def _make(
     name: str,
     scale: int,
     rename: Mapping[str, str],
+    rules: Mapping[str, Json],
 ) -> None:
     """Write a day; `summary.json` last, so that it is there only where the rest is."""
     progress(f"simulating the {name} day" + (f" at {scale} x" if scale > 1 else ""))
     shutil.rmtree(folder, ignore_errors=True)
-    rules = folder / "rules"
-    rules.mkdir(parents=True)
-    for file, content in rendered.rule_files(simulated).items():
-        (rules / file).write_text(yaml.safe_dump(content))
+    (folder / "rules").mkdir(parents=True)
+    for file, content in rules.items():
+        (folder / "rules" / file).write_text(yaml.safe_dump(content))
     world = build(simulated, clock, faulty=name == "incident", scale=scale)
     summary = _history(world, folder, rename)
     with (folder / "logs.jsonl").open("w") as lines:

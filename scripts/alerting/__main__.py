@@ -1,0 +1,62 @@
+"""`make prove`: the alerts of two days, whom Alertmanager tells, and how soon."""
+
+from __future__ import annotations
+
+import argparse
+
+from scripts import charts, simulation, tools
+from scripts.alerting import faults, rulers
+from scripts.alerting.delivery import TEMPLATE, Delivery, deliver
+from scripts.alerting.rulers import Firing
+from scripts.findings import Finding, execute, progress, report
+from scripts.manifests import Repository
+from scripts.proof import servers
+from scripts.rendered import Cluster
+from scripts.simulation import Day
+
+
+def of_day(cluster: Cluster, day: Day) -> tuple[list[Firing], Delivery]:
+    """Return what fires on a day, and what Alertmanager makes of it.
+
+    Args:
+        cluster: The one that was simulated.
+        day: A day that was made with its rules.
+    """
+    firing = rulers.of_prometheus(day, rulers.prometheus_rules(cluster))
+    progress(f"{day.name}: alerts on log lines")
+    with servers.loki(cluster, day.logs) as loki:
+        firing += rulers.of_loki(loki, day, rulers.loki_rules(cluster))
+    return firing, deliver(firing, day.start, day.end, tools.ROOT / TEMPLATE)
+
+
+def main() -> int:
+    """Prove the alerts; return the exit code."""
+    arguments = argparse.ArgumentParser(prog="python -m scripts.alerting", description=__doc__)
+    arguments.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="prove nothing where a chart cannot be had, and say so",
+    )
+    options = arguments.parse_args()
+    if not charts.provable(Repository().entries, allow_missing=options.allow_missing):
+        return 0
+    cluster = simulation.cluster()
+    healthy, incident = (simulation.day(name) for name in simulation.DAYS)
+    defaults = rulers.defaults(cluster)
+    standard = rulers.of_prometheus(simulation.day(incident.name, rules=defaults), defaults)
+    findings: list[Finding] = []
+    firing, sent = of_day(cluster, healthy)
+    findings += faults.judge_healthy(healthy, firing, sent)
+    firing, sent = of_day(cluster, incident)
+    rows = faults.rows(incident, firing, sent, standard)
+    findings += faults.judge_incident(incident, rows, sent)
+    print(faults.table(rows))
+    found = report(findings)
+    told = sum(n.reason == faults.FIRST for n in faults.notifications(sent))
+    text = f"{len(rows)} faults, {told} of them or others told, {len(sent.held)} alerts held back"
+    print(f"\n{text}; {found} findings")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    execute(main)
