@@ -11,12 +11,12 @@ import yaml
 from scripts import charts
 from scripts.findings import Finding, RepositoryError
 from scripts.proof.client import Api, ApiError
+from scripts.proof.servers import loki_rule_texts
 from scripts.proof.truth import Day
 from scripts.rendered import Cluster, rule_files
 from scripts.yamlfile import Json
 
 CHART = "kube-prometheus-stack"
-LOKI_RULES = "loki-rules"
 # Loki's default of `ruler.evaluation_interval`, in seconds.
 _EVERY = 60
 _DURATION = re.compile(r"(\d+)([smhd])")
@@ -83,12 +83,7 @@ def of_loki(loki: Api, day: Day, rules: Mapping[str, Json]) -> list[Firing]:
 
 def loki_rules(cluster: Cluster) -> dict[str, Json]:
     """Return each rule file that a cluster's Loki reads, by its file's name."""
-    return {
-        name: yaml.safe_load(text)
-        for item in cluster.of("ConfigMap")
-        if item.name == LOKI_RULES
-        for name, text in item.manifest["data"].items()
-    }
+    return {name: yaml.safe_load(text) for name, text in loki_rule_texts(cluster).items()}
 
 
 def defaults(cluster: Cluster) -> dict[str, Json]:

@@ -109,10 +109,11 @@ def check(repository: Repository) -> list[Finding]:
     """Return a finding for each query that its server would refuse, or that selects no stream."""
     rules = [q for entry in repository.entries for q in rule_queries(entry.objects())]
     answers = parse([*rules, *dashboard_queries(repository)])
-    return [finding for query, answer in answers.items() for finding in _judge(query, answer)]
+    return [finding for query, answer in answers.items() for finding in judge(query, answer)]
 
 
-def _judge(query: Query, answer: Answer) -> Iterable[Finding]:
+def judge(query: Query, answer: Answer) -> Iterable[Finding]:
+    """Yield why a server would refuse a query, or answer it with nothing."""
     if answer.error:
         message = f"not valid {query.lang}: {answer.error}: {query.expr[:120]}"
         yield Finding(query.where, None, message, "correct the expression")

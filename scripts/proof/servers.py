@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ _PATIENCE = 120
 _PUSH_BYTES = 4 << 20
 # Every line of the log pipeline has it, so it finds them all.
 _COMMON_LABEL = "cluster"
+LOKI_RULES = "loki-rules"
+# What Loki calls the tenant where it knows none (auth_enabled: false).
+_TENANT = "fake"
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,29 @@ def servers(cluster: Cluster, tsdb: Path, logs: Path) -> Iterator[Servers]:
         yield Servers(metrics, lines)
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """How a running Prometheus evaluates its rules, and whom it tells.
+
+    Attributes:
+        interval: In seconds, also after which it tells again of what still fires.
+        alertmanager: Port of this machine.
+    """
+
+    interval: int
+    alertmanager: int
+
+
 @contextlib.contextmanager
-def prometheus(cluster: Cluster, tsdb: Path) -> Iterator[Api]:
-    """Run Prometheus on a copy of a TSDB, with the rules of a cluster."""
+def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> Iterator[Api]:
+    """Run Prometheus on a copy of a TSDB, with the rules of a cluster.
+
+    Args:
+        cluster: An entry with its charts rendered.
+        tsdb: Folder of blocks; it is not written to.
+        live: How rules are evaluated; by default they are only there to be accepted, as those of a
+            day were evaluated when it was made.
+    """
     files = rule_files(cluster)
     with tempfile.TemporaryDirectory(prefix="prometheus-") as name:
         folder = Path(name)
@@ -121,12 +144,14 @@ def prometheus(cluster: Cluster, tsdb: Path) -> Iterator[Api]:
         spec = cluster.of("Prometheus")[0].spec
         config = {
             "global": {
-                # The rules are here to be accepted; the day's were evaluated as it was made.
-                "evaluation_interval": "1h",
+                "evaluation_interval": f"{live.interval}s" if live else "1h",
                 "external_labels": dict(spec.get("externalLabels") or {}),
             },
             "rule_files": [str(folder / file) for file in files],
         }
+        if live:
+            target = {"targets": [f"{LOOPBACK}:{live.alertmanager}"]}
+            config["alerting"] = {"alertmanagers": [{"static_configs": [target]}]}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         (port,) = free_ports(1)
         arguments = (
@@ -138,6 +163,9 @@ def prometheus(cluster: Cluster, tsdb: Path) -> Iterator[Api]:
             "--storage.tsdb.max-block-duration=2h",
             f"--web.listen-address={LOOPBACK}:{port}",
             "--log.level=warn",
+            # What fired before goes on at once, as after a short restart.
+            *((f"--rules.alert.resend-delay={live.interval}s",) if live else ()),
+            *(("--rules.alert.for-grace-period=0s",) if live else ()),
         )
         with running("prometheus", arguments, folder, port, "/-/ready") as api:
             _check_rules(api, files)
@@ -145,13 +173,19 @@ def prometheus(cluster: Cluster, tsdb: Path) -> Iterator[Api]:
 
 
 @contextlib.contextmanager
-def loki(cluster: Cluster, logs: Path) -> Iterator[Api]:
-    """Run Loki with the configuration of a cluster, and push a day's lines into it."""
+def loki(cluster: Cluster, logs: Path, changes: Sequence[Change] = ()) -> Iterator[Api]:
+    """Run Loki with the configuration and the rules of a cluster, and push a day's lines into it.
+
+    Args:
+        cluster: An entry with its charts rendered.
+        logs: JSON lines, one log entry each.
+        changes: Besides LOKI_CHANGES.
+    """
     with tempfile.TemporaryDirectory(prefix="loki-") as name:
         folder = Path(name)
         http, grpc, gossip = free_ports(3)
         numbers = {"folder": name, "http": http, "grpc": grpc, "gossip": gossip}
-        config = loki_config(cluster, folder, numbers)
+        config = loki_config(cluster, folder, numbers, changes)
         (folder / "loki.yaml").write_text(yaml.safe_dump(config))
         arguments = (f"-config.file={folder / 'loki.yaml'}",)
         with running("loki", arguments, folder, http, "/ready") as api:
@@ -159,14 +193,18 @@ def loki(cluster: Cluster, logs: Path) -> Iterator[Api]:
             yield api
 
 
-def loki_config(cluster: Cluster, folder: Path, numbers: Mapping[str, object]) -> Json:
-    """Return the rendered configuration with LOKI_CHANGES made; writes what it refers to."""
+def loki_config(
+    cluster: Cluster, folder: Path, numbers: Mapping[str, object], changes: Sequence[Change] = ()
+) -> Json:
+    """Return the rendered configuration with all changes made; writes what it refers to."""
     maps = {i.name: i.manifest["data"] for i in cluster.of("ConfigMap") if i.release == "loki"}
     config = _moved(yaml.safe_load(maps["loki"]["config.yaml"]), folder)
     runtime = Path(config["runtime_config"]["file"])
     runtime.parent.mkdir(parents=True, exist_ok=True)
     runtime.write_text(maps["loki-runtime"][runtime.name])
-    for change in LOKI_CHANGES:
+    for file, text in loki_rule_texts(cluster).items():
+        mount(Path(config["ruler"]["storage"]["local"]["directory"]) / _TENANT, file, text)
+    for change in (*LOKI_CHANGES, *changes):
         *parents, last = change.key.split(".")
         place = config
         for parent in parents:
@@ -177,6 +215,25 @@ def loki_config(cluster: Cluster, folder: Path, numbers: Mapping[str, object]) -
             value = int(value) if value.isdigit() else value
         place[last] = value
     return config
+
+
+def loki_rule_texts(cluster: Cluster) -> dict[str, str]:
+    """Return each rule file that a cluster's Loki reads, by its file's name."""
+    found = [item for item in cluster.of("ConfigMap") if item.name == LOKI_RULES]
+    return {name: text for item in found for name, text in item.manifest["data"].items()}
+
+
+def mount(folder: Path, name: str, text: str) -> None:
+    """Write a file as the kubelet mounts a ConfigMap: behind two symbolic links.
+
+    https://github.com/kubernetes/kubernetes/blob/master/pkg/volume/util/atomic_writer.go
+    """
+    version = folder / "..2026_01_01"
+    version.mkdir(parents=True, exist_ok=True)
+    (version / name).write_text(text)
+    for link, target in ((folder / "..data", version.name), (folder / name, f"..data/{name}")):
+        if not link.is_symlink():
+            link.symlink_to(target)
 
 
 def push(api: Api, logs: Path) -> int:

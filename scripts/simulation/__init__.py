@@ -114,7 +114,6 @@ def day(
     clock = Clock(time.time() // _DAY * _DAY - _DAY)
     simulated = cluster()
     date = time.strftime("%Y-%m-%d", time.gmtime(clock.start))
-    rules = rendered.rule_files(simulated) if rules is None else rules
     changes = json.dumps([rename or {}, rules], sort_keys=True)
     key = _key(simulated, name, str(scale), changes)
     days = tools.cache() / "days"
@@ -127,7 +126,7 @@ def day(
                 # Somebody may still read a newer one.
                 if time.time() - old.stat().st_mtime > _KEPT:
                     shutil.rmtree(old)
-            _make(simulated, clock, folder, name, scale, rename or {}, rules)
+            make(simulated, clock, folder, name, scale, rename, rules)
     summary = json.loads((folder / "summary.json").read_text())
     at = clock.start + OPENED * 3600
     return Day(name, clock.start, clock.start + _DAY, at, folder, summary)
@@ -148,23 +147,34 @@ def _key(simulated: Cluster, *parts: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(
+def make(
     simulated: Cluster,
     clock: Clock,
     folder: Path,
     name: str,
-    scale: int,
-    rename: Mapping[str, str],
-    rules: Mapping[str, Json],
+    scale: int = 1,
+    rename: Mapping[str, str] | None = None,
+    rules: Mapping[str, Json] | None = None,
 ) -> None:
-    """Write a day; `summary.json` last, so that it is there only where the rest is."""
+    """Write a day; `summary.json` last, so that it is there only where the rest is.
+
+    Args:
+        simulated: The monitoring, rendered.
+        clock: The steps; a day may be cut short.
+        folder: Of everything; what is there is removed.
+        name: One of DAYS.
+        scale: As of `day`.
+        rename: As of `day`.
+        rules: As of `day`.
+    """
     progress(f"simulating the {name} day" + (f" at {scale} x" if scale > 1 else ""))
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "rules").mkdir(parents=True)
+    rules = rendered.rule_files(simulated) if rules is None else rules
     for file, content in rules.items():
         (folder / "rules" / file).write_text(yaml.safe_dump(content))
     world = build(simulated, clock, faulty=name == "incident", scale=scale)
-    summary = _history(world, folder, rename)
+    summary = _history(world, folder, rename or {})
     with (folder / "logs.jsonl").open("w") as lines:
         lines.writelines(json.dumps(entry) + "\n" for entry in logs.entries(world))
     # mypy cannot tell the file from an array that is to be saved under that name.

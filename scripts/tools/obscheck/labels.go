@@ -156,10 +156,30 @@ func (d *demands) ofCall(n *promql.Call) labelSet {
 			d.ask("label_join", args[0], literal(arg))
 		}
 		return args[0].with(literal(n.Args[1]))
-	case "absent", "absent_over_time", "info", "vector":
+	case "absent", "absent_over_time":
+		return ofAbsent(n.Args[0])
+	case "info", "vector":
 		return labelSet{Any: true}
 	}
 	return union(args...)
+}
+
+// ofAbsent returns the labels that equality matchers fix: promql/functions.go, createLabelsForAbsentFunction.
+func ofAbsent(expr promql.Expr) labelSet {
+	if matrix, ok := expr.(*promql.MatrixSelector); ok {
+		expr = matrix.VectorSelector
+	}
+	selector, ok := expr.(*promql.VectorSelector)
+	if !ok {
+		return labelSet{}
+	}
+	var fixed labelSet
+	for _, m := range promSelector(selector).Matchers {
+		if m.Type == "=" {
+			fixed = fixed.with(m.Label)
+		}
+	}
+	return fixed
 }
 
 func literal(expr promql.Expr) string {

@@ -1,0 +1,125 @@
+"""Alertmanager's template routes, groups and holds back by alerts and labels that there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scripts import tools
+from scripts.checks import alerts, catalogue, queries
+from scripts.checks.alerts import SEVERITIES
+from scripts.findings import Finding
+from scripts.manifests import Repository
+from scripts.yamlfile import Json, load, maps
+
+TEMPLATE = "base/config/alertmanager/alertmanager.yaml"
+# Alerts of the chart that the template names.
+OF_CHART = frozenset({"InfoInhibitor"})
+# Keys of receivers that hold what only files may hold.
+CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
+_MATCHER = re.compile(r'\s*(?P<label>\w+)\s*(?P<operator>=~|!~|!=|=)\s*"?(?P<value>.*?)"?\s*')
+
+
+@dataclass(frozen=True)
+class Known:
+    """What can be matched.
+
+    Attributes:
+        labels: Every label that an alert can have, by the alert's name.
+    """
+
+    labels: Mapping[str, frozenset[str]]
+
+    def matching(self, matchers: Sequence[str]) -> list[str]:
+        """Return the alerts that matchers choose, as far as their names say."""
+        patterns = [m["value"] for m in map(_parsed, matchers) if m["label"] == "alertname"]
+        return [name for name in self.labels if all(re.fullmatch(p, name) for p in patterns)]
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check the template: by amtool, then by this repository's alerts."""
+    path = repository.root / TEMPLATE
+    run = tools.run("amtool", "check-config", path)
+    if run.returncode:
+        said = " ".join(run.stdout.partition("FAILED:")[2].split()) or run.stderr.strip()
+        return [Finding(TEMPLATE, None, f"amtool: {said}", "correct what it names")]
+    (config,) = load(path, repository.root)
+    known = Known(labels(repository))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = [*faults(config, known), *credentials(config)]
+    return [Finding(TEMPLATE, _line(lines, key), text, fix) for key, text, fix in found]
+
+
+def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str, str]]:
+    """Yield a text to look for, what is wrong, and what to do."""
+    every = frozenset().union(*known.labels.values())
+    for _, holder in maps(config):
+        for key in ("matchers", "source_matchers", "target_matchers"):
+            for matcher in holder.get(key) or ():
+                yield from _matcher(str(matcher), known, every)
+        for label in holder.get("group_by") or ():
+            if label != "..." and label not in every:
+                yield f"group_by: [{', '.join(holder['group_by'])}]", *_no_label(label, every)
+    for rule in config.get("inhibit_rules") or ():
+        sources, targets = (known.matching(rule[f"{k}_matchers"]) for k in ("source", "target"))
+        for label in rule.get("equal") or ():
+            for names, side in ((sources, "source"), (targets, "target")):
+                if names and not any(label in known.labels[name] for name in names):
+                    text = f"no alert that is the {side} has the label {label}"
+                    fix = "compare labels that both have: a missing one equals a missing one"
+                    yield str(rule[f"{side}_matchers"][0]), text, fix
+
+
+def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+    """No receiver holds a credential: files of the Secret do."""
+    for _, holder in maps(config.get("receivers") or []):
+        for key, value in holder.items():
+            if CREDENTIAL.search(key) and isinstance(value, str):
+                yield f"{key}:", f"{key} holds what should be in a file", f"use {key}_file"
+
+
+def _matcher(matcher: str, known: Known, every: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    parsed = _parsed(matcher)
+    label, values = parsed["label"], parsed["value"].split("|")
+    if label not in every:
+        yield matcher, *_no_label(label, every)
+    elif label == "severity":
+        for value in sorted(set(values) - set(SEVERITIES)):
+            yield matcher, f"no alert has the severity {value}", f"use {', '.join(SEVERITIES)}"
+    elif label == "alertname":
+        for value in values:
+            if not any(re.fullmatch(value, name) for name in (*known.labels, *OF_CHART)):
+                fix = f"use one of {', '.join(sorted(known.labels))}"
+                yield matcher, f"no alert is called {value}", fix
+
+
+def _no_label(label: str, every: frozenset[str]) -> tuple[str, str]:
+    return f"no alert has the label {label!r}", f"use one of {', '.join(sorted(every))}"
+
+
+def _parsed(matcher: str) -> Mapping[str, str]:
+    found = _MATCHER.fullmatch(matcher)
+    return found.groupdict() if found else {"label": matcher, "operator": "", "value": ""}
+
+
+def labels(repository: Repository) -> dict[str, frozenset[str]]:
+    """Return an upper bound of each alert's labels, by its name."""
+    found: dict[str, frozenset[str]] = {}
+    for entry in repository.entries:
+        names = catalogue.Names(entry.objects())
+        declared = list(alerts.of(entry))
+        answers = queries.parse([alert.query for alert in declared])
+        for alert in declared:
+            own = frozenset({"alertname", *(alert.rule.get("labels") or {})})
+            if alert.lang == "logql":
+                own |= queries.STREAM_LABELS
+            else:
+                output = answers[alert.query].output
+                own |= output.labels | (names.labels(output.metrics) or frozenset())
+            found[alert.name] = found.get(alert.name, frozenset()) | own
+    return found
+
+
+def _line(lines: Sequence[str], text: str) -> int | None:
+    return next((number for number, line in enumerate(lines, 1) if text in line), None)
