@@ -8,7 +8,7 @@ RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool
-PROVE_TOOLS := alertmanager history notifications pint prometheus sloth
+PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
@@ -48,8 +48,9 @@ test: $(READY) ## Run all tests
 	@$(RUN) pytest -q
 
 .PHONY: prove
-prove: $(READY) ## Run every query of every dashboard on a real Prometheus and Loki with a simulated day
+prove: $(READY) ## Run every query of every dashboard, and every alert, on real servers with a simulated day
 	@$(RUN) scripts.proof $(PROVE)
+	@$(RUN) scripts.alerting $(PROVE)
 	@$(RUN) scripts.tools $(PROVE_TOOLS) > /dev/null
 	@$(RUN) pytest -q -m prove
 

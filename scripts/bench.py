@@ -1,10 +1,11 @@
-"""`make bench`: how long the targets take, and what the dashboards cost.
+"""`make bench`: how long the targets take, and what the dashboards and the rules cost.
 
 Wall-clock seconds, medians. Compare ratios within one run: machines and their load differ.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import statistics
@@ -19,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from scripts import schemas, tools
+from scripts.alerting import cost as rule_cost
 from scripts.findings import execute, progress
 from scripts.manifests import Repository
 from scripts.proof import cost
@@ -137,7 +139,7 @@ def main() -> int:
             new = once(work)
             known = seconds(work, rounds=1)
         print(f"{copies:<42}{new:>8.2f}{new / copies:>8.3f}{known:>8.2f}")
-    for table in cost.tables():
+    for table in itertools.chain(cost.tables(), rule_cost.tables()):
         print(f"\n{table}")
     return 0
 

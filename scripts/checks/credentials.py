@@ -103,9 +103,12 @@ def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
 
 
 def made(entry: Entry) -> Iterator[tuple[str, Secret]]:
-    """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name."""
+    """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name.
+
+    Those that take whatever the store has may have any key, and are left out.
+    """
     for item in entry.objects():
-        if item["kind"] == "ExternalSecret":
+        if item["kind"] == "ExternalSecret" and "dataFrom" not in item["spec"]:
             metadata, spec = item["metadata"], item["spec"]
             name = spec.get("target", {}).get("name", metadata["name"])
             keys = frozenset(d["secretKey"] for d in spec.get("data", []))
