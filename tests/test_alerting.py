@@ -21,7 +21,10 @@ from scripts.alerting.rulers import Firing
 from scripts.checks import alerts, routing
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
+from scripts.rendered import Cluster
+from scripts.rules.facts import Facts
 from scripts.simulation.world import FAULTS
+from scripts.yamlfile import load
 from tests.days import SmallDay
 
 Json = Any
@@ -346,6 +349,35 @@ def test_a_credential_in_the_template_is_found(config: Json) -> None:
     config["receivers"][0]["slack_configs"] = [{"api_url": "https://example.org/hook"}]
     (found,) = routing.credentials(config)
     assert found[1:] == ("api_url holds what should be in a file", "use api_url_file")
+
+
+# The chart's own alerts
+
+
+def test_no_alert_is_both_ours_and_the_charts(rendered: list[Cluster]) -> None:
+    for cluster in rendered:
+        ours, theirs = (
+            {
+                rule["alert"]
+                for item in cluster.of("PrometheusRule")
+                if (item.release is None) is own
+                for group in item.spec["groups"]
+                for rule in group["rules"]
+                if "alert" in rule
+            }
+            for own in (True, False)
+        )
+        assert ours & theirs == set(), cluster.name
+        # Those that the template names, and what nothing here says.
+        assert routing.OF_CHART | {"PrometheusRuleFailures", "KubeAPIDown"} <= theirs, cluster.name
+
+
+def test_the_series_that_an_alert_allows_are_those_of_the_budget() -> None:
+    limits = {
+        load(path, tools.ROOT)[0]["series"]["limit"]
+        for path in tools.ROOT.glob("overlays/*/budget.yaml")
+    }
+    assert limits == {Facts.of(tools.ROOT).thresholds["series"]}
 
 
 # Faults and what tells of them
