@@ -48,6 +48,8 @@ def test_pint_has_nothing_to_say_of_the_rules(repository: Repository, tmp_path: 
         if item["kind"] == "PrometheusRule"
         for group in item["spec"]["groups"]
     }
+    # One alert fires all the time, and that is what it is for.
+    groups = {n: [r for r in rs if r.get("alert") != "Watchdog"] for n, rs in groups.items()}
     assert len(groups) > 5
     assert lint(tmp_path, groups) == []
 

@@ -354,7 +354,8 @@ def test_a_release_that_fails_is_not_ready(incident: World) -> None:
     kinds = {
         labels["customresource_kind"] for labels, _ in named(state(incident), "gotk_resource_info")
     }
-    assert kinds == {"GitRepository", "HelmRelease", "Kustomization", "OCIRepository"}
+    sources = {"GitRepository", "HelmRepository", "OCIRepository"}
+    assert kinds == {"HelmRelease", "Kustomization", *sources}
 
 
 def test_pods_that_are_replaced_disappear(healthy: World) -> None:

@@ -53,7 +53,7 @@ def main() -> int:
     print(faults.table(rows))
     found = report(findings)
     told = sum(n.reason == faults.FIRST for n in faults.notifications(sent))
-    text = f"{len(rows)} faults, {told} of them or others told, {len(sent.held)} alerts held back"
+    text = f"{told} notifications of {len(rows)} faults, {len(sent.held)} alerts held back"
     print(f"\n{text}; {found} findings")
     return 1 if found else 0
 

@@ -159,8 +159,8 @@ def _unavailable(facts: Facts, labels: Labels) -> Array | None:
     if probe is None or labels["sloth_slo"] != "api-availability":
         return None
     width = 6 * 60 * MINUTE
-    failed = trailing_mean(facts.sum("errors/") + (1 - probe) / STEP, width)
-    return failed / trailing_mean(facts.sum("requests/") + 1 / STEP, width)
+    failed = trailing_mean(facts.sum("api_errors") + (1 - probe) / STEP, width)
+    return failed / trailing_mean(facts.sum("api_requests") + 1 / STEP, width)
 
 
 def _total(prefix: str) -> Callable[[Facts, Labels], Array | None]:
@@ -217,7 +217,8 @@ CHECKS = (
     Check("todo-logs", "Lines", "A", _lines, 0.001, "a line at the very end of the range"),
     Check("todo-events", "Published by topic", "A", _named("published/{topic}"), 0.2, _RATE, 120),
     Check("todo-events", "Processed by outcome", "A", _consumed, 0.2, _RATE, 120),
-    Check("todo-slo", "All objectives", "F", _unavailable, 0.1, _FEW),
+    # A tenth of what the objective allows.
+    Check("todo-slo", "All objectives", "F", _unavailable, 0.1, _FEW, least=0.0005),
     Check("todo-events", "Consumer lag in the broker", "A", _backlog, 0.05, _SCRAPED),
     Check("cluster-capacity", "CPU of the cluster", "D", _total("node_cpu/"), 0.05, _RATE, 120),
     Check("cluster-capacity", "Memory of the cluster", "D", _total("node_memory/"), 0.02, _SCRAPED),

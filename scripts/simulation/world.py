@@ -779,7 +779,8 @@ def truth(world: World) -> dict[str, Array]:
 
     Names: `cpu/<namespace>/<pod>` cores, `memory/<namespace>/<pod>` bytes, `node_cpu/<node>` and
     `node_memory/<node>` used in pods and outside, `restarts/<namespace>/<pod>/<container>`,
-    `pods_ready/<namespace>`, `requests/<app>`, `errors/<app>`, `published/<topic>`,
+    `pods_ready/<namespace>`, `requests/<app>`, `errors/<app>`, `api_requests` and `api_errors` of
+    the API's routes, `published/<topic>`,
     `consumed/<app>/<topic>`, `backlog/<app>/<topic>` messages,
     `model_calls/<outcome>`, `probe/<job>`, `volume/<namespace>/<claim>` share in use.
     """
@@ -813,6 +814,9 @@ def truth(world: World) -> dict[str, Array]:
         known[f"requests/{app}"] = np.sum([r.count for r in own_requests], axis=0) / step
         bad = [r.count for r in own_requests if r.status >= 500]
         known[f"errors/{app}"] = np.sum(bad, axis=0) / step
+    of_api = [r for r in world.traffic if r.route != "other"]
+    known["api_requests"] = np.sum([r.count for r in of_api], axis=0) / step
+    known["api_errors"] = np.sum([r.count for r in of_api if r.status >= 500], axis=0) / step
     for sent in world.published:
         known[f"published/{sent.topic}"] = sent.succeeded / step
     for taken in world.consumed:
