@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import hashlib
 import json
@@ -75,6 +76,12 @@ def missing(entries: list[Entry]) -> list[Finding]:
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda r: _archive(r.repository, r.chart, r.version), releases.values())
     return [f for f in found if isinstance(f, Finding)]
+
+
+def add_allow_missing(parser: argparse.ArgumentParser) -> None:
+    """Add the option that `provable` is asked with."""
+    text = "prove nothing where a chart cannot be had, and say so"
+    parser.add_argument("--allow-missing", action="store_true", help=text)
 
 
 def provable(entries: list[Entry], *, allow_missing: bool) -> bool:

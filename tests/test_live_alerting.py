@@ -17,6 +17,7 @@ from scripts.alerting.delivery import TEMPLATE
 from scripts.proof import servers
 from scripts.proof.client import Api
 from scripts.rendered import Cluster
+from scripts.rules.alerts import CONFIG_MAP
 from scripts.rules.facts import RUNBOOKS
 from scripts.simulation.model import Clock
 from scripts.simulation.world import OPENED
@@ -80,7 +81,7 @@ def impatient(cluster: Cluster) -> Cluster:
     """The cluster with Loki's alerts not waiting: that they wait is shown on the whole day."""
     items = []
     for item in cluster.items:
-        if item.kind == "ConfigMap" and item.name == servers.LOKI_RULES:
+        if item.kind == "ConfigMap" and item.name == CONFIG_MAP:
             data = {k: re.sub(r"for: \w+", "for: 0s", v) for k, v in item.manifest["data"].items()}
             items.append(dataclasses.replace(item, manifest={**item.manifest, "data": data}))
         else:

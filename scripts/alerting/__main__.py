@@ -11,7 +11,7 @@ from scripts.alerting.rulers import Firing
 from scripts.findings import Finding, execute, progress, report
 from scripts.manifests import Repository
 from scripts.proof import servers
-from scripts.rendered import Cluster
+from scripts.rendered import Cluster, rule_files
 from scripts.simulation import Day
 
 
@@ -22,7 +22,7 @@ def of_day(cluster: Cluster, day: Day) -> tuple[list[Firing], Delivery]:
         cluster: The one that was simulated.
         day: A day that was made with its rules.
     """
-    firing = rulers.of_prometheus(day, rulers.prometheus_rules(cluster))
+    firing = rulers.of_prometheus(day, rule_files(cluster))
     progress(f"{day.name}: alerts on log lines")
     with servers.loki(cluster, day.logs) as loki:
         firing += rulers.of_loki(loki, day, rulers.loki_rules(cluster))
@@ -32,11 +32,7 @@ def of_day(cluster: Cluster, day: Day) -> tuple[list[Firing], Delivery]:
 def main() -> int:
     """Prove the alerts; return the exit code."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.alerting", description=__doc__)
-    arguments.add_argument(
-        "--allow-missing",
-        action="store_true",
-        help="prove nothing where a chart cannot be had, and say so",
-    )
+    charts.add_allow_missing(arguments)
     options = arguments.parse_args()
     if not charts.provable(Repository().entries, allow_missing=options.allow_missing):
         return 0

@@ -16,6 +16,7 @@ from scripts.findings import progress
 from scripts.proof import servers
 from scripts.proof.client import Api
 from scripts.proof.cost import SCALES
+from scripts.rendered import rule_files
 from scripts.yamlfile import Json
 
 # Names of PrometheusRules begin so; what the chart brings is named after its release.
@@ -51,7 +52,7 @@ def tables() -> Iterator[str]:
         RepositoryError: Where a chart is missing.
     """
     cluster = simulation.cluster()
-    ours = rulers.prometheus_rules(cluster)
+    ours = rule_files(cluster)
     defaults = rulers.defaults(cluster)
     for scale in SCALES:
         day = simulation.day("healthy", scale)

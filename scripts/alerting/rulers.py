@@ -13,7 +13,7 @@ from scripts.findings import Finding, RepositoryError
 from scripts.proof.client import Api, ApiError
 from scripts.proof.servers import loki_rule_texts
 from scripts.proof.truth import Day
-from scripts.rendered import Cluster, rule_files
+from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 
 CHART = "kube-prometheus-stack"
@@ -99,11 +99,6 @@ def defaults(cluster: Cluster) -> dict[str, Json]:
         for item in charts.render(replace(release, values=values))
         if item["kind"] == "PrometheusRule"
     }
-
-
-def prometheus_rules(cluster: Cluster) -> dict[str, Json]:
-    """Return the rules that a cluster's Prometheus evaluates, by their file's name."""
-    return rule_files(cluster)
 
 
 def _alerts(rules: Mapping[str, Json]) -> Iterator[dict[str, Json]]:

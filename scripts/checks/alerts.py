@@ -24,8 +24,6 @@ from scripts.yamlfile import Json
 SEVERITIES = ("critical", "warning", "info", "none")
 TEXTS = ("summary", "description", "runbook_url", "dashboard_url")
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
-# Where Loki's ruler reads.
-LOKI = "loki-rules"
 # A block of code: its language, and its text. In a list it is indented.
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.M | re.S)
 
@@ -79,7 +77,7 @@ def of(entry: Entry) -> Iterator[Alert]:
         name = item["metadata"]["name"]
         if item["kind"] == "PrometheusRule":
             yield from _alerts(item["spec"], "promql", f"PrometheusRule {name}")
-        elif item["kind"] == "ConfigMap" and name == LOKI:
+        elif item["kind"] == "ConfigMap" and name == alerts.CONFIG_MAP:
             for file, text in (item.get("data") or {}).items():
                 yield from _alerts(yaml.safe_load(text), "logql", f"{alerts.LOKI_RULES}/{file}")
 

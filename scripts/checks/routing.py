@@ -11,6 +11,7 @@ from scripts.checks import alerts, catalogue, queries
 from scripts.checks.alerts import SEVERITIES
 from scripts.findings import Finding
 from scripts.manifests import Repository
+from scripts.rules.facts import line_of
 from scripts.yamlfile import Json, load, maps
 
 TEMPLATE = "base/config/alertmanager/alertmanager.yaml"
@@ -46,9 +47,8 @@ def check(repository: Repository) -> list[Finding]:
         return [Finding(TEMPLATE, None, f"amtool: {said}", "correct what it names")]
     (config,) = load(path, repository.root)
     known = Known(labels(repository))
-    lines = path.read_text(encoding="utf-8").splitlines()
     found = [*faults(config, known), *credentials(config)]
-    return [Finding(TEMPLATE, _line(lines, key), text, fix) for key, text, fix in found]
+    return [Finding(TEMPLATE, line_of(path, key), text, fix) for key, text, fix in found]
 
 
 def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str, str]]:
@@ -119,7 +119,3 @@ def labels(repository: Repository) -> dict[str, frozenset[str]]:
                 own |= output.labels | (names.labels(output.metrics) or frozenset())
             found[alert.name] = found.get(alert.name, frozenset()) | own
     return found
-
-
-def _line(lines: Sequence[str], text: str) -> int | None:
-    return next((number for number, line in enumerate(lines, 1) if text in line), None)

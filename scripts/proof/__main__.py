@@ -51,11 +51,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m scripts.proof", description=__doc__)
     arguments.add_argument("--day", choices=simulation.DAYS, help="only this one; else both")
     arguments.add_argument("--dashboard", metavar="uid", help="only this one; else all")
-    arguments.add_argument(
-        "--allow-missing",
-        action="store_true",
-        help="prove nothing where a chart cannot be had, and say so",
-    )
+    charts.add_allow_missing(arguments)
     options = arguments.parse_args()
     if not charts.provable(Repository().entries, allow_missing=options.allow_missing):
         return 0

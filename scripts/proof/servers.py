@@ -25,6 +25,7 @@ from scripts import tools
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.proof.client import Api, ApiError
 from scripts.rendered import Cluster, rule_files
+from scripts.rules.alerts import CONFIG_MAP
 
 Json = Any
 
@@ -35,7 +36,6 @@ _PATIENCE = 120
 _PUSH_BYTES = 4 << 20
 # Every line of the log pipeline has it, so it finds them all.
 _COMMON_LABEL = "cluster"
-LOKI_RULES = "loki-rules"
 # What Loki calls the tenant where it knows none (auth_enabled: false).
 _TENANT = "fake"
 
@@ -219,7 +219,7 @@ def loki_config(
 
 def loki_rule_texts(cluster: Cluster) -> dict[str, str]:
     """Return each rule file that a cluster's Loki reads, by its file's name."""
-    found = [item for item in cluster.of("ConfigMap") if item.name == LOKI_RULES]
+    found = [item for item in cluster.of("ConfigMap") if item.name == CONFIG_MAP]
     return {name: text for item in found for name, text in item.manifest["data"].items()}
 
 
