@@ -310,6 +310,12 @@ def test_the_operator_takes_the_template_and_loses_nothing_of_it(repository: Rep
     assert yaml.safe_load(run.stdout) == yaml.safe_load(CONFIG.read_text())
 
 
+def test_the_operator_is_the_one_whose_objects_are_checked() -> None:
+    text = (tools.FOLDER / "alertmanager-config" / "go.mod").read_text()
+    (version,) = re.findall(r"prometheus-operator/prometheus-operator (v\S+)", text)
+    assert version in (tools.ROOT / "scripts" / "schemas.yaml").read_text()
+
+
 @pytest.mark.prove
 def test_the_operator_refuses_what_it_does_not_know() -> None:
     text = CONFIG.read_text().replace("    webhook_configs:", "    webhooks_configs:", 1)
