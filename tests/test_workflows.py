@@ -144,6 +144,7 @@ def test_what_flux_packs_builds_and_is_manifests_only(
 ) -> None:
     packed = files() - files("--ignored", "--exclude-from=.sourceignore")
     assert {path.split("/")[0] for path in packed} == {"base", "clusters", "overlays"}
+    assert not any(path.endswith(".md") for path in packed)
     for path in packed:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, tmp_path / path)

@@ -1,0 +1,109 @@
+"""`make rules`: what specifications, thresholds and facts become, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import tools
+from scripts.findings import RepositoryError
+from scripts.manifests import Repository
+from scripts.rules import RULES, __main__, alerts, facts, slos, tidy
+from scripts.rules.facts import APPLICATION, THRESHOLDS, Facts
+
+KNOWN = Facts(
+    {"ratio": 0.005, "wait": 43200, "odd": 90, "bytes": 53687091200},
+    {"NAMESPACES": "default", "GRAFANA_URL": "https://g.example/", "RUNBOOKS_URL": "https://r/x"},
+)
+FILE = tools.ROOT / THRESHOLDS
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("x > ${ratio}", "x > 0.005"),
+        ("${ratio|percent}", "0.5%"),
+        ("[${wait|duration}]", "[12h]"),
+        ("[${odd|duration}]", "[90s]"),
+        ("> ${bytes}", "> 53687091200"),
+        ('{namespace=~"${NAMESPACES}"}', '{namespace=~"default"}'),
+        ("{{ $value }} $1", "{{ $value }} $1"),
+    ],
+)
+def test_placeholders_are_filled_in(text: str, filled: str) -> None:
+    assert KNOWN.fill(text, FILE, tools.ROOT) == filled
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("${ratios}", r"thresholds\.yaml: \$\{ratios\} is not known\n.*use one of .*ratio"),
+        ("${ratio|minutes}", r"use one of the forms percent, duration"),
+        ("${NAMESPACES|percent}", r"\$\{NAMESPACES\|percent\} is not known"),
+    ],
+)
+def test_a_placeholder_that_is_not_known_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RepositoryError, match=message):
+        KNOWN.fill(text, FILE, tools.ROOT)
+
+
+def test_links_do_not_depend_on_a_slash_at_the_end() -> None:
+    assert KNOWN.dashboard("todo-api?var-x=1") == "https://g.example/d/todo-api?var-x=1"
+    assert KNOWN.runbook("TodoX") == "https://r/x/TodoX.md"
+
+
+def test_only_numbers_are_thresholds(copy: Repository) -> None:
+    path = copy.root / THRESHOLDS
+    path.write_text("# A number.\nratio: true\n")
+    with pytest.raises(RepositoryError, match=r"thresholds\.yaml:2: ratio is True, no number"):
+        Facts.of(copy.root)
+
+
+@pytest.mark.parametrize("part", [THRESHOLDS, APPLICATION])
+def test_a_missing_file_of_facts_is_named(copy: Repository, part: Path) -> None:
+    (copy.root / part).unlink()
+    with pytest.raises(RepositoryError, match=rf"{part.name}: is no file of names and values"):
+        Facts.of(copy.root)
+
+
+def test_an_expression_keeps_its_lines_and_no_space_at_their_ends() -> None:
+    assert tidy(" a \n  or \nb  \n") == "a\n  or\nb\n"
+    assert tidy("  a > 1 ") == "a > 1"
+
+
+def test_a_changed_threshold_reaches_the_rules(copy: Repository) -> None:
+    path = copy.root / THRESHOLDS
+    path.write_text(path.read_text().replace("node_memory_ratio: 0.9", "node_memory_ratio: 0.85"))
+    text = alerts.render(copy.root)[RULES / "alerts-kubernetes.yaml"]
+    assert ") > 0.85\n" in text
+    assert "uses more than 85% of its memory" in text
+
+
+def test_rules_of_loki_are_a_file_that_its_ruler_reads(copy: Repository) -> None:
+    text = alerts.render(copy.root)[alerts.LOKI_RULES / "logs.yaml"]
+    (group,) = yaml.safe_load(text)["groups"]
+    assert {"alert", "expr", "labels", "annotations"} <= group["rules"][0].keys()
+
+
+def test_every_fact_that_a_specification_names_is_seen(copy: Repository) -> None:
+    named = set(facts.named(copy.root))
+    assert named >= facts.LINKS
+    assert {"REMINDER_BINDING", "NAMESPACES", "node_memory_ratio"} <= named
+
+
+@pytest.mark.prove
+def test_a_rule_file_whose_specification_is_gone_is_removed(
+    copy: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tools, "ROOT", copy.root)
+    assert __main__.main() == 0
+    assert "wrote" not in capsys.readouterr().out
+    (copy.root / slos.SPECIFICATIONS / "call-latency.yaml").unlink()
+    (copy.root / alerts.SPECIFICATIONS / "stack.yaml").unlink()
+    assert __main__.main() == 0
+    said = capsys.readouterr().out
+    for name in ("alerts-stack.yaml", "slo-call-latency.yaml"):
+        assert not (copy.root / RULES / name).exists()
+        assert f"removed    {RULES}/{name}" in said
