@@ -7,7 +7,7 @@ as a query that fails in the night is worse than none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from scripts.checks import catalogue, dashboards, queries
 from scripts.checks.dashboards import Query
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Entry, Repository
-from scripts.rules import alerts
+from scripts.rules import alerts, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
 from scripts.yamlfile import Json
 
@@ -59,16 +59,17 @@ def check(repository: Repository) -> list[Finding]:
         findings = [*outdated(repository.root), *unused(repository.root)]
     except RepositoryError as error:
         return list(error.findings)
-    # The entry with every opt-in has all the others' alerts.
-    declared = {alert.name: alert for entry in repository.entries for alert in of(entry)}
+    # Entries have most alerts in common; an alert may have a rule for each severity.
+    distinct = {str(alert.rule): alert for entry in repository.entries for alert in of(entry)}
+    declared = list(distinct.values())
     variables = {
         uid: {v["name"] for v in board.get("templating", {}).get("list", ())}
         for uid, board in _boards(repository.root)
     }
-    for alert in declared.values():
+    for alert in declared:
         findings += [Finding(alert.where, None, *said) for said in told(alert, variables)]
-    findings += _expressions(alert.query for alert in declared.values() if alert.lang == "logql")
-    return [*findings, *runbooks(repository, declared)]
+    findings += _expressions(alert.query for alert in declared if alert.lang == "logql")
+    return [*findings, *runbooks(repository, {alert.name for alert in declared})]
 
 
 def of(entry: Entry) -> Iterator[Alert]:
@@ -96,8 +97,8 @@ def outdated(root: Path) -> Iterator[Finding]:
 
 def unused(root: Path) -> Iterator[Finding]:
     """Every threshold is compared with something."""
-    asked = set(named(root))
-    for name in sorted(Facts.of(root).thresholds.keys() - asked - {"objective_failed_events"}):
+    asked = {*named(root), slos.MINIMUM}
+    for name in sorted(Facts.of(root).thresholds.keys() - asked):
         line = line_of(root / THRESHOLDS, f"{name}:")
         yield Finding(THRESHOLDS.as_posix(), line, f"no rule names {name}", "use it, or delete it")
 
@@ -136,11 +137,16 @@ def told(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str,
         yield f"{alert.name} sets the variable {name}, which {uid} does not have", f"use {known}"
 
 
-def runbooks(repository: Repository, declared: Mapping[str, Alert]) -> Iterator[Finding]:
-    """Each alert has a page with its headings, each page an alert, and its queries can be asked."""
+def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
+    """Each alert has a page with its headings, each page an alert, and its queries can be asked.
+
+    Args:
+        repository: Whose pages.
+        declared: The names of all alerts.
+    """
     folder = repository.root / RUNBOOKS
     pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
-    for name in sorted(declared.keys() - pages.keys()):
+    for name in sorted(declared - pages.keys()):
         place = f"{RUNBOOKS}/{name}.md"
         fix = f"write it: {', '.join(HEADINGS)}"
         yield Finding(place, None, f"{name} has no runbook", fix)
@@ -171,7 +177,7 @@ def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
             yield found["language"], line, found["text"].strip()
 
 
-def _expressions(asked: Iterator[Query] | list[Query]) -> Iterator[Finding]:
+def _expressions(asked: Iterable[Query]) -> Iterator[Finding]:
     for query, answer in queries.parse(asked).items():
         yield from queries.judge(query, answer)
 
