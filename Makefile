@@ -42,6 +42,10 @@ validate: $(READY) ## Check every manifest of every cluster, both engines, witho
 render: $(READY) ## Render every release of every cluster into build/ and print the budget
 	@$(RUN) scripts.render
 
+.PHONY: preflight
+preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
+	@$(RUN) scripts.preflight $(PREFLIGHT)
+
 .PHONY: test
 test: $(READY) ## Run all tests
 	@$(RUN) scripts.tools $(TEST_TOOLS) > /dev/null # Here, as pytest would hide how far builds are.

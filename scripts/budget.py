@@ -24,17 +24,14 @@ IMAGES = "scripts/images.yaml"
 FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 SUFFIXES = {
     "": 1.0,
-    "m": 1e-3,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "Ki": 2.0**10,
-    "Mi": 2.0**20,
-    "Gi": 2.0**30,
-    "Ti": 2.0**40,
+    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("num", start=-3)},
+    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("kMGTPE", start=1)},
+    **{f"{suffix}i": 2.0 ** (10 * power) for power, suffix in enumerate("KMGTPE", start=1)},
 }
+_QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d+)|(?P<suffix>[A-Za-z]*))")
 # Prometheus adds to each scrape: up, scrape_duration_seconds, scrape_samples_scraped,
 # scrape_samples_post_metric_relabeling, scrape_series_added.
 REPORTED = 5
@@ -65,10 +62,11 @@ class Row:
 
 def quantity(text: str | float) -> float:
     """Return a Kubernetes quantity as a number of its base unit: cores, bytes."""
-    match = re.fullmatch(r"([\d.]+)([A-Za-z]*)", str(text))
-    if not match or match[2] not in SUFFIXES:
+    match = _QUANTITY.fullmatch(str(text))
+    suffix = (match and match["suffix"]) or ""
+    if not match or suffix not in SUFFIXES:
         raise ValueError(f"{text!r} is no quantity")
-    return float(match[1]) * SUFFIXES[match[2]]
+    return float(match[1]) * SUFFIXES[suffix] * 10.0 ** int(match["exponent"] or 0)
 
 
 def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:

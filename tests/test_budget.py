@@ -77,7 +77,11 @@ def test_the_free_tier_s_limits_stand(rendered: list[Cluster]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("5m", 0.005), ("2", 2), (1, 1), ("1.5Gi", 1.5 * 2**30), ("64Mi", 2**26), ("1k", 1000)],
+    [
+        *(("5m", 0.005), ("2", 2), (1, 1), ("1k", 1000), ("250u", 0.00025), ("100n", 1e-7)),
+        *(("1.5Gi", 1.5 * 2**30), ("64Mi", 2**26), ("3Ti", 3 * 2**40), ("1E", 1e18)),
+        *(("1e9", 1e9), ("12E3", 12000), ("5e-1", 0.5)),
+    ],
 )
 def test_quantities_are_kubernetes(text: str | int, value: float) -> None:
     assert budget.quantity(text) == pytest.approx(value)

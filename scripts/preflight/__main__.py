@@ -1,0 +1,54 @@
+"""`make preflight`: whether the cluster that kubectl reaches is ready for the stack."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+
+from scripts.findings import GREEN, RED, YELLOW, colour, execute, progress
+from scripts.manifests import Repository
+from scripts.preflight import kubectl, points, stack
+from scripts.preflight.points import Point
+from scripts.preflight.verdict import State, Verdict
+
+COLOURS = {State.OK: GREEN, State.WARNING: YELLOW, State.MISSING: RED}
+
+
+def table(judged: Sequence[tuple[Point, Verdict]]) -> str:
+    """Return a line for each point under its section's heading, and what to do below it."""
+    states = max(len(state) for state in State)
+    names = max(len(point.name) for point, _ in judged)
+    lines: list[str] = []
+    section = ""
+    for point, verdict in judged:
+        if point.section != section:
+            section = point.section
+            lines += ["", section]
+        state = colour(verdict.state.ljust(states), COLOURS[verdict.state])
+        lines.append(f"  {state}  {point.name.ljust(names)}  {verdict.text}")
+        if verdict.fix:
+            lines.append(f"  {' ' * states}  {' ' * names}  fix: {verdict.fix}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Read the cluster and judge it; return the exit code."""
+    arguments = argparse.ArgumentParser(prog="python -m scripts.preflight", description=__doc__)
+    text = "a folder of clusters/ (default: %(default)s)"
+    arguments.add_argument("--cluster", default="oke-free", help=text)
+    options = arguments.parse_args()
+    needed = stack.read(options.cluster, Repository())
+    progress("reading the cluster")
+    seen = kubectl.read((secret.namespace, secret.name) for secret in needed.secrets)
+    judged = list(points.judge(needed, seen))
+    nodes = ", ".join(item["metadata"]["name"] for item in seen.lists["nodes"])
+    print(f"clusters/{needed.name} on {nodes or 'nodes that may not be read'}")
+    print(table(judged))
+    count = Counter(verdict.state for _, verdict in judged)
+    print(f"\n{count[State.MISSING]} missing, {count[State.WARNING]} to look at")
+    return 1 if count[State.MISSING] else 0
+
+
+if __name__ == "__main__":
+    execute(main)

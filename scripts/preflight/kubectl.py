@@ -1,0 +1,126 @@
+"""Reading a cluster through the user's kubectl, in the context that it is set to.
+
+It only gets: nothing is created, changed or deleted. Of a Secret, only the names of its keys leave
+the function that reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from scripts.findings import Finding, RepositoryError
+from scripts.yamlfile import Json
+
+LISTS = (
+    "customresourcedefinitions",
+    "daemonsets",
+    "deployments",
+    "namespaces",
+    "nodes",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "statefulsets",
+    "storageclasses",
+)
+# Seconds that the API server has for one answer.
+TIMEOUT = 30
+FORBIDDEN = "Error from server (Forbidden)"
+
+
+class _ForbiddenError(Exception):
+    """The API server is there, and does not let this user read something."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a cluster says of itself.
+
+    Attributes:
+        version: The API server's version, such as v1.36.1.
+        lists: Objects as kubectl prints them, by their resource's name in the plural.
+        secrets: Names of each Secret's keys, by (namespace, name); None where there is none.
+        forbidden: What may not be read: a resource's name, or `secret namespace/name`.
+    """
+
+    version: str
+    lists: Mapping[str, list[Json]] = field(repr=False)
+    secrets: Mapping[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
+    forbidden: frozenset[str] = frozenset()
+
+
+def read(secrets: Iterable[tuple[str, str]]) -> Seen:
+    """Read everything that is judged.
+
+    Args:
+        secrets: Namespace and name of each Secret whose keys are wanted.
+
+    Raises:
+        RepositoryError: If there is no kubectl, no cluster, or no access to it.
+    """
+    version = str(_ask("version")["serverVersion"]["gitVersion"])
+    forbidden: set[str] = set()
+
+    def listed(resource: str) -> list[Json]:
+        try:
+            return list(_ask("get", resource, "--all-namespaces")["items"])
+        except _ForbiddenError:
+            forbidden.add(resource)
+            return []
+
+    def keys(secret: tuple[str, str]) -> frozenset[str] | None:
+        namespace, name = secret
+        try:
+            found = _ask("get", "secret", name, f"--namespace={namespace}", "--ignore-not-found")
+        except _ForbiddenError:
+            forbidden.add(f"secret {namespace}/{name}")
+            return None
+        return frozenset(found.get("data") or {}) if found else None
+
+    wanted = list(secrets)
+    with ThreadPoolExecutor(4) as pool:
+        lists = dict(zip(LISTS, pool.map(listed, LISTS), strict=True))
+        names = dict(zip(wanted, pool.map(keys, wanted), strict=True))
+    return Seen(version, lists, names, frozenset(forbidden))
+
+
+def _ask(*arguments: str) -> Json:
+    """Return the JSON that kubectl prints: the one place that runs it.
+
+    Returns:
+        None where it prints nothing.
+
+    Raises:
+        _ForbiddenError: If the user may not read it.
+        RepositoryError: If there is no kubectl, or no answer that can be used.
+    """
+    command = ["kubectl", *arguments, "--output=json", f"--request-timeout={TIMEOUT}s"]
+    shown = " ".join(arguments)
+    try:
+        # Longer than the request: kubectl first asks which resources there are.
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=3 * TIMEOUT
+        )
+    except FileNotFoundError as error:
+        text, fix = "is not on PATH", "install it: https://kubernetes.io/docs/tasks/tools/"
+        raise RepositoryError(Finding("kubectl", None, text, fix)) from error
+    except subprocess.TimeoutExpired as error:
+        raise _failed(shown, f"no answer within {3 * TIMEOUT} s") from error
+    if answer.returncode:
+        if FORBIDDEN in answer.stderr:
+            raise _ForbiddenError
+        raise _failed(shown, (answer.stderr.strip().splitlines() or ["no reason given"])[-1])
+    try:
+        return json.loads(answer.stdout or "null")
+    except json.JSONDecodeError as error:
+        # Not `from error`, and no excerpt: what could not be parsed may be a Secret.
+        raise _failed(shown, f"its answer is not JSON at character {error.pos}") from None
+
+
+def _failed(command: str, reason: str) -> RepositoryError:
+    fix = "choose a context that reaches the cluster: `kubectl config get-contexts`"
+    return RepositoryError(Finding(f"kubectl {command}", None, reason[:300], fix))
