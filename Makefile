@@ -46,6 +46,10 @@ render: $(READY) ## Render every release of every cluster into build/ and print 
 preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
 	@$(RUN) scripts.preflight $(PREFLIGHT)
 
+.PHONY: verify
+verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first
+	@$(RUN) scripts.verify $(VERIFY)
+
 .PHONY: test
 test: $(READY) ## Run all tests
 	@$(RUN) scripts.tools $(TEST_TOOLS) > /dev/null # Here, as pytest would hide how far builds are.

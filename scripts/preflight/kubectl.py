@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from scripts import kubectl
 from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json
 
@@ -106,14 +107,13 @@ def _ask(*arguments: str) -> Json:
             command, capture_output=True, text=True, check=False, timeout=3 * TIMEOUT
         )
     except FileNotFoundError as error:
-        text, fix = "is not on PATH", "install it: https://kubernetes.io/docs/tasks/tools/"
-        raise RepositoryError(Finding("kubectl", None, text, fix)) from error
+        raise kubectl.absent() from error
     except subprocess.TimeoutExpired as error:
         raise _failed(shown, f"no answer within {3 * TIMEOUT} s") from error
     if answer.returncode:
         if FORBIDDEN in answer.stderr:
             raise _ForbiddenError
-        raise _failed(shown, (answer.stderr.strip().splitlines() or ["no reason given"])[-1])
+        raise _failed(shown, kubectl.reason(answer.stderr))
     try:
         return json.loads(answer.stdout or "null")
     except json.JSONDecodeError as error:

@@ -319,7 +319,7 @@ def _asked(
     for panel in dashboard.panels:
         for scope in _repeated(panel, values):
             for target in panel.targets:
-                timing = _timing(panel, target, window, scrape)
+                timing = timing_of(panel, target, window, scrape)
                 yield panel.title, panel.id, target, timing, scope
     for annotation in dashboard.annotations:
         target = annotation.target
@@ -331,7 +331,15 @@ def _asked(
         yield f"annotation {annotation.name}", 0, target, timing, values
 
 
-def _timing(panel: Panel, target: Target, window: Window, scrape: int) -> Timing:
+def timing_of(panel: Panel, target: Target, window: Window, scrape: int) -> Timing:
+    """Return the steps of a query, as Grafana chooses them.
+
+    Args:
+        panel: Whose width and options count.
+        target: The query.
+        window: The time range.
+        scrape: The data source's interval, in milliseconds.
+    """
     most = panel.points or interpolation.points(panel.columns)
     least = interpolation.milliseconds(panel.minimum) if panel.minimum else 0
     if target.language == LOGQL:
