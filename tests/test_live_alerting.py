@@ -117,8 +117,10 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
             servers.Change("ruler.poll_interval", "2s", "so that nobody waits a minute"),
         )
         with servers.loki(cluster, day / "logs.jsonl", ruler) as loki:
-            rules = loki.get("/prometheus/api/v1/rules")["data"]["groups"]
-            assert {r["name"] for group in rules for r in group["rules"]} == loki_alerts(cluster)
+            deadline = time.monotonic() + 60
+            while loaded(loki) != loki_alerts(cluster):
+                assert time.monotonic() < deadline, loaded(loki)
+                time.sleep(1)
             live = servers.Evaluation(_INTERVAL, manager.port)
             with servers.prometheus(cluster, day / "tsdb", live):
                 # Longer than the time in which a group collects its alerts.
@@ -141,6 +143,11 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
 def watched(manager: Api) -> bool:
     """Whether Alertmanager still believes that Prometheus lives."""
     return any(a["labels"]["alertname"] == faults.ALWAYS for a in manager.get("/api/v2/alerts"))
+
+
+def loaded(loki: Api) -> set[str]:
+    groups = loki.get("/prometheus/api/v1/rules")["data"]["groups"]
+    return {rule["name"] for group in groups for rule in group["rules"]}
 
 
 def loki_alerts(cluster: Cluster) -> set[str]:
