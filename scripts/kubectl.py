@@ -1,8 +1,39 @@
-"""What is said of the user's kubectl, wherever it is run."""
+"""The user's kubectl: run in one way, and what is said where it cannot be."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
+
 from scripts.findings import Finding, RepositoryError
+
+
+def run(
+    command: tuple[str, ...], timeout: int, failed: Callable[[str], RepositoryError]
+) -> subprocess.CompletedProcess[str]:
+    """Run kubectl to its end; the caller judges the exit code.
+
+    Args:
+        command: All of it.
+        timeout: Seconds that it may take.
+        failed: Makes an error of a reason.
+
+    Raises:
+        RepositoryError: If there is no kubectl, or no answer in time.
+    """
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+    except FileNotFoundError:
+        raise absent() from None
+    except subprocess.TimeoutExpired:
+        raise failed(f"no answer within {timeout} s") from None
 
 
 def absent() -> RepositoryError:

@@ -20,6 +20,8 @@ import yaml
 
 from scripts import tools
 from scripts.manifests import Entry
+from scripts.proof.client import Api
+from scripts.rules import each
 from scripts.rules.facts import Facts
 from scripts.yamlfile import load_all
 
@@ -56,8 +58,7 @@ def rule_sets(entries: Iterable[Entry]) -> dict[str, dict[str, Json]]:
 def suite(path: Path) -> Json:
     """Return a test file with the application's facts in it."""
     facts = Facts.of(tools.ROOT)
-    first = re.findall(r"[\w-]+", facts.application["NAMESPACES"])[0]
-    known = Facts({}, {**facts.application, "NAMESPACE": first})
+    known = Facts({}, {**facts.application, "NAMESPACE": namespace()})
     (document,) = load_all(known.fill(path.read_text(), path, tools.ROOT), path.name)
     for group in document["tests"]:
         for series in group.get("input_series") or ():
@@ -107,8 +108,18 @@ def failed(said: str) -> set[str]:
 def rules(files: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     """Yield each rule of each file."""
     for content in files.values():
-        for group in content["groups"]:
-            yield from group["rules"]
+        yield from each(content)
+
+
+def alerts(files: Mapping[str, Json]) -> set[str]:
+    """Return the name of each alert."""
+    return {rule["alert"] for rule in rules(files) if "alert" in rule}
+
+
+def loaded(loki: Api) -> set[str]:
+    """Return the name of each rule that Loki's ruler has loaded."""
+    groups = loki.get("/prometheus/api/v1/rules")["data"]["groups"]
+    return {rule["name"] for group in groups for rule in group["rules"]}
 
 
 def changed(
@@ -119,6 +130,17 @@ def changed(
     for rule in rules(changed_files):
         change(rule)
     return changed_files
+
+
+def wrong(rule: Mapping[str, Json]) -> list[dict[str, str]]:
+    """Return each way in which an alert could be wrong: a comparison negated, no time to wait."""
+    ways = [{"expr": expr} for expr in negations(rule["expr"])]
+    return [*ways, {"for": "0s"}] if "for" in rule else ways
+
+
+def namespace() -> str:
+    """Return the application's first namespace."""
+    return str(re.findall(r"[\w-]+", Facts.of(tools.ROOT).application["NAMESPACES"])[0])
 
 
 def negations(expression: str) -> list[str]:

@@ -25,6 +25,7 @@ from scripts.rendered import Cluster
 from scripts.rules.facts import Facts
 from scripts.simulation.world import FAULTS
 from scripts.yamlfile import load
+from tests import rules
 from tests.days import SmallDay
 
 Json = Any
@@ -363,14 +364,13 @@ def test_a_credential_in_the_template_is_found(config: Json) -> None:
 def test_no_alert_is_both_ours_and_the_charts(rendered: list[Cluster]) -> None:
     for cluster in rendered:
         ours, theirs = (
-            {
-                rule["alert"]
-                for item in cluster.of("PrometheusRule")
-                if (item.release is None) is own
-                for group in item.spec["groups"]
-                for rule in group["rules"]
-                if "alert" in rule
-            }
+            rules.alerts(
+                {
+                    item.name: item.spec
+                    for item in cluster.of("PrometheusRule")
+                    if (item.release is None) is own
+                }
+            )
             for own in (True, False)
         )
         assert ours & theirs == set(), cluster.name

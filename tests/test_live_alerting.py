@@ -21,6 +21,7 @@ from scripts.rules.alerts import CONFIG_MAP
 from scripts.rules.facts import RUNBOOKS
 from scripts.simulation.model import Clock
 from scripts.simulation.world import OPENED
+from tests import rules
 from tests.receivers import Inbox, receivers
 
 pytestmark = pytest.mark.prove
@@ -118,8 +119,8 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
         )
         with servers.loki(cluster, day / "logs.jsonl", ruler) as loki:
             deadline = time.monotonic() + 60
-            while loaded(loki) != loki_alerts(cluster):
-                assert time.monotonic() < deadline, loaded(loki)
+            while (loaded := rules.loaded(loki)) != rules.alerts(rulers.loki_rules(cluster)):
+                assert time.monotonic() < deadline, loaded
                 time.sleep(1)
             live = servers.Evaluation(_INTERVAL, manager.port)
             with servers.prometheus(cluster, day / "tsdb", live):
@@ -143,18 +144,6 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
 def watched(manager: Api) -> bool:
     """Whether Alertmanager still believes that Prometheus lives."""
     return any(a["labels"]["alertname"] == faults.ALWAYS for a in manager.get("/api/v2/alerts"))
-
-
-def loaded(loki: Api) -> set[str]:
-    groups = loki.get("/prometheus/api/v1/rules")["data"]["groups"]
-    return {rule["name"] for group in groups for rule in group["rules"]}
-
-
-def loki_alerts(cluster: Cluster) -> set[str]:
-    content = rulers.loki_rules(cluster).values()
-    return {
-        rule["alert"] for file in content for group in file["groups"] for rule in group["rules"]
-    }
 
 
 def judge(inbox: Inbox) -> None:

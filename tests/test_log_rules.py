@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from scripts.alerting import rulers
 from scripts.proof import servers
 from scripts.proof.client import Api
 from scripts.rendered import Cluster
-from scripts.rules.facts import Facts
 from scripts.yamlfile import load
 from tests import rules
 
@@ -63,7 +61,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Lines:
 
 
 def _entries(start: float) -> Iterator[Json]:
-    known = re.findall(r"[\w-]+", Facts.of(tools.ROOT).application["NAMESPACES"])[0]
+    known = rules.namespace()
     for case in CASES:
         for kind in case["lines"]:
             at = kind["from"] * 60.0
@@ -105,7 +103,7 @@ def test_alerts_fire_for_their_lines_and_for_no_others(
 
 
 def test_every_alert_on_log_lines_is_seen_to_fire(cluster: Cluster) -> None:
-    declared = {rule["alert"] for rule in rules.rules(rulers.loki_rules(cluster))}
+    declared = rules.alerts(rulers.loki_rules(cluster))
     assert declared == {alert for case in CASES for alert in case.get("fires", ())}
 
 
@@ -116,9 +114,7 @@ def test_no_alert_on_log_lines_can_be_negated_unnoticed(
     usual = fired(loki, day, files)
     unnoticed = []
     for rule in rules.rules(files):
-        ways = [{"expr": expr} for expr in rules.negations(rule["expr"])]
-        ways += [{"for": "0s"}] if "for" in rule else []
-        for way in ways:
+        for way in rules.wrong(rule):
             changed = {"one": {"groups": [{"rules": [copy.deepcopy(rule) | way]}]}}
             seen = {app: alerts.get(rule["alert"]) for app, alerts in usual.items()}
             now = {app: alerts[rule["alert"]] for app, alerts in fired(loki, day, changed).items()}
@@ -130,13 +126,10 @@ def test_no_alert_on_log_lines_can_be_negated_unnoticed(
 def test_loki_reads_the_rules_where_they_are_mounted(loki: Api, cluster: Cluster) -> None:
     """From a ConfigMap's symbolic links, by the ruler of the rendered configuration."""
     deadline = time.monotonic() + 90
-    declared = {rule["alert"] for rule in rules.rules(rulers.loki_rules(cluster))}
-    loaded: set[str] = set()
-    while loaded != declared and time.monotonic() < deadline:
-        groups = loki.get("/prometheus/api/v1/rules")["data"]["groups"]
-        loaded = {rule["name"] for group in groups for rule in group["rules"]}
+    declared = rules.alerts(rulers.loki_rules(cluster))
+    while rules.loaded(loki) != declared and time.monotonic() < deadline:
         time.sleep(1)
-    assert loaded == declared
+    assert rules.loaded(loki) == declared
 
 
 def test_an_expression_that_loki_refuses_is_named(loki: Api, day: Lines) -> None:

@@ -61,7 +61,7 @@ def test_rules_do_what_their_tests_say(
 def test_every_alert_is_seen_to_fire_and_not_to_fire(everything: dict[str, Json]) -> None:
     tests = asserted("alert_rule_test")
     untested, never, always = [], [], []
-    for name in sorted({rule["alert"] for rule in rules.rules(everything) if "alert" in rule}):
+    for name in sorted(rules.alerts(everything)):
         of_alert = tests.get(name, [])
         if not of_alert:
             untested.append(name)
@@ -133,8 +133,7 @@ def mutants(content: Json) -> Iterator[tuple[dict[str, str], Json]]:
         ) -> None:
             if "alert" not in rule:
                 return
-            ways = [{"expr": expr} for expr in rules.negations(rule["expr"])]
-            ways += [{"for": "0s"}] if "for" in rule else []
+            ways = rules.wrong(rule)
             index = number - before[rule["alert"]]
             before[rule["alert"]] += len(ways)
             if 0 <= index < len(ways):

@@ -17,6 +17,7 @@ from scripts.proof import servers
 from scripts.proof.client import Api
 from scripts.proof.cost import SCALES
 from scripts.rendered import rule_files
+from scripts.rules import each
 from scripts.yamlfile import Json
 
 # Names of PrometheusRules begin so; what the chart brings is named after its release.
@@ -79,17 +80,15 @@ def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> Cost:
         at: When, in seconds since the epoch.
     """
     cost = Cost()
-    for content in rules.values():
-        for group in content["groups"]:
-            for rule in group.get("rules") or ():
-                asked = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
-                started = time.perf_counter()
-                answer = api.form("/api/v1/query", asked)["data"]
-                cost.seconds += time.perf_counter() - started
-                cost.rules += 1
-                cost.samples += answer["stats"]["samples"]["totalQueryableSamples"]
-                if "record" in rule:
-                    cost.series += len(answer["result"]) if answer["resultType"] == "vector" else 1
+    for rule in (rule for content in rules.values() for rule in each(content)):
+        asked = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
+        started = time.perf_counter()
+        answer = api.form("/api/v1/query", asked)["data"]
+        cost.seconds += time.perf_counter() - started
+        cost.rules += 1
+        cost.samples += answer["stats"]["samples"]["totalQueryableSamples"]
+        if "record" in rule:
+            cost.series += len(answer["result"]) if answer["resultType"] == "vector" else 1
     return cost
 
 

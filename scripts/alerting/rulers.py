@@ -14,6 +14,7 @@ from scripts.proof.client import Api, ApiError
 from scripts.proof.servers import loki_rule_texts
 from scripts.proof.truth import Day
 from scripts.rendered import Cluster
+from scripts.rules import each
 from scripts.yamlfile import Json
 
 CHART = "kube-prometheus-stack"
@@ -103,10 +104,7 @@ def defaults(cluster: Cluster) -> dict[str, Json]:
 
 def _alerts(rules: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     for content in rules.values():
-        for group in content["groups"]:
-            for rule in group.get("rules") or ():
-                if "alert" in rule:
-                    yield rule
+        yield from (rule for rule in each(content) if "alert" in rule)
 
 
 def _of_rule(loki: Api, day: Day, rule: Mapping[str, Json]) -> Iterator[Firing]:

@@ -17,7 +17,7 @@ from scripts.checks import catalogue, dashboards, queries
 from scripts.checks.dashboards import Query
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Entry, Repository
-from scripts.rules import alerts, slos
+from scripts.rules import alerts, each, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
 from scripts.yamlfile import Json
 
@@ -183,10 +183,7 @@ def _expressions(asked: Iterable[Query]) -> Iterator[Finding]:
 
 
 def _alerts(content: Mapping[str, Json], lang: str, where: str) -> Iterator[Alert]:
-    for group in content.get("groups") or ():
-        for rule in group.get("rules") or ():
-            if "alert" in rule:
-                yield Alert(rule, lang, where)
+    yield from (Alert(rule, lang, where) for rule in each(content) if "alert" in rule)
 
 
 def _boards(root: Path) -> Iterator[tuple[str, Mapping[str, Json]]]:

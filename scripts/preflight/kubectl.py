@@ -6,8 +6,8 @@ the function that reads it.
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -99,17 +99,10 @@ def _ask(*arguments: str) -> Json:
         _ForbiddenError: If the user may not read it.
         RepositoryError: If there is no kubectl, or no answer that can be used.
     """
-    command = ["kubectl", *arguments, "--output=json", f"--request-timeout={TIMEOUT}s"]
+    command = ("kubectl", *arguments, "--output=json", f"--request-timeout={TIMEOUT}s")
     shown = " ".join(arguments)
-    try:
-        # Longer than the request: kubectl first asks which resources there are.
-        answer = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=3 * TIMEOUT
-        )
-    except FileNotFoundError as error:
-        raise kubectl.absent() from error
-    except subprocess.TimeoutExpired as error:
-        raise _failed(shown, f"no answer within {3 * TIMEOUT} s") from error
+    # Longer than the request: kubectl first asks which resources there are.
+    answer = kubectl.run(command, 3 * TIMEOUT, functools.partial(_failed, shown))
     if answer.returncode:
         if FORBIDDEN in answer.stderr:
             raise _ForbiddenError

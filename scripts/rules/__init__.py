@@ -7,10 +7,13 @@ them is committed, so that a cluster needs no controller more and a reviewer see
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from scripts.yamlfile import Json
 
 RULES = Path("base/config/rules")
 SCHEMA = (
@@ -54,6 +57,12 @@ def prometheus_rule(name: str, groups: list[dict[str, Any]], comment: str) -> st
 def dump(item: dict[str, Any]) -> str:
     """Return YAML in this repository's style."""
     return yaml.dump(item, Dumper=_Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
+
+
+def each(content: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    """Yield each rule of a rule file, or of a PrometheusRule's spec."""
+    for group in content.get("groups") or ():
+        yield from group.get("rules") or ()
 
 
 def tidy(expression: object) -> str:

@@ -165,22 +165,13 @@ class Kubectl:
 
     def _run(self, *arguments: str) -> str:
         place = f"kubectl {' '.join(arguments[:2])}"
-        try:
-            answer = subprocess.run(
-                self._command(*arguments),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_TIMEOUT,
-            )
-        except FileNotFoundError:
-            raise kubectl.absent() from None
-        except subprocess.TimeoutExpired:
-            message = f"has not answered for {_TIMEOUT} s"
-            raise RepositoryError(Finding(place, None, message, _ACCESS)) from None
+
+        def failed(reason: str) -> RepositoryError:
+            return RepositoryError(Finding(place, None, reason, _ACCESS))
+
+        answer = kubectl.run(self._command(*arguments), _TIMEOUT, failed)
         if answer.returncode:
-            raise RepositoryError(Finding(place, None, kubectl.reason(answer.stderr), _ACCESS))
+            raise failed(kubectl.reason(answer.stderr))
         return answer.stdout
 
     def _command(self, *arguments: str) -> tuple[str, ...]:
