@@ -14,8 +14,8 @@ import yaml
 
 from dashboards_py import metrics
 from dashboards_py.promql import Kind
-from scripts import catalogue, tools
-from scripts.capture import documents, families, processes
+from scripts import catalogue, processes, tools
+from scripts.capture import documents, families
 from scripts.capture.__main__ import SOURCES
 from scripts.capture.families import Block, Family
 from scripts.checks import catalogue as check

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from scripts import tools
+from scripts.processes import free_port
 from scripts.proof import servers
 from scripts.proof.client import Api
 
@@ -177,14 +178,14 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     done = run(folder, *FRAMES, **RULES)
     assert not done.returncode, done.stderr.decode()
     (folder / "prometheus.yml").write_text("global: {}")
-    (port,) = servers.free_ports(1)
+    port = free_port()
     arguments = (
         "--config.file=prometheus.yml",
         "--storage.tsdb.path=tsdb",
         "--storage.tsdb.retention.time=100y",
         f"--web.listen-address=127.0.0.1:{port}",
     )
-    with servers.running("prometheus", arguments, folder, port, "/-/ready") as api:
+    with servers.running("prometheus", arguments, port, "/-/ready") as api:
         yield Past(json.loads(done.stdout), api)
 
 

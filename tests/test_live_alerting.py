@@ -14,6 +14,7 @@ import pytest
 from scripts import simulation, tools
 from scripts.alerting import faults, rulers
 from scripts.alerting.delivery import TEMPLATE
+from scripts.processes import free_port
 from scripts.proof import servers
 from scripts.proof.client import Api
 from scripts.rendered import Cluster
@@ -67,14 +68,14 @@ def template(folder: Path, inbox: Inbox) -> Path:
 
 @contextlib.contextmanager
 def alertmanager(folder: Path, inbox: Inbox) -> Iterator[Api]:
-    (port,) = servers.free_ports(1)
+    port = free_port()
     arguments = (
         f"--config.file={template(folder, inbox)}",
         f"--storage.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",
     )
-    with servers.running("alertmanager", arguments, folder, port, "/-/ready") as api:
+    with servers.running("alertmanager", arguments, port, "/-/ready") as api:
         yield api
 
 

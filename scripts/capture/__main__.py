@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from scripts.capture import cluster, dapr, exporters, pipeline
 from scripts.capture.families import Block, write
-from scripts.capture.processes import Processes
 from scripts.findings import Finding, RepositoryError, execute, progress, report
+from scripts.processes import Processes
 
 Capture = Callable[[Processes], list[Block]]
 SOURCES: dict[str, Capture] = {

@@ -15,9 +15,10 @@ import yaml
 
 from scripts import tools
 from scripts.capture import documents
-from scripts.capture.families import Block
-from scripts.capture.processes import LOOPBACK, Processes, free_port, request, scrape
+from scripts.capture.families import Block, scrape
 from scripts.findings import progress
+from scripts.processes import LOOPBACK, Processes, free_port, request
+from scripts.tools import sources
 
 Json = Any
 
@@ -155,7 +156,7 @@ def capture(processes: Processes) -> list[Block]:
     """Run two sidecars, use them, and scrape both."""
     version = tools.version("daprd")
     found = scrape(*_sidecars(processes, _control_plane(processes)))
-    listed = documents.dapr(documents.module(MODULE, version), "pkg/diagnostics")
+    listed = documents.dapr(sources.module(MODULE, version), "pkg/diagnostics")
     how = f"document views in pkg/diagnostics of the Go module {MODULE}, with all their tags"
     return [Block(f"daprd {version}", HOW, found), Block(f"daprd {version}", how, listed)]
 
@@ -170,7 +171,7 @@ def control_plane(processes: Processes) -> list[Block]:
     packages = [
         f"pkg/{name}/monitoring" for name in ("operator", "placement", "scheduler", "sentry")
     ]
-    listed = documents.dapr(documents.module(MODULE, version), *packages, "pkg/injector/service")
+    listed = documents.dapr(sources.module(MODULE, version), *packages, "pkg/injector/service")
     how = "run sentry, placement and scheduler, with two sidecars and a job"
     return [
         Block(f"dapr control plane {version}", how, ours),

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
-import subprocess
 from pathlib import Path
 
 import yaml
 
-from scripts import tools
 from scripts.capture.families import Families, Family
-from scripts.findings import Finding, RepositoryError, progress
+from scripts.findings import Finding, RepositoryError
 
 _TAGS = re.compile(r"`([a-zA-Z_][a-zA-Z0-9_]*)`\s*=")
 
 
 _VIEWS = {"Count": "counter", "Sum": "counter", "LastValue": "gauge"}
 CADVISOR = "github.com/google/cadvisor"
-
-
-@functools.cache
-def module(name: str, version: str) -> Path:
-    """Return the folder of a Go module's source, from the module cache or the proxy.
-
-    Raises:
-        RepositoryError: If the proxy does not serve it.
-    """
-    progress(f"reading {name} {version}")
-    run = subprocess.run(
-        [str(tools.go()), "mod", "download", "-json", f"{name}@{version}"],
-        cwd=tools.cache(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    answer = json.loads(run.stdout or "{}")
-    if "Dir" not in answer:
-        reason = answer.get("Error") or run.stderr.strip()
-        text = f"Go module {name} {version} cannot be read: {reason}"
-        raise RepositoryError(
-            Finding("scripts/capture", None, text, "check the network, or take a newer version")
-        )
-    return Path(answer["Dir"])
 
 
 def required(folder: Path, name: str) -> str:

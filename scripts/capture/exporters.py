@@ -8,10 +8,10 @@ import time
 import yaml
 
 from scripts import tools
-from scripts.capture.documents import module
-from scripts.capture.families import Block, parse
-from scripts.capture.processes import LOOPBACK, Processes, free_port, request, scrape
+from scripts.capture.families import Block, parse, scrape
 from scripts.checks.exporters import collector
+from scripts.processes import LOOPBACK, Processes, free_port, request
+from scripts.tools.sources import module
 from scripts.yamlfile import load
 
 STACK = tools.ROOT / "base/releases/kube-prometheus-stack.yaml"

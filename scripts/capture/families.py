@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from scripts.catalogue import FOLDER, SERIES, TYPES
+from scripts.findings import Finding, RepositoryError
+from scripts.processes import request
 
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+(?: \d+)?")
 # What Go's runtime says of itself in detail: it differs by Go's release, not by the program.
@@ -71,6 +73,23 @@ def _family(name: str, types: Mapping[str, str]) -> tuple[str, str, set[str]]:
             if (suffix == "" or name.endswith(suffix)) and types.get(base) == kind:
                 return base, kind, {"le", "quantile"}
     return name, types.get(name, "untyped"), set()
+
+
+def scrape(*urls: str) -> Families:
+    """Return what is exposed at some addresses of this machine, as Prometheus would read it.
+
+    Raises:
+        RepositoryError: If one does not answer with metrics.
+    """
+    found = []
+    for url in urls:
+        status, body = request(url)
+        if status != 200:
+            raise RepositoryError(
+                Finding("scripts/capture", None, f"{url} answers {status}", "see the program's log")
+            )
+        found.append(parse(body.decode()))
+    return merge(*found)
 
 
 def merge(*parts: Families) -> Families:

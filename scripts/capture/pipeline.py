@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from scripts import tools
 from scripts.capture.families import Block, Families, merge, parse
-from scripts.capture.processes import Processes
 from scripts.findings import Finding, RepositoryError
+from scripts.processes import Processes
 
 FILE = "base/logs/pods.alloy"
 ROUTE = "/api/{user_id}/tasks"

@@ -10,28 +10,22 @@ import contextlib
 import json
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scripts import tools
-from scripts.findings import Finding, RepositoryError, progress
+from scripts.findings import Finding, RepositoryError
+from scripts.processes import LOOPBACK, Processes, free_port, free_ports
 from scripts.proof.client import Api, ApiError
 from scripts.rendered import Cluster, rule_files
 from scripts.rules.alerts import CONFIG_MAP
 
 Json = Any
 
-LOOPBACK = "127.0.0.1"
-# Seconds that a server may take until it is ready, on a busy machine.
-_PATIENCE = 120
 # Bytes of lines in one push; Loki's own limit is 100 MiB.
 _PUSH_BYTES = 4 << 20
 # Every line of the log pipeline has it, so it finds them all.
@@ -153,7 +147,7 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
             target = {"targets": [f"{LOOPBACK}:{live.alertmanager}"]}
             config["alerting"] = {"alertmanagers": [{"static_configs": [target]}]}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        (port,) = free_ports(1)
+        port = free_port()
         arguments = (
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
@@ -167,7 +161,7 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
             *((f"--rules.alert.resend-delay={live.interval}s",) if live else ()),
             *(("--rules.alert.for-grace-period=0s",) if live else ()),
         )
-        with running("prometheus", arguments, folder, port, "/-/ready") as api:
+        with running("prometheus", arguments, port, "/-/ready") as api:
             _check_rules(api, files)
             yield api
 
@@ -188,7 +182,7 @@ def loki(cluster: Cluster, logs: Path, changes: Sequence[Change] = ()) -> Iterat
         config = loki_config(cluster, folder, numbers, changes)
         (folder / "loki.yaml").write_text(yaml.safe_dump(config))
         arguments = (f"-config.file={folder / 'loki.yaml'}",)
-        with running("loki", arguments, folder, http, "/ready") as api:
+        with running("loki", arguments, http, "/ready") as api:
             push(api, logs)
             yield api
 
@@ -316,66 +310,16 @@ def _check_rules(api: Api, files: Mapping[str, Json]) -> None:
 
 
 @contextlib.contextmanager
-def running(
-    name: str, arguments: tuple[str, ...], folder: Path, port: int, ready: str
-) -> Iterator[Api]:
+def running(name: str, arguments: tuple[str, ...], port: int, ready: str) -> Iterator[Api]:
     """Run a program until the block ends, whatever happens in it."""
-    log = folder / "log"
-    progress(f"starting {name}")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(tools.path(name)), *arguments],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            cwd=folder,
-        )
-    api = Api(port)
-    try:
-        _await(name, process, lambda: api.text(ready), log)
-        yield api
-    finally:
-        api.close()
-        process.terminate()
+    with Processes() as processes:
+        processes.start(name, *arguments)
+        processes.wait(name, f"http://{LOOPBACK}:{port}{ready}")
+        api = Api(port)
         try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _await(
-    name: str, process: subprocess.Popen[bytes], probe: Callable[[], object], log: Path
-) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    reason = ""
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            probe()
-            return
-        except ApiError as error:
-            reason = str(error)
-            time.sleep(0.1)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    ended = process.returncode
-    state = f"ended with {ended}" if ended is not None else f"is not ready: {reason}"
-    raise RepositoryError(
-        Finding(
-            f"scripts/tools/{name}",
-            None,
-            f"{name} {state}; it says:\n{tail}",
-            "correct the configuration that it names",
-        )
-    )
-
-
-def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+            yield api
+        finally:
+            api.close()
 
 
 def _link(source: str, target: str) -> None:

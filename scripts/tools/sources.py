@@ -1,0 +1,37 @@
+"""Sources of Go modules: documents, CRDs and configuration that programs bring along."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from pathlib import Path
+
+from scripts import tools
+from scripts.findings import Finding, RepositoryError, progress
+
+
+@functools.cache
+def module(name: str, version: str) -> Path:
+    """Return the folder of a Go module's source, from the module cache or the proxy.
+
+    Raises:
+        RepositoryError: If the proxy does not serve it.
+    """
+    progress(f"reading {name} {version}")
+    tools.cache().mkdir(parents=True, exist_ok=True)
+    run = subprocess.run(
+        [str(tools.go()), "mod", "download", "-json", f"{name}@{version}"],
+        cwd=tools.cache(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer = json.loads(run.stdout or "{}")
+    if "Dir" not in answer:
+        reason = answer.get("Error") or run.stderr.strip()
+        text = f"Go module {name} {version} cannot be read: {reason}"
+        raise RepositoryError(
+            Finding("scripts/tools", None, text, "check the network, or take a newer version")
+        )
+    return Path(answer["Dir"])
