@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool
 PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
+E2E_TOOLS := crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
+	kube-state-metrics kustomize-controller kwok prometheus prometheus-operator source-controller
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
@@ -65,6 +67,11 @@ prove: $(READY) ## Run every query of every dashboard, and every alert, on real 
 .PHONY: preview
 preview: prove ## Draw the dashboards with what make prove found: pages and pictures in build/preview
 	@$(RUN) scripts.preview
+
+.PHONY: e2e
+e2e: $(READY) ## Sync each cluster with real Flux into a real API server, break it, and see it mended
+	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null
+	@$(RUN) scripts.e2e $(E2E)
 
 .PHONY: capture
 capture: $(READY) ## Run the real exporters and write their metrics' names into scripts/catalogue

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -21,6 +22,8 @@ Json = Any
 Object = dict[str, Json]
 
 _TIMEOUT = 60
+# How often a request is sent again that the server has no time for.
+_BUSY = 50
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 # What the API server writes into every object, whoever applies it.
@@ -103,24 +106,35 @@ class Client:
         target = f"{path}?{urlencode(parameters)}" if parameters else path
         payload = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content}
-        for attempt in (1, 2):
-            connection = self._connection()
-            try:
-                connection.request(method, target, payload, headers)
-                answer = connection.getresponse()
-                text = answer.read()
+        answer, text = self._exchange(method, target, payload, headers)
+        for _ in range(_BUSY):
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
-            except (http.client.HTTPException, ConnectionError) as error:
-                # The server closes what was idle; a second time is a failure.
-                connection.close()
-                if attempt == 2:
-                    raise OSError(f"no answer from {self.url}: {error!r}") from error
+            # So it also says that the storage of a new kind is not there yet.
+            time.sleep(0.2)
+            answer, text = self._exchange(method, target, payload, headers)
         kind = answer.getheader("Content-Type") or ""
         document = json.loads(text) if kind.startswith("application/json") else text.decode()
         if answer.status >= 300:
             said = document.get("message", document) if isinstance(document, dict) else document
             raise ApiError(answer.status, f"{method} {path}: {said}")
         return document
+
+    def _exchange(
+        self, method: str, target: str, payload: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        for attempt in (1, 2):
+            connection = self._connection()
+            try:
+                connection.request(method, target, payload, headers)
+                answer = connection.getresponse()
+                return answer, answer.read()
+            except (http.client.HTTPException, ConnectionError) as error:
+                # The server closes what was idle; a second time is a failure.
+                connection.close()
+                if attempt == 2:
+                    raise OSError(f"no answer from {self.url}: {error!r}") from error
+        raise AssertionError
 
     def _connection(self) -> http.client.HTTPSConnection:
         if not hasattr(self._own, "connection"):

@@ -67,6 +67,8 @@ def api_server(processes: Processes, *, controlled: bool = False) -> Client:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={_key(processes)}",
         f"--service-account-signing-key-file={_key(processes)}",
+        # It would publish its address, and a loopback address is refused.
+        "--endpoint-reconciler-type=none",
         *(() if controlled else ("--disable-admission-plugins=ServiceAccount",)),
     )
     # Made by the server as it starts, for itself.

@@ -1,0 +1,346 @@
+"""A cluster with nodes, Flux, a Git remote, a registry, and an application to watch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from scripts.e2e.neighbours import APPLICATION, NEIGHBOURS
+from scripts.e2e.registry import Registry
+from scripts.e2e.remote import BRANCH, Remote
+from scripts.findings import Finding, RepositoryError
+from scripts.kubernetes import control_plane, flux
+from scripts.kubernetes.client import Json, Object, named
+from scripts.manifests import FLUX_GROUPS, NAMESPACES, Entry, Repository
+from scripts.processes import Processes
+
+# What two virtual machines of 1 OCPU and 6 GB leave to pods: 60m and a quarter of the memory are
+# the kubelet's, and a node takes 31 pods with OKE's default network.
+NODES = 2
+ALLOCATABLE = {"cpu": "940m", "memory": "4600Mi", "pods": "31"}
+NODE_LABELS = {"kubernetes.io/arch": "arm64"}
+# Always Free leaves room for two volumes of 50 GB besides the nodes' own.
+VOLUMES = 2
+VOLUME_SIZE = "50Gi"
+STORAGE_CLASS = "oci-bv"
+# Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
+PATIENCE = 240.0
+HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
+# Every kind of Flux that this repository uses.
+KINDS = (
+    (f"{SOURCE}/v1", "GitRepository"),
+    (f"{SOURCE}/v1", "OCIRepository"),
+    (f"{SOURCE}/v1", "HelmRepository"),
+    (f"{SOURCE}/v1", "HelmChart"),
+    (f"{KUSTOMIZE}/v1", "Kustomization"),
+    (f"{HELM}/v2", "HelmRelease"),
+)
+
+
+class World:
+    """A cluster of its own, with what Flux needs to sync one of ours into it.
+
+    Attributes:
+        cluster: Which of `clusters/`.
+        client: The API.
+        remote: What Flux pulls.
+        registry: Where charts are.
+        revision: The commit that Flux should be at.
+        started: When all of it began to start, in seconds of the monotonic clock.
+    """
+
+    def __init__(
+        self, processes: Processes, repository: Repository, entry: Entry, revision: str = "HEAD"
+    ) -> None:
+        """Start everything but the sync.
+
+        Args:
+            processes: Where it runs.
+            repository: Ours.
+            entry: The cluster under Flux.
+            revision: The commit that is synced first.
+        """
+        self.started = time.monotonic()
+        self.processes = processes
+        self.entry = entry
+        self.cluster = entry.cluster
+        self.client = control_plane.api_server(processes, controlled=True)
+        self.config = control_plane.kubeconfig(processes, self.client)
+        control_plane.controllers(processes, self.client)
+        self.registry = Registry(processes)
+        self.registry.fill(entry.releases)
+        self.remote = Remote(processes.folder("remote"), repository.root, revision)
+        self.revision = self.remote.commit(
+            "Take the charts from the registry beside it",
+            lambda tree: mirrored(tree, self.cluster, self.registry.host),
+        )
+        self.remote.up()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make the cluster what an installed one is, and put what has to be there before a sync."""
+        apply = self.apply
+        apply(*nodes(), *storage(), *endpoints())
+        names = {w.namespace for w in (*NEIGHBOURS, *APPLICATION)} | NAMESPACES
+        apply(*(namespace(name) for name in sorted(names)))
+        apply(*(o for w in (*NEIGHBOURS, *APPLICATION) for o in w.objects()))
+        apply(*secrets())
+        flux.definitions(self.processes, self.client)
+        for name in flux.CONTROLLERS:
+            flux.start(self.processes, name, self.config)
+        self.settled({w.namespace for w in (*NEIGHBOURS, *APPLICATION)})
+
+    def apply(self, *items: Object) -> None:
+        """Apply objects as whoever runs the cluster."""
+        for item in items:
+            self.client.apply(item, "owner")
+            if item["kind"] == "Node":
+                self.client.apply(item, "owner", part="status")
+
+    def settled(self, namespaces: Iterable[str]) -> None:
+        """Wait until every pod of some namespaces is ready, and nobody has more to say of them.
+
+        Raises:
+            RepositoryError: With the scheduler's reason.
+        """
+        wanted = set(namespaces)
+
+        def pending() -> str:
+            pods = self.client.all("v1", "Pod")
+            deployments = [
+                d
+                for d in self.client.all("apps/v1", "Deployment")
+                if d["metadata"]["namespace"] in wanted
+            ]
+            if any(
+                d.get("status", {}).get("readyReplicas", 0) < d["spec"]["replicas"]
+                for d in deployments
+            ):
+                return "; ".join(waiting(pods)) or "pods are on their way"
+            return ""
+
+        self.until(pending, "its pods do not become ready")
+
+    def until(self, missing: Callable[[], str], what: str, patience: float = PATIENCE) -> float:
+        """Wait until nothing is missing any more; return how long it took, in seconds.
+
+        Raises:
+            RepositoryError: If it takes too long; `what`, and what is missing.
+        """
+        began = time.monotonic()
+        while said := missing():
+            if time.monotonic() - began > patience:
+                text = f"{what} within {patience:.0f} s: {said}"
+                fix = "see the condition's message"
+                raise RepositoryError(Finding(f"{self.cluster}/flux", None, text, fix))
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    def bootstrap(self) -> None:
+        """Apply what `flux bootstrap` leaves: the repository, and a Kustomization of a folder."""
+        self.apply(*bootstrapped(self.remote.url, self.cluster))
+
+    def push(self, message: str, change: Callable[[Path], object]) -> None:
+        """Commit a change, push it and tell Flux, as its webhook receiver does."""
+        self.revision = self.remote.commit(message, change)
+        self.tell()
+
+    def revert(self) -> None:
+        """Revert the last commit, push and tell Flux."""
+        self.revision = self.remote.revert()
+        self.tell()
+
+    def tell(self) -> None:
+        """Have Flux fetch the remote now: what the webhook receiver, or `flux reconcile`, does."""
+        self.reconcile(
+            self.client.get(f"{SOURCE}/v1", "GitRepository", "flux-system", flux.NAMESPACE)
+        )
+
+    def reconcile(self, item: Object) -> None:
+        """Have Flux look at one of its objects now, as `flux reconcile` does."""
+        request = {"reconcile.fluxcd.io/requestedAt": str(time.time())}
+        self.client.patch(item, {"metadata": {"annotations": request}})
+
+    def objects(self) -> list[Object]:
+        """Every object of Flux."""
+        return [item for version, kind in KINDS for item in self.client.all(version, kind)]
+
+    def unready(self) -> dict[str, str]:
+        """Return what of Flux is not ready, or not yet at the revision, and its words."""
+        return {named(item): said for item in self.objects() if (said := self._unready(item))}
+
+    def _unready(self, item: Object) -> str:
+        status = item.get("status") or {}
+        ready = condition(item, "Ready")
+        if item["kind"] == "HelmRepository" and item["spec"].get("type") == "oci":
+            return ""  # Has no state: it is only an address.
+        if status.get("observedGeneration") != item["metadata"]["generation"]:
+            return "not looked at yet"
+        if ready.get("status") != "True":
+            return str(ready.get("message") or "no word yet")
+        at = {
+            "GitRepository": (status.get("artifact") or {}).get("revision"),
+            "Kustomization": status.get("lastAppliedRevision"),
+        }.get(item["kind"], self.at)
+        return "" if at == self.at else f"still at {at}"
+
+    @property
+    def at(self) -> str:
+        """The revision in Flux's words."""
+        return f"{BRANCH}@sha1:{self.revision}"
+
+    def synced(self, patience: float = PATIENCE) -> float:
+        """Wait until all of Flux is ready at the revision; return how long it took, in seconds.
+
+        Raises:
+            RepositoryError: With the words of what is not.
+        """
+
+        def missing() -> str:
+            kinds = {item["kind"] for item in self.objects()}
+            unready = self.unready()
+            if not unready and "Kustomization" in kinds:
+                return ""
+            return "; ".join(f"{name}: {said}" for name, said in unready.items()) or "nothing there"
+
+        return self.until(missing, "Flux is not ready", patience)
+
+
+def condition(item: Object, kind: str) -> Json:
+    """Return a condition of an object, empty where it has none."""
+    found = (item.get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one["type"] == kind), {})
+
+
+def waiting(pods: Iterable[Object]) -> Iterator[str]:
+    """Say why pods wait: the scheduler's reason for each."""
+    for pod in pods:
+        scheduled = condition(pod, "PodScheduled")
+        if scheduled.get("status") == "False":
+            yield f"{pod['metadata']['name']}: {scheduled.get('message')}"
+
+
+def mirrored(tree: Path, cluster: str, host: str) -> None:
+    """Have a cluster take its charts from a registry that speaks plain HTTP.
+
+    Args:
+        tree: The repository.
+        cluster: Which of `clusters/`.
+        host: The registry's host and port.
+    """
+    mirror = tree / "base/optional/mirror/mirror.yaml"
+    mirror.write_text(mirror.read_text().replace("registry.example.com", host))
+    overlays = {
+        tree / unit["spec"]["path"]
+        for unit in yaml.safe_load_all((tree / f"clusters/{cluster}/flux/monitoring.yaml").open())
+    }
+    for overlay in overlays:
+        path = overlay / "kustomization.yaml"
+        content = yaml.safe_load(path.read_text())
+        if overlay.name != "releases":
+            continue
+        insecure = [{"op": "add", "path": "/spec/insecure", "value": True}]
+        content.setdefault("components", []).append("../../../base/optional/mirror")
+        content.setdefault("patches", []).extend(
+            {"target": {"kind": kind}, "patch": yaml.safe_dump(insecure)}
+            for kind in ("OCIRepository", "HelmRepository")
+        )
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def bootstrapped(url: str, cluster: str) -> list[Object]:
+    """Return the two objects of `gotk-sync.yaml`, as `flux bootstrap` writes it."""
+    metadata = {"name": "flux-system", "namespace": flux.NAMESPACE}
+    return [
+        {
+            "apiVersion": f"{SOURCE}/v1",
+            "kind": "GitRepository",
+            "metadata": metadata,
+            "spec": {"interval": "1m0s", "ref": {"branch": BRANCH}, "url": url},
+        },
+        {
+            "apiVersion": f"{KUSTOMIZE}/v1",
+            "kind": "Kustomization",
+            "metadata": metadata,
+            "spec": {
+                "interval": "10m0s",
+                "path": f"./clusters/{cluster}/flux",
+                "prune": True,
+                "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
+            },
+        },
+    ]
+
+
+def namespace(name: str) -> Object:
+    """Return a namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def nodes() -> Iterator[Object]:
+    """Yield the nodes."""
+    for number in range(NODES):
+        node = control_plane.node(f"node-{number}", ALLOCATABLE, NODE_LABELS)
+        node["status"]["addresses"] = [
+            {"type": "InternalIP", "address": f"10.0.0.{number + 2}"},
+            {"type": "Hostname", "address": f"node-{number}"},
+        ]
+        yield node
+
+
+def storage() -> Iterator[Object]:
+    """Yield the storage class of OKE, and the volumes that its driver would make on demand."""
+    metadata = {"name": STORAGE_CLASS}
+    yield {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": metadata,
+        "provisioner": "blockvolume.csi.oraclecloud.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    for number in range(VOLUMES):
+        yield {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"volume-{number}"},
+            "spec": {
+                "storageClassName": STORAGE_CLASS,
+                "capacity": {"storage": VOLUME_SIZE},
+                "accessModes": ["ReadWriteOnce"],
+                "csi": {"driver": "blockvolume.csi.oraclecloud.com", "volumeHandle": str(number)},
+            },
+        }
+
+
+def endpoints() -> Iterator[Object]:
+    """Yield the API server's endpoint: it does not publish a loopback address itself."""
+    yield {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+    }
+
+
+def secrets() -> Iterator[Object]:
+    """Yield the Secrets that the README has a user create."""
+    for where, name, keys in (
+        ("monitoring", "grafana-admin", ("admin-user", "admin-password")),
+        ("monitoring", "alloy-pseudonym-salt", ("salt",)),
+        ("monitoring-node", "alloy-pseudonym-salt", ("salt",)),
+    ):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": where},
+            "stringData": dict.fromkeys(keys, "only-here"),
+        }
