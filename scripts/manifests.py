@@ -312,7 +312,8 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
             repository, _, chart = source["spec"]["url"].removeprefix("oci://").rpartition("/")
             version = source["spec"].get("ref", {}).get("tag")
         else:
-            repository = source["spec"]["url"]
+            # One that is an OCI registry is named as in an Application: without the scheme.
+            repository = source["spec"]["url"].removeprefix("oci://")
             chart, version = spec["chart"]["spec"]["chart"], spec["chart"]["spec"].get("version")
         if not version:
             raise RepositoryError(

@@ -1,0 +1,72 @@
+"""The opt-in mirror: charts come from another host, for both engines, and nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.checks import engines
+from scripts.e2e.remote import replace
+from scripts.manifests import Repository
+
+HOST = "registry.internal/proxy"
+
+
+def take(path: Path, component: str) -> None:
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    content.setdefault("components", []).append(f"../../../base/optional/{component}")
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture
+def mirrored(copy: Repository) -> Repository:
+    replace(copy.root / "base/optional/mirror/mirror.yaml", "registry.example.com", HOST)
+    take(copy.root / "overlays/local/releases/kustomization.yaml", "mirror")
+    take(copy.root / "clusters/local/argocd/kustomization.yaml", "mirror/argocd")
+    return Repository(copy.root)
+
+
+def objects(repository: Repository, engine: str) -> list[dict[str, Any]]:
+    (entry,) = (e for e in repository.entries if e.name == f"local/{engine}")
+    return list(entry.objects())
+
+
+def moved(address: str) -> str:
+    """Return an address with the mirror in place of the scheme and the host."""
+    return f"{HOST}/{address.rpartition('://')[2].partition('/')[2]}"
+
+
+def test_flux_has_another_host_and_nothing_else(
+    repository: Repository, mirrored: Repository
+) -> None:
+    pairs = zip(objects(repository, "flux"), objects(mirrored, "flux"), strict=True)
+    changed = [(old, new) for old, new in pairs if old != new]
+    assert {new["kind"] for _, new in changed} == {"OCIRepository", "HelmRepository"}
+    for old, new in changed:
+        kind = {"type": "oci"} if old["kind"] == "HelmRepository" else {}
+        url = f"oci://{moved(old['spec']['url'])}"
+        assert new == {**old, "spec": {**old["spec"], **kind, "url": url}}
+
+
+def test_argo_cd_has_another_host_and_nothing_else(
+    repository: Repository, mirrored: Repository
+) -> None:
+    pairs = zip(objects(repository, "argocd"), objects(mirrored, "argocd"), strict=True)
+    changed = [(old, new) for old, new in pairs if old != new]
+    assert {new["kind"] for _, new in changed} == {"Application", "AppProject"}
+    for old, new in changed:
+        if old["kind"] == "AppProject":
+            git, *charts = old["spec"]["sourceRepos"]
+            old["spec"]["sourceRepos"] = [git, *map(moved, charts)]
+        else:
+            old["spec"]["source"]["repoURL"] = moved(old["spec"]["source"]["repoURL"])
+        assert new == old
+
+
+def test_both_engines_take_the_same_charts(mirrored: Repository) -> None:
+    assert [f for f in engines.check(mirrored) if "clusters/local" in f.path] == []
+    pair = {e.engine: e.releases for e in mirrored.entries if e.cluster == "local"}
+    assert {r.repository.startswith(f"{HOST}/") for r in (*pair["flux"], *pair["argocd"])} == {True}
