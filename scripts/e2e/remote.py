@@ -39,6 +39,19 @@ def git(folder: Path, *arguments: str) -> str:
     return run.stdout.strip()
 
 
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace a text in a file, once.
+
+    Raises:
+        RepositoryError: If the file does not have it.
+    """
+    text = path.read_text(encoding="utf-8")
+    if old not in text:
+        message = f"has no {old!r} to replace"
+        raise RepositoryError(Finding(str(path), None, message, "correct the text here"))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
 class Remote:
     """A bare repository that a server on loopback offers, and a clone of it to commit in."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
 from scripts.e2e.neighbours import APPLICATION, NEIGHBOURS
 from scripts.e2e.registry import Registry
-from scripts.e2e.remote import BRANCH, Remote
+from scripts.e2e.remote import BRANCH, Remote, replace
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import control_plane, flux
 from scripts.kubernetes.client import Json, Object, named
@@ -28,6 +29,8 @@ VOLUME_SIZE = "50Gi"
 STORAGE_CLASS = "oci-bv"
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
 PATIENCE = 240.0
+# Where pods find the API server; nobody listens there.
+API_SERVER = "10.0.0.1:6443"
 HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
 # Every kind of Flux that this repository uses.
 KINDS = (
@@ -49,6 +52,7 @@ class World:
         remote: What Flux pulls.
         registry: Where charts are.
         revision: The commit that Flux should be at.
+        engine_ports: Where each of Flux's controllers has its metrics, on loopback.
         started: When all of it began to start, in seconds of the monotonic clock.
     """
 
@@ -67,6 +71,7 @@ class World:
         self.processes = processes
         self.entry = entry
         self.cluster = entry.cluster
+        self.engine_ports: dict[str, int] = {}
         self.client = control_plane.api_server(processes, controlled=True)
         self.config = control_plane.kubeconfig(processes, self.client)
         control_plane.controllers(processes, self.client)
@@ -90,7 +95,8 @@ class World:
         apply(*secrets())
         flux.definitions(self.processes, self.client)
         for name in flux.CONTROLLERS:
-            flux.start(self.processes, name, self.config)
+            metrics = urlsplit(flux.start(self.processes, name, self.config))
+            self.engine_ports[name] = metrics.port or 0
         self.settled({w.namespace for w in (*NEIGHBOURS, *APPLICATION)})
 
     def apply(self, *items: Object) -> None:
@@ -175,8 +181,8 @@ class World:
     def _unready(self, item: Object) -> str:
         status = item.get("status") or {}
         ready = condition(item, "Ready")
-        if item["kind"] == "HelmRepository" and item["spec"].get("type") == "oci":
-            return ""  # Has no state: it is only an address.
+        if is_address(item):
+            return ""
         if status.get("observedGeneration") != item["metadata"]["generation"]:
             return "not looked at yet"
         if ready.get("status") != "True":
@@ -209,6 +215,11 @@ class World:
         return self.until(missing, "Flux is not ready", patience)
 
 
+def is_address(item: Object) -> bool:
+    """Say whether an object is only an address, of which Flux says nothing."""
+    return bool(item["kind"] == "HelmRepository" and item["spec"].get("type") == "oci")
+
+
 def condition(item: Object, kind: str) -> Json:
     """Return a condition of an object, empty where it has none."""
     found = (item.get("status") or {}).get("conditions") or ()
@@ -231,8 +242,7 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
         cluster: Which of `clusters/`.
         host: The registry's host and port.
     """
-    mirror = tree / "base/optional/mirror/mirror.yaml"
-    mirror.write_text(mirror.read_text().replace("registry.example.com", host))
+    replace(tree / "base/optional/mirror/mirror.yaml", "registry.example.com", host)
     overlays = {
         tree / unit["spec"]["path"]
         for unit in yaml.safe_load_all((tree / f"clusters/{cluster}/flux/monitoring.yaml").open())
@@ -317,6 +327,7 @@ def storage() -> Iterator[Object]:
 
 def endpoints() -> Iterator[Object]:
     """Yield the API server's endpoint: it does not publish a loopback address itself."""
+    address, _, port = API_SERVER.partition(":")
     yield {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -326,8 +337,8 @@ def endpoints() -> Iterator[Object]:
             "labels": {"kubernetes.io/service-name": "kubernetes"},
         },
         "addressType": "IPv4",
-        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": int(port), "protocol": "TCP"}],
     }
 
 

@@ -20,6 +20,8 @@ TOKEN = "todo-monitoring"  # noqa: S105 - of a server that only this machine rea
 SERVICES = "10.96.0.0/16"
 PODS = "10.244.0.1/16"
 KWOK = "sigs.k8s.io/kwok"
+# Seconds that a node counts as alive after kwok has renewed its lease; the kubelet's default.
+_LEASE = 40
 # Which nodes kwok plays.
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 # What kwok does: nodes and pods are ready at once, leases are renewed, deleted pods are gone.
@@ -162,6 +164,7 @@ def controllers(processes: Processes, client: Client) -> None:
         f"--manage-nodes-with-annotation-selector={selector}",
         f"--cidr={PODS}",
         f"--node-ip={LOOPBACK}",
+        f"--node-lease-duration-seconds={_LEASE}",
         f"--server-address={LOOPBACK}:{kwok}",
     )
     processes.wait("kwok", f"http://{LOOPBACK}:{kwok}/healthz")

@@ -1,0 +1,205 @@
+"""What must be true of a synced cluster; each check returns what is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from scripts.e2e.world import World
+from scripts.findings import Finding
+from scripts.kubernetes.client import ApiError, Client, Json, Object, named, stated
+from scripts.manifests import NAMESPACES
+
+# A manager of its own: what it would apply must be what is there, field by field.
+REVIEWER = "reviewer"
+
+
+@dataclass(frozen=True)
+class Besides:
+    """Objects that are there without being rendered.
+
+    Attributes:
+        pattern: Matches `Kind.group namespace/name`.
+        reason: Whose they are.
+    """
+
+    pattern: re.Pattern[str]
+    reason: str
+
+
+BESIDES = tuple(
+    Besides(re.compile(pattern), reason)
+    for pattern, reason in (
+        (r"Secret \S+/sh\.helm\.release\.v1\..+", "Helm keeps each release's state there"),
+        (
+            r"HelmChart\.source\.toolkit\.fluxcd\.io .+",
+            "Flux makes one where a chart has no OCI source",
+        ),
+        (r"ServiceAccount \S+/default", "every namespace has one"),
+        (r"ConfigMap \S+/kube-root-ca\.crt", "every namespace has one"),
+        (r"(Event|Event\.events\.k8s\.io) .+", "what happened"),
+        (r"Lease\.coordination\.k8s\.io .+", "who leads, and which node lives"),
+        (r"(PodMetrics|NodeMetrics)\..+", "measured, not stored"),
+        (r"Endpoints \S+", "Kubernetes' own mirror of a Service"),
+        (
+            r"(Service|Endpoints) kube-system/\S+-kubelet",
+            "the operator's, for the kubelet",
+        ),
+        (r"EndpointSlice\.discovery\.k8s\.io kube-system/\S+-kubelet-\S+", "of the same Service"),
+        (r"PersistentVolumeClaim \S+", "of a StatefulSet; it outlives the release on purpose"),
+        (r"APIService\.apiregistration\.k8s\.io \S+", "Kubernetes makes one of each group"),
+        (r"IPAddress\.networking\.k8s\.io \S+", "Kubernetes makes one of each Service"),
+        (
+            r"(GitRepository\.source|Kustomization\.kustomize)\S+ flux-system/flux-system",
+            "what `flux bootstrap` leaves",
+        ),
+        (r"CSINode\.storage\.k8s\.io \S+", "Kubernetes makes one of each node"),
+        (r"VolumeAttachment\.storage\.k8s\.io \S+", "of a volume that a pod has"),
+    )
+)
+
+
+def exact(client: Client, expected: Iterable[Object], place: str) -> list[Finding]:
+    """See that each object is there exactly as rendered, so that another manager would agree.
+
+    A second manager applies it as a dry run and must get what is there already, field by field.
+    Admission, the CRDs' schemas and their CEL rules are passed once more on the way. With force, as
+    the API server fills in fields of atomic values and then takes the same value for a conflict.
+    """
+    return [
+        Finding(
+            f"{place} {named(item)}",
+            None,
+            f"is not as it is rendered: {said}",
+            "see who else writes it: `kubectl get --show-managed-fields`",
+        )
+        for item in expected
+        for said in _differences(client, item)
+    ]
+
+
+def _differences(client: Client, item: Object) -> Iterator[str]:
+    live = client.read(item)
+    if live is None:
+        yield "it is not there"
+        return
+    try:
+        applied = client.apply(_with_digests(item, live), REVIEWER, dry_run=True)
+    except ApiError as error:
+        yield str(error)
+        return
+    yield from unequal(stated(live), stated(applied))
+
+
+# Labels that charts make of their version.
+_VERSION_LABELS = ("helm.sh/chart", "chart", "app.kubernetes.io/version")
+_DIGEST = re.compile(r"[+_][0-9a-f]{12}")
+
+
+def _with_digests(item: Json, live: Json) -> Json:
+    """Return an object with the digests that only Flux appends to the version of a chart from OCI.
+
+    https://fluxcd.io/flux/components/helm/helmreleases/#chart-reference
+    """
+    if isinstance(item, dict) and isinstance(live, dict):
+        return {key: _labelled(key, value, live.get(key)) for key, value in item.items()}
+    return item
+
+
+def _labelled(key: str, value: Json, live: Json) -> Json:
+    if key in _VERSION_LABELS and isinstance(live, str) and live.startswith(str(value)):
+        return live if _DIGEST.fullmatch(live.removeprefix(str(value))) else value
+    return _with_digests(value, live)
+
+
+def unequal(live: Json, applied: Json, path: str = "") -> Iterator[str]:
+    """Yield where two values differ, with both."""
+    if isinstance(live, dict) and isinstance(applied, dict):
+        for key in sorted(live.keys() | applied.keys()):
+            yield from unequal(live.get(key), applied.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(live, list) and isinstance(applied, list) and len(live) == len(applied):
+        for index, (left, right) in enumerate(zip(live, applied, strict=True)):
+            yield from unequal(left, right, f"{path}.{index}")
+    elif live != applied:
+        yield f"{path} is {str(live)[:80]!r} and would become {str(applied)[:80]!r}"
+
+
+def besides(world: World, before: Mapping[str, str], expected: Iterable[Object]) -> list[Finding]:
+    """See that nothing is there that is neither rendered nor made because of what is.
+
+    Args:
+        world: The cluster.
+        before: What was there before the sync, as `inventory` returns it.
+        expected: What is rendered.
+    """
+    known = before.keys() | {named(item) for item in expected}
+    return [
+        Finding(
+            f"{world.cluster}/flux {name}",
+            None,
+            "is in the cluster and nothing that is rendered makes it",
+            "find what made it; if it is right, add it to scripts/e2e/checks.py with the reason",
+        )
+        for name, item in everything(world.client)
+        if name not in known
+        and not item["metadata"].get("ownerReferences")
+        and not any(one.pattern.fullmatch(name) for one in BESIDES)
+    ]
+
+
+def everything(client: Client) -> Iterator[tuple[str, Object]]:
+    """Yield every object of the cluster with its name."""
+    for item in client.everything():
+        yield named(item), item
+
+
+def inventory(client: Client) -> dict[str, str]:
+    """Return the uid of every object by its name."""
+    return {name: item["metadata"]["uid"] for name, item in everything(client)}
+
+
+# What happens to objects of an application without anybody changing it.
+_VOLATILE = ("Event ", "Event.", "Lease.", "PodMetrics.", "NodeMetrics.")
+
+
+def versions(client: Client, ours: frozenset[str] = NAMESPACES) -> dict[str, str]:
+    """Return the resource version of every object in namespaces that are not ours."""
+    return {
+        name: item["metadata"]["resourceVersion"]
+        for name, item in everything(client)
+        if item["metadata"].get("namespace", next(iter(ours))) not in {*ours, "flux-system"}
+        and not name.startswith(_VOLATILE)
+        and not any(one.pattern.fullmatch(name) for one in BESIDES)
+    }
+
+
+def untouched(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
+    """See that every object of others is as it was, to the resource version, and none is new."""
+    now = versions(client)
+    return [
+        Finding(
+            f"{place} {name}",
+            None,
+            f"is not ours, and went from {before.get(name, '-')} to {now.get(name, '-')}",
+            "nothing here may create, change or delete it",
+        )
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
+    """See that no warning was given about anything of ours since then."""
+    return [
+        Finding(
+            f"{place} {event['regarding']['kind']} {event['regarding'].get('name')}",
+            None,
+            f"{event.get('reason')}: {event.get('note')}",
+            "see what gave the warning",
+        )
+        for event in client.all("events.k8s.io/v1", "Event")
+        if event.get("type") == "Warning"
+        and named(event) not in before
+        and event["metadata"]["namespace"] in {*NAMESPACES, "flux-system"}
+    ]
