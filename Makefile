@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool
 PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
-E2E_TOOLS := crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
-	kube-state-metrics kustomize-controller kwok prometheus prometheus-operator source-controller
+E2E_TOOLS := alertmanager crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
+	kube-state-metrics kubectl kustomize-controller kwok loki prometheus prometheus-operator \
+	source-controller
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all

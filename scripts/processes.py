@@ -74,6 +74,7 @@ class Processes:
         """Start nothing yet."""
         self._folder = tempfile.TemporaryDirectory(prefix="todo-monitoring-")
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._restart: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
         self._restore: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
@@ -126,18 +127,27 @@ class Processes:
         program = tools.path(tool or name)
         progress(f"starting {name} {tools.version(tool or name)}")
         command: Sequence[str] = [str(program), *map(str, arguments)]
-        with (self.folder(name) / "log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                cwd=self.folder(name),
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
-                preexec_fn=_with_parent if sys.platform == "linux" else None,
-            )
+
+        def run() -> subprocess.Popen[bytes]:
+            with (self.folder(name) / "log").open("ab") as log:
+                return subprocess.Popen(
+                    command,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    cwd=self.folder(name),
+                    env={**os.environ, **(environment or {})},
+                    start_new_session=True,
+                    preexec_fn=_with_parent if sys.platform == "linux" else None,
+                )
+
+        self._restart[name] = run
+        self._running[name] = run()
         return name
+
+    def restart(self, name: str) -> None:
+        """Start a program that was killed again, as it was started before."""
+        self._running[name] = self._restart[name]()
 
     def wait(self, name: str, url: str, status: int = 200) -> None:
         """Wait until a program answers at an address of this machine with a status.

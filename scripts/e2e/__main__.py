@@ -3,29 +3,191 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
 
-from scripts import charts
+from scripts import charts, tools
+from scripts.e2e import checks, faults, stack, timeline
 from scripts.e2e.world import World
-from scripts.findings import execute
-from scripts.manifests import Repository
+from scripts.findings import GREEN, RED, Finding, RepositoryError, colour, execute, progress, report
+from scripts.kubernetes.client import Object
+from scripts.manifests import Entry, Repository, of_engine
 from scripts.processes import Processes
+from scripts.rendered import clusters
+
+# The cluster that is broken: the default one. The others differ in values, not in what Flux does.
+BROKEN = "oke-free"
+
+
+class Table:
+    """Steps as they are done, printed one a line, and what they found."""
+
+    def __init__(self, title: str) -> None:
+        """Begin a table."""
+        self.findings: list[Finding] = []
+        print(f"\n{title:<62}{'s':>7}", flush=True)
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[list[Finding]]:
+        """Do a step; what it adds to the list that it gets is wrong.
+
+        A step that ends in an error is wrong too, and the next one begins all the same.
+        """
+        found: list[Finding] = []
+        began = time.monotonic()
+        try:
+            yield found
+        except RepositoryError as error:
+            found += error.findings
+        took = time.monotonic() - began
+        verdict = colour("wrong", RED) if found else colour("ok", GREEN)
+        print(f"{text:<62}{took:>7.1f}  {verdict}", flush=True)
+        self.findings += found
 
 
 def main() -> int:
-    """Run every cluster; return the exit code."""
+    """Run every cluster, or those named; return 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     charts.add_allow_missing(parser)
+    parser.add_argument("cluster", nargs="*", help="only these; all by default")
+    parser.add_argument("--without-faults", action="store_true", help="break nothing")
     options = parser.parse_args()
     repository = Repository()
     entries = [e for e in repository.entries if e.engine == "flux" and e.cluster != "options"]
+    if unknown := set(options.cluster) - {e.cluster for e in entries}:
+        text = f"no cluster named {', '.join(sorted(unknown))}"
+        fix = f"use some of {', '.join(e.cluster for e in entries)}"
+        raise RepositoryError(Finding("clusters", None, text, fix))
+    entries = [e for e in entries if e.cluster in options.cluster or not options.cluster]
     if not charts.provable(entries, allow_missing=options.allow_missing):
         return 0
+    # Not committed, so Flux cannot see it.
+    if _git("status", "--porcelain", "--", "base", "clusters", "overlays"):
+        progress("what is not committed is not synced: HEAD is")
+    found: list[Finding] = []
     for entry in entries:
         with Processes() as processes:
-            world = World(processes, repository, entry)
-            world.bootstrap()
-            print(f"{entry.cluster}: synced in {world.synced():.1f} s")
-    return 0
+            found += _flux(processes, repository, entry, faulty=not options.without_faults)
+    count = report(found)
+    print(f"\n{count} findings" if count else "\nall is as it should be")
+    return 1 if count else 0
+
+
+def _flux(
+    processes: Processes, repository: Repository, entry: Entry, *, faulty: bool
+) -> list[Finding]:
+    table = Table(f"{entry.cluster}, synced by Flux")
+    began = time.monotonic()
+    with table.step("Kubernetes, Flux, the Git remote and the registry run"):
+        world = World(processes, repository, entry)
+    with table.step("make preflight finds the cluster ready") as found:
+        found += _preflight(world)
+    before, others = checks.inventory(world.client), checks.versions(world.client)
+    with table.step("everything is synced"), timeline.recorded(world) as steps:
+        world.bootstrap()
+        world.synced()
+    synced = time.monotonic() - began
+    expected = rendered(world)
+    with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
+        found += checks.exact(world.client, expected, entry.name)
+    with table.step("nothing else is there") as found:
+        found += checks.besides(world, before, expected)
+    with table.step("the operator makes what the stack runs from"), stack.running(world) as running:
+        for text, check in STACK.items():
+            with table.step(f"  {text}") as found:
+                found += check(world, running)
+        with table.step("  all pods fit beside the application's") as found:
+            found += checks.fitting(world)
+        with table.step("no object of the application is touched") as found:
+            found += checks.untouched(world.client, others, entry.name)
+        with table.step("no warning was given") as found:
+            found += checks.warnings(world.client, before, entry.name)
+        with table.step("sidecars of each public layout of the application are found") as found:
+            found += stack.sidecars(world, running)
+    if faulty and entry.cluster == BROKEN:
+        table.findings += _broken(world)
+    print(f"\n{steps.table()}")
+    print(f"GitOps adds {steps.added:.1f} s; the bar is {timeline.BAR:.0f} s")
+    print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
+    return table.findings
+
+
+STACK: dict[str, Callable[[World, stack.Stack], list[Finding]]] = {
+    "each monitor is a scrape job that has a target": stack.monitored,
+    "Prometheus and Loki have each rule": stack.ruled,
+    "Prometheus finds Alertmanager": stack.alerting,
+    "kube-state-metrics says that all of Flux is ready": stack.seen,
+}
+
+
+def rendered(world: World) -> list[Object]:
+    """Return every object that the commit in the cluster makes, Flux's own included."""
+    repository = Repository(world.remote.tree)
+    name = f"{world.cluster}/flux"
+    (cluster,) = (one for one in clusters(repository) if one.name == name)
+    own = [item for item in cluster.entry.objects() if of_engine(item)]
+    return [*(dict(item.manifest) for item in cluster.items), *own]
+
+
+def _broken(world: World) -> list[Finding]:
+    found: list[Finding] = []
+    print(f"\n{'what goes wrong':<44}{'told':>7}{'mended':>8}  what Flux says")
+    began = time.monotonic()
+    for fault in faults.FAULTS:
+        try:
+            outcome, findings = faults.examined(world, fault)
+        except RepositoryError as error:
+            print(f"{fault.name:<44}{'':>15}  {colour('wrong', RED)}", flush=True)
+            return [*found, *error.findings]
+        found += findings
+        told, *rest = textwrap.wrap(outcome.told, 96) or [""]
+        times = f"{outcome.noticed:>7.1f}{outcome.recovered:>8.1f}"
+        print(f"{fault.name:<44}{times}  {told}", flush=True)
+        for line in rest:
+            print(f"{'':<61}{line}")
+    print(f"all of them in {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+def _preflight(world: World) -> list[Finding]:
+    """Run our own check of a cluster before an install, with kubectl."""
+    kubectl = tools.path("kubectl").parent
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(world.config),
+        "PATH": f"{kubectl}{os.pathsep}{os.environ['PATH']}",
+    }
+    run = subprocess.run(
+        (sys.executable, "-m", "scripts.preflight", f"--cluster={world.cluster}"),
+        cwd=tools.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        text = f"says that the cluster is not ready: {run.stdout}{run.stderr}"
+        return [Finding("make preflight", None, text, "correct the point, or the cluster here")]
+    return []
+
+
+def _memory(processes: Processes) -> str:
+    peak = processes.peak_memory()
+    parts = sorted(peak.items(), key=lambda one: -one[1])
+    named = ", ".join(f"{name} {size >> 20}" for name, size in parts[:4])
+    return f"peak memory {sum(peak.values()) >> 20} MiB ({named}, …)"
+
+
+def _git(*arguments: str) -> str:
+    run = subprocess.run(
+        ("git", *arguments), cwd=tools.ROOT, capture_output=True, text=True, check=False
+    )
+    return run.stdout
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.e2e.world import World
+from scripts.e2e.world import World, condition, waiting
 from scripts.findings import Finding
 from scripts.kubernetes.client import ApiError, Client, Json, Object, named, stated
 from scripts.manifests import NAMESPACES
@@ -202,4 +202,19 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
         if event.get("type") == "Warning"
         and named(event) not in before
         and event["metadata"]["namespace"] in {*NAMESPACES, "flux-system"}
+    ]
+
+
+def fitting(world: World) -> list[Finding]:
+    """See that every pod, of ours and of others, has been scheduled and is ready."""
+    pods = world.client.all("v1", "Pod")
+    reasons = dict.fromkeys(waiting(pods))
+    late = [
+        pod["metadata"]["name"]
+        for pod in pods
+        if condition(pod, "Ready").get("status") != "True" and not reasons
+    ]
+    return [
+        Finding(f"{world.cluster}/flux pods", None, text, "request less, or correct the selectors")
+        for text in (*reasons, *(f"{name} is not ready" for name in late))
     ]

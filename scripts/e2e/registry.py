@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scripts import charts, tools
+from scripts.e2e.gate import Gate
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Release
 from scripts.processes import LOOPBACK, Processes, free_port
@@ -21,25 +22,26 @@ class Registry:
 
     def __init__(self, processes: Processes) -> None:
         """Start one that is empty."""
-        self._processes = processes
-        self._port = free_port()
+        port = free_port()
+        self._gate = Gate(port)
+        folder = processes.folder("registry-content")
+        arguments = (f"--address={LOOPBACK}:{port}", f"--disk={folder}")
+        processes.start(NAME, "registry", "serve", *arguments, tool="crane")
+        processes.wait(NAME, f"http://{LOOPBACK}:{port}/v2/")
         self.up()
 
     @property
     def host(self) -> str:
         """Its host and port, as they stand in an address."""
-        return f"{LOOPBACK}:{self._port}"
+        return self._gate.host
 
     def up(self) -> None:
-        """Start it, at the same address and with the same content each time."""
-        folder = self._processes.folder("registry-content")
-        arguments = (f"--address={self.host}", f"--disk={folder}")
-        self._processes.start(NAME, "registry", "serve", *arguments, tool="crane")
-        self._processes.wait(NAME, f"http://{self.host}/v2/")
+        """Let it be reached."""
+        self._gate.open()
 
     def down(self) -> None:
-        """Stop it: connections are refused."""
-        self._processes.kill(NAME)
+        """Let it be reached no longer: connections are refused."""
+        self._gate.close()
 
     def fill(self, releases: Iterable[Release]) -> None:
         """Push the charts of releases, each once."""

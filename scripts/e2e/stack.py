@@ -11,7 +11,6 @@ import base64
 import contextlib
 import gzip
 import http.client
-import select
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from scripts.e2e.gate import joined
 from scripts.e2e.neighbours import LAYOUTS
 from scripts.e2e.world import API_SERVER, World, is_address, namespace
 from scripts.findings import Finding, RepositoryError
@@ -106,14 +106,8 @@ class _Forward(BaseHTTPRequestHandler):
         with socket.create_connection((LOOPBACK, port)) as target:
             self.send_response(200)
             self.end_headers()
-            pair = {self.connection: target, target: self.connection}
-            while ready := select.select(list(pair), (), (), 60)[0]:
-                for one in ready:
-                    data = one.recv(65536)
-                    if not data:
-                        self.close_connection = True
-                        return
-                    pair[one].sendall(data)
+            joined(self.connection, target)
+        self.close_connection = True
 
 
 @dataclass
@@ -144,7 +138,8 @@ def running(world: World) -> Iterator[Stack]:
         return apis[-1]
 
     try:
-        _operator(world, proxy)
+        port, labels = operator(world)
+        _route(world, proxy, labels, 8080, port)
         world.settled([MONITORING])
         _kube_state_metrics(world, proxy)
         loki = api(_loki(world, proxy))
@@ -186,7 +181,12 @@ def _without(arguments: Sequence[str], *flags: str) -> list[str]:
     return [one for one in arguments if one.partition("=")[0].lstrip("-") not in flags]
 
 
-def _operator(world: World, proxy: Proxy) -> None:
+def operator(world: World) -> tuple[int, Mapping[str, str]]:
+    """Run the operator of a synced cluster, and wait until what it makes is ready.
+
+    Returns:
+        Its port on loopback, and the labels of the pod that it stands for.
+    """
     name = "kube-prometheus-stack-operator"
     container, spec, labels = _container(world, "Deployment", name, "kube-prometheus-stack")
     config = control_plane.account(
@@ -200,7 +200,6 @@ def _operator(world: World, proxy: Proxy) -> None:
         environment={"KUBECONFIG": str(config)},
     )
     world.processes.wait("prometheus-operator", f"http://{LOOPBACK}:{port}/healthz")
-    _route(world, proxy, labels, _port(container), port)
     made = {"Prometheus": "prometheus", "Alertmanager": "alertmanager"}
 
     def missing() -> str:
@@ -216,6 +215,7 @@ def _operator(world: World, proxy: Proxy) -> None:
         return ""
 
     world.until(missing, "the operator makes no StatefulSets")
+    return port, labels
 
 
 def _port(container: Json) -> int:

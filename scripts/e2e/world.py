@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,13 +10,14 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from scripts import tools
 from scripts.e2e.neighbours import APPLICATION, NEIGHBOURS
 from scripts.e2e.registry import Registry
 from scripts.e2e.remote import BRANCH, Remote, replace
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import control_plane, flux
 from scripts.kubernetes.client import Json, Object, named
-from scripts.manifests import FLUX_GROUPS, NAMESPACES, Entry, Repository
+from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, NAMESPACES, Entry, Repository
 from scripts.processes import Processes
 
 # What two virtual machines of 1 OCPU and 6 GB leave to pods: 60m and a quarter of the memory are
@@ -78,12 +80,17 @@ class World:
         self.registry = Registry(processes)
         self.registry.fill(entry.releases)
         self.remote = Remote(processes.folder("remote"), repository.root, revision)
-        self.revision = self.remote.commit(
-            "Take the charts from the registry beside it",
-            lambda tree: mirrored(tree, self.cluster, self.registry.host),
-        )
+        self.revision = self.remote.commit("Bootstrap, with the registry beside it", self.adopt)
         self.remote.up()
         self._prepare()
+
+    def adopt(self, tree: Path) -> None:
+        """Make of a revision what a user who bootstraps it with a mirror has."""
+        mirrored(tree, self.cluster, self.registry.host)
+        folder = tree / f"clusters/{self.cluster}/flux/{BOOTSTRAP}"
+        folder.mkdir()
+        items = bootstrapped(self.remote.url, self.cluster)
+        (folder / "gotk-sync.yaml").write_text(yaml.safe_dump_all(items))
 
     def _prepare(self) -> None:
         """Make the cluster what an installed one is, and put what has to be there before a sync."""
@@ -183,7 +190,8 @@ class World:
         ready = condition(item, "Ready")
         if is_address(item):
             return ""
-        if status.get("observedGeneration") != item["metadata"]["generation"]:
+        # The status' own observedGeneration stays behind while there is a failure.
+        if ready.get("observedGeneration") != item["metadata"]["generation"]:
             return "not looked at yet"
         if ready.get("status") != "True":
             return str(ready.get("message") or "no word yet")
@@ -242,7 +250,7 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
         cluster: Which of `clusters/`.
         host: The registry's host and port.
     """
-    replace(tree / "base/optional/mirror/mirror.yaml", "registry.example.com", host)
+    named_mirror(tree, host)
     overlays = {
         tree / unit["spec"]["path"]
         for unit in yaml.safe_load_all((tree / f"clusters/{cluster}/flux/monitoring.yaml").open())
@@ -259,6 +267,18 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
             for kind in ("OCIRepository", "HelmRepository")
         )
         path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def named_mirror(tree: Path, host: str) -> None:
+    """Have the opt-in mirror name a registry; an older revision gets the mirror of this one.
+
+    Args:
+        tree: The repository.
+        host: The registry's host and port.
+    """
+    mirror = Path("base/optional/mirror")
+    shutil.copytree(tools.ROOT / mirror, tree / mirror, dirs_exist_ok=True)
+    replace(tree / mirror / "mirror.yaml", "registry.example.com", host)
 
 
 def bootstrapped(url: str, cluster: str) -> list[Object]:
