@@ -74,6 +74,10 @@ e2e: $(READY) ## Sync each cluster with real Flux into a real API server, break 
 	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null
 	@$(RUN) scripts.e2e $(E2E)
 
+.PHONY: rehearse
+rehearse: $(READY) ## Sync the revision BASE for real, then HEAD, and say what breaks: make rehearse BASE=main
+	@$(RUN) scripts.e2e.rehearsal $(BASE)
+
 .PHONY: capture
 capture: $(READY) ## Run the real exporters and write their metrics' names into scripts/catalogue
 	@$(RUN) scripts.capture

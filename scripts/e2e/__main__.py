@@ -9,10 +9,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from scripts import charts, tools
 from scripts.e2e import checks, faults, stack, timeline
+from scripts.e2e.neighbours import APPLICATION
 from scripts.e2e.world import World
 from scripts.findings import GREEN, RED, Finding, RepositoryError, colour, execute, progress, report
 from scripts.kubernetes.client import Object
@@ -36,18 +37,21 @@ class Table:
     def step(self, text: str) -> Iterator[list[Finding]]:
         """Do a step; what it adds to the list that it gets is wrong.
 
-        A step that ends in an error is wrong too, and the next one begins all the same.
+        Raises:
+            RepositoryError: What ended the step, and what was found before.
         """
         found: list[Finding] = []
         began = time.monotonic()
         try:
             yield found
         except RepositoryError as error:
-            found += error.findings
-        took = time.monotonic() - began
-        verdict = colour("wrong", RED) if found else colour("ok", GREEN)
-        print(f"{text:<62}{took:>7.1f}  {verdict}", flush=True)
+            self._print(text, began, colour("failed", RED))
+            raise RepositoryError(*self.findings, *error.findings) from error
+        self._print(text, began, colour("wrong", RED) if found else colour("ok", GREEN))
         self.findings += found
+
+    def _print(self, text: str, began: float, verdict: str) -> None:
+        print(f"{text:<62}{time.monotonic() - began:>7.1f}  {verdict}", flush=True)
 
 
 def main() -> int:
@@ -72,7 +76,10 @@ def main() -> int:
     found: list[Finding] = []
     for entry in entries:
         with Processes() as processes:
-            found += _flux(processes, repository, entry, faulty=not options.without_faults)
+            try:
+                found += _flux(processes, repository, entry, faulty=not options.without_faults)
+            except RepositoryError as error:
+                found += error.findings
     count = report(found)
     print(f"\n{count} findings" if count else "\nall is as it should be")
     return 1 if count else 0
@@ -97,11 +104,16 @@ def _flux(
         found += checks.exact(world.client, expected, entry.name)
     with table.step("nothing else is there") as found:
         found += checks.besides(world, before, expected)
-    with table.step("the operator makes what the stack runs from"), stack.running(world) as running:
+    with table.step("these checks find what is wrong when it is") as found:
+        found += _proven(world, before, expected)
+        others = checks.versions(world.client)
+    with contextlib.ExitStack() as block:
+        with table.step("the operator makes what the stack runs from, and it runs"):
+            running = block.enter_context(stack.running(world))
         for text, check in STACK.items():
-            with table.step(f"  {text}") as found:
+            with table.step(text) as found:
                 found += check(world, running)
-        with table.step("  all pods fit beside the application's") as found:
+        with table.step("all pods fit beside the application's") as found:
             found += checks.fitting(world)
         with table.step("no object of the application is touched") as found:
             found += checks.untouched(world.client, others, entry.name)
@@ -115,6 +127,37 @@ def _flux(
     print(f"GitOps adds {steps.added:.1f} s; the bar is {timeline.BAR:.0f} s")
     print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
     return table.findings
+
+
+def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> list[Finding]:
+    """Put an object that is not rendered, edit one that is, touch one that is not ours; take back.
+
+    Returns:
+        A finding for each check that does not find it.
+    """
+    client, place = world.client, f"{world.cluster}/flux"
+    metadata = {"name": "stray", "namespace": stack.MONITORING}
+    stray: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    grafana = client.get("apps/v1", "Deployment", "grafana", stack.MONITORING)
+    service = client.get("v1", "Service", APPLICATION[0].name, APPLICATION[0].namespace)
+    others = checks.versions(client)
+    world.apply(stray)
+    client.patch(grafana, {"spec": {"revisionHistoryLimit": 1}})
+    client.patch(service, {"metadata": {"labels": {"stray": "true"}}})
+    found = {
+        "exact": checks.exact(client, expected, place),
+        "besides": checks.besides(world, before, expected),
+        "untouched": checks.untouched(client, others, place),
+    }
+    client.delete(stray)
+    limit = grafana["spec"]["revisionHistoryLimit"]
+    client.patch(grafana, {"spec": {"revisionHistoryLimit": limit}})
+    client.patch(service, {"metadata": {"labels": {"stray": None}}})
+    return [
+        Finding(f"scripts/e2e/checks.py {name}", None, f"finds {said}", "find out why")
+        for name, findings in found.items()
+        if len(said := [str(one) for one in findings]) != 1
+    ]
 
 
 STACK: dict[str, Callable[[World, stack.Stack], list[Finding]]] = {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from scripts.checks.engines import unequal
 from scripts.e2e.world import World, condition, waiting
 from scripts.findings import Finding
 from scripts.kubernetes.client import ApiError, Client, Json, Object, named, stated
@@ -85,11 +86,12 @@ def _differences(client: Client, item: Object) -> Iterator[str]:
         yield "it is not there"
         return
     try:
-        applied = client.apply(_with_digests(item, live), REVIEWER, dry_run=True)
+        applied = client.apply(with_digests(item, live), REVIEWER, dry_run=True)
     except ApiError as error:
         yield str(error)
         return
-    yield from unequal(stated(live), stated(applied))
+    for path, there, rendered in unequal(stated(live), stated(applied)):
+        yield f"{path} is {there} and would become {rendered}"
 
 
 # Labels that charts make of their version.
@@ -97,7 +99,7 @@ _VERSION_LABELS = ("helm.sh/chart", "chart", "app.kubernetes.io/version")
 _DIGEST = re.compile(r"[+_][0-9a-f]{12}")
 
 
-def _with_digests(item: Json, live: Json) -> Json:
+def with_digests(item: Json, live: Json) -> Json:
     """Return an object with the digests that only Flux appends to the version of a chart from OCI.
 
     https://fluxcd.io/flux/components/helm/helmreleases/#chart-reference
@@ -110,19 +112,7 @@ def _with_digests(item: Json, live: Json) -> Json:
 def _labelled(key: str, value: Json, live: Json) -> Json:
     if key in _VERSION_LABELS and isinstance(live, str) and live.startswith(str(value)):
         return live if _DIGEST.fullmatch(live.removeprefix(str(value))) else value
-    return _with_digests(value, live)
-
-
-def unequal(live: Json, applied: Json, path: str = "") -> Iterator[str]:
-    """Yield where two values differ, with both."""
-    if isinstance(live, dict) and isinstance(applied, dict):
-        for key in sorted(live.keys() | applied.keys()):
-            yield from unequal(live.get(key), applied.get(key), f"{path}.{key}".lstrip("."))
-    elif isinstance(live, list) and isinstance(applied, list) and len(live) == len(applied):
-        for index, (left, right) in enumerate(zip(live, applied, strict=True)):
-            yield from unequal(left, right, f"{path}.{index}")
-    elif live != applied:
-        yield f"{path} is {str(live)[:80]!r} and would become {str(applied)[:80]!r}"
+    return with_digests(value, live)
 
 
 def besides(world: World, before: Mapping[str, str], expected: Iterable[Object]) -> list[Finding]:

@@ -365,6 +365,8 @@ def _ours(item: Object) -> bool:
     )
 
 
+# What commits of faults change; a test sees that each still changes something.
+CHANGES = (_unbuildable, _bad_value, _bump, _volume)
 FAULTS = (
     Fault("a commit that does not build", _commit(_unbuildable, "missing.yaml")),
     Fault("a value that the chart refuses", _commit(_bad_value, "ingress")),

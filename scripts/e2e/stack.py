@@ -290,7 +290,12 @@ def _made(world: World, kind: str, suffix: str, key: str) -> tuple[Object, Json]
     (item,) = world.client.all(f"{OPERATOR_GROUP}/v1", kind)
     name = f"{kind.lower()}-{item['metadata']['name']}{suffix}"
     secret = world.client.get("v1", "Secret", name, MONITORING)
-    return item, yaml.safe_load(gzip.decompress(base64.b64decode(secret["data"][key])))
+    return item, unpacked(secret, key)
+
+
+def unpacked(secret: Object, key: str) -> Json:
+    """Return a configuration that the operator has packed into a Secret."""
+    return yaml.safe_load(gzip.decompress(base64.b64decode(secret["data"][key])))
 
 
 def _alertmanager(world: World, proxy: Proxy) -> int:
@@ -327,9 +332,9 @@ def _prometheus(world: World, proxy: Proxy) -> tuple[int, Json]:
     token = folder / "token"
     token.write_text(yaml.safe_load(account.read_text())["users"][0]["user"]["token"])
     port = free_port()
-    adapted = _adapted(config, account, token, client.authority, f"http://{LOOPBACK}:{proxy.port}")
-    adapted["rule_files"] = [f"{rules}/*.yaml"]
-    text = yaml.safe_dump(adapted, sort_keys=False)
+    ours = adapted(config, account, token, client.authority, f"http://{LOOPBACK}:{proxy.port}")
+    ours["rule_files"] = [f"{rules}/*.yaml"]
+    text = yaml.safe_dump(ours, sort_keys=False)
     # What the reloader beside Prometheus fills in.
     text = text.replace("$(SHARD)", "0").replace("$(POD_NAME)", "prometheus-0")
     (folder / "prometheus.yml").write_text(text)
@@ -349,7 +354,7 @@ _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S10
 _AUTHORITY_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
 
-def _adapted(value: Json, account: Path, token: Path, authority: Path, proxy: str) -> Json:
+def adapted(value: Json, account: Path, token: Path, authority: Path, proxy: str) -> Json:
     """Return the operator's configuration as it is right outside of a pod.
 
     The API is found by a kubeconfig of the same service account, its token and the cluster's
@@ -357,10 +362,10 @@ def _adapted(value: Json, account: Path, token: Path, authority: Path, proxy: st
     soon.
     """
     if isinstance(value, list):
-        return [_adapted(one, account, token, authority, proxy) for one in value]
+        return [adapted(one, account, token, authority, proxy) for one in value]
     if not isinstance(value, dict):
         return {_TOKEN_FILE: str(token), _AUTHORITY_FILE: str(authority)}.get(str(value), value)
-    result = {k: _adapted(v, account, token, authority, proxy) for k, v in value.items()}
+    result = {k: adapted(v, account, token, authority, proxy) for k, v in value.items()}
     if "role" in result:
         result["kubeconfig_file"] = str(account)
     if "kubernetes_sd_configs" in result or "static_configs" in result:
