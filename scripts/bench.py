@@ -1,4 +1,4 @@
-"""`make bench`: how long the targets take, and what the dashboards and the rules cost.
+"""`make bench`: how long targets, syncs and recoveries take, what dashboards and rules cost.
 
 Wall-clock seconds, medians. Compare ratios within one run: machines and their load differ.
 """
@@ -82,12 +82,13 @@ def multiply(root: Path, folder: Path, copies: int) -> None:
                 path.write_text(text)
 
 
-def _make(target: str) -> None:
+def _make(target: str) -> str:
     run = subprocess.run(
         ["make", target], cwd=tools.ROOT, capture_output=True, text=True, check=False
     )
     if run.returncode:
         raise RuntimeError(f"make {target} fails:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+    return run.stdout
 
 
 def _validate(folder: Path) -> None:
@@ -139,6 +140,8 @@ def main() -> int:
             new = once(work)
             known = seconds(work, rounds=1)
         print(f"{copies:<42}{new:>8.2f}{new / copies:>8.3f}{known:>8.2f}")
+    progress("make e2e")
+    print(_make("e2e"))
     for table in itertools.chain(cost.tables(), rule_cost.tables()):
         print(f"\n{table}")
     return 0

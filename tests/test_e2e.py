@@ -220,9 +220,8 @@ def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
 
 def test_two_nodes_are_no_larger_than_the_free_tier() -> None:
     nodes = list(world.nodes())
-    volumes = [o for o in world.storage() if o["kind"] == "PersistentVolume"]
     assert [n["status"]["allocatable"]["cpu"] for n in nodes] == ["940m", "940m"]
-    assert len(volumes) == 2
+    assert len(list(world.volumes())) == 2
 
 
 def test_the_secrets_are_those_of_the_readme() -> None:

@@ -139,11 +139,11 @@ def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> 
     metadata = {"name": "stray", "namespace": stack.MONITORING}
     stray: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     grafana = client.get("apps/v1", "Deployment", "grafana", stack.MONITORING)
-    service = client.get("v1", "Service", APPLICATION[0].name, APPLICATION[0].namespace)
+    backend = client.get("apps/v1", "Deployment", APPLICATION[0].name, APPLICATION[0].namespace)
     others = checks.versions(client)
     world.apply(stray)
     client.patch(grafana, {"spec": {"revisionHistoryLimit": 1}})
-    client.patch(service, {"metadata": {"labels": {"stray": "true"}}})
+    client.patch(backend, {"metadata": {"labels": {"stray": "true"}}})
     found = {
         "exact": checks.exact(client, expected, place),
         "besides": checks.besides(world, before, expected),
@@ -152,7 +152,7 @@ def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> 
     client.delete(stray)
     limit = grafana["spec"]["revisionHistoryLimit"]
     client.patch(grafana, {"spec": {"revisionHistoryLimit": limit}})
-    client.patch(service, {"metadata": {"labels": {"stray": None}}})
+    client.patch(backend, {"metadata": {"labels": {"stray": None}}})
     return [
         Finding(f"scripts/e2e/checks.py {name}", None, f"finds {said}", "find out why")
         for name, findings in found.items()

@@ -55,6 +55,7 @@ BESIDES = tuple(
             r"(GitRepository\.source|Kustomization\.kustomize)\S+ flux-system/flux-system",
             "what `flux bootstrap` leaves",
         ),
+        (r"PersistentVolume volume-\d", "the storage driver's, made on demand"),
         (r"CSINode\.storage\.k8s\.io \S+", "Kubernetes makes one of each node"),
         (r"VolumeAttachment\.storage\.k8s\.io \S+", "of a volume that a pod has"),
     )

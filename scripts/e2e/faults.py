@@ -14,7 +14,7 @@ from scripts import charts
 from scripts.e2e import checks
 from scripts.e2e.registry import renumbered
 from scripts.e2e.remote import replace
-from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, secrets, storage
+from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, secrets, volumes
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import flux
 from scripts.kubernetes.client import ApiError, Object, named
@@ -317,14 +317,14 @@ def _without_releases(world: World) -> str:
 
 def _released(world: World) -> None:
     """Do what the volumes' driver does: delete what nobody claims any more, and make it new."""
-    volumes = world.client.all("v1", "PersistentVolume")
-    released = [one for one in volumes if one["status"]["phase"] == "Released"]
+    there = world.client.all("v1", "PersistentVolume")
+    released = [one for one in there if one["status"]["phase"] == "Released"]
     for volume in released:
         world.client.delete(volume)
     world.until(
         lambda: ", ".join(named(v) for v in released if world.client.read(v)), "volumes stay"
     )
-    world.apply(*storage())
+    world.apply(*volumes())
 
 
 # What stays on purpose when all is removed: it holds data, or belongs to others too.

@@ -29,6 +29,7 @@ NODE_LABELS = {"kubernetes.io/arch": "arm64"}
 VOLUMES = 2
 VOLUME_SIZE = "50Gi"
 STORAGE_CLASS = "oci-bv"
+DRIVER = "blockvolume.csi.oraclecloud.com"
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
 PATIENCE = 240.0
 # Where pods find the API server; nobody listens there.
@@ -95,7 +96,7 @@ class World:
     def _prepare(self) -> None:
         """Make the cluster what an installed one is, and put what has to be there before a sync."""
         apply = self.apply
-        apply(*nodes(), *storage(), *endpoints())
+        apply(*nodes(), storage_class(), *endpoints())
         names = {w.namespace for w in (*NEIGHBOURS, *APPLICATION)} | NAMESPACES
         apply(*(namespace(name) for name in sorted(names)))
         apply(*(o for w in (*NEIGHBOURS, *APPLICATION) for o in w.objects()))
@@ -154,6 +155,7 @@ class World:
 
     def bootstrap(self) -> None:
         """Apply what `flux bootstrap` leaves: the repository, and a Kustomization of a folder."""
+        self.apply(*volumes())
         self.apply(*bootstrapped(self.remote.url, self.cluster))
 
     def push(self, message: str, change: Callable[[Path], object]) -> None:
@@ -321,16 +323,19 @@ def nodes() -> Iterator[Object]:
         yield node
 
 
-def storage() -> Iterator[Object]:
-    """Yield the storage class of OKE, and the volumes that its driver would make on demand."""
-    metadata = {"name": STORAGE_CLASS}
-    yield {
+def storage_class() -> Object:
+    """Return the storage class of OKE."""
+    return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": metadata,
-        "provisioner": "blockvolume.csi.oraclecloud.com",
+        "metadata": {"name": STORAGE_CLASS},
+        "provisioner": DRIVER,
         "volumeBindingMode": "WaitForFirstConsumer",
     }
+
+
+def volumes() -> Iterator[Object]:
+    """Yield the volumes that the class' driver would make on demand: as many as are free."""
     for number in range(VOLUMES):
         yield {
             "apiVersion": "v1",
@@ -340,7 +345,7 @@ def storage() -> Iterator[Object]:
                 "storageClassName": STORAGE_CLASS,
                 "capacity": {"storage": VOLUME_SIZE},
                 "accessModes": ["ReadWriteOnce"],
-                "csi": {"driver": "blockvolume.csi.oraclecloud.com", "volumeHandle": str(number)},
+                "csi": {"driver": DRIVER, "volumeHandle": str(number)},
             },
         }
 
