@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
 PYTHON ?= python3
+ENGINE ?= flux
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
@@ -77,6 +78,11 @@ e2e: $(READY) ## Sync each cluster with real Flux into a real API server, break 
 .PHONY: rehearse
 rehearse: $(READY) ## Sync the revision BASE for real, then HEAD, and say what breaks: make rehearse BASE=main
 	@$(RUN) scripts.e2e.rehearsal $(BASE)
+
+.PHONY: kind
+kind: $(READY) ## Install this commit on a kind cluster with ENGINE=flux or argocd, picture and measure the home page
+	@$(RUN) scripts.tools kustomize > /dev/null
+	@$(RUN) scripts.kind $(ENGINE) $(KIND)
 
 .PHONY: capture
 capture: $(READY) ## Run the real exporters and write their metrics' names into scripts/catalogue

@@ -84,7 +84,7 @@ def test_workflows_are_pinned_may_only_read_and_run_make(path: Path) -> None:
         ("pull_request:", "pull_request_target:", "a fork's code would run"),
         (r"permissions: \{\}", "permissions: read-all", "permissions are not refused"),
         ("contents: read", "contents: write", "make may do more than read"),
-        ("timeout-minutes: 60", "continue-on-error: false", "make may hang"),
+        ("timeout-minutes: 90", "continue-on-error: false", "make may hang"),
         ("persist-credentials: false", "fetch-depth: 1", "make leaves its token"),
         (r"\$\{\{ needs.make.result \}\}", "${{ secrets.RESULT }}", "a fork has no secrets"),
         ("- validate", "- validat", "make: no target validat"),
