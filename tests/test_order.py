@@ -158,8 +158,10 @@ def _drop(option: str) -> Edit:
         (
             "Application",
             "monitoring-config",
-            _drop("SkipDryRunOnMissingResource=true"),
-            [f"{ARGOCD_FILE} monitoring-config: is refused as a whole while the CRDs are not"],
+            lambda o: o["spec"]["syncPolicy"]["syncOptions"].append(
+                "SkipDryRunOnMissingResource=true"
+            ),
+            [f"{ARGOCD_FILE} monitoring-config: may run the operator before its CRDs"],
         ),
         (
             "Application",

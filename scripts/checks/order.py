@@ -83,9 +83,10 @@ def argocd(entry: Entry) -> Iterator[Fault]:
                 yield Fault(
                     "Application", name, ("spec", "syncPolicy"), text, "set syncPolicy.retry"
                 )
-            if "SkipDryRunOnMissingResource=true" not in options:
-                text = "is refused as a whole while the CRDs are not there"
-                yield Fault("Application", name, at, text, "add SkipDryRunOnMissingResource=true")
+            if "SkipDryRunOnMissingResource=true" in options:
+                text = "may run the operator before its CRDs, which it then never looks for again"
+                fix = "remove SkipDryRunOnMissingResource=true: a sync is refused as a whole, and retried"
+                yield Fault("Application", name, at, text, fix)
         if "ServerSideApply=true" not in options:
             text = "applies on the client's side, where CRDs and dashboards do not fit"
             yield Fault("Application", name, at, text, "add ServerSideApply=true")
