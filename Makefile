@@ -10,9 +10,9 @@ READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool
 PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
-E2E_TOOLS := alertmanager crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
-	kube-state-metrics kubectl kustomize-controller kwok loki prometheus prometheus-operator \
-	source-controller
+E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
+	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
+	prometheus-operator redis source-controller
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
@@ -71,7 +71,7 @@ preview: prove ## Draw the dashboards with what make prove found: pages and pict
 	@$(RUN) scripts.preview
 
 .PHONY: e2e
-e2e: $(READY) ## Sync each cluster with real Flux into a real API server, break it, and see it mended
+e2e: $(READY) ## Sync each cluster with real Flux and real Argo CD, break it, and see it mended
 	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null
 	@$(RUN) scripts.e2e $(E2E)
 

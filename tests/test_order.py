@@ -165,6 +165,12 @@ def _drop(option: str) -> Edit:
         ),
         (
             "Application",
+            "monitoring",
+            lambda o: o["spec"]["source"].pop("kustomize"),
+            [f"{ARGOCD_FILE} monitoring: manages itself, so that its deletion waits for itself"],
+        ),
+        (
+            "Application",
             "prometheus-operator-crds",
             _drop("ServerSideApply=true"),
             [f"{ARGOCD_FILE} prometheus-operator-crds: applies on the client's side"],

@@ -118,6 +118,13 @@ def test_every_entry_keeps_the_promises(repository: Repository, name: str) -> No
             r"applications.yaml:\d+: Application monitoring-config: kustomize is something that",
         ),
         (
+            ARGOCD,
+            "Application",
+            "monitoring",
+            lambda o: o["spec"]["source"]["kustomize"].update(namePrefix="x-"),
+            r"applications.yaml:\d+: Application monitoring: kustomize is something that",
+        ),
+        (
             FLUX,
             "HelmRelease",
             "grafana",

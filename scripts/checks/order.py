@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from scripts.checks.policies import without_itself
 from scripts.findings import Fault, Finding
 from scripts.manifests import Entry, Repository, Unit, group, of_engine
 from scripts.yamlfile import Json
@@ -69,6 +70,10 @@ def argocd(entry: Entry) -> Iterator[Fault]:
     crds = _wave(applications[CRD_RELEASE]) if CRD_RELEASE in applications else None
     bringers = {u.name for u in entry.units if any(group(i) == CRD_GROUP for i in u.objects)}
     for name, item in applications.items():
+        if item["spec"]["source"].get("path") == entry.units[0].path and not without_itself(item):
+            text = "manages itself, so that its deletion waits for itself and never ends"
+            fix = "leave it out of its own source, by a patch in spec.source.kustomize"
+            yield Fault("Application", name, ("spec", "source"), text, fix)
         policy = item["spec"].get("syncPolicy", {})
         options = policy.get("syncOptions", [])
         at = ("spec", "syncPolicy", "syncOptions")
@@ -85,7 +90,7 @@ def argocd(entry: Entry) -> Iterator[Fault]:
                 )
             if "SkipDryRunOnMissingResource=true" in options:
                 text = "may run the operator before its CRDs, which it then never looks for again"
-                fix = "remove SkipDryRunOnMissingResource=true: a sync is refused as a whole, and retried"
+                fix = "remove SkipDryRunOnMissingResource=true: the whole is retried then"
                 yield Fault("Application", name, at, text, fix)
         if "ServerSideApply=true" not in options:
             text = "applies on the client's side, where CRDs and dashboards do not fit"

@@ -123,12 +123,26 @@ def shared(item: Mapping[str, Json]) -> Iterator[Fault]:
         (source.get("helm") or {}, ONE_ENGINE_HELM, ("spec", "source", "helm")),
     ):
         for key in sorted(holder.keys() & set(names)):
+            if key == "kustomize" and without_itself(item):
+                continue
             text = f"{key} is something that the other engine does not do, or does otherwise"
             yield _fault(item, text, "patch the HelmRelease in the overlay instead", *at, key)
     for action in ("install", "upgrade") if kind == "HelmRelease" else ():
         if spec.get(action, {}).get("crds") != "Skip":
             text = f"{action}.crds is not Skip, but CRDs are a release of their own"
             yield _fault(item, text, "keep the shared patch of base/releases", "spec", action)
+
+
+def without_itself(application: Mapping[str, Json]) -> bool:
+    """Say whether an Application's source is changed in one way only: it leaves itself out."""
+    name = application["metadata"]["name"]
+    match application["spec"]["source"].get("kustomize"):
+        case {"patches": [{"target": target, "patch": str(patch), **more}], **others}:
+            (deleted,) = load_all(patch, f"Application {name}")
+            itself = {"kind": "Application", "name": name}
+            alone = not more and not others and deleted.get("$patch") == "delete"
+            return alone and target == itself and deleted["metadata"] == {"name": name}
+    return False
 
 
 def pinned(item: Mapping[str, Json]) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from scripts import charts, tools
-from scripts.e2e import checks, faults, stack, timeline
+from scripts.e2e import argocd, checks, faults, stack, timeline
 from scripts.e2e.neighbours import APPLICATION
 from scripts.e2e.world import World
 from scripts.findings import GREEN, RED, Finding, RepositoryError, colour, execute, progress, report
@@ -62,10 +62,10 @@ def main() -> int:
     parser.add_argument("--without-faults", action="store_true", help="break nothing")
     options = parser.parse_args()
     repository = Repository()
-    entries = [e for e in repository.entries if e.engine == "flux" and e.cluster != "options"]
+    entries = [e for e in repository.entries if e.cluster != "options"]
     if unknown := set(options.cluster) - {e.cluster for e in entries}:
         text = f"no cluster named {', '.join(sorted(unknown))}"
-        fix = f"use some of {', '.join(e.cluster for e in entries)}"
+        fix = f"use some of {', '.join(sorted({e.cluster for e in entries}))}"
         raise RepositoryError(Finding("clusters", None, text, fix))
     entries = [e for e in entries if e.cluster in options.cluster or not options.cluster]
     if not charts.provable(entries, allow_missing=options.allow_missing):
@@ -77,7 +77,10 @@ def main() -> int:
     for entry in entries:
         with Processes() as processes:
             try:
-                found += _flux(processes, repository, entry, faulty=not options.without_faults)
+                if entry.engine == "flux":
+                    found += _flux(processes, repository, entry, faulty=not options.without_faults)
+                else:
+                    found += _argocd(processes, repository, entry)
             except RepositoryError as error:
                 found += error.findings
     count = report(found)
@@ -125,6 +128,32 @@ def _flux(
         table.findings += _broken(world)
     print(f"\n{steps.table()}")
     print(f"GitOps adds {steps.added:.1f} s; the bar is {timeline.BAR:.0f} s")
+    print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
+    return table.findings
+
+
+def _argocd(processes: Processes, repository: Repository, entry: Entry) -> list[Finding]:
+    table = Table(f"{entry.cluster}, synced by Argo CD")
+    began = time.monotonic()
+    with table.step("Kubernetes, Argo CD, the Git remote and the registry run"):
+        world = World(processes, repository, entry)
+        argo = argocd.ArgoCD(world)
+    before, others = checks.inventory(world.client), checks.versions(world.client)
+    with table.step("everything is synced and healthy"):
+        world.provision()
+        argo.bootstrap()
+    synced = time.monotonic() - began
+    expected = argo.expected()
+    with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
+        found += checks.exact(world.client, expected, entry.name)
+    with table.step("nothing else is there") as found:
+        found += checks.besides(world, before, expected)
+    with table.step("no object of the application is touched") as found:
+        found += checks.untouched(world.client, others, entry.name)
+    with table.step("no warning was given") as found:
+        found += checks.warnings(world.client, before, entry.name)
+    with table.step("all of it goes with the root Application"):
+        argo.remove()
     print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
     return table.findings
 

@@ -10,7 +10,7 @@ from scripts.checks.engines import unequal
 from scripts.e2e.world import World, condition, waiting
 from scripts.findings import Finding
 from scripts.kubernetes.client import ApiError, Client, Json, Object, named, stated
-from scripts.manifests import NAMESPACES
+from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES
 
 # A manager of its own: what it would apply must be what is there, field by field.
 REVIEWER = "reviewer"
@@ -154,12 +154,13 @@ def inventory(client: Client) -> dict[str, str]:
 _VOLATILE = ("Event ", "Event.", "Lease.", "PodMetrics.", "NodeMetrics.")
 
 
-def versions(client: Client, ours: frozenset[str] = NAMESPACES) -> dict[str, str]:
+def versions(client: Client) -> dict[str, str]:
     """Return the resource version of every object in namespaces that are not ours."""
+    ours = NAMESPACES | ENGINE_NAMESPACES
     return {
         name: item["metadata"]["resourceVersion"]
         for name, item in everything(client)
-        if item["metadata"].get("namespace", next(iter(ours))) not in {*ours, "flux-system"}
+        if item["metadata"].get("namespace", next(iter(ours))) not in ours
         and not name.startswith(_VOLATILE)
         and not any(one.pattern.fullmatch(name) for one in BESIDES)
     }

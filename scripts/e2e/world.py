@@ -153,9 +153,13 @@ class World:
             time.sleep(0.1)
         return time.monotonic() - began
 
+    def provision(self) -> None:
+        """Make the volumes that the storage driver would make as they are claimed."""
+        self.apply(*volumes())
+
     def bootstrap(self) -> None:
         """Apply what `flux bootstrap` leaves: the repository, and a Kustomization of a folder."""
-        self.apply(*volumes())
+        self.provision()
         self.apply(*bootstrapped(self.remote.url, self.cluster))
 
     def push(self, message: str, change: Callable[[Path], object]) -> None:
