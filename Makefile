@@ -46,6 +46,10 @@ validate: $(READY) ## Check every manifest of every cluster, both engines, witho
 render: $(READY) ## Render every release of every cluster into build/ and print the budget
 	@$(RUN) scripts.render
 
+.PHONY: diff
+diff: $(READY) ## Say what the working tree changes in each cluster: make diff BASE=main DIFF=--output=build/diff
+	@$(RUN) scripts.diff $(if $(BASE),--base=$(BASE)) $(DIFF)
+
 .PHONY: preflight
 preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
 	@$(RUN) scripts.preflight $(PREFLIGHT)

@@ -24,6 +24,8 @@ RENOVATE = ROOT / ".github/renovate.json5"
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 Workflow = dict[str, Any]
+READS = {"contents": "read"}
+WRITES = {"actions": "read", "pull-requests": "write"}
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 
@@ -38,14 +40,22 @@ def commands(job: Workflow) -> Iterator[str]:
 
 
 def made(command: str) -> list[str]:
-    """The targets that a command makes, none if it is not `make`."""
-    words = shlex.split(command)
-    return words[1:] if words[:1] == ["make"] else []
+    """The targets that a command makes, without variables; none if it is not `make`."""
+    words = shlex.split(command) if command.startswith("make ") else []
+    return [word for word in words[1:] if "=" not in word]
+
+
+def triggers(workflow: Workflow) -> set[str]:
+    """What starts a workflow; YAML 1.1 reads its key `on` as true."""
+    return set(workflow[True])  # type: ignore[index]
 
 
 def faults(text: str) -> Iterator[str]:
     """Say what a workflow does that it may not."""
     workflow: Workflow = load_all(text, "workflow")[0]
+    # It runs with the repository's rights whatever the pull request, and so takes nothing of it.
+    may_write = triggers(workflow) == {"workflow_run"}
+    rights = WRITES if may_write else READS
     uses = [line.strip() for line in text.splitlines() if "uses:" in line]
     yield from (f"not pinned: {line}" for line in uses if not PINNED.search(line))
     if "pull_request_target" in text:
@@ -56,14 +66,17 @@ def faults(text: str) -> Iterator[str]:
         yield "a fork has no secrets"
     jobs = workflow["jobs"]
     for name, job in jobs.items():
-        if job.get("permissions", {}) not in ({}, {"contents": "read"}):
-            yield f"{name} may do more than read"
+        if job.get("permissions", {}) not in ({}, rights):
+            yield f"{name} may do more than {' and '.join(rights.values())}"
         if "timeout-minutes" not in job:
             yield f"{name} may hang for six hours"
         for step in job["steps"]:
             checkout = step.get("uses", "").startswith("actions/checkout@")
             if checkout and step.get("with", {}).get("persist-credentials") is not False:
                 yield f"{name} leaves its token in .git/config"
+        if may_write:
+            yield from _trusting(name, job)
+            continue
         targets = [target for command in commands(job) for target in made(command)]
         yield from (f"{name}: no target {t}" for t in targets if t not in TARGETS)
         summary = set(job.get("needs", [])) == jobs.keys() - {name} and job.get("if") == "always()"
@@ -71,8 +84,22 @@ def faults(text: str) -> Iterator[str]:
             yield f"{name} runs no make target"
 
 
+def _trusting(name: str, job: Workflow) -> Iterator[str]:
+    """Say where a job that may write takes more of a pull request than a text."""
+    if "github.event.workflow_run.event == 'pull_request'" not in job.get("if", ""):
+        yield f"{name} would write for runs that are of no pull request"
+    for step in job["steps"]:
+        if "uses" in step:
+            yield f"{name} may write, and uses {step['uses'].partition('@')[0]}"
+        script = step.get("run", "")
+        if "${{" in script:
+            yield f"{name} lets others write its script"
+        for command in re.findall(r"(?m)^ *(?:make|git|gh repo|gh pr) .*", script):
+            yield f"{name} may write, and fetches or runs code: {command}"
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflows_are_pinned_may_only_read_and_run_make(path: Path) -> None:
+def test_workflows_are_pinned_run_make_and_write_only_apart_from_it(path: Path) -> None:
     assert list(faults(path.read_text())) == []
 
 
@@ -98,6 +125,38 @@ def test_a_broken_workflow_is_told_why(old: str, new: str, fault: str) -> None:
     broken, times = re.subn(old, new, text)
     assert times == 1
     assert [f for f in faults(broken) if f.startswith(fault)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (r"workflow_run:\n    workflows.*\n    types.*", "pull_request:", "comment may do more"),
+        ("actions: read", "contents: write", "comment may do more than read and write"),
+        (r"github.event.workflow_run.event == 'pull_request' && ", "", "comment would write for"),
+        ("- name: W", "- uses: a/checkout@v7\n      - name: W", "comment may write, and uses"),
+        ("set -euo pipefail", "gh pr checkout 1", "comment may write, and fetches"),
+        (r"pull request is at \$COMMIT", "${{ github.head_ref }}", "comment lets others write"),
+        (r"GH_TOKEN: \$\{\{ github", "GH_TOKEN: ${{ secrets", "a fork has no secrets"),
+    ],
+)  # fmt: skip
+def test_a_comment_that_trusts_is_told_why(old: str, new: str, fault: str) -> None:
+    text = (ROOT / ".github/workflows/comment.yaml").read_text()
+    broken, times = re.subn(old, lambda _: new, text)
+    assert times == 1
+    assert [f for f in faults(broken) if f.startswith(fault)]
+
+
+def test_workflows_that_others_start_exist() -> None:
+    workflows = [load(path, ROOT)[0] for path in WORKFLOWS]
+    names = {workflow["name"] for workflow in workflows}
+    started = {
+        name
+        for workflow in workflows
+        if "workflow_run" in triggers(workflow)
+        for name in workflow[True]["workflow_run"]["workflows"]
+    }
+    assert started
+    assert started <= names
 
 
 def test_a_missing_chart_fails_before_tests_could_be_skipped() -> None:
@@ -128,7 +187,7 @@ def test_hooks_run_what_make_sets_up_and_watch_folders_that_exist() -> None:
 def test_the_local_run_names_existing_targets_and_ends_with_the_tests() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     words = [word for line in lines for word in made(line.partition("#")[0])]
-    assert {word for word in words if "=" not in word} <= TARGETS
+    assert set(words) <= TARGETS
     assert lines[-1] == "make test"
 
 

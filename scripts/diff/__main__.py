@@ -1,0 +1,93 @@
+"""`make diff`: compare two revisions of what every cluster gets, rendered through the charts.
+
+Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …] [--output FOLDER]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from scripts import render, tools
+from scripts.diff import compare, html, markdown, revisions, sides, terminal
+from scripts.diff.model import Report
+from scripts.diff.objects import Pair
+from scripts.diff.revisions import Revision
+from scripts.findings import RepositoryError, execute, progress, report
+from scripts.rendered import Cluster
+
+FORMATS: Mapping[str, Callable[[Report], str]] = {
+    "terminal": terminal.text,
+    "markdown": markdown.text,
+    "html": html.page,
+}
+# The files that --output writes, for a pull request and for its artifact.
+MARKDOWN, PAGE = "report.md", "report.html"
+SLOW = 2
+
+
+def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, list[Pair]]:
+    """Return the report, and the clusters that it is made from."""
+    if not revisions.differs(root, before, after):
+        return Report(before.title, after.title), []
+    with tempfile.TemporaryDirectory(prefix="todo-monitoring-diff-") as folder:
+        old, new = (
+            sides.Side(revisions.unpack(root, one, Path(folder) / name), one.title)
+            for name, one in (("before", before), ("after", after))
+        )
+        found = sides.pairs(old, new)
+        return compare.report(found, old, new), found
+
+
+def write(found: Report, pairs: Sequence[Pair], folder: Path) -> None:
+    """Write the report in both forms for a pull request, and both rendered trees."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKDOWN).write_text(markdown.text(found, whole=PAGE))
+    (folder / PAGE).write_text(html.page(found))
+    for name in ("before", "after"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for pair in pairs:
+        for name, cluster in (("before", pair.before), ("after", pair.after)):
+            if cluster.entry.units:
+                render.write(cluster.entry, _released(cluster), folder / name / pair.name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the report; return 1 where something could not be compared, 2 for bad usage."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.diff", description=__doc__)
+    parser.add_argument("--base", help="default: where this left the main branch")
+    parser.add_argument("--head", help="default: the working tree")
+    parser.add_argument("--format", choices=FORMATS, default="terminal")
+    parser.add_argument("--output", type=Path, help="folder for the reports and both trees")
+    parser.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    root = options.root.resolve()
+    try:
+        after = (
+            revisions.named(root, options.head) if options.head else revisions.working_tree(root)
+        )
+        before = revisions.base(root, options.base, after)
+    except RepositoryError as error:
+        report(error.findings)
+        return 2
+    found, pairs = compared(root, before, after)
+    if options.output:
+        write(found, pairs, options.output)
+    print(FORMATS[options.format](found))
+    if (seconds := time.monotonic() - started) > SLOW:
+        progress(f"compared in {seconds:.1f} s")
+    return 1 if found.faults else 0
+
+
+def _released(cluster: Cluster) -> dict[str, list[dict[str, object]]]:
+    names = [release.name for release in cluster.entry.releases]
+    return {n: [dict(i.manifest) for i in cluster.rendered() if i.release == n] for n in names}
+
+
+if __name__ == "__main__":
+    execute(main)

@@ -1,0 +1,102 @@
+"""What clusters ask for before and after, beside their budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from scripts import budget
+from scripts.checks.settings import get
+from scripts.diff.model import Amount, Flag
+from scripts.diff.objects import Pair
+from scripts.diff.words import Said
+from scripts.rendered import Cluster
+
+Rows = list[budget.Row]
+
+
+def _cores(number: float) -> str:
+    return f"{number * 1000:.0f}m"
+
+
+def _mebibytes(number: float) -> str:
+    return f"{number / 2**20:.0f}Mi"
+
+
+def _gibibytes(number: float) -> str:
+    return f"{number / 2**30:.0f}Gi"
+
+
+def _count(number: float) -> str:
+    return f"{number:.0f}"
+
+
+# For each line: what the releases take together, how it is written, and where the limit stands.
+LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple[str, ...]]] = {
+    "CPU": (lambda rows: sum(r.cpu for r in rows), _cores, ("requests", "cpu")),
+    "memory": (lambda rows: sum(r.memory for r in rows), _mebibytes, ("requests", "memory")),
+    "memory limits": (lambda rows: sum(r.limit for r in rows), _mebibytes, ()),
+    "volumes": (lambda rows: sum(len(r.volumes) for r in rows), _count, ("volumes", "count")),
+    "storage": (
+        lambda rows: sum(size for r in rows for size, _ in r.volumes),
+        _gibibytes,
+        ("volumes", "total"),
+    ),
+    "images": (lambda rows: len({image for r in rows for image in r.images}), _count, ()),
+    "series": (lambda rows: sum(r.series for r in rows), _count, ("series", "limit")),
+}
+
+
+def amounts(pair: Pair) -> Iterator[Amount]:
+    """Yield the lines of a cluster; it is whole."""
+    sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
+    limits = _limits(pair.after)
+    for resource, (_, write, _) in LINES.items():
+        before, after = (write(side[resource]) if side else "" for side in sides)
+        limit = limits.get(resource)
+        over = limit is not None and bool(sides[1]) and sides[1][resource] > limit + 1e-9
+        shown = write(limit) if limit is not None else ""
+        yield Amount(pair.after.entry.cluster, resource, before, after, shown, over)
+
+
+def read(pair: Pair) -> Said:
+    """Find what is above a budget, and images for other processors, that was not so before."""
+    if not pair.whole:
+        return
+    before, after = _faults(pair.before), _faults(pair.after)
+    for text in after.keys() - before.keys():
+        yield after[text]
+
+
+def _totals(cluster: Cluster) -> dict[str, float]:
+    if not cluster.entry.units:
+        return {}
+    rows = list(budget.rows(cluster, budget.limits(cluster)).values())
+    return {resource: total(rows) for resource, (total, _, _) in LINES.items()}
+
+
+def _limits(cluster: Cluster) -> dict[str, float]:
+    found = {}
+    for resource, (_, _, keys) in LINES.items():
+        limit = get(budget.limits(cluster), *keys) if keys else None
+        if limit is not None:
+            found[resource] = budget.quantity(limit)
+    return found
+
+
+def _faults(cluster: Cluster) -> dict[str, Flag]:
+    """Flags by what they say of a cluster, whichever engine syncs it."""
+    place = f"overlays/{budget.environment(cluster)}/{budget.FILE}"
+    found = {}
+    for fault in budget.faults(cluster):
+        text = fault.message.removeprefix(f"{cluster.name}: ")
+        found[text] = Flag("over-budget", place, _sentence(text), _sentence(fault.fix))
+    if architecture := budget.limits(cluster).get("architecture"):
+        for fault in budget.architectures(cluster, architecture):
+            where, _, text = fault.message.partition(": ")
+            why, fix = _sentence(text), _sentence(fault.fix)
+            found[fault.message] = Flag("image-architecture", where, why, fix)
+    return found
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -1,0 +1,123 @@
+"""The report as one page that asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from scripts.diff import shown
+from scripts.diff.model import Action, Change, Picture, Report
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def page(report: Report) -> str:
+    """Return the page; pictures are read from their files."""
+    style, script = ((FOLDER / f"page.{kind}").read_text() for kind in ("css", "js"))
+    # A manifest may hold what would end the script element.
+    data = json.dumps(_data(report), separators=(",", ":")).replace("<", "\\u003c")
+    parts = {
+        # Were anything of a manifest taken for markup, it could neither run nor load.
+        "policy": f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'",
+        "title": html.escape(shown.line(f"{report.base} → {report.head}")),
+        "nothing": shown.NOTHING,
+        "style": style,
+        "data": data,
+        "script": script,
+    }
+    template = (FOLDER / "page.html").read_text()
+    return re.sub(r"{{(\w+)}}", lambda found: parts[found[1]], template)
+
+
+def _digest(content: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+
+
+def _data(report: Report) -> dict[str, Any] | None:
+    """Return what `page.js` draws: tables as lists of cells, texts as they are shown."""
+    if shown.empty(report):
+        return None
+    rows, more = shown.rows(report)
+    return {
+        "revisions": shown.line(f"{report.base} → {report.head}"),
+        "headline": shown.headline(report),
+        "rows": [[r.owner, *(str(r.counts[a] or "") for a in Action), r.where] for r in rows],
+        "more": more,
+        "bumps": [
+            [
+                *map(shown.line, (b.chart, b.release, b.before or "none", b.after or "none")),
+                shown.places(b.places),
+            ]
+            for b in report.bumps
+        ],
+        "flags": [
+            {
+                "name": shown.line(f.name),
+                "object": shown.line(f.where),
+                "where": shown.places(f.places),
+                "why": shown.line(f.why),
+                "fix": shown.line(f.fix),
+            }
+            for f in report.flags
+        ],
+        "amounts": [
+            {
+                "cells": [
+                    *map(shown.line, (a.cluster, a.resource, a.before or "none")),
+                    *map(shown.line, (a.after or "none", a.limit)),
+                    "over" if a.over else "",
+                ],
+                "over": a.over,
+            }
+            for a in shown.moved(report.amounts)
+        ],
+        "asBefore": shown.as_before(report.amounts),
+        "topics": [
+            {"title": topic, "sentences": [{"text": t, "where": where} for t, where in sentences]}
+            for topic, sentences in shown.topics(report).items()
+        ],
+        "pictures": [_picture(one) for one in report.pictures],
+        "changes": [_change(one) for one in report.changes],
+        "faults": [
+            {
+                "object": shown.line(f"{f.path}:{f.line}" if f.line else f.path),
+                "why": shown.line(f.message),
+                "fix": shown.line(f.fix),
+            }
+            for f in report.faults
+        ],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "owner": shown.owner(change),
+        "where": shown.places(change.places),
+        "clusters": sorted({shown.line(place.partition("/")[0]) for place in change.places}),
+        "kind": shown.line(change.kind),
+        "title": shown.title(change),
+        "action": change.action,
+        "sign": shown.SIGNS[change.action],
+        "edits": [[shown.line(one.path), *shown.sides(one)] for one in change.edits],
+        "text": shown.block(change.text),
+    }
+
+
+def _picture(picture: Picture) -> dict[str, str | None]:
+    return {
+        "dashboard": shown.line(picture.dashboard),
+        "before": _embedded(picture.before),
+        "after": _embedded(picture.after),
+    }
+
+
+def _embedded(file: str | None) -> str | None:
+    if file is None:
+        return None
+    return f"data:image/png;base64,{base64.b64encode(Path(file).read_bytes()).decode()}"

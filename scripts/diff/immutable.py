@@ -1,0 +1,81 @@
+"""Fields that an API server does not let anybody change: the sync fails until somebody deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from scripts.checks.settings import get
+from scripts.diff.model import Flag
+from scripts.diff.objects import Key, Manifest, Pair
+from scripts.diff.values import differences
+from scripts.diff.words import Said, listed
+from scripts.yamlfile import Json
+
+# By kind, the fields; of a StatefulSet's spec all but these may not change.
+# https://kubernetes.io/docs/reference/kubernetes-api/
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "ClusterRoleBinding": ("roleRef",),
+    "DaemonSet": ("spec.selector",),
+    "Deployment": ("spec.selector",),
+    "Job": ("spec.selector", "spec.template", "spec.completionMode"),
+    "PersistentVolumeClaim": (
+        "spec.accessModes",
+        "spec.selector",
+        "spec.storageClassName",
+        "spec.volumeMode",
+        "spec.volumeName",
+    ),
+    "RoleBinding": ("roleRef",),
+    "Service": ("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies"),
+    "StatefulSet": (
+        "spec.podManagementPolicy",
+        "spec.selector",
+        "spec.serviceName",
+        "spec.volumeClaimTemplates",
+    ),
+    "StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
+    "CustomResourceDefinition": ("spec.group", "spec.names.kind", "spec.scope"),
+}
+# Which of them Kubernetes fills in where nothing is written: only what is written on both sides, or
+# what says that there is none, can be in each other's way.
+FILLED = frozenset({"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.volumeName"})
+HEADLESS = "None"
+SEALED = frozenset({"ConfigMap", "Secret"})
+
+
+def read(pair: Pair) -> Said:
+    """Find objects of which such a field differs."""
+    for key, before, after in pair.differing:
+        if before is None or after is None:
+            continue
+        changed = list(_changed(key, before, after))
+        if changed:
+            why = f"{listed(changed)} cannot be changed: the API server refuses the object."
+            fix = "Leave it; else delete the object before the sync, knowing what stops meanwhile."
+            yield Flag("immutable-field", str(key), why, fix)
+
+
+def _changed(key: Key, before: Manifest, after: Manifest) -> Iterator[str]:
+    if key.kind in SEALED and before.get("immutable"):
+        yield from (
+            field for field in ("data", "immutable") if before.get(field) != after.get(field)
+        )
+    for field in FIELDS.get(key.kind, ()):
+        old, new = get(before, *field.split(".")), get(after, *field.split("."))
+        if field in FILLED and None in (old, new) and HEADLESS not in (old, new):
+            continue
+        if field == "spec.volumeClaimTemplates":
+            old, new = _templates(old), _templates(new)
+        if old != new:
+            yield from (
+                f"{field}{'.' if one.path[:1] not in '[' else ''}{one.path}".rstrip(".")
+                for one in differences(old, new)
+            )
+
+
+def _templates(templates: Json) -> Json:
+    """Claims without what Helm may write and the API server does not store."""
+    return [
+        {**template, "apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+        for template in templates or ()
+    ]

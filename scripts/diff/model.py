@@ -1,0 +1,189 @@
+"""What a comparison of two revisions finds; every output is made from this and nothing else."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.findings import Finding
+
+Json = Any
+
+
+class Absent(enum.Enum):
+    """A side of an edit that has nothing there."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
+class Action(enum.StrEnum):
+    """What became of an object."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One value that differs.
+
+    Attributes:
+        path: Where, with list items by their identity: `spec.containers[name=grafana].image`.
+        before: The old value, or ABSENT.
+        after: The new value, or ABSENT.
+    """
+
+    path: str
+    before: Json
+    after: Json
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that differs in some clusters in the same way.
+
+    Attributes:
+        places: `cluster/engine` of each entry in which it changes so, sorted.
+        unit: The Kustomization or Application that applies it, or the Helm release that brings it.
+        release: Whether `unit` is a Helm release.
+        api_version: The object's.
+        kind: The object's.
+        namespace: The object's; empty if it has none.
+        name: The object's.
+        action: What became of it.
+        edits: In the order of their paths; empty unless it is changed.
+        text: The object, or the values that differ, as YAML with `-`, `+` or ` ` before each line.
+    """
+
+    places: tuple[str, ...]
+    unit: str
+    release: bool
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    action: Action
+    edits: tuple[Edit, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Bump:
+    """A chart's version that moves.
+
+    Attributes:
+        places: As in Change.
+        release: The Helm release.
+        chart: Its chart.
+        before: The old version, empty for a new release.
+        after: The new version, empty for a removed one.
+    """
+
+    places: tuple[str, ...]
+    release: str
+    chart: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A difference in words.
+
+    Attributes:
+        topic: A heading, such as `Alerts`, `Objectives`, `Dashboards`, `Routes`, `Retention`,
+            `Scrape targets`, `Log redaction`, `Secrets`.
+        text: One sentence.
+        places: As in Change; empty where it is not about a cluster.
+    """
+
+    topic: str
+    text: str
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A danger.
+
+    Attributes:
+        name: A short constant name, such as `volume-removed`; a label may acknowledge it.
+        where: The object or file, as a reader would look for it.
+        why: What may go wrong, in one sentence.
+        fix: What to do, in one sentence.
+        places: As in Change.
+    """
+
+    name: str
+    where: str
+    why: str
+    fix: str
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A budget's line of one cluster, before and after.
+
+    Attributes:
+        cluster: The cluster.
+        resource: `CPU`, `memory`, `volumes`, `images`, `series`, …
+        before: What was asked for, in words with a unit; empty if the cluster is new.
+        after: What is asked for; empty if the cluster is removed.
+        limit: The overlay's limit, empty without.
+        over: Whether it is above the limit afterwards.
+    """
+
+    cluster: str
+    resource: str
+    before: str
+    after: str
+    limit: str
+    over: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A dashboard before and after, as a preview draws it.
+
+    Attributes:
+        dashboard: Its uid.
+        before: A file, or None.
+        after: A file, or None.
+    """
+
+    dashboard: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that differs between two revisions.
+
+    Attributes:
+        base: The revision before, as the user named it, with its short commit id.
+        head: The revision after, or `working tree`.
+        changes: By place, unit, kind, namespace and name.
+        bumps: Charts that move.
+        sentences: By topic.
+        flags: The most dangerous first.
+        amounts: Budgets of every cluster that changes.
+        pictures: Dashboards that changed, where they could be drawn.
+        faults: What of either revision could not be compared, and why; the rest still is.
+    """
+
+    base: str
+    head: str
+    changes: tuple[Change, ...] = ()
+    bumps: tuple[Bump, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    amounts: tuple[Amount, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    faults: tuple[Finding, ...] = field(default=())

@@ -1,0 +1,38 @@
+"""The Secrets that something reads, none of which is in git."""
+
+from __future__ import annotations
+
+from scripts.checks import credentials
+from scripts.diff.model import Sentence
+from scripts.diff.objects import Pair
+from scripts.diff.words import Said
+from scripts.rendered import Cluster
+
+TOPIC = "Secrets"
+
+
+def read(pair: Pair) -> Said:
+    """Compare the Secrets and keys that values, objects and the charts' pods name."""
+    before, after = _read(pair.before), _read(pair.after)
+    for place, keys in after.items():
+        if place not in before:
+            wanted = f" with {', '.join(sorted(keys))}" if keys else ""
+            text = f"{place}{wanted} is needed: create it before the merge ({credentials.README})"
+            yield Sentence(TOPIC, text)
+        elif more := keys - before[place]:
+            text = f"{place} needs {', '.join(sorted(more))}, too: add it before the merge"
+            yield Sentence(TOPIC, text)
+    for place in before.keys() - after.keys():
+        yield Sentence(TOPIC, f"{place} is not read any more: it may be deleted after the sync")
+
+
+def _read(cluster: Cluster) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    named = [secret for _, _, (_, secret) in credentials.reads(cluster.entry)]
+    for pod in cluster.pods:
+        own = credentials.in_values("", pod.owner.namespace, pod.spec)
+        named += [secret for _, secret in own]
+    for secret in named:
+        place = f"{secret.namespace}/{secret.name}"
+        found[place] = found.get(place, frozenset()) | secret.keys
+    return found

@@ -1,0 +1,249 @@
+"""What every output says alike: who and where, how many, and values in words."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Json, Report
+from scripts.preflight.verdict import counted
+
+NOTHING = "Nothing changes in any cluster."
+WHOLE = "`make diff DIFF=--output=build/diff` writes all of it."
+SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
+# Of the table of objects, so that the summary stays on one screen.
+ROWS = 12
+# Characters of a map or list beside others.
+COLLECTION = 160
+# Characters of what two long values have in common that are kept before they differ.
+BEFORE = 20
+
+
+class Row(NamedTuple):
+    """How many objects of one release or unit differ, in the clusters where it is as many.
+
+    Attributes:
+        owner: The release or unit.
+        where: The clusters.
+        counts: How many objects, by what became of them.
+    """
+
+    owner: str
+    where: str
+    counts: Counter[Action]
+
+
+def empty(report: Report) -> bool:
+    """Say whether a report has nothing in it."""
+    return report == Report(report.base, report.head)
+
+
+def block(text: str) -> str:
+    """Return text of several lines in which nothing hides or moves what is shown.
+
+    What is not printable (terminal sequences, letters without width, marks that turn the direction
+    of writing) is written as its escape.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
+
+
+def line(text: str) -> str:
+    """Return text as `block` does, on one line."""
+    return "".join(map(_escaped, block(text))) if "\n" in text or "\t" in text else block(text)
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
+def places(names: Iterable[str]) -> str:
+    """Return clusters with their engines: `local, oke-free (argocd, flux); options (flux)`."""
+    engines: dict[str, list[str]] = {}
+    for name in names:
+        cluster, _, engine = name.partition("/")
+        engines.setdefault(cluster, []).append(engine)
+    alike: dict[str, list[str]] = {}
+    for cluster, own in engines.items():
+        alike.setdefault(", ".join(filter(None, own)), []).append(cluster)
+    return line(
+        "; ".join(
+            ", ".join(clusters) + (f" ({own})" if own else "") for own, clusters in alike.items()
+        )
+    )
+
+
+def owner(change: Change) -> str:
+    """Return what brings an object: `release grafana`, or the unit's name."""
+    return line(f"release {change.unit}" if change.release else change.unit)
+
+
+def title(change: Change) -> str:
+    """Return `Kind namespace/name`, as findings name an object."""
+    namespace = f"{change.namespace}/" if change.namespace else ""
+    return line(f"{change.kind} {namespace}{change.name}")
+
+
+def signed(change: Change) -> str:
+    """Return an object's title after the sign of what became of it."""
+    return f"{SIGNS[change.action]} {title(change)}"
+
+
+def groups(changes: Iterable[Change]) -> Iterator[tuple[str, str, list[Change]]]:
+    """Yield what one release or unit changes in the same clusters: owner, clusters, changes."""
+    alike = itertools.groupby(changes, lambda change: (owner(change), places(change.places)))
+    for (name, where), own in alike:
+        yield name, where, list(own)
+
+
+def headline(report: Report) -> list[str]:
+    """Return how much there is of everything."""
+    counts = Counter(change.action for change in report.changes)
+    actions = ", ".join(f"{counts[action]} {action}" for action in Action if counts[action])
+    parts = ["No object differs"]
+    if report.changes:
+        differ = "differs" if len(report.changes) == 1 else "differ"
+        parts = [f"{counted(len(report.changes), 'object')} {differ}: {actions}"]
+    if report.bumps:
+        parts.append(counted(len(report.bumps), "chart version"))
+    if report.flags:
+        parts.append(counted(len(report.flags), "flag"))
+    if over := sum(amount.over for amount in report.amounts):
+        parts.append(f"{over} over budget")
+    if report.faults:
+        parts.append(f"{len(report.faults)} not compared")
+    return parts
+
+
+def rows(report: Report) -> tuple[list[Row], int]:
+    """Return the table of releases and units, and how many rows are left out of it.
+
+    Clusters in which as many differ share a row; those rows stay in which the most differ.
+    """
+    found: dict[tuple[str, str], Counter[Action]] = {}
+    for change in report.changes:
+        for place in change.places:
+            found.setdefault((owner(change), place), Counter())[change.action] += 1
+    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for (name, place), counts in sorted(found.items()):
+        alike.setdefault((name, tuple(counts[action] for action in Action)), []).append(place)
+    table = [
+        Row(name, places(where), Counter(dict(zip(Action, counts, strict=True))))
+        for (name, counts), where in alike.items()
+    ]
+    most = sorted(range(len(table)), key=lambda at: -table[at].counts.total())[:ROWS]
+    return [table[at] for at in sorted(most)], len(table) - len(most)
+
+
+def moved(amounts: Iterable[Amount]) -> list[Amount]:
+    """Return the budgets' lines that differ or are above their limit."""
+    return [amount for amount in amounts if amount.over or amount.before != amount.after]
+
+
+def as_before(amounts: Iterable[Amount]) -> str:
+    """Return the budgets' other lines in words: `oke-free: volumes 100Gi of 100Gi, images 14`."""
+    clusters: dict[str, list[str]] = {}
+    for amount in amounts:
+        if not amount.over and amount.before == amount.after:
+            limit = f" of {amount.limit}" if amount.limit else ""
+            text = f"{amount.resource} {amount.after}{limit}"
+            clusters.setdefault(amount.cluster, []).append(text)
+    return line("; ".join(f"{name}: {', '.join(own)}" for name, own in clusters.items()))
+
+
+def topics(report: Report) -> dict[str, list[tuple[str, str]]]:
+    """Return each topic's sentences, with their clusters."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for sentence in report.sentences:
+        own = found.setdefault(line(sentence.topic), [])
+        own.append((line(sentence.text), places(sentence.places)))
+    return found
+
+
+def value(content: Json) -> str:
+    """Return a value on one line; a string has quotes where its type or its ends do not show."""
+    if not isinstance(content, str) or _scalar(content):
+        return line(json.dumps(content, ensure_ascii=False, default=str))
+    return line(content if content == content.strip() else f'"{content}"')
+
+
+def _scalar(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text or "0"), dict | list)
+    except ValueError:
+        return False
+
+
+def edit(one: Edit, width: int) -> list[str]:
+    """Return an edit as lines: `path: old → new`, what does not fit below the path.
+
+    Of long values, what both begin with is left out; of values with several lines, the lines that
+    do not differ.
+
+    Args:
+        one: The edit.
+        width: Columns.
+    """
+    path = line(one.path)
+    if _several_lines(one):
+        return [f"{path}:", *_differing(one)]
+    if one.before is ABSENT or one.after is ABSENT:
+        verb, side = ("added", one.after) if one.before is ABSENT else ("removed", one.before)
+        return _folded(f"{path}:", f"{verb} {clip(value(side), width - len(verb) - 3)}", width)
+    before, after = value(one.before), value(one.after)
+    room = (width - len("   → ")) // 2
+    pairs = enumerate(itertools.zip_longest(before, after))
+    start = next((at for at, (old, new) in pairs if old != new), 0) - BEFORE
+    if max(len(before), len(after)) > room and start > 0:
+        before, after = f"…{before[start:]}", f"…{after[start:]}"
+    return _folded(f"{path}:", f"{clip(before, room)} → {clip(after, room)}", width)
+
+
+def _folded(path: str, text: str, width: int) -> list[str]:
+    together = f"{path} {text}"
+    return [together] if len(together) <= width else [path, f"    {text}"]
+
+
+def sides(one: Edit) -> tuple[str | None, str | None]:
+    """Return an edit's values, None for an absent one; of several lines those that differ.
+
+    A map or list is cut, as all of it is in the object's text.
+    """
+    if _several_lines(one):
+        lines = _differing(one)
+        old, new = ([text[1:] for text in lines if text[0] != other] for other in "+-")
+        return "\n".join(old) or None, "\n".join(new) or None
+    return _side(one.before), _side(one.after)
+
+
+def _side(side: Json | Absent) -> str | None:
+    if isinstance(side, dict | list):
+        return clip(value(side), COLLECTION)
+    return None if side is ABSENT else value(side)
+
+
+def _several_lines(one: Edit) -> bool:
+    return any(isinstance(side, str) and "\n" in side for side in (one.before, one.after))
+
+
+def _differing(one: Edit) -> list[str]:
+    """Return the lines that differ after `-` and `+`, others after a space, as a diff has them."""
+    before, after = map(_lines, (one.before, one.after))
+    compared = list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]
+    return [" ⋯" if text.startswith("@@") else text for text in compared]
+
+
+def _lines(side: Json | Absent) -> list[str]:
+    if side is ABSENT:
+        return []
+    return block(side if isinstance(side, str) else value(side)).splitlines()
+
+
+def clip(text: str, width: int) -> str:
+    """Return text of at most so many characters; a cut shows."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"

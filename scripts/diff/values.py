@@ -1,0 +1,316 @@
+"""What differs between two values: maps by key, list items by identity, texts by what they hold.
+
+dyff (github.com/homeport/dyff, v1.12.0) compares maps and lists much like this, but says it in
+texts for people only, from which nothing below could be made, and takes a dashboard or a
+configuration in a ConfigMap for one long string.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from scripts.checks.settings import get
+from scripts.diff.model import ABSENT
+from scripts.findings import RepositoryError
+from scripts.yamlfile import Json, load_all
+
+# Keys that tell the items of a list apart, the best first; of two with a bar between them, either.
+IDENTITIES: tuple[tuple[str, ...], ...] = (
+    ("mountPath",),
+    ("alert|record",),
+    ("alert|record", "labels.severity"),
+    ("title",),
+    ("name",),
+    ("refId",),
+    ("containerPort",),
+    ("port", "path"),
+    ("port",),
+    ("key", "operator"),
+    ("group", "kind"),
+    ("server", "namespace"),
+    ("groupVersionKind.kind",),
+    ("matcher.id", "matcher.options"),
+    ("from",),
+    ("id",),
+)
+# Of those, the ones that several items may share; then they are numbered.
+SHARED: tuple[tuple[str, ...], ...] = (("alert|record",), ("title",))
+# Lists whose order means nothing, of texts or of maps without an identity.
+SETS = frozenset(
+    {
+        "accessModes",
+        "add",
+        "apiGroups",
+        "drop",
+        "egress",
+        "equal",
+        "finalizers",
+        "from",
+        "hosts",
+        "ingress",
+        "matchExpressions",
+        "matchNames",
+        "namespaces",
+        "nonResourceURLs",
+        "policyTypes",
+        "resourceNames",
+        "resources",
+        "rules",
+        "sourceRepos",
+        "static",
+        "syncOptions",
+        "targets",
+        "to",
+        "tolerations",
+        "values",
+        "verbs",
+    }
+)
+# Lists with an identity whose order counts all the same.
+ORDERED = frozenset({"initContainers"})
+# Lines of context around those that differ.
+CONTEXT = 2
+_PLAIN = re.compile(r"[\w-]+")
+_FLAG = re.compile(r"--?[^=]+(=.*)?", re.DOTALL)
+
+
+class Member(NamedTuple):
+    """An item of a list, by its identity: the keys that tell it from the others."""
+
+    keys: tuple[tuple[str, Json], ...]
+
+    def __str__(self) -> str:
+        """Return it as a part of a path: `[name=grafana]`."""
+        return f"[{','.join(f'{key}={value}' if key else str(value) for key, value in self.keys)}]"
+
+
+class Lines(NamedTuple):
+    """Lines of a text, by the number of the first, with the lines around them that stay."""
+
+    number: int
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return it as a part of a path: `[line 12]`."""
+        return f"[line {self.number}]"
+
+
+# A key of a map, or what stands for an item of a list or lines of a text.
+Step = str | Member | Lines
+
+
+class Difference(NamedTuple):
+    """One value that differs: the way to it, and both sides; ABSENT where there is none."""
+
+    steps: tuple[Step, ...]
+    before: Json
+    after: Json
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """What to sort by, so that what is below one key stays together, and lines in order."""
+        return tuple(f"{s.number:09}" if isinstance(s, Lines) else str(s) for s in self.steps)
+
+    @property
+    def path(self) -> str:
+        """The way in one line: `spec.containers[name=grafana].image`."""
+        text = ""
+        for step in self.steps:
+            if not isinstance(step, str):
+                text += str(step)
+            elif _PLAIN.fullmatch(step):
+                text += f".{step}" if text else step
+            else:
+                text += f"[{step}]"
+        return text
+
+
+def differences(before: Json, after: Json, *steps: Step) -> Iterator[Difference]:
+    """Yield what differs, maps in the order of their keys."""
+    if before == after and type(before) is type(after):
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted({*before, *after}, key=str):
+            one, other = before.get(key, ABSENT), after.get(key, ABSENT)
+            # A panel's place on the grid is one thing: a panel more moves all that are below.
+            if key == "gridPos" and one != other:
+                yield Difference((*steps, key), one, other)
+            else:
+                yield from differences(one, other, *steps, str(key))
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from _lists(before, after, *steps)
+    elif isinstance(before, str) and isinstance(after, str):
+        yield from _texts(before, after, *steps)
+    else:
+        yield Difference(steps, before, after)
+
+
+def _lists(before: list[Json], after: list[Json], *steps: Step) -> Iterator[Difference]:
+    name = str(steps[-1]) if steps else ""
+    keys = _identify(before, after, name)
+    if keys is None:
+        found = _unordered(before, after) if name in SETS else _sequence(before, after)
+        for step, one, other in found:
+            yield from differences(one, other, *steps, step)
+        return
+    old, new = (
+        dict(zip(keys[side], items, strict=True)) for side, items in enumerate((before, after))
+    )
+    for key in dict.fromkeys((*old, *new)):
+        yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), *steps, key)
+    kept = [[key for key in side if key in old and key in new] for side in (old, new)]
+    if name in ORDERED and kept[0] != kept[1]:
+        yield Difference((*steps, "order"), *([str(key) for key in side] for side in kept))
+
+
+def _identify(
+    before: list[Json], after: list[Json], name: str
+) -> tuple[list[Member], list[Member]] | None:
+    """Tell the items of both lists apart; None where nothing does."""
+    every = [*before, *after]
+    if all(isinstance(item, dict) for item in every):
+        for fields in IDENTITIES:
+            found = _members(every, fields)
+            one, other = found[: len(before)], found[len(before) :]
+            if found and not _repeated(one) and not _repeated(other):
+                return one, other
+        for fields in SHARED:
+            if found := _members(every, fields):
+                return _numbered(found[: len(before)]), _numbered(found[len(before) :])
+    elif name == "args" and all(_FLAG.fullmatch(str(item)) for item in every):
+        one, other = ([_flag(item) for item in side] for side in (before, after))
+        if not _repeated(one) and not _repeated(other):
+            return one, other
+    return None
+
+
+def _members(items: Sequence[Mapping[str, Json]], fields: tuple[str, ...]) -> list[Member]:
+    """Return the identity of each item; nothing where one has none."""
+    found = [member for item in items if (member := _member(item, fields))]
+    return found if len(found) == len(items) else []
+
+
+def _repeated(members: Sequence[Member]) -> bool:
+    return len(set(members)) < len(members)
+
+
+def _member(item: Mapping[str, Json], fields: tuple[str, ...]) -> Member | None:
+    found: list[tuple[str, Json]] = []
+    for number, field in enumerate(fields):
+        either = [key for key in field.split("|") if get(item, *key.split(".")) is not None]
+        value = get(item, *either[0].split(".")) if either else None
+        if isinstance(value, dict | list) or (value is None and number == 0):
+            return None
+        if either:
+            found.append((either[0].rpartition(".")[2], value))
+    return Member(tuple(found))
+
+
+def _flag(argument: str) -> Member:
+    return Member((("", argument.partition("=")[0]),))
+
+
+def _numbered(members: list[Member]) -> list[Member]:
+    seen: Counter[Member] = Counter()
+    result = []
+    for member in members:
+        seen[member] += 1
+        more = (("number", seen[member]),) if seen[member] > 1 else ()
+        result.append(Member((*member.keys, *more)))
+    return result
+
+
+def _unordered(before: list[Json], after: list[Json]) -> Iterator[tuple[Step, Json, Json]]:
+    """Pair what is left of two lists without the items that both have."""
+    texts = [[_canonical(item) for item in side] for side in (before, after)]
+    common = Counter(texts[0]) & Counter(texts[1])
+    left: list[list[Json]] = []
+    for side, items in zip(texts, (before, after), strict=True):
+        rest = Counter(common)
+        own = []
+        for text, item in zip(side, items, strict=True):
+            if rest[text]:
+                rest[text] -= 1
+            else:
+                own.append(item)
+        left.append(own)
+    removed, added = left
+    if not any(isinstance(item, dict | list) for item in (*removed, *added)):
+        yield from ((Member((("", item),)), item, ABSENT) for item in removed)
+        yield from ((Member((("", item),)), ABSENT, item) for item in added)
+        return
+    for one, other in itertools.zip_longest(removed, added, fillvalue=ABSENT):
+        where = before if other is ABSENT else after
+        item = one if other is ABSENT else other
+        index = next(index for index, known in enumerate(where) if known is item)
+        yield Member((("", index),)), one, other
+
+
+def _sequence(before: list[Json], after: list[Json]) -> Iterator[tuple[Step, Json, Json]]:
+    """Align two lists: what is equal stays, and what stands between is paired in order."""
+    old_texts, new_texts = ([_canonical(item) for item in side] for side in (before, after))
+    matcher = difflib.SequenceMatcher(None, old_texts, new_texts, autojunk=False)
+    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        for offset in range(max(end - start, new_end - new_start)):
+            old = before[start + offset] if start + offset < end else ABSENT
+            new = after[new_start + offset] if new_start + offset < new_end else ABSENT
+            index = start + offset if new is ABSENT else new_start + offset
+            yield Member((("", index),)), old, new
+
+
+def _texts(before: str, after: str, *steps: Step) -> Iterator[Difference]:
+    held = _held(before, after)
+    if held is not None:
+        yield from differences(*held, *steps)
+    elif "\n" in before.strip() and "\n" in after.strip():
+        yield from _lines(before.splitlines(), after.splitlines(), *steps)
+    else:
+        yield Difference(steps, before, after)
+
+
+def _held(before: str, after: str) -> tuple[Json, Json] | None:
+    """Return the maps or lists that both texts are, in JSON or YAML; None for other texts."""
+    sides = []
+    for text in (before, after):
+        if text.lstrip()[:1] in {"{", "["}:
+            try:
+                sides.append(json.loads(text))
+                continue
+            except ValueError:
+                pass
+        if "\n" not in text.strip():
+            return None
+        try:
+            documents = load_all(text, "")
+        except (RepositoryError, ValueError):
+            return None
+        sides.append(documents[0] if len(documents) == 1 else documents)
+    one, other = sides
+    return (one, other) if type(one) is type(other) and isinstance(one, dict | list) else None
+
+
+def _lines(before: list[str], after: list[str], *steps: Step) -> Iterator[Difference]:
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+        if tag != "equal":
+            above = tuple(after[max(new_start - CONTEXT, 0) : new_start])
+            step = Lines(new_start + 1, above, tuple(after[new_end : new_end + CONTEXT]))
+            old, new = before[start:end], after[new_start:new_end]
+            yield Difference(
+                (*steps, step),
+                "\n".join(old) if old else ABSENT,
+                "\n".join(new) if new else ABSENT,
+            )
+
+
+def _canonical(value: Json) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,112 @@
+"""`make diff` says what each change does in the clusters, and nothing of what changes nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import tools
+from scripts.diff import compare, sides
+from scripts.diff.model import Action, Report
+from scripts.manifests import Repository
+from scripts.yamlfile import load
+
+FILE = Path(__file__).with_name("diff_changes.yaml")
+Json = dict[str, Any]
+CHANGES: list[Json] = load(FILE, FILE.parent)[0]
+SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
+EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
+# Flags that only a chart's new version raises.
+OF_VERSIONS = {"dead-value", "major-version"}
+
+
+def apply(edit: Json, root: Path) -> None:
+    """Do one edit of a file, as `tests/diff_changes.yaml` writes it."""
+    path = root / edit["file"]
+    text = path.read_text()
+    if "append" in edit:
+        path.write_text(text + edit["append"])
+    elif "cut" in edit:
+        # From the first text to the second one, or to the end of the file.
+        first, last = edit["cut"]
+        start = text.index(first)
+        end = text.index(last, start + len(first)) if last else len(text)
+        path.write_text(text[:start] + text[end:])
+    elif "swap" in edit:
+        # What begins at the first text and what begins at the second one.
+        one, other, end = map(text.index, edit["swap"])
+        path.write_text(text[:one] + text[other:end] + text[one:other] + text[end:])
+    else:
+        assert edit["replace"] in text, f"{edit['file']} has changed: adapt this change"
+        path.write_text(text.replace(edit["replace"], edit["by"], 1))
+
+
+def compared(before: Path, after: Path) -> Report:
+    old, new = sides.Side(before, "before"), sides.Side(after, "after")
+    return compare.report(sides.pairs(old, new), old, new)
+
+
+def objects(report: Report) -> list[str]:
+    return [
+        f"{SIGNS[c.action]} {c.kind} {c.namespace + '/' if c.namespace else ''}{c.name}"
+        for c in report.changes
+    ]
+
+
+def agree(said: Iterable[str], expected: Iterable[str]) -> None:
+    """Everything that is said is expected, and everything that is expected is said."""
+    patterns = {text: re.escape(text).replace(r"\*", ".*") for text in expected}
+    found = list(said)
+    unexpected = [s for s in found if not any(re.fullmatch(p, s) for p in patterns.values())]
+    missing = [t for t, p in patterns.items() if not any(re.fullmatch(p, s) for s in found)]
+    assert (unexpected, missing) == ([], [])
+
+
+@pytest.mark.usefixtures("rendered")
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change["change"])
+def test_a_change_is_told(change: Json, copy: Repository, tmp_path: Path) -> None:
+    base = tools.ROOT
+    if "both" in change:
+        for edit in change["both"]:
+            apply(edit, copy.root)
+        base = Path(shutil.copytree(copy.root, tmp_path / "before", ignore=keep_apart))
+    for edit in change["edits"]:
+        apply(edit, copy.root)
+    report = compared(base, copy.root)
+    assert report.faults == ()
+    agree(objects(report), change.get("objects", ()))
+    agree((f"{s.topic}: {s.text}" for s in report.sentences), change.get("says", ()))
+    agree((f"{f.name}: {f.where}" for f in report.flags), change.get("flags", ()))
+    places = {place for one in report.changes for place in one.places}
+    if report.changes:
+        assert sorted(places) == change.get("places", EVERYWHERE)
+    assert all(text.endswith(".") for flag in report.flags for text in (flag.why, flag.fix))
+
+
+def keep_apart(_folder: str, names: list[str]) -> Iterator[str]:
+    """What of a copy's folder is not to be copied into a folder below it."""
+    return (name for name in names if name == "before")
+
+
+def test_the_table_holds_every_flag_and_changes_that_change_nothing() -> None:
+    flags = {flag.split(":")[0] for change in CHANGES for flag in change.get("flags", ())}
+    assert flags | OF_VERSIONS == set(compare.DANGERS)
+    silent = [c for c in CHANGES if not {"objects", "says", "flags"} & c.keys()]
+    assert len(silent) >= 2
+    assert len({change["change"] for change in CHANGES}) == len(CHANGES) >= 20
+
+
+def test_every_reader_is_asked() -> None:
+    modules = {reader.__module__ for reader in compare.READERS}
+    folder = tools.ROOT / "scripts" / "diff"
+    readers = {
+        f"scripts.diff.{path.stem}"
+        for path in folder.glob("*.py")
+        if re.search(r"^def \w+\(pair: Pair.*\) -> Said:", path.read_text(), re.MULTILINE)
+    }
+    assert readers == modules
