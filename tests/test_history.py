@@ -180,8 +180,8 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     (folder / "prometheus.yml").write_text("global: {}")
     port = free_port()
     arguments = (
-        "--config.file=prometheus.yml",
-        "--storage.tsdb.path=tsdb",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
         "--storage.tsdb.retention.time=100y",
         f"--web.listen-address=127.0.0.1:{port}",
     )
