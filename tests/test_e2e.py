@@ -269,6 +269,7 @@ def test_what_prometheus_reads_of_a_pod_is_led_elsewhere(tmp_path: Path) -> None
         scrape_configs:
           - job_name: a
             scrape_interval: 30s
+            scrape_timeout: 10s
             kubernetes_sd_configs: [{role: pod}]
             tls_config: {ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
             authorization:

@@ -192,7 +192,7 @@ def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> 
 STACK: dict[str, Callable[[World, stack.Stack], list[Finding]]] = {
     "each monitor is a scrape job that has a target": stack.monitored,
     "Prometheus and Loki have each rule": stack.ruled,
-    "Prometheus finds Alertmanager": stack.alerting,
+    "the Watchdog arrives at Alertmanager": stack.alerting,
     "kube-state-metrics says that all of Flux is ready": stack.seen,
 }
 

@@ -13,7 +13,7 @@ import gzip
 import http.client
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -75,6 +75,13 @@ class _Forward(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Forward a request for an absolute address (RFC 9112, 3.2.2)."""
+        self._forward()
+
+    def do_POST(self) -> None:
+        """Forward one with a body: alerts, for Alertmanager."""
+        self._forward()
+
+    def _forward(self) -> None:
         parts = urlsplit(self.path)
         port = self.known.get(parts.netloc)
         if port is None:
@@ -83,7 +90,9 @@ class _Forward(BaseHTTPRequestHandler):
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
         try:
-            connection.request("GET", target, headers={"Accept": self.headers.get("Accept", "*/*")})
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kept = {k: v for k, v in self.headers.items() if k in ("Accept", "Content-Type")}
+            connection.request(self.command, target, body, kept)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -349,7 +358,7 @@ def _prometheus(world: World, proxy: Proxy) -> tuple[int, Json]:
     return port, config
 
 
-_SOON = {"scrape_interval": "4s", "scrape_timeout": "3s"}
+_SOON = {"evaluation_interval": "4s", "scrape_interval": "4s", "scrape_timeout": "3s"}
 _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - its path
 _AUTHORITY_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
@@ -370,8 +379,8 @@ def adapted(value: Json, account: Path, token: Path, authority: Path, proxy: str
         result["kubeconfig_file"] = str(account)
     if "kubernetes_sd_configs" in result or "static_configs" in result:
         result["proxy_url"] = proxy
-    if "job_name" in result:
-        result |= _SOON
+    for key in result.keys() & _SOON.keys():
+        result[key] = _SOON[key]
     return result
 
 
@@ -406,6 +415,15 @@ _MONITORS = {
     ("v1", "Probe"): ("probe", ""),
     ("v1alpha1", "ScrapeConfig"): ("scrapeConfig", ""),
 }
+
+
+def _awaited(world: World, missing: Callable[[], str], what: str) -> list[Finding]:
+    """Wait for a minute until nothing is missing; return what still is."""
+    try:
+        world.until(missing, what, patience=60)
+    except RepositoryError as error:
+        return list(error.findings)
+    return []
 
 
 def declared(world: World) -> set[str]:
@@ -453,10 +471,7 @@ def monitored(world: World, stack: Stack) -> list[Finding]:
         ]
         return "; ".join([*(f"{pool} has no target" for pool in sorted(without)), *down])
 
-    try:
-        world.until(missing, "monitors find nothing", patience=60)
-    except RepositoryError as error:
-        findings += error.findings
+    findings += _awaited(world, missing, "monitors find nothing")
     findings += [
         Finding(f"{place} {one['scrapePool']}", None, "has a target", "take it out of QUIET")
         for one in targets(stack)
@@ -494,19 +509,17 @@ def _log_rules(world: World) -> list[str]:
 
 
 def alerting(world: World, stack: Stack) -> list[Finding]:
-    """See that Prometheus has found Alertmanager, and Alertmanager has the Watchdog."""
+    """See that Prometheus has found one Alertmanager, and that the Watchdog arrives there."""
 
     def missing() -> str:
         known = stack.prometheus.get("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
         if len(known) != 1:
             return f"Prometheus knows {len(known)} Alertmanagers"
-        return ""
+        alerts = stack.alertmanager.get("/api/v2/alerts")
+        names = {alert["labels"]["alertname"] for alert in alerts}
+        return "" if "Watchdog" in names else f"Alertmanager has {sorted(names)}"
 
-    try:
-        world.until(missing, "alerts go nowhere", patience=60)
-    except RepositoryError as error:
-        return list(error.findings)
-    return []
+    return _awaited(world, missing, "alerts go nowhere")
 
 
 def seen(world: World, stack: Stack) -> list[Finding]:
@@ -523,11 +536,7 @@ def seen(world: World, stack: Stack) -> list[Finding]:
         found = {(s["metric"]["customresource_kind"], s["metric"]["name"]) for s in series}
         return ", ".join(f"{kind} {name}" for kind, name in sorted(wanted - found))
 
-    try:
-        world.until(missing, "kube-state-metrics does not say that they are ready", patience=60)
-    except RepositoryError as error:
-        return list(error.findings)
-    return []
+    return _awaited(world, missing, "kube-state-metrics does not say that they are ready")
 
 
 def sidecars(world: World, stack: Stack) -> list[Finding]:
@@ -556,8 +565,4 @@ def sidecars(world: World, stack: Stack) -> list[Finding]:
             if w.app_id and (w.namespace, w.app_id) not in found
         )
 
-    try:
-        world.until(missing, "sidecars are not found", patience=60)
-    except RepositoryError as error:
-        return list(error.findings)
-    return []
+    return _awaited(world, missing, "sidecars are not found")
