@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -172,15 +173,20 @@ def default(release: Release, keys: Keys) -> Json:
     Returns:
         `ABSENT` where its `values.yaml` has nothing there.
     """
-    files = _values(release)
+    files = values(release)
     own = _at(files.get("", {}), keys)
     return _at(files.get(keys[0], {}), keys[1:]) if own is ABSENT else own
 
 
-def _values(release: Release) -> dict[str, Json]:
-    """The chart's own values by the name of the sub-chart; its own by the empty string."""
+def values(release: Release) -> dict[str, Json]:
+    """Return a chart's own values by the name of the sub-chart; its own by the empty string."""
+    return _read(charts.archive(release))
+
+
+@functools.cache
+def _read(path: Path) -> dict[str, Json]:
     found = {}
-    with tarfile.open(charts.archive(release)) as archive:
+    with tarfile.open(path) as archive:
         for member in archive:
             parts = member.name.split("/")
             own, sub = len(parts) == 2, len(parts) == 4 and parts[1] == "charts"

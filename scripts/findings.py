@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -65,6 +66,11 @@ def colour(text: str, code: int, stream: object = None) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if tty and "NO_COLOR" not in os.environ else text
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 node` and `2 nodes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 RED, GREEN, YELLOW, DIM = 31, 32, 33, 2
 
 
@@ -84,6 +90,21 @@ def execute(command: Callable[[], int]) -> NoReturn:
     except RepositoryError as error:
         report(error.findings)
         sys.exit(1)
+
+
+def interruptible(command: Callable[[], int], text: str) -> int:
+    """Run a command until somebody interrupts or ends it; what it holds is let go either way.
+
+    Args:
+        command: Returns an exit code.
+        text: What to say after an interruption.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        return command()
+    except KeyboardInterrupt:
+        print(text, file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def progress(text: str) -> None:

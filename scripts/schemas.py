@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 
 from scripts import tools
 from scripts.findings import Finding, RepositoryError, progress
+from scripts.tools import sources
 from scripts.yamlfile import load, load_all
 
 PINS = Path(__file__).with_name("schemas.yaml")
@@ -88,16 +88,9 @@ def _kubernetes(version: str, target: Path) -> None:
 
 def _module(pin: dict[str, str]) -> Path:
     """Download one Go module, verified against its pinned hash; returns its folder."""
-    answer = subprocess.run(
-        [str(tools.go()), "mod", "download", "-json", f"{pin['module']}@{pin['version']}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=PINS.parent,
-    )
-    module: dict[str, Any] = json.loads(answer.stdout or "{}")
-    if answer.returncode or module.get("Sum") != pin["sum"]:
-        reason = module.get("Error") or answer.stderr.strip() or f"checksum is {module.get('Sum')}"
+    module = sources.download(pin["module"], pin["version"])
+    if module.get("Sum") != pin["sum"]:
+        reason = module.get("Error") or f"checksum is {module.get('Sum')}"
         raise RepositoryError(
             Finding(
                 "scripts/schemas.yaml",

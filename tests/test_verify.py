@@ -276,15 +276,11 @@ class Cluster:
         return [pid for pid in map(int, self.lines("forwards")) if runs(pid)]
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """A cluster with a Grafana that is Ready at once; no other program is on PATH."""
-    script = tmp_path / "kubectl"
-    script.write_text(KUBECTL.format(python=sys.executable))
-    script.chmod(0o755)
+def played(port: int) -> Json:
+    """The state of a KUBECTL whose cluster has a Grafana that is Ready at once."""
     data = {"admin-user": "admin", "admin-password": PASSWORD}
-    state = {
-        "port": server.port,
+    return {
+        "port": port,
         "pods": 1,
         "namespace": True,
         "replaces": True,
@@ -294,7 +290,15 @@ def cluster(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> 
         "events": {"*": [WARM]},
         "secret": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
     }
-    (tmp_path / "state.json").write_text(json.dumps(state))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster with a Grafana that is Ready at once; no other program is on PATH."""
+    script = tmp_path / "kubectl"
+    script.write_text(KUBECTL.format(python=sys.executable))
+    script.chmod(0o755)
+    (tmp_path / "state.json").write_text(json.dumps(played(server.port)))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(waiting, "PAUSE", 0.02)
     for name in ("GRAFANA_TOKEN", "GRAFANA_USER", "GRAFANA_PASSWORD"):

@@ -11,8 +11,7 @@ from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
 from scripts.diff.values import Difference, differences
 from scripts.diff.words import Said, listed, query, setting
-from scripts.findings import Finding, RepositoryError
-from scripts.preflight.verdict import counted
+from scripts.findings import Finding, RepositoryError, counted
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 

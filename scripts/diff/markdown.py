@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.diff import shown
 from scripts.diff.model import Action, Change, Report
-from scripts.preflight.verdict import counted
+from scripts.findings import counted
 
 # The comment is found by the beginning of its first line, which says how many flags there are.
 MARKER = "<!-- todo-monitoring-diff flags={} -->"

@@ -8,7 +8,7 @@ from scripts.checks.settings import get
 from scripts.diff.model import Flag
 from scripts.diff.objects import Key, Manifest, Pair
 from scripts.diff.words import Said
-from scripts.preflight.verdict import counted
+from scripts.findings import counted
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Json, Report
-from scripts.preflight.verdict import counted
+from scripts.findings import counted
 
 NOTHING = "Nothing changes in any cluster."
 WHOLE = "`make diff DIFF=--output=build/diff` writes all of it."

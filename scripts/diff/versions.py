@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from scripts import ablation, charts
 from scripts.diff.model import Bump, Flag
@@ -13,7 +12,6 @@ from scripts.diff.objects import Pair
 from scripts.diff.words import Said
 from scripts.findings import RepositoryError
 from scripts.manifests import Release
-from scripts.yamlfile import Json
 
 # Where charts say what to do on the way to a new version: a file of their own, or a link to it.
 UPGRADE = re.compile(r"https://[^\s)]+(?:UPGRADE\.md|#upgrading[\w-]*)")
@@ -92,15 +90,9 @@ def _dead(before: Release, variant: ablation.Variant) -> Iterator[ablation.Keys]
     variant.save()
 
 
-@functools.cache
-def _defaults(repository: str, chart: str, version: str) -> Mapping[str, Json]:
-    """A chart's values and its sub-charts', as `ablation` reads them; the archive may be large."""
-    return ablation._values(Release("", "", chart, version, repository, {}, ("", "")))
-
-
 def _depth(release: Release, keys: ablation.Keys) -> int:
     """How many of the keys the chart's values, or those of the sub-chart that is named, list."""
-    files = _defaults(release.repository, release.chart, release.version)
+    files = ablation.values(release)
     roads = ((files.get("", {}), keys, 0), (files.get(keys[0], {}), keys[1:], 1))
     deepest = 0
     for values, rest, depth in roads:

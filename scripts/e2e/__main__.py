@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from scripts import charts, tools
 from scripts.e2e import argocd, checks, faults, stack, timeline
 from scripts.e2e.neighbours import APPLICATION
+from scripts.e2e.remote import git
 from scripts.e2e.world import World
 from scripts.findings import GREEN, RED, Finding, RepositoryError, colour, execute, progress, report
 from scripts.kubernetes.client import Object
-from scripts.manifests import Entry, Repository, of_engine
+from scripts.manifests import Entry, Repository
 from scripts.processes import Processes
-from scripts.rendered import clusters
 
 # The cluster that is broken: the default one. The others differ in values, not in what Flux does.
 BROKEN = "oke-free"
@@ -71,7 +71,7 @@ def main() -> int:
     if not charts.provable(entries, allow_missing=options.allow_missing):
         return 0
     # Not committed, so Flux cannot see it.
-    if _git("status", "--porcelain", "--", "base", "clusters", "overlays"):
+    if git(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
         progress("what is not committed is not synced: HEAD is")
     found: list[Finding] = []
     for entry in entries:
@@ -102,7 +102,7 @@ def _flux(
         world.bootstrap()
         world.synced()
     synced = time.monotonic() - began
-    expected = rendered(world)
+    expected = checks.expected(world)
     with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
         found += checks.exact(world.client, expected, entry.name)
     with table.step("nothing else is there") as found:
@@ -143,7 +143,7 @@ def _argocd(processes: Processes, repository: Repository, entry: Entry) -> list[
         world.provision()
         argo.bootstrap()
     synced = time.monotonic() - began
-    expected = argo.expected()
+    expected = checks.expected(world)
     with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
         found += checks.exact(world.client, expected, entry.name)
     with table.step("nothing else is there") as found:
@@ -164,7 +164,7 @@ def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> 
     Returns:
         A finding for each check that does not find it.
     """
-    client, place = world.client, f"{world.cluster}/flux"
+    client, place = world.client, world.entry.name
     metadata = {"name": "stray", "namespace": stack.MONITORING}
     stray: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     grafana = client.get("apps/v1", "Deployment", "grafana", stack.MONITORING)
@@ -195,15 +195,6 @@ STACK: dict[str, Callable[[World, stack.Stack], list[Finding]]] = {
     "the Watchdog arrives at Alertmanager": stack.alerting,
     "kube-state-metrics says that all of Flux is ready": stack.seen,
 }
-
-
-def rendered(world: World) -> list[Object]:
-    """Return every object that the commit in the cluster makes, Flux's own included."""
-    repository = Repository(world.remote.tree)
-    name = f"{world.cluster}/flux"
-    (cluster,) = (one for one in clusters(repository) if one.name == name)
-    own = [item for item in cluster.entry.objects() if of_engine(item)]
-    return [*(dict(item.manifest) for item in cluster.items), *own]
 
 
 def _broken(world: World) -> list[Finding]:
@@ -253,13 +244,6 @@ def _memory(processes: Processes) -> str:
     parts = sorted(peak.items(), key=lambda one: -one[1])
     named = ", ".join(f"{name} {size >> 20}" for name, size in parts[:4])
     return f"peak memory {sum(peak.values()) >> 20} MiB ({named}, …)"
-
-
-def _git(*arguments: str) -> str:
-    run = subprocess.run(
-        ("git", *arguments), cwd=tools.ROOT, capture_output=True, text=True, check=False
-    )
-    return run.stdout
 
 
 if __name__ == "__main__":

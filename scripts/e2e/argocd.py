@@ -21,9 +21,8 @@ from scripts.e2e.world import PATIENCE, World, namespace
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.kubernetes import control_plane, flux
 from scripts.kubernetes.client import ApiError, Client, Object, named
-from scripts.manifests import Repository, of_engine
+from scripts.manifests import Repository
 from scripts.processes import LOOPBACK, Processes, free_ports
-from scripts.rendered import clusters
 from scripts.tools import sources
 from scripts.yamlfile import load_all
 
@@ -69,14 +68,6 @@ class ArgoCD:
     def declared(self) -> list[Object]:
         """Return what the cluster's folder is built to: the Applications, and what they mount."""
         return Repository(self.world.remote.tree).build(f"clusters/{self.world.cluster}/argocd")
-
-    def expected(self) -> list[Object]:
-        """Return every object that should be there: all that is rendered, and Argo CD's own."""
-        tree = Repository(self.world.remote.tree)
-        name = self.world.entry.name
-        (cluster,) = (one for one in clusters(tree) if one.name == name)
-        own = [item for item in cluster.entry.objects() if of_engine(item)]
-        return [*(dict(item.manifest) for item in cluster.items), *own]
 
     def bootstrap(self) -> float:
         """Apply the cluster's folder as a user does, and wait until all of it is synced.

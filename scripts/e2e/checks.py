@@ -10,7 +10,8 @@ from scripts.checks.engines import unequal
 from scripts.e2e.world import World, condition, waiting
 from scripts.findings import Finding
 from scripts.kubernetes.client import ApiError, Client, Json, Object, named, stated
-from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES
+from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
+from scripts.rendered import clusters
 
 # A manager of its own: what it would apply must be what is there, field by field.
 REVIEWER = "reviewer"
@@ -43,10 +44,7 @@ BESIDES = tuple(
         (r"Lease\.coordination\.k8s\.io .+", "who leads, and which node lives"),
         (r"(PodMetrics|NodeMetrics)\..+", "measured, not stored"),
         (r"Endpoints \S+", "Kubernetes' own mirror of a Service"),
-        (
-            r"(Service|Endpoints) kube-system/\S+-kubelet",
-            "the operator's, for the kubelet",
-        ),
+        (r"Service kube-system/\S+-kubelet", "the operator's, for the kubelet"),
         (r"EndpointSlice\.discovery\.k8s\.io kube-system/\S+-kubelet-\S+", "of the same Service"),
         (r"PersistentVolumeClaim \S+", "of a StatefulSet; it outlives the release on purpose"),
         (r"APIService\.apiregistration\.k8s\.io \S+", "Kubernetes makes one of each group"),
@@ -60,6 +58,19 @@ BESIDES = tuple(
         (r"VolumeAttachment\.storage\.k8s\.io \S+", "of a volume that a pod has"),
     )
 )
+
+
+def explained(name: str) -> bool:
+    """Say whether an object of this name may be there without being rendered."""
+    return any(one.pattern.fullmatch(name) for one in BESIDES)
+
+
+def expected(world: World) -> list[Object]:
+    """Return every object that the commit in the cluster makes, the engine's own included."""
+    tree = Repository(world.remote.tree)
+    (cluster,) = (one for one in clusters(tree) if one.name == world.entry.name)
+    own = [item for item in cluster.entry.objects() if of_engine(item)]
+    return [*(dict(item.manifest) for item in cluster.items), *own]
 
 
 def exact(client: Client, expected: Iterable[Object], place: str) -> list[Finding]:
@@ -127,15 +138,13 @@ def besides(world: World, before: Mapping[str, str], expected: Iterable[Object])
     known = before.keys() | {named(item) for item in expected}
     return [
         Finding(
-            f"{world.cluster}/flux {name}",
+            f"{world.entry.name} {name}",
             None,
             "is in the cluster and nothing that is rendered makes it",
             "find what made it; if it is right, add it to scripts/e2e/checks.py with the reason",
         )
         for name, item in everything(world.client)
-        if name not in known
-        and not item["metadata"].get("ownerReferences")
-        and not any(one.pattern.fullmatch(name) for one in BESIDES)
+        if name not in known and not item["metadata"].get("ownerReferences") and not explained(name)
     ]
 
 
@@ -150,19 +159,15 @@ def inventory(client: Client) -> dict[str, str]:
     return {name: item["metadata"]["uid"] for name, item in everything(client)}
 
 
-# What happens to objects of an application without anybody changing it.
-_VOLATILE = ("Event ", "Event.", "Lease.", "PodMetrics.", "NodeMetrics.")
-
-
 def versions(client: Client) -> dict[str, str]:
     """Return the resource version of every object in namespaces that are not ours."""
     ours = NAMESPACES | ENGINE_NAMESPACES
     return {
         name: item["metadata"]["resourceVersion"]
         for name, item in everything(client)
-        if item["metadata"].get("namespace", next(iter(ours))) not in ours
-        and not name.startswith(_VOLATILE)
-        and not any(one.pattern.fullmatch(name) for one in BESIDES)
+        if item["metadata"].get("namespace")
+        and item["metadata"]["namespace"] not in ours
+        and not explained(name)
     }
 
 
@@ -207,6 +212,6 @@ def fitting(world: World) -> list[Finding]:
         if condition(pod, "Ready").get("status") != "True" and not reasons
     ]
     return [
-        Finding(f"{world.cluster}/flux pods", None, text, "request less, or correct the selectors")
+        Finding(f"{world.entry.name} pods", None, text, "request less, or correct the selectors")
         for text in (*reasons, *(f"{name} is not ready" for name in late))
     ]

@@ -14,13 +14,13 @@ from scripts import charts
 from scripts.e2e import checks
 from scripts.e2e.registry import renumbered
 from scripts.e2e.remote import replace
+from scripts.e2e.stack import MONITORING
 from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, secrets, volumes
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import flux
 from scripts.kubernetes.client import ApiError, Object, named
 from scripts.manifests import NAMESPACES, Release
 
-MONITORING = "monitoring"
 GRAFANA = (f"{HELM}/v2", "HelmRelease", "grafana", MONITORING)
 
 
@@ -65,7 +65,7 @@ def examined(world: World, fault: Fault) -> tuple[Outcome, list[Finding]]:
     """
     pods, others = running_pods(world), checks.versions(world.client)
     outcome = fault.run(world)
-    place = f"{world.cluster}/flux, {fault.name}"
+    place = f"{world.entry.name}, {fault.name}"
     findings = checks.untouched(world.client, others, place)
     after = running_pods(world)
     findings += [
@@ -359,7 +359,7 @@ def _ours(item: Object) -> bool:
     if any(key.startswith((f"{HELM}/", f"{KUSTOMIZE}/")) for key in labels):
         return labels.get(f"{KUSTOMIZE}/name") != "flux-system"
     return item["metadata"].get("namespace") in NAMESPACES and not (
-        any(one.pattern.fullmatch(named(item)) for one in checks.BESIDES)
+        checks.explained(named(item))
         or item["kind"] == "Secret"
         or item["metadata"].get("ownerReferences")
     )

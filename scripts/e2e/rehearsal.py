@@ -13,11 +13,12 @@ import tempfile
 from pathlib import Path
 
 from scripts import charts, tools
+from scripts.diff import revisions
+from scripts.diff.revisions import Revision
 from scripts.e2e import checks
 from scripts.e2e.remote import git
 from scripts.e2e.world import World
 from scripts.findings import GREEN, RED, YELLOW, Finding, RepositoryError, colour, execute, progress
-from scripts.kubernetes.client import named
 from scripts.manifests import Entry, Repository
 from scripts.processes import Processes
 
@@ -63,10 +64,10 @@ def rehearsed(base: Entry, head: Entry, revision: str) -> list[Finding]:
             print(f"{head.cluster}: HEAD is ready after {took:.1f} s")
         except RepositoryError:
             findings = [
-                Finding(f"{head.cluster}/flux {name}", None, said, "see the README, Upgrade")
+                Finding(f"{head.name} {name}", None, said, "see the README, Upgrade")
                 for name, said in world.unready().items()
             ]
-        after = {named(item): item["metadata"]["uid"] for item in world.client.everything()}
+        after = checks.inventory(world.client)
         for name, uid in before.items():
             if FLEETING.match(name) or after.get(name) == uid:
                 continue
@@ -74,7 +75,7 @@ def rehearsed(base: Entry, head: Entry, revision: str) -> list[Finding]:
             print(colour(f"{head.cluster}: {name} {what}", YELLOW))
             if PRECIOUS.fullmatch(name):
                 fix = "keep it, or say in the change how its content is saved"
-                findings.append(Finding(f"{head.cluster}/flux {name}", None, what, fix))
+                findings.append(Finding(f"{head.name} {name}", None, what, fix))
         return findings
 
 
@@ -92,9 +93,8 @@ def main() -> int:
     revision = parser.parse_args().base
     with tempfile.TemporaryDirectory() as folder:
         commit = git(tools.ROOT, "rev-parse", "--verify", f"{revision}^{{commit}}")
-        git(Path(folder), "clone", "--quiet", "--no-checkout", "--shared", str(tools.ROOT), "old")
-        git(Path(folder) / "old", "checkout", "--quiet", commit)
-        old = {e.cluster: e for e in Repository(Path(folder) / "old").entries if e.engine == "flux"}
+        tree = revisions.unpack(tools.ROOT, Revision(commit, revision), Path(folder) / "old")
+        old = {e.cluster: e for e in Repository(tree).entries if e.engine == "flux"}
         new = {e.cluster: e for e in Repository().entries if e.engine == "flux"}
     clusters = sorted(old.keys() & new.keys() - {"options"})
     charts.provable([*old.values(), *new.values()], allow_missing=False)

@@ -139,14 +139,12 @@ class Stack:
 @contextlib.contextmanager
 def running(world: World) -> Iterator[Stack]:
     """Run the operator and what it makes, beside a synced cluster, until the block ends."""
-    proxy = Proxy()
-    apis: list[Api] = []
+    with contextlib.ExitStack() as block:
+        proxy = block.enter_context(contextlib.closing(Proxy()))
 
-    def api(port: int) -> Api:
-        apis.append(Api(port))
-        return apis[-1]
+        def api(port: int) -> Api:
+            return block.enter_context(contextlib.closing(Api(port)))
 
-    try:
         port, labels = operator(world)
         _route(world, proxy, labels, 8080, port)
         world.settled([MONITORING])
@@ -158,10 +156,6 @@ def running(world: World) -> Iterator[Stack]:
         proxy.routes[API_SERVER] = urlsplit(world.client.url).port or 0
         port, config = _prometheus(world, proxy)
         yield Stack(api(port), alertmanager, loki, config)
-    finally:
-        for one in apis:
-            one.close()
-        proxy.close()
 
 
 def _pods(world: World, labels: Mapping[str, str]) -> list[Object]:
@@ -260,9 +254,9 @@ def _files(world: World, name: str, arguments: Sequence[str], spec: Json) -> lis
     for volume in spec.get("volumes") or ():
         if "configMap" in volume and volume["name"] in mounts:
             found = world.client.get("v1", "ConfigMap", volume["configMap"]["name"], MONITORING)
+            mount = mounts[volume["name"]]["mountPath"]
             for key, text in found["data"].items():
                 (folder / key).write_text(text)
-                mount = mounts[volume["name"]]["mountPath"]
                 replaced[f"{mount.rstrip('/')}/{key}"] = folder / key
                 replaced[mount] = folder / key
     result = []
@@ -276,8 +270,7 @@ def _live(world: World) -> Cluster:
     """Return what is in the cluster in the form that other programs here read what is rendered."""
     items = tuple(
         Item(item, item["metadata"].get("annotations", {}).get(RELEASE))
-        for kind in ("ConfigMap",)
-        for item in world.client.all("v1", kind, MONITORING)
+        for item in world.client.all("v1", "ConfigMap", MONITORING)
     )
     return Cluster(Repository(world.remote.tree), world.entry, items)
 
@@ -447,7 +440,7 @@ def targets(stack: Stack) -> list[Json]:
 
 def monitored(world: World, stack: Stack) -> list[Finding]:
     """See that Prometheus scrapes what is declared, and that what runs here answers it."""
-    place = f"{world.cluster}/flux"
+    place = world.entry.name
     wanted = declared(world)
     configured = {job["job_name"] for job in stack.rendered["scrape_configs"]}
     findings = [
@@ -482,7 +475,7 @@ def monitored(world: World, stack: Stack) -> list[Finding]:
 
 def ruled(world: World, stack: Stack) -> list[Finding]:
     """See that both servers have every rule that is in the cluster, and none with a fault."""
-    place = f"{world.cluster}/flux"
+    place = world.entry.name
     objects = world.client.all(f"{OPERATOR_GROUP}/v1", "PrometheusRule")
     files = [yaml.safe_load(text) for text in _log_rules(world)]
     findings = []

@@ -69,9 +69,7 @@ STEPS = (
         "grafana",
         lambda _, item: bool(item.get("status", {}).get("lastAttemptedRevision")),
     ),
-    Step(
-        "Grafana's Deployment is applied", ("apps/v1", "Deployment"), "grafana", lambda _, __: True
-    ),
+    Step(APPLIED, ("apps/v1", "Deployment"), "grafana", lambda _, __: True),
     Step(
         "Grafana's pod is ready, without its own start",
         ("apps/v1", "Deployment"),

@@ -56,7 +56,6 @@ class World:
         registry: Where charts are.
         revision: The commit that Flux should be at.
         engine_ports: Where each of Flux's controllers has its metrics, on loopback.
-        started: When all of it began to start, in seconds of the monotonic clock.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class World:
             entry: The cluster under Flux.
             revision: The commit that is synced first.
         """
-        self.started = time.monotonic()
         self.processes = processes
         self.entry = entry
         self.cluster = entry.cluster
@@ -149,7 +147,7 @@ class World:
             if time.monotonic() - began > patience:
                 text = f"{what} within {patience:.0f} s: {said}"
                 fix = "see the condition's message"
-                raise RepositoryError(Finding(f"{self.cluster}/flux", None, text, fix))
+                raise RepositoryError(Finding(self.entry.name, None, text, fix))
             time.sleep(0.1)
         return time.monotonic() - began
 
@@ -187,9 +185,14 @@ class World:
         """Every object of Flux."""
         return [item for version, kind in KINDS for item in self.client.all(version, kind)]
 
-    def unready(self) -> dict[str, str]:
-        """Return what of Flux is not ready, or not yet at the revision, and its words."""
-        return {named(item): said for item in self.objects() if (said := self._unready(item))}
+    def unready(self, items: Iterable[Object] | None = None) -> dict[str, str]:
+        """Return what of Flux is not ready, or not yet at the revision, and its words.
+
+        Args:
+            items: Flux's objects, where they are known already.
+        """
+        there = self.objects() if items is None else items
+        return {named(item): said for item in there if (said := self._unready(item))}
 
     def _unready(self, item: Object) -> str:
         status = item.get("status") or {}
@@ -220,9 +223,9 @@ class World:
         """
 
         def missing() -> str:
-            kinds = {item["kind"] for item in self.objects()}
-            unready = self.unready()
-            if not unready and "Kustomization" in kinds:
+            items = self.objects()
+            unready = self.unready(items)
+            if not unready and any(item["kind"] == "Kustomization" for item in items):
                 return ""
             return "; ".join(f"{name}: {said}" for name, said in unready.items()) or "nothing there"
 
@@ -257,22 +260,19 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
         host: The registry's host and port.
     """
     named_mirror(tree, host)
-    overlays = {
-        tree / unit["spec"]["path"]
-        for unit in yaml.safe_load_all((tree / f"clusters/{cluster}/flux/monitoring.yaml").open())
+    units = yaml.safe_load_all((tree / f"clusters/{cluster}/flux/monitoring.yaml").read_text())
+    (overlay,) = {
+        tree / u["spec"]["path"] for u in units if u["spec"]["path"].endswith("/releases")
     }
-    for overlay in overlays:
-        path = overlay / "kustomization.yaml"
-        content = yaml.safe_load(path.read_text())
-        if overlay.name != "releases":
-            continue
-        insecure = [{"op": "add", "path": "/spec/insecure", "value": True}]
-        content.setdefault("components", []).append("../../../base/optional/mirror")
-        content.setdefault("patches", []).extend(
-            {"target": {"kind": kind}, "patch": yaml.safe_dump(insecure)}
-            for kind in ("OCIRepository", "HelmRepository")
-        )
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path = overlay / "kustomization.yaml"
+    content = yaml.safe_load(path.read_text())
+    insecure = [{"op": "add", "path": "/spec/insecure", "value": True}]
+    content.setdefault("components", []).append("../../../base/optional/mirror")
+    content.setdefault("patches", []).extend(
+        {"target": {"kind": kind}, "patch": yaml.safe_dump(insecure)}
+        for kind in ("OCIRepository", "HelmRepository")
+    )
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def named_mirror(tree: Path, host: str) -> None:

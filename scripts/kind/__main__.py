@@ -10,14 +10,13 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts import kubectl, tools
+from scripts import findings, kubectl, tools
 from scripts.checks import dashboards
 from scripts.findings import Finding, RepositoryError, execute, progress, report
 from scripts.kind import engines, picture, prepared, ready, source
@@ -138,12 +137,7 @@ def main() -> int:
 
 def interruptible() -> int:
     """Run until somebody interrupts; the cluster is deleted either way."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return findings.interruptible(main, "interrupted")
 
 
 if __name__ == "__main__":

@@ -56,25 +56,20 @@ def sync(entry: Entry, source: Source) -> list[Json]:
 def _root(entry: Entry, source: Source) -> Json:
     """Return the root Application, with patches for all that names the repository in git.
 
-    The root itself is patched away: it would sync itself from git, and follow what git names.
+    That it leaves itself out, as in git, also keeps git's own source from coming back.
     """
     unit = entry.units[0]
     applications = [o for o in unit.objects if o["kind"] == "Application"]
     of_git = {o["spec"]["source"]["path"]: o for o in applications if "path" in o["spec"]["source"]}
     root = copy.deepcopy(of_git.pop(unit.path))
-    gone = {key: root[key] for key in ("apiVersion", "kind")} | {"$patch": "delete"}
-    patches = [_patch(root, gone | {"metadata": {"name": root["metadata"]["name"]}})]
+    patches = root["spec"]["source"]["kustomize"]["patches"]
     for item in of_git.values():
         keys = {"repoURL": source.url, "targetRevision": source.ref}
         patches.append(_patch(item, [_replace(f"/spec/source/{k}", v) for k, v in keys.items()]))
     for project in (o for o in unit.objects if o["kind"] == "AppProject"):
         index = project["spec"]["sourceRepos"].index(root["spec"]["source"]["repoURL"])
         patches.append(_patch(project, [_replace(f"/spec/sourceRepos/{index}", source.url)]))
-    root["spec"]["source"] |= {
-        "repoURL": source.url,
-        "targetRevision": source.ref,
-        "kustomize": {"patches": patches},
-    }
+    root["spec"]["source"] |= {"repoURL": source.url, "targetRevision": source.ref}
     return root
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scripts.budget import effective, quantity
+from scripts.findings import counted
 from scripts.manifests import identity
 from scripts.preflight.kubectl import Seen
 from scripts.preflight.stack import Stack
-from scripts.preflight.verdict import Verdict, counted, missing, ok, warning
+from scripts.preflight.verdict import Verdict, missing, ok, warning
 from scripts.rendered import Pod
 from scripts.yamlfile import Json
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from scripts import schemas
 from scripts.checks.policies import POD_SECURITY
+from scripts.findings import counted
 from scripts.preflight import capacity, storage
 from scripts.preflight.kubectl import Seen
 from scripts.preflight.stack import NeededSecret, Stack
-from scripts.preflight.verdict import Verdict, counted, missing, ok, warning
+from scripts.preflight.verdict import Verdict, missing, ok, warning
 from scripts.yamlfile import Json
 
 CRDS = "customresourcedefinitions"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.budget import quantity
+from scripts.findings import counted
 from scripts.preflight.kubectl import Seen
 from scripts.preflight.stack import Stack
-from scripts.preflight.verdict import Verdict, counted, missing, ok, warning
+from scripts.preflight.verdict import Verdict, missing, ok, warning
 from scripts.yamlfile import Json
 
 DEFAULT_CLASS = (

@@ -29,11 +29,6 @@ class Verdict:
     fix: str = ""
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 node` and `2 nodes`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def ok(text: str) -> Verdict:
     """Return a verdict that asks for nothing."""
     return Verdict(State.OK, text)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 
-from scripts import tools
+from scripts import findings, tools
 from scripts.findings import GREEN, RED, YELLOW, Finding, RepositoryError, colour, execute, progress
 from scripts.rules.facts import APPLICATION
 from scripts.verify import grafana, home, summary
@@ -114,12 +113,9 @@ def main() -> int:
 
 def interruptible() -> int:
     """Measure until somebody interrupts; what runs is ended either way."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return main()
-    except KeyboardInterrupt:
-        print("interrupted; Kubernetes brings Grafana's pod back by itself", file=sys.stderr)
-        return 130
+    return findings.interruptible(
+        main, "interrupted; Kubernetes brings Grafana's pod back by itself"
+    )
 
 
 if __name__ == "__main__":
