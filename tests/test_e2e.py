@@ -11,11 +11,11 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -27,7 +27,7 @@ from scripts.e2e.registry import renumbered
 from scripts.e2e.remote import Remote, git, replace
 from scripts.e2e.timeline import APPLIED, STEPS, Timeline
 from scripts.findings import RepositoryError
-from scripts.kubernetes.client import stated
+from scripts.kubernetes.client import Client, stated
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK
 
@@ -205,7 +205,63 @@ def test_what_the_server_writes_is_not_stated() -> None:
     ],
 )
 def test_only_what_has_a_reason_may_be_there_besides(name: str, explained: bool) -> None:
-    assert any(one.pattern.fullmatch(name) for one in checks.BESIDES) is explained
+    assert checks.explained(name) is explained
+
+
+class Stored:
+    """An API server's answers, of what it is made with."""
+
+    def __init__(self, *items: dict[str, Any]) -> None:
+        self.items = items
+
+    def all(self, _: str, kind: str) -> list[dict[str, Any]]:
+        return [item for item in self.items if item["kind"] == kind]
+
+    def get(self, _: str, kind: str, name: str, namespace: str) -> dict[str, Any]:
+        wanted = {"name": name, "namespace": namespace}
+        (item,) = (i for i in self.all(_, kind) if wanted.items() <= i["metadata"].items())
+        return item
+
+
+def warned(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> list[str]:
+    """Return what a warning about a Service's address is found to be, edited with its address."""
+    loki = {"name": "loki", "namespace": "monitoring"}
+    service = {"kind": "Service", "metadata": loki, "spec": {"clusterIPs": ["10.96.0.7"]}}
+    address = {
+        "kind": "IPAddress",
+        "metadata": {"name": "10.96.0.7"},
+        "spec": {"parentRef": {"resource": "services", **loki}},
+    }
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "type": "Warning",
+        "metadata": {"name": "loki.1", "namespace": "monitoring"},
+        "regarding": {"kind": "Service", **loki},
+        "reason": "ClusterIPNotAllocated",
+        "note": "Cluster IP [IPv4]: 10.96.0.7 is not allocated; repairing",
+    }
+    edit(event, address)
+    client = cast(Client, Stored(service, address, event))
+    return [str(finding) for finding in checks.warnings(client, {}, "local/flux")]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda event, _: event.update(reason="FailedScheduling"),
+        lambda _, address: address["metadata"].update(name="10.96.0.8"),
+        lambda _, address: address["spec"]["parentRef"].update(name="grafana"),
+        lambda _, address: address["spec"]["parentRef"].update(group="gateway.networking.k8s.io"),
+    ],
+)
+def test_a_warning_is_a_finding(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
+    assert warned(edit)
+
+
+def test_a_warning_of_an_address_that_is_there_is_none() -> None:
+    assert warned(lambda *_: None) == []
+    assert warned(lambda event, _: event.update(type="Normal", reason="any")) == []
 
 
 def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:

@@ -198,8 +198,31 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
         for event in client.all("events.k8s.io/v1", "Event")
         if event.get("type") == "Warning"
         and named(event) not in before
-        and event["metadata"]["namespace"] in {*NAMESPACES, "flux-system"}
+        and event["metadata"]["namespace"] in NAMESPACES | ENGINE_NAMESPACES
+        and not _allocated(client, event)
     ]
+
+
+def _allocated(client: Client, event: Object) -> bool:
+    """Say whether a warning is that a Service has no address, and it has.
+
+    The API server's own repair loop learns of Services and of addresses by two watches. Where a
+    new Service comes first, it warns, finds the address there, and leaves it: `syncService` in
+    Kubernetes' `pkg/registry/core/service/ipallocator/controller/repairip.go`.
+    """
+    if event.get("reason") != "ClusterIPNotAllocated":
+        return False
+    name, space = event["regarding"]["name"], event["regarding"]["namespace"]
+    service = client.get("v1", "Service", name, space)
+    addresses = {
+        address["metadata"]["name"]: address["spec"]["parentRef"]
+        for address in client.all("networking.k8s.io/v1", "IPAddress")
+    }
+    owner = {"group": "", "resource": "services", "namespace": space, "name": name}
+    return all(
+        {"group": "", **addresses.get(address, {})} == owner
+        for address in service["spec"]["clusterIPs"]
+    )
 
 
 def fitting(world: World) -> list[Finding]:
