@@ -153,7 +153,22 @@ def _drop(option: str) -> Edit:
             "Application",
             "monitoring-config",
             lambda o: o["spec"]["syncPolicy"].pop("retry"),
-            [f"{ARGOCD_FILE} monitoring-config: fails for good if the CRDs come a second later"],
+            [
+                f"{ARGOCD_FILE} monitoring-config: gives up",
+                f"{ARGOCD_FILE} monitoring-config: retries what failed",
+            ],
+        ),
+        (
+            "Application",
+            "loki",
+            lambda o: o["spec"]["syncPolicy"]["retry"].update(limit=10),
+            [f"{ARGOCD_FILE} loki: gives up"],
+        ),
+        (
+            "Application",
+            "monitoring",
+            lambda o: o["spec"]["syncPolicy"]["retry"].update(refresh=False),
+            [f"{ARGOCD_FILE} monitoring: retries what failed"],
         ),
         (
             "Application",

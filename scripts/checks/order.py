@@ -83,15 +83,19 @@ def argocd(entry: Entry) -> Iterator[Fault]:
                 yield Fault(
                     "Application", name, ("metadata",), text, f"give {CRD_RELEASE} a lower wave"
                 )
-            if not policy.get("retry", {}).get("limit"):
-                text = "fails for good if the CRDs come a second later"
-                yield Fault(
-                    "Application", name, ("spec", "syncPolicy"), text, "set syncPolicy.retry"
-                )
             if "SkipDryRunOnMissingResource=true" in options:
                 text = "may run the operator before its CRDs, which it then never looks for again"
                 fix = "remove SkipDryRunOnMissingResource=true: the whole is retried then"
                 yield Fault("Application", name, at, text, fix)
+        retry = policy.get("retry", {})
+        if retry.get("limit") != -1:
+            text = "gives up, and is not synced at that revision once nothing is wrong any more"
+            fix = "set syncPolicy.retry.limit: -1"
+            yield Fault("Application", name, ("spec", "syncPolicy"), text, fix)
+        if retry.get("refresh") is not True:
+            text = "retries what failed, and the commit that mends it waits"
+            fix = "set syncPolicy.retry.refresh: true"
+            yield Fault("Application", name, ("spec", "syncPolicy"), text, fix)
         if "ServerSideApply=true" not in options:
             text = "applies on the client's side, where CRDs and dashboards do not fit"
             yield Fault("Application", name, at, text, "add ServerSideApply=true")

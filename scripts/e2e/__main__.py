@@ -152,6 +152,10 @@ def _argocd(processes: Processes, repository: Repository, entry: Entry) -> list[
         found += checks.untouched(world.client, others, entry.name)
     with table.step("no warning was given") as found:
         found += checks.warnings(world.client, before, entry.name)
+    with table.step("what is edited or deleted by hand is put back"):
+        argo.mended(expected)
+    with table.step("a commit that cannot be applied is told, and its revert synced"):
+        argo.reverted()
     with table.step("all of it goes with the root Application"):
         argo.remove()
     print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")

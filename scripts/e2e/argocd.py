@@ -15,11 +15,13 @@ from pathlib import Path
 import yaml
 
 from scripts import tools
+from scripts.e2e import checks
+from scripts.e2e.faults import KEPT
 from scripts.e2e.remote import replace
 from scripts.e2e.stack import MONITORING, OPERATOR_GROUP, operator
 from scripts.e2e.world import PATIENCE, World, namespace
 from scripts.findings import Finding, RepositoryError, progress
-from scripts.kubernetes import control_plane, flux
+from scripts.kubernetes import control_plane
 from scripts.kubernetes.client import ApiError, Client, Object, named
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK, Processes, free_ports
@@ -30,6 +32,10 @@ NAMESPACE = "argocd"
 VERSION = "argoproj.io/v1alpha1"
 # The Application that all others come from, and the project that they are in.
 ROOT = "monitoring"
+# What Argo CD writes on each object that it applies.
+TRACKING = "argocd.argoproj.io/tracking-id"
+# What asks it to look at an Application, until it has.
+REFRESH = "argocd.argoproj.io/refresh"
 TOOL = "argocd"
 CONTROLLER = "argocd-application-controller"
 REPO_SERVER = "argocd-repo-server"
@@ -53,8 +59,6 @@ class ArgoCD:
         self.world = world
         self._operated = False
         client, processes = world.client, world.processes
-        for name in flux.CONTROLLERS:
-            processes.kill(name)
         host = world.registry.host.replace(LOOPBACK, "localhost")
         install(processes, client)
         world.apply(*initialised(), plain_registry(host))
@@ -113,14 +117,20 @@ class ArgoCD:
 
     def tell(self) -> None:
         """Have Argo CD fetch the remote now, for each Application that comes from it."""
+
+        def looking() -> str:
+            asked = [i for i in self.applications() if REFRESH in i["metadata"]["annotations"]]
+            return ", ".join(map(named, asked))
+
+        # While it looks, it would not see that it is asked again.
+        self.world.until(looking, "Argo CD does not come to an end of an earlier look")
         for item in self.applications():
             if item["spec"]["source"]["repoURL"] == self.world.remote.url:
                 self.refresh(item)
 
     def refresh(self, item: Object) -> None:
         """Have Argo CD compare an Application with its source now, as its Refresh button does."""
-        asked = {"argocd.argoproj.io/refresh": "normal"}
-        self.world.client.patch(item, {"metadata": {"annotations": asked}})
+        self.world.client.patch(item, {"metadata": {"annotations": {REFRESH: "normal"}}})
 
     def applications(self) -> list[Object]:
         """Every Application that there is."""
@@ -167,21 +177,61 @@ class ArgoCD:
         said = {name: unready(item, self.world.revision) for name, item in there.items()}
         return absent | {name: text for name, text in said.items() if text} | surplus
 
+    def mended(self, expected: list[Object]) -> float:
+        """Edit and delete by hand what is synced; return how long it is wrong, in seconds.
+
+        Args:
+            expected: Every object as it should be, and as it is now.
+
+        Raises:
+            RepositoryError: With what stays wrong.
+        """
+        client = self.world.client
+        grafana = client.get("apps/v1", "Deployment", "grafana", MONITORING)
+        client.patch(grafana, {"spec": {"replicas": 3}})
+        client.delete(client.get("v1", "ConfigMap", "grafana-dashboards-todo", MONITORING))
+        client.delete(client.get("v1", "Service", "loki", MONITORING))
+
+        def wrong() -> str:
+            return "; ".join(map(str, checks.exact(client, expected, self.world.entry.name)))
+
+        return self.world.until(wrong, "what was done by hand stays")
+
+    def reverted(self) -> float:
+        """Commit what cannot be applied, then its revert; return how long that takes, in seconds.
+
+        Raises:
+            RepositoryError: If nobody says what is wrong, or the revert has to wait for it.
+        """
+
+        def untold() -> str:
+            said = [words(item) for item in self.applications()]
+            return "" if any("is not permitted in project" in one for one in said) else str(said)
+
+        self.push("A kind that the project does not permit", forbidden)
+        self.world.until(untold, "the fault is not told")
+        self.revert()
+        return self.synced()
+
     def remove(self, patience: float = PATIENCE) -> float:
         """Delete the root Application, as the README has it; return how long it took, in seconds.
 
         Raises:
-            RepositoryError: With the words of what stays.
+            RepositoryError: With what stays and should not, in Argo CD's words.
         """
         client = self.world.client
         client.delete(client.get(VERSION, "Application", ROOT, NAMESPACE))
 
         def left() -> str:
-            projects = client.all(VERSION, "AppProject", NAMESPACE)
-            own = [item for item in projects if item["metadata"]["name"] == ROOT]
-            return "; ".join(f"{named(item)}: {words(item)}" for item in self.applications() + own)
+            if said := "; ".join(f"{named(i)}: {words(i)}" for i in self.applications()):
+                return said
+            return ", ".join(
+                name
+                for name, item in checks.everything(client)
+                if TRACKING in item["metadata"].get("annotations", {}) and not KEPT.fullmatch(name)
+            )
 
-        return self.world.until(left, "Argo CD does not let go", patience)
+        return self.world.until(left, "something stays", patience)
 
 
 def unready(item: Object, revision: str) -> str:
@@ -194,9 +244,9 @@ def unready(item: Object, revision: str) -> str:
     status, source = item.get("status") or {}, item["spec"]["source"]
     sync = status.get("sync") or {}
     if (sync.get("comparedTo") or {}).get("source") != source:
-        return words(item) or "not looked at yet"
+        return f"not looked at yet, {words(item)}"
     if "path" in source and sync.get("revision") != revision:
-        return words(item) or f"still at {sync.get('revision')}"
+        return f"still at {sync.get('revision')}, {words(item)}"
     health = (status.get("health") or {}).get("status")
     phase = (status.get("operationState") or {}).get("phase")
     if (sync.get("status"), health, phase) == ("Synced", "Healthy", "Succeeded"):
@@ -359,6 +409,21 @@ def _connects(port: int) -> str:
     return ""
 
 
+def forbidden(tree: Path) -> None:
+    """Add an object to the configuration that its project lets nobody apply."""
+    metadata = {"name": "forbidden", "namespace": MONITORING}
+    item = {"apiVersion": "v1", "kind": "LimitRange", "metadata": metadata, "spec": {"limits": []}}
+    (tree / "base/config/forbidden.yaml").write_text(yaml.safe_dump(item))
+    extended(tree / "base/config/kustomization.yaml", "resources", "forbidden.yaml")
+
+
+def extended(path: Path, key: str, value: str) -> None:
+    """Append to a list of a kustomization."""
+    content = yaml.safe_load(path.read_text())
+    content[key].append(value)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
 def adopted(tree: Path, cluster: str, address: str, host: str, url: str) -> None:
     """Have Argo CD take a cluster's charts from the overlay's mirror, and the rest from a remote.
 
@@ -371,10 +436,7 @@ def adopted(tree: Path, cluster: str, address: str, host: str, url: str) -> None
     """
     replace(tree / "base/optional/mirror/mirror.yaml", address, host)
     folder = tree / f"clusters/{cluster}/argocd"
-    path = folder / "kustomization.yaml"
-    content = yaml.safe_load(path.read_text())
-    content["components"].append("../../../base/optional/mirror/argocd")
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    extended(folder / "kustomization.yaml", "components", "../../../base/optional/mirror/argocd")
     path = folder / "applications.yaml"
     applications = list(yaml.safe_load_all(path.read_text()))
     for item in applications:

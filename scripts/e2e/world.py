@@ -47,14 +47,14 @@ KINDS = (
 
 
 class World:
-    """A cluster of its own, with what Flux needs to sync one of ours into it.
+    """A cluster of its own, with what an engine needs to sync one of ours into it.
 
     Attributes:
         cluster: Which of `clusters/`.
         client: The API.
-        remote: What Flux pulls.
+        remote: What the engine pulls.
         registry: Where charts are.
-        revision: The commit that Flux should be at.
+        revision: The commit that the engine should be at.
         engine_ports: Where each of Flux's controllers has its metrics, on loopback.
     """
 
@@ -66,7 +66,7 @@ class World:
         Args:
             processes: Where it runs.
             repository: Ours.
-            entry: The cluster under Flux.
+            entry: The cluster and its engine.
             revision: The commit that is synced first.
         """
         self.processes = processes
@@ -99,10 +99,11 @@ class World:
         apply(*(namespace(name) for name in sorted(names)))
         apply(*(o for w in (*NEIGHBOURS, *APPLICATION) for o in w.objects()))
         apply(*secrets())
-        flux.definitions(self.processes, self.client)
-        for name in flux.CONTROLLERS:
-            metrics = urlsplit(flux.start(self.processes, name, self.config))
-            self.engine_ports[name] = metrics.port or 0
+        if self.entry.engine == "flux":
+            flux.definitions(self.processes, self.client)
+            for name in flux.CONTROLLERS:
+                metrics = urlsplit(flux.start(self.processes, name, self.config))
+                self.engine_ports[name] = metrics.port or 0
         self.settled({w.namespace for w in (*NEIGHBOURS, *APPLICATION)})
 
     def apply(self, *items: Object) -> None:

@@ -281,6 +281,8 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// A folder of the same repository, which its module leaves out: the newest commit that the proxy serves
+// is of the same release branch.
 replace github.com/argoproj/argo-cd/gitops-engine => github.com/argoproj/argo-cd/gitops-engine v0.0.0-20260914071520-c9c369efcc5b
 
 replace (
