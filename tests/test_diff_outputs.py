@@ -84,6 +84,34 @@ def test_clusters_in_which_as_many_objects_differ_share_a_row() -> None:
     assert not left_out
 
 
+def declaring(path: str, name: str = "grafana") -> Change:
+    """An edit of a HelmRelease, by default of the one whose object `changed` is."""
+    own = dataclasses.replace(changed(Edit(path, 1, 2), name=name), kind="HelmRelease")
+    return dataclasses.replace(own, release=False, unit="monitoring-releases")
+
+
+def test_an_edit_counts_once_where_it_is_declared_and_what_it_makes() -> None:
+    report = Report("a", "b", changes=(changed(), declaring("spec.values.replicas")))
+    assert shown.counting(report.changes) == [changed()]
+    assert shown.headline(report) == ["1 object differs: 1 changed", "1 more declares it"]
+    assert [row.owner for row in shown.rows(report)[0]] == ["release grafana"]
+    assert "HelmRelease" in terminal.text(report)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        declaring("spec.values.replicas", name="another"),
+        declaring("spec.upgrade.timeout"),
+        declaring("spec.valuesFrom"),
+        dataclasses.replace(declaring("spec.values.replicas"), places=("elsewhere/flux",)),
+        dataclasses.replace(declaring(""), action=Action.REMOVED, edits=()),
+    ],
+)
+def test_what_declares_more_than_what_is_seen_to_change_counts(other: Change) -> None:
+    assert shown.counting([changed(), other]) == [changed(), other]
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [

@@ -6,7 +6,7 @@ import difflib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Json, Report
@@ -17,6 +17,12 @@ WHOLE = "`make diff DIFF=--output=build/diff` writes all of it."
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 # Of the table of objects, so that the summary stays on one screen.
 ROWS = 12
+# Where each kind that declares a release says what it is made of.
+DECLARED = {
+    "Application": ("spec.source.helm.valuesObject.", "spec.source.targetRevision"),
+    "HelmRelease": ("spec.values.", "spec.chart."),
+    "OCIRepository": ("spec.ref.",),
+}
 # Characters of a map or list beside others.
 COLLECTION = 160
 # Characters of what two long values have in common that are kept before they differ.
@@ -101,14 +107,37 @@ def groups(changes: Iterable[Change]) -> Iterator[tuple[str, str, list[Change]]]
         yield name, where, list(own)
 
 
+def counting(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes without those of what a release is made of, where its objects change.
+
+    The same edit would count three times: in the HelmRelease, in the Application, and in the
+    object that it was made for.
+    """
+    becoming: dict[str, set[str]] = {}
+    for change in changes:
+        if change.release:
+            becoming.setdefault(change.unit, set()).update(change.places)
+    return [
+        change
+        for change in changes
+        if change.release
+        or not change.edits
+        or not becoming.get(change.name, set()).issuperset(change.places)
+        or not all(edit.path.startswith(DECLARED.get(change.kind, ())) for edit in change.edits)
+    ]
+
+
 def headline(report: Report) -> list[str]:
     """Return how much there is of everything."""
-    counts = Counter(change.action for change in report.changes)
+    changes = counting(report.changes)
+    counts = Counter(change.action for change in changes)
     actions = ", ".join(f"{counts[action]} {action}" for action in Action if counts[action])
     parts = ["No object differs"]
-    if report.changes:
-        differ = "differs" if len(report.changes) == 1 else "differ"
-        parts = [f"{counted(len(report.changes), 'object')} {differ}: {actions}"]
+    if changes:
+        differ = "differs" if len(changes) == 1 else "differ"
+        parts = [f"{counted(len(changes), 'object')} {differ}: {actions}"]
+    if more := len(report.changes) - len(changes):
+        parts.append(f"{more} more {'declares' if more == 1 else 'declare'} it")
     if report.bumps:
         parts.append(counted(len(report.bumps), "chart version"))
     if report.flags:
@@ -123,10 +152,11 @@ def headline(report: Report) -> list[str]:
 def rows(report: Report) -> tuple[list[Row], int]:
     """Return the table of releases and units, and how many rows are left out of it.
 
-    Clusters in which as many differ share a row; those rows stay in which the most differ.
+    What `counting` leaves out is not in it. Clusters in which as many differ share a row; those
+    rows stay in which the most differ.
     """
     found: dict[tuple[str, str], Counter[Action]] = {}
-    for change in report.changes:
+    for change in counting(report.changes):
         for place in change.places:
             found.setdefault((owner(change), place), Counter())[change.action] += 1
     alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
