@@ -330,6 +330,35 @@ def test_an_engine_too_old_for_our_kinds_is_found(needed: Stack) -> None:
     assert_is(needed, old, "GitOps engine", "missing", text)
 
 
+def fields(**known: Json) -> Json:
+    """The schema of an object with these fields."""
+    return {"type": "object", "properties": known}
+
+
+@pytest.mark.parametrize(
+    ("retry", "unknown"),
+    [
+        ({}, ""),
+        (fields(limit={}, refresh={}, backoff=fields(duration={}, factor={}, maxDuration={})), ""),
+        (fields(limit={}, refresh={}, backoff={"additionalProperties": True}), ""),
+        ({"type": "object", "x-kubernetes-preserve-unknown-fields": True}, ""),
+        (
+            fields(limit={}, backoff=fields(duration={}, factor={})),
+            "Application spec.syncPolicy.retry.backoff.maxDuration, "
+            "Application spec.syncPolicy.retry.refresh",
+        ),
+    ],
+)
+def test_an_engine_too_old_for_a_field_is_found(needed: Stack, retry: Json, unknown: str) -> None:
+    lists = argocd()
+    (version,) = lists["customresourcedefinitions"][0]["spec"]["versions"]
+    policy = fields(automated={}, retry=retry, syncOptions={"items": {"type": "string"}})
+    spec = fields(syncPolicy=policy, destination={}, project={}, source={})
+    version["schema"] = {"openAPIV3Schema": fields(spec=spec)}
+    state, text = ("missing", f"does not know {unknown};") if unknown else ("ok", "^Argo CD")
+    assert_is(needed, seen({**oke(), **lists}), "GitOps engine", state, text)
+
+
 @pytest.mark.parametrize("agent", ["calico-node", "cilium", "antrea-agent", "kindnet"])
 def test_an_agent_that_enforces_network_policies_is_known(needed: Stack, agent: str) -> None:
     cluster = seen(daemonsets=[daemonset("kube-proxy"), daemonset(agent)])

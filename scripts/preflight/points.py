@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts import schemas
@@ -147,9 +147,8 @@ def engine(stack: Stack, seen: Seen) -> Verdict:
     if waiting or one.crd not in crds:
         text = f"{one.title}: not ready: {', '.join(waiting) or f'the CRD {one.crd}'}"
         return missing(text, f"see `kubectl -n {one.namespace} get pods`, or install it again")
-    if unknown := stack.kinds.get(name, frozenset()) - _served(seen):
-        kinds = ", ".join(f"{kind} {group}/{version}" for group, version, kind in sorted(unknown))
-        return missing(f"{one.title} does not know {kinds}", f"upgrade {one.title}")
+    if unknown := _unknown(stack.declared.get(name, ()), seen):
+        return missing(f"{one.title} does not know {', '.join(unknown)}", f"upgrade {one.title}")
     text = f"{one.title}, {len(one.controllers)} controllers ready"
     if left:
         text = f"{text}; CRDs of {' and '.join(left)} are left"
@@ -324,13 +323,41 @@ def _name(item: Json) -> str:
     return label if name.endswith(label) else name
 
 
-def _served(seen: Seen) -> frozenset[tuple[str, str, str]]:
-    return frozenset(
-        (item["spec"]["group"], version["name"], item["spec"]["names"]["kind"])
+def _unknown(items: Iterable[Json], seen: Seen) -> list[str]:
+    """Return each kind of these objects that the API server does not serve, and each field."""
+    schemas_ = {
+        f"{item['spec']['names']['kind']} {item['spec']['group']}/{version['name']}": (
+            version.get("schema", {}).get("openAPIV3Schema", {})
+        )
         for item in seen.lists[CRDS]
         for version in item["spec"]["versions"]
         if version["served"]
-    )
+    }
+    found = set()
+    for item in items:
+        kind = f"{item['kind']} {item['apiVersion']}"
+        if kind not in schemas_:
+            found.add(kind)
+            continue
+        spec = schemas_[kind].get("properties", {}).get("spec", {})
+        found |= {f"{item['kind']} {path}" for path in _undeclared(item.get("spec"), spec, "spec")}
+    return sorted(found)
+
+
+def _undeclared(value: Json, schema: Json, path: str) -> Iterator[str]:
+    """Yield the paths of fields that a structural schema does not have: an apply refuses them."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _undeclared(item, schema.get("items", {}), path)
+    if not isinstance(value, dict) or schema.get("x-kubernetes-preserve-unknown-fields"):
+        return
+    others = schema.get("additionalProperties")
+    for key, content in value.items():
+        inner = schema.get("properties", {}).get(key, others)
+        if isinstance(inner, dict):
+            yield from _undeclared(content, inner, f"{path}.{key}")
+        elif schema and inner is not True:
+            yield f"{path}.{key}"
 
 
 def _owner(item: Json) -> str:

@@ -11,7 +11,7 @@ from scripts.checks import credentials
 from scripts.checks.policies import POD_SECURITY
 from scripts.checks.rendered.pods import repository as repository_of
 from scripts.findings import Finding, RepositoryError
-from scripts.manifests import Entry, Release, Repository, group, of_engine
+from scripts.manifests import Entry, Release, Repository, of_engine
 from scripts.rendered import Cluster, Item, Pod, clusters
 from scripts.yamlfile import Json, load
 
@@ -78,7 +78,7 @@ class Stack:
         crd_release: The release that brings them.
         namespaces: The Pod Security level that each namespace gets.
         secrets: The Secrets.
-        kinds: Group, version and kind of each object that an engine reads, by engine.
+        declared: The objects that an engine reads, by engine.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Stack:
     crd_release: Release
     namespaces: Mapping[str, str]
     secrets: tuple[NeededSecret, ...]
-    kinds: Mapping[str, frozenset[tuple[str, str, str]]]
+    declared: Mapping[str, tuple[Json, ...]]
 
 
 def read(name: str, repository: Repository) -> Stack:
@@ -129,7 +129,7 @@ def read(name: str, repository: Repository) -> Stack:
             if item["kind"] == "Namespace"
         },
         tuple(_secrets(entry, repository)),
-        {engine: _kinds(one) for engine, one in entries.items()},
+        {engine: tuple(filter(of_engine, one.objects())) for engine, one in entries.items()},
     )
 
 
@@ -169,11 +169,3 @@ def _secrets(entry: Entry, repository: Repository) -> Iterator[NeededSecret]:
         row, number = rows.get((namespace, name), (frozenset[str](), 0))
         optional = number > 0 and OPTIONAL in lines[number - 1]
         yield NeededSecret(namespace, name, keys or row, optional)
-
-
-def _kinds(entry: Entry) -> frozenset[tuple[str, str, str]]:
-    return frozenset(
-        (group(item), str(item["apiVersion"]).rpartition("/")[2], str(item["kind"]))
-        for item in entry.objects()
-        if of_engine(item)
-    )
