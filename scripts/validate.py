@@ -35,8 +35,9 @@ def validate(repository: Repository) -> list[Finding]:
         _ = repository.entries
     except RepositoryError as error:
         return list(error.findings)
+    others = [c for c in static_checks().values() if c not in (source.check, files.check)]
     with ThreadPoolExecutor(4) as pool:
-        results = pool.map(lambda check: _run(check, repository), static_checks().values())
+        results = pool.map(lambda check: _run(check, repository), others)
     return [finding for findings in results for finding in findings]
 
 

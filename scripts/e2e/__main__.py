@@ -102,11 +102,7 @@ def _flux(
         world.bootstrap()
         world.synced()
     synced = time.monotonic() - began
-    expected = checks.expected(world)
-    with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
-        found += checks.exact(world.client, expected, entry.name)
-    with table.step("nothing else is there") as found:
-        found += checks.besides(world, before, expected)
+    expected = _compared(table, world, before)
     with table.step("these checks find what is wrong when it is") as found:
         found += _proven(world, before, expected)
         others = checks.versions(world.client)
@@ -118,10 +114,7 @@ def _flux(
                 found += check(world, running)
         with table.step("all pods fit beside the application's") as found:
             found += checks.fitting(world)
-        with table.step("no object of the application is touched") as found:
-            found += checks.untouched(world.client, others, entry.name)
-        with table.step("no warning was given") as found:
-            found += checks.warnings(world.client, before, entry.name)
+        _silent(table, world, before, others)
         with table.step("sidecars of each public layout of the application are found") as found:
             found += stack.sidecars(world, running)
     if faulty and entry.cluster == BROKEN:
@@ -143,15 +136,8 @@ def _argocd(processes: Processes, repository: Repository, entry: Entry) -> list[
         world.provision()
         argo.bootstrap()
     synced = time.monotonic() - began
-    expected = checks.expected(world)
-    with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
-        found += checks.exact(world.client, expected, entry.name)
-    with table.step("nothing else is there") as found:
-        found += checks.besides(world, before, expected)
-    with table.step("no object of the application is touched") as found:
-        found += checks.untouched(world.client, others, entry.name)
-    with table.step("no warning was given") as found:
-        found += checks.warnings(world.client, before, entry.name)
+    expected = _compared(table, world, before)
+    _silent(table, world, before, others)
     with table.step("what is edited or deleted by hand is put back"):
         argo.mended(expected)
     with table.step("a commit that cannot be applied is told, and its revert synced"):
@@ -160,6 +146,26 @@ def _argocd(processes: Processes, repository: Repository, entry: Entry) -> list[
         argo.remove()
     print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
     return table.findings
+
+
+def _compared(table: Table, world: World, before: Mapping[str, str]) -> list[Object]:
+    """See that what is rendered is there, and nothing else; return what is rendered."""
+    expected = checks.expected(world)
+    with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
+        found += checks.exact(world.client, expected, world.entry.name)
+    with table.step("nothing else is there") as found:
+        found += checks.besides(world, before, expected)
+    return expected
+
+
+def _silent(
+    table: Table, world: World, before: Mapping[str, str], others: Mapping[str, str]
+) -> None:
+    """See that nobody else is touched and nobody complains."""
+    with table.step("no object of the application is touched") as found:
+        found += checks.untouched(world.client, others, world.entry.name)
+    with table.step("no warning was given") as found:
+        found += checks.warnings(world.client, before, world.entry.name)
 
 
 def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> list[Finding]:
