@@ -27,6 +27,8 @@ BOOTSTRAP = "flux-system"
 # Our namespaces, and those that an engine's own installation creates.
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
+# What `tests/options` makes of every opt-in, in place of a cluster.
+OPTIONS = "options"
 FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 
 
@@ -75,7 +77,7 @@ class Entry:
     """One cluster as one engine syncs it.
 
     Attributes:
-        cluster: The folder's name below `clusters/`, or `options`.
+        cluster: The folder's name below `clusters/`, or OPTIONS.
         engine: `flux` or `argocd`.
         units: In the order in which they are declared; the first holds the engine's own objects.
         releases: Every Helm release.
@@ -90,6 +92,11 @@ class Entry:
     def name(self) -> str:
         """`cluster/engine`, as findings name it."""
         return f"{self.cluster}/{self.engine}"
+
+    @property
+    def synced(self) -> bool:
+        """Whether an engine syncs it; that of every opt-in is only built."""
+        return self.cluster != OPTIONS
 
     def objects(self) -> Iterator[dict[str, Json]]:
         """Every object of every unit."""
@@ -189,7 +196,7 @@ class Repository:
         makers: dict[str, Callable[[str], Entry]] = {"flux": self._flux, "argocd": self._argocd}
         jobs = [(makers[engine], cluster) for cluster, engine in folders]
         if (self.root / "tests/options").is_dir():
-            jobs.append((self._options, "options"))
+            jobs.append((self._options, OPTIONS))
         with ThreadPoolExecutor(4) as pool:
             results = list(pool.map(lambda job: _caught(*job), jobs))
         faults = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]

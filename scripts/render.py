@@ -49,7 +49,7 @@ def main() -> int:
     )
     options = arguments.parse_args()
     repository = Repository()
-    entries = [entry for entry in repository.entries if entry.cluster != "options"]
+    entries = [entry for entry in repository.entries if entry.synced]
     if absent := charts.missing(entries):
         if not options.allow_missing:
             report(absent)

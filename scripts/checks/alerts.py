@@ -162,7 +162,7 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
             yield Finding(place, 1, message, f"write # {name}, then ## {', ## '.join(HEADINGS)}")
         asked += [Query(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)]
     yield from _expressions(asked)
-    known = next((e for e in repository.entries if e.cluster == "options"), None)
+    known = next((e for e in repository.entries if not e.synced), None)
     if known:
         names = catalogue.Names(known.objects())
         for query, text, fix in catalogue.faults(names, asked):

@@ -48,7 +48,7 @@ def check(repository: Repository) -> list[Finding]:
             name, keys = rules[query]
             path, line = repository.where("PrometheusRule", name, *keys, entry=entry)
             findings.append(Finding(path, line, f"{query.where}: {text}", fix))
-        if entry.cluster == "options":
+        if not entry.synced:
             panels = queries.dashboard_queries(repository)
             findings += [Finding(q.where, None, *said) for q, *said in faults(names, panels)]
     return findings

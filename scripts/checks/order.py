@@ -23,7 +23,7 @@ def check(repository: Repository) -> list[Finding]:
     """Check the order of every cluster under its engine."""
     findings: list[Finding] = []
     for entry in repository.entries:
-        if entry.cluster == "options":
+        if not entry.synced:
             continue  # No engine syncs it.
         faults = flux(repository.root, entry) if entry.engine == "flux" else argocd(entry)
         findings += repository.locate(entry, faults)

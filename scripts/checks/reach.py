@@ -30,7 +30,7 @@ def check(repository: Repository) -> list[Finding]:
     clusters: set[str] = set()
     options: set[str] = set()
     for entry in repository.entries:
-        (options if entry.cluster == "options" else clusters).update(repository.files(entry))
+        (clusters if entry.synced else options).update(repository.files(entry))
     reached = clusters | {path for path in options if path.startswith(OPTIONAL)}
     files = {
         str(path.relative_to(repository.root))

@@ -62,7 +62,7 @@ def main() -> int:
     parser.add_argument("--without-faults", action="store_true", help="break nothing")
     options = parser.parse_args()
     repository = Repository()
-    entries = [e for e in repository.entries if e.cluster != "options"]
+    entries = [e for e in repository.entries if e.synced]
     if unknown := set(options.cluster) - {e.cluster for e in entries}:
         text = f"no cluster named {', '.join(sorted(unknown))}"
         fix = f"use some of {', '.join(sorted({e.cluster for e in entries}))}"

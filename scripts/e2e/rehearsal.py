@@ -18,7 +18,16 @@ from scripts.diff.revisions import Revision
 from scripts.e2e import checks
 from scripts.e2e.remote import git
 from scripts.e2e.world import World
-from scripts.findings import GREEN, RED, YELLOW, Finding, RepositoryError, colour, execute, progress
+from scripts.findings import (
+    GREEN,
+    YELLOW,
+    Finding,
+    RepositoryError,
+    colour,
+    execute,
+    progress,
+    report,
+)
 from scripts.manifests import Entry, Repository
 from scripts.processes import Processes
 
@@ -94,16 +103,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         commit = git(tools.ROOT, "rev-parse", "--verify", f"{revision}^{{commit}}")
         tree = revisions.unpack(tools.ROOT, Revision(commit, revision), Path(folder) / "old")
-        old = {e.cluster: e for e in Repository(tree).entries if e.engine == "flux"}
-        new = {e.cluster: e for e in Repository().entries if e.engine == "flux"}
-    clusters = sorted(old.keys() & new.keys() - {"options"})
+        old, new = (
+            {e.cluster: e for e in repository.entries if e.engine == "flux" and e.synced}
+            for repository in (Repository(tree), Repository())
+        )
+    clusters = sorted(old.keys() & new.keys())
     charts.provable([*old.values(), *new.values()], allow_missing=False)
     findings = [f for name in clusters for f in rehearsed(old[name], new[name], commit)]
-    for finding in findings:
-        print(colour(str(finding), RED))
-    if not findings:
-        print(colour(f"nothing breaks from {revision} to HEAD", GREEN))
-    return 1 if findings else 0
+    if report(findings):
+        return 1
+    print(colour(f"nothing breaks from {revision} to HEAD", GREEN))
+    return 0
 
 
 if __name__ == "__main__":

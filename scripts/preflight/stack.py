@@ -103,9 +103,9 @@ def read(name: str, repository: Repository) -> Stack:
     Raises:
         RepositoryError: If there is no such cluster, or a chart refuses its values.
     """
-    entries = {e.engine: e for e in repository.entries if e.cluster == name and name != "options"}
+    entries = {e.engine: e for e in repository.entries if e.cluster == name and e.synced}
     if not entries:
-        known = sorted({e.cluster for e in repository.entries} - {"options"})
+        known = sorted({e.cluster for e in repository.entries if e.synced})
         text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
         raise RepositoryError(Finding("clusters", None, text, fix))
     entry = next(iter(entries.values()))

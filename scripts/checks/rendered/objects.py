@@ -149,7 +149,7 @@ def _created(cluster: Cluster) -> set[Kind]:
     The root Application is not in the project; it creates what the unit of the releases holds.
     """
     units = [u for u in cluster.entry.units[1:] if "releases" not in u.path]
-    if cluster.entry.cluster == "options":
+    if not cluster.entry.synced:
         units = [u for u in cluster.entry.units if "releases" not in u.path]
     manifests = [o for u in units for o in u.objects] + [
         dict(i.manifest) for i in cluster.rendered()
