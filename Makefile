@@ -50,6 +50,10 @@ render: $(READY) ## Render every release of every cluster into build/ and print 
 diff: $(READY) ## Say what the working tree changes in each cluster: make diff BASE=main DIFF=--output=build/diff
 	@$(RUN) scripts.diff $(if $(BASE),--base=$(BASE)) $(DIFF)
 
+.PHONY: pictures
+pictures: $(READY) ## Draw the dashboards that changed, before and after, for make diff: make pictures BASE=main
+	@$(RUN) scripts.preview.changed $(if $(BASE),--base=$(BASE))
+
 .PHONY: preflight
 preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
 	@$(RUN) scripts.preflight $(PREFLIGHT)

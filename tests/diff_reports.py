@@ -223,7 +223,10 @@ def huge(changes: int = 3_000) -> Report:
 
 
 def pictured(file: Path) -> Report:
-    """A dashboard that changed, one that is new and one that is gone; all look like this file."""
+    """A dashboard that changed, one that is new, one that is gone, and one that is not drawn yet.
+
+    All look like this file.
+    """
     one = str(file)
     return Report(
         EMPTY.base,
@@ -231,7 +234,8 @@ def pictured(file: Path) -> Report:
         sentences=(Sentence("Dashboards", "Todo overview has a new panel: Requests."),),
         pictures=(
             Picture("todo-overview", one, one),
-            Picture("todo-new", None, one),
-            Picture("todo-gone", one, None),
+            Picture("todo-new", ABSENT, one),
+            Picture("todo-gone", one, ABSENT),
+            Picture("todo-later", None, None),
         ),
     )

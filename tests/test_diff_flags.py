@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import datetime
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from scripts.diff import (
     dashboards,
     immutable,
     objectives,
-    pictures,
     redaction,
     removal,
     retention,
@@ -31,7 +29,7 @@ from scripts.diff import (
     storage,
     targets,
 )
-from scripts.diff.model import Flag, Picture
+from scripts.diff.model import Flag
 from scripts.diff.objects import Pair
 from scripts.findings import RepositoryError
 from scripts.manifests import Entry, Release, Repository, Unit, of_engine
@@ -472,21 +470,6 @@ def test_dashboards_that_come_and_go() -> None:
     assert said(dashboards.read, board(), None) == ["B: removed"]
     found = list(dashboards.read(pair(cluster(), cluster(board()))))
     assert [one.text for one in found if not isinstance(one, Flag)] == ["B: new, 1 panel"]
-
-
-def test_pictures_are_of_before_where_the_dashboard_is_newer(tmp_path: Path) -> None:
-    changed = [pair(cluster(board()), cluster(board(refresh="5s")))]
-    assert list(pictures.pictures(changed, tmp_path)) == []
-    picture = tmp_path / "build/preview/healthy/b.png"
-    source = tmp_path / "base/dashboards/b.json"
-    for path in (picture, source):
-        path.parent.mkdir(parents=True)
-        path.write_text("")
-    os.utime(source, (1, 1))
-    assert list(pictures.pictures(changed, tmp_path)) == [Picture("b", None, str(picture))]
-    os.utime(picture, (0, 0))
-    assert list(pictures.pictures(changed, tmp_path)) == [Picture("b", str(picture), None)]
-    assert list(pictures.pictures([pair(cluster(board()), cluster(board()))], tmp_path)) == []
 
 
 def configured(limits: Json, *, deletes: bool = True, periods: tuple[Json, ...] = ()) -> Json:

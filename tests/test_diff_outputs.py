@@ -6,15 +6,17 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from scripts import tools
 from scripts.diff import html, markdown, shown, terminal
-from scripts.diff.model import ABSENT, Action, Change, Edit, Flag, Report, Sentence
+from scripts.diff.model import ABSENT, Action, Change, Edit, Flag, Picture, Report, Sentence
 from tests.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
+PICTURE = tools.ROOT / ".github/todo-overview.png"
 REPORTS = {"small": SMALL, "huge": huge(), "hostile": hostile()}
 
 
@@ -159,6 +161,44 @@ def test_the_table_keeps_the_rows_in_which_the_most_differ() -> None:
     assert (len(rows), left_out) == (shown.ROWS, shown.ROWS + 1)
     for text in (terminal.text(REPORTS["huge"]), markdown.text(REPORTS["huge"])):
         assert "… and 108 more" in text
+
+
+@pytest.mark.parametrize("write", [terminal.text, markdown.text, html.page])
+def test_what_is_not_drawn_is_said_with_what_draws_it(write: Callable[[Report], str]) -> None:
+    def said(*pictures: Picture) -> list[str]:
+        text = write(dataclasses.replace(EMPTY, sentences=SMALL.sentences, pictures=pictures))
+        return re.findall(r"Not drawn: .*?`make pictures`", text.partition("const report =")[0])
+
+    later = Picture("todo-later", None, None)
+    half = Picture("todo-half", str(PICTURE), None)
+    gone = Picture("todo-gone", str(PICTURE), ABSENT)
+    assert said() == said(gone) == []
+    assert said(later, half, gone) == ["Not drawn: todo-later, todo-half. `make pictures`"]
+
+
+def test_pictures_that_are_drawn_are_named_with_their_files() -> None:
+    report = pictured(PICTURE)
+    lines = terminal.text(report).splitlines()
+    start = lines.index("  todo-new")
+    assert lines[start + 1 : start + 3] == ["    before  none", f"    after   {PICTURE}"]
+    assert "  todo-later" not in lines
+    listed = "In the HTML report: `todo-overview`, `todo-new`, `todo-gone`."
+    assert listed in markdown.text(report)
+
+
+def test_pictures_that_have_no_room_in_the_page_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = len(html._side(str(PICTURE))["source"])
+
+    def shown_(room: int) -> tuple[list[str], str]:
+        monkeypatch.setattr(html, "ROOM", room)
+        found = html._pictures(pictured(PICTURE).pictures)
+        return [each["dashboard"] for each in found["pictures"]], found["notes"][0]
+
+    every = ["todo-overview", "todo-new", "todo-gone"]
+    assert shown_(4 * one)[0] == every
+    left_out = "Left out, as there is no room: todo-new, todo-gone."
+    assert shown_(4 * one - 1) == (every[:2], "Left out, as there is no room: todo-gone.")
+    assert shown_(2 * one) == (every[:1], left_out)
 
 
 # Terminal

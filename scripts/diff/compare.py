@@ -146,7 +146,7 @@ def report(found: Sequence[Pair], before: Side, after: Side) -> Report:
         tuple(
             itertools.chain(*(read(f"{p.name}, budget", amounts.amounts(p)) for p in once.values()))
         ),
-        tuple(read(pictures.PREVIEWS.as_posix(), pictures.pictures(changed, after.root))),
+        tuple(read("pictures", pictures.pictures(changed))),
         tuple(dict.fromkeys((*before.faults, *after.faults, *faults))),
     )
 

@@ -7,13 +7,16 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.diff import shown
-from scripts.diff.model import Action, Change, Picture, Report
+from scripts.diff import pictures, shown
+from scripts.diff.model import Absent, Action, Change, Picture, Report
 
 FOLDER = Path(__file__).resolve().parent
+# Characters of all pictures, so that a browser opens the page at once: some ten dashboards have it.
+ROOM = 16 << 20
 
 
 def page(report: Report) -> str:
@@ -82,7 +85,7 @@ def _data(report: Report) -> dict[str, Any] | None:
             {"title": topic, "sentences": [{"text": t, "where": where} for t, where in sentences]}
             for topic, sentences in shown.topics(report).items()
         ],
-        "pictures": [_picture(one) for one in report.pictures],
+        **_pictures(report.pictures),
         "changes": [_change(one) for one in report.changes],
         "faults": [
             {
@@ -109,15 +112,26 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _picture(picture: Picture) -> dict[str, str | None]:
-    return {
-        "dashboard": shown.line(picture.dashboard),
-        "before": _embedded(picture.before),
-        "after": _embedded(picture.after),
-    }
+def _pictures(found: Sequence[Picture]) -> dict[str, Any]:
+    """Return pictures up to the first that has no room, and what to say of the others."""
+    drawn, left_out, room = [], [], ROOM
+    for one in found:
+        if not one.drawn:
+            continue
+        before, after = _side(one.before), _side(one.after)
+        room -= len(before["source"]) + len(after["source"])
+        if room < 0:
+            left_out.append(one.dashboard)
+        else:
+            name = shown.line(one.dashboard)
+            drawn.append({"dashboard": name, "before": before, "after": after})
+    more = f"Left out, as there is no room: {', '.join(left_out)}." if left_out else ""
+    notes = [shown.line(note) for note in (more, pictures.hint(found)) if note]
+    return {"pictures": drawn, "notes": notes}
 
 
-def _embedded(file: str | None) -> str | None:
-    if file is None:
-        return None
-    return f"data:image/png;base64,{base64.b64encode(Path(file).read_bytes()).decode()}"
+def _side(side: str | Absent | None) -> dict[str, str]:
+    if not isinstance(side, str):
+        return {"source": "", "words": pictures.words(side)}
+    content = base64.b64encode(Path(side).read_bytes()).decode()
+    return {"source": f"data:image/png;base64,{content}", "words": ""}

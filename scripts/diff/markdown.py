@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from scripts.diff import shown
+from scripts.diff import pictures, shown
 from scripts.diff.model import Action, Change, Report
 from scripts.findings import counted
 
@@ -59,7 +59,8 @@ def text(report: Report, *, whole: str = "") -> str:
     budget = space.first("budget lines", _budget(report))
     rows = space.first("rows", _rows(report))
     topics = list(_topics(report, space))
-    pictures = space.first("pictures", [code(one.dashboard) for one in report.pictures])
+    drawn = [code(one.dashboard) for one in report.pictures if one.drawn]
+    drawn = space.first("pictures", drawn)
     objects = list(_objects(report.changes, space))
     first, *others = shown.headline(report)
     parts = [
@@ -73,7 +74,7 @@ def text(report: Report, *, whole: str = "") -> str:
         *_section("Budget", [*_table(AMOUNT, budget), *_as_before(report)]),
         *topics,
         *_section("Objects", ["\n\n".join(objects)] if objects else []),
-        *_section("Pictures", [f"In the HTML report: {', '.join(pictures)}"] if pictures else []),
+        *_section("Pictures", _pictures(drawn, pictures.hint(report.pictures))),
         *_section("Not compared", faults),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -165,6 +166,11 @@ def _left_out(left_out: Counter[str], whole: str) -> str:
 
 def _beside(where: str) -> str:
     return f" · {prose(where)}" if where else ""
+
+
+def _pictures(drawn: Sequence[str], hint: str) -> list[str]:
+    shown_ = [f"In the HTML report: {', '.join(drawn)}."] if drawn else []
+    return [*shown_, *([prose(hint)] if hint else [])]
 
 
 def _flags(report: Report) -> Iterator[str]:

@@ -149,17 +149,22 @@ class Amount:
 
 @dataclass(frozen=True)
 class Picture:
-    """A dashboard before and after, as a preview draws it.
+    """A dashboard that differs, as `make pictures` draws it.
 
     Attributes:
         dashboard: Its uid.
-        before: A file, or None.
-        after: A file, or None.
+        before: A file; None where it is not drawn, ABSENT where there is no such dashboard.
+        after: Likewise.
     """
 
     dashboard: str
-    before: str | None
-    after: str | None
+    before: str | Absent | None
+    after: str | Absent | None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether either side is."""
+        return isinstance(self.before, str) or isinstance(self.after, str)
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ class Report:
         sentences: By topic.
         flags: The most dangerous first.
         amounts: Budgets of every cluster that changes.
-        pictures: Dashboards that changed, where they could be drawn.
+        pictures: One for each dashboard that differs.
         faults: What of either revision could not be compared, and why; the rest still is.
     """
 

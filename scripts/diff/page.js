@@ -143,18 +143,22 @@ function drawPictures() {
     showSection(id("pictures"));
     const figure = stamp("picture", { figcaption: dashboard });
     const places = figure.querySelectorAll(".pair > div");
-    [before, after].forEach((source, at) => {
-      const words = `${dashboard} ${at ? "after" : "before"}`;
-      places[at].append(source ? picture(source, words, figure) : "There is none.");
+    [before, after].forEach(({ source, words }, at) => {
+      const name = `${dashboard} ${at ? "after" : "before"}`;
+      places[at].append(source ? picture(source, name, figure) : words);
     });
     id("pictures").append(figure);
   }
+  if (report.notes.length) {
+    showSection(id("notes"));
+    id("notes").textContent = report.notes.join(" ");
+  }
 }
 
-function picture(source, words, figure) {
+function picture(source, name, figure) {
   const image = new Image();
   image.src = source;
-  image.alt = words;
+  image.alt = name;
   const button = document.createElement("button");
   button.className = "picture";
   button.title = "Larger or smaller";

@@ -1,40 +1,42 @@
-"""Previews of the dashboards that changed, where `make preview` has drawn some."""
+"""Pictures of the dashboards that differ, where `make pictures` has drawn them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from scripts.checks.dashboards import FOLDER
 from scripts.diff import dashboards
-from scripts.diff.model import Picture
+from scripts.diff.model import ABSENT, Absent, Picture
 from scripts.diff.objects import Pair
+from scripts.preview import store
 
-PREVIEWS = Path("build/preview")
 
-
-def pictures(pairs: Iterable[Pair], root: Path) -> Iterator[Picture]:
-    """Yield the picture of each dashboard that differs.
-
-    Args:
-        pairs: The clusters.
-        root: The working tree; a picture older than the dashboard's file shows what was before.
-    """
-    changed = set()
+def pictures(pairs: Iterable[Pair]) -> Iterator[Picture]:
+    """Yield a picture of each dashboard that differs, drawn or not."""
+    changed: dict[str, tuple[dashboards.Model | None, dashboards.Model | None]] = {}
     for pair in pairs:
         before, after = dashboards.of(pair.before), dashboards.of(pair.after)
-        changed |= {
-            str(model["uid"])
-            for file in {*before, *after}
-            if before.get(file) != after.get(file)
-            for model in (before.get(file), after.get(file))
-            if model
-        }
-    for uid in sorted(changed):
-        drawn = sorted((root / PREVIEWS).glob(f"*/{uid}.png"))
-        if not drawn:
-            continue
-        picture, source = drawn[0], root / FOLDER / f"{uid}.json"
-        old = source.exists() and picture.stat().st_mtime < source.stat().st_mtime
-        shown = str(picture)
-        yield Picture(uid, shown if old else None, None if old else shown)
+        for file in {*before, *after}:
+            sides = before.get(file), after.get(file)
+            if sides[0] != sides[1]:
+                changed.setdefault(file, sides)
+    for _, sides in sorted(changed.items(), key=lambda item: item[0]):
+        uid = next(model["uid"] for model in reversed(sides) if model)
+        one, other = (
+            ABSENT if model is None else str(path) if path else None
+            for model, path in zip(sides, store.find(*sides), strict=True)
+        )
+        yield Picture(str(uid), one, other)
+
+
+def hint(found: Iterable[Picture]) -> str:
+    """Return what to do for the pictures that are not drawn; empty where all are."""
+    undrawn = [one.dashboard for one in found if None in (one.before, one.after)]
+    if not undrawn:
+        return ""
+    names = ", ".join(undrawn)
+    return f"Not drawn: {names}. `make pictures`, given the same BASE, draws them or says why not."
+
+
+def words(side: Absent | None) -> str:
+    """Return what stands in the place of a picture that is not there."""
+    return "none" if side is ABSENT else "not drawn"

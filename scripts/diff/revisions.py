@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def base(root: Path, name: str | None, head: Revision) -> Revision:
             text = f"this and {branch} have no commit in common{_shallow(root)}"
             raise RepositoryError(Finding("git", None, text, _deeper(root)))
     text = f"no main branch here: neither of {', '.join(MAIN)}"
-    fix = "name what to compare with: make diff BASE=<revision>"
+    fix = "name what to compare with, as in make diff BASE=<revision>"
     raise RepositoryError(Finding("git", None, text, fix))
 
 
@@ -92,18 +93,46 @@ def differs(root: Path, before: Revision, after: Revision) -> bool:
     Raises:
         RepositoryError: If git cannot compare them.
     """
+    return any(differing(root, before, after, INPUTS))
+
+
+def differing(root: Path, before: Revision, after: Revision, paths: Iterable[str]) -> Iterator[str]:
+    """Yield files below some paths that are not the same, or not there, in one revision.
+
+    Raises:
+        RepositoryError: If git cannot compare them.
+    """
     commits = filter(None, [before.commit, after.commit])
     questions = [("diff", "--name-only", "--no-renames", "--relative", *commits)]
     if not after.commit:
         questions.append(("ls-files", "--others", "--exclude-standard"))
     for question in questions:
-        answer = _git(root, *question, "--", *INPUTS)
+        answer = _git(root, *question, "--", *paths)
         if answer.returncode:
             text = f"git {question[0]} fails: {_reason(answer)}"
             raise RepositoryError(Finding("git", None, text, "run `git fsck`"))
-        if answer.stdout:
-            return True
-    return False
+        yield from answer.stdout.splitlines()
+
+
+def content(root: Path, revision: Revision, path: str) -> str | None:
+    """Return a file's text, None where the revision has no such file.
+
+    Raises:
+        RepositoryError: If git cannot read it.
+        UnicodeDecodeError: If it is not UTF-8.
+    """
+    if not revision.commit:
+        file = root / path
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+    listed = _git(root, "ls-tree", "--name-only", revision.commit, "--", path)
+    if listed.returncode == 0 and not listed.stdout:
+        return None
+    # Not `git show`, which runs what the user's configuration names for such files.
+    blob = _git(root, "cat-file", "blob", f"{revision.commit}:./{path}")
+    if blob.returncode:
+        text = f"git cannot read {path} of {revision.title}: {_reason(blob)}"
+        raise RepositoryError(Finding("git", None, text, "run `git fetch`, then `git fsck`"))
+    return blob.stdout
 
 
 def unpack(root: Path, revision: Revision, folder: Path) -> Path:
@@ -139,7 +168,7 @@ def _shallow(root: Path) -> str:
 def _deeper(root: Path) -> str:
     if _shallow(root):
         return "run `git fetch --unshallow`; for actions/checkout, set fetch-depth: 0"
-    return "run `git fetch`, or name another: make diff BASE=<revision>"
+    return "run `git fetch`, or name another, as in make diff BASE=<revision>"
 
 
 def _reason(answer: subprocess.CompletedProcess[str]) -> str:

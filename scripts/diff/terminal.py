@@ -6,7 +6,7 @@ import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from scripts.diff import shown
+from scripts.diff import pictures, shown
 from scripts.diff.model import Action, Change, Report
 from scripts.findings import DIM, GREEN, RED, YELLOW, colour
 
@@ -29,10 +29,6 @@ def text(report: Report, *, width: int = 100) -> str:
     """
     if shown.empty(report):
         return shown.NOTHING
-    pictures = [
-        shown.line(f"{one.dashboard}: {one.before or 'none'} → {one.after or 'none'}")
-        for one in report.pictures
-    ]
     objects, cut = _objects(report.changes, width)
     parts = [
         _head(report),
@@ -41,7 +37,7 @@ def text(report: Report, *, width: int = 100) -> str:
         _section("Flags", _flags(report, width)),
         _section("Budget", _budget(report, width)),
         *(_section(topic, _sentences(own, width)) for topic, own in shown.topics(report).items()),
-        _section("Pictures", pictures),
+        _section("Pictures", _pictures(report, width)),
         *objects,
         colour(f"Shortened here: {shown.WHOLE}", DIM) if cut else "",
         _section("Not compared", _faults(report, width)),
@@ -114,6 +110,18 @@ def _sentences(sentences: Iterable[tuple[str, str]], width: int) -> Iterator[str
     for sentence, where in sentences:
         *first, last = _wrapped(sentence, width, indent=0)
         yield from (*first, f"{last}{_dim(where)}")
+
+
+def _pictures(report: Report, width: int) -> Iterator[str]:
+    for one in report.pictures:
+        if one.drawn:
+            yield shown.line(one.dashboard)
+            for name, side in (("before", one.before), ("after", one.after)):
+                # A path may be clicked, so it is not wrapped.
+                text_ = side if isinstance(side, str) else pictures.words(side)
+                yield f"  {name:6}  {shown.line(text_)}"
+    if hint := pictures.hint(report.pictures):
+        yield from _wrapped(hint, width, indent=0)
 
 
 def _faults(report: Report, width: int) -> Iterator[str]:
