@@ -6,24 +6,22 @@ Wall-clock seconds, medians. Compare ratios within one run: machines and their l
 from __future__ import annotations
 
 import itertools
-import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import yaml
 
-from scripts import charts, schemas, tools
+from scripts import schemas, tools
 from scripts.alerting import cost as rule_cost
-from scripts.e2e.registry import renumbered
-from scripts.e2e.remote import git, replace
+from scripts.diff import cost as diff_cost
+from scripts.diff.trees import multiply
 from scripts.findings import execute, progress
 from scripts.manifests import Repository
 from scripts.proof import cost
@@ -31,9 +29,6 @@ from scripts.proof import cost
 TARGETS = {"dashboards": 1.0, "validate": 5.0, "render": 15.0, "test": 30.0}
 ROUNDS = {"test": 1}
 COPIES = (1, 10, 100)
-# Releases of one cluster, and copies of it that `make diff` compares.
-COPY = 7
-REVIEWED = (2, 7)
 
 
 def seconds(work: Callable[[], object], rounds: int = 3) -> float:
@@ -68,26 +63,6 @@ def bare(repository: Repository, folder: Path) -> None:
             raise RuntimeError(run.stdout + run.stderr)
 
 
-def multiply(root: Path, folder: Path, copies: int) -> None:
-    """Copy the tree, then one cluster and its overlay, so that there are N of each."""
-    for part in ("base", "clusters", "overlays", "dashboards_py", "tests/options"):
-        shutil.copytree(root / part, folder / part)
-    shutil.copy(root / "README.md", folder)
-    for kind in ("clusters", "overlays"):
-        # The last is the one that tests/options builds on.
-        *others, first = sorted(path for path in (folder / kind).iterdir() if path.is_dir())
-        for other in others:
-            shutil.rmtree(other)
-        for number in range(1, copies):
-            name = f"{first.name}-{number}"
-            shutil.copytree(first, first.with_name(name))
-            for path in first.with_name(name).rglob("*.yaml"):
-                text = re.sub(
-                    rf"(clusters|overlays)/{first.name}/", rf"\1/{name}/", path.read_text()
-                )
-                path.write_text(text)
-
-
 def _make(target: str) -> str:
     run = subprocess.run(
         ["make", target], cwd=tools.ROOT, capture_output=True, text=True, check=False
@@ -102,51 +77,6 @@ def _validate(folder: Path) -> None:
     run = subprocess.run(command, cwd=tools.ROOT, capture_output=True, text=True, check=False)
     if run.returncode:
         raise RuntimeError(run.stdout + run.stderr)
-
-
-def reviews() -> Iterator[tuple[str, float]]:
-    """Yield how long `make diff` takes for some changes, in seconds, nothing but Python started."""
-    value = ("base/releases/grafana.yaml", "cpu: 100m", "cpu: 101m")
-    entry = next(e for e in Repository().entries if e.cluster != "options")
-    grafana = next(r for r in entry.releases if r.name == "grafana")
-    major, _, rest = grafana.version.partition(".")
-    bumped = f"{int(major) + 1}.{rest}"
-    bump = (value[0], f'"{grafana.version}"', f'"{bumped}"')
-    with tempfile.TemporaryDirectory() as name:
-        cache = Path(name) / "cache"
-        (cache / tools.cache().name / "charts").mkdir(parents=True)
-        for path in tools.cache().iterdir():
-            if path.name != "charts":
-                (cache / tools.cache().name / path.name).symlink_to(path)
-        for path in (tools.cache() / "charts").iterdir():
-            (cache / tools.cache().name / "charts" / path.name).symlink_to(path)
-        renumbered(charts.archive(grafana), bumped, cache / tools.cache().name / "charts")
-        for text, copies, change in (
-            ("nothing changed", 1, None),
-            ("one value", 1, value),
-            ("a chart's version", 1, bump),
-            *((f"one value, {COPY * n} releases", n, value) for n in REVIEWED),
-        ):
-            folder = Path(name) / text.replace(" ", "-")
-            multiply(tools.ROOT, folder, copies)
-            (folder / "scripts").mkdir()
-            shutil.copy(tools.ROOT / "scripts/images.yaml", folder / "scripts")
-            git(folder, "init", "--quiet", "--initial-branch=main")
-            git(folder, "add", "--all")
-            git(folder, "commit", "--quiet", "--message=before")
-            if change:
-                replace(folder / change[0], *change[1:])
-            yield text, seconds(partial(_diff, folder, cache))
-
-
-def _diff(folder: Path, cache: Path) -> None:
-    command = (sys.executable, "-m", "scripts.diff", "--base=HEAD", str(folder))
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    run = subprocess.run(
-        command, cwd=tools.ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if run.returncode:
-        raise RuntimeError(run.stdout[-2000:] + run.stderr[-2000:])
 
 
 def forget() -> None:
@@ -191,11 +121,8 @@ def main() -> int:
             new = once(work)
             known = seconds(work, rounds=1)
         print(f"{copies:<42}{new:>8.2f}{new / copies:>8.3f}{known:>8.2f}")
-    print(f"\n{'make diff':<42}{'seconds':>8}{'ratio':>7}")
-    least = 0.0
-    for text, taken in reviews():
-        least = least or taken
-        print(f"{text:<42}{taken:>8.2f}{taken / least:>6.2f}x")
+    for table in diff_cost.tables():
+        print(f"\n{table}")
     progress("make e2e")
     print(_make("e2e"))
     for table in itertools.chain(cost.tables(), rule_cost.tables()):

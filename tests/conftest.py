@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scripts import charts, tools
+from scripts.diff import trees
 from scripts.manifests import Repository
 from scripts.rendered import Cluster, clusters
-
-PARTS = ("base", "clusters", "overlays", "dashboards_py", "tests/options", "tests/logs")
-FILES = ("README.md", "scripts/images.yaml")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -45,12 +42,7 @@ def repository() -> Repository:
 @pytest.fixture
 def copy(tmp_path: Path) -> Repository:
     """A copy of the tree that a test may break."""
-    for part in PARTS:
-        shutil.copytree(tools.ROOT / part, tmp_path / part)
-    for file in FILES:
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(tools.ROOT / file, tmp_path / file)
-    return Repository(tmp_path)
+    return Repository(trees.copied(tools.ROOT, tmp_path))
 
 
 @pytest.fixture(scope="session")

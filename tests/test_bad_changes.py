@@ -12,6 +12,7 @@ import pytest
 from scripts import ablation, budget
 from scripts.checks import rendered as rendered_checks
 from scripts.checks import schema
+from scripts.diff import trees
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.rendered import clusters
@@ -23,16 +24,6 @@ Change = dict[str, Any]
 CHANGES: list[Change] = [
     change for path in sorted(FOLDER.glob("*.yaml")) for change in load(path, FOLDER.parent)[0]
 ]
-
-
-def apply(change: Change, root: Path) -> None:
-    path = root / change["file"]
-    text = path.read_text()
-    if "append" in change:
-        path.write_text(text + change["append"])
-        return
-    assert change["replace"] in text, f"{change['file']} has changed: adapt this bad change"
-    path.write_text(text.replace(change["replace"], change["by"], 1))
 
 
 def schema_alone_finds(repository: Repository) -> bool:
@@ -71,7 +62,7 @@ def test_bad_change_is_found(
         request.getfixturevalue("rendered")
     record_property("ours", False)
     record_property("schema", False)
-    apply(change, copy.root)
+    trees.apply(change, copy.root)
     findings = [str(finding) for finding in findings_of(change, copy)]
     told = any(re.search(change["says"], text, re.DOTALL) for text in findings)
     record_property("ours", told)

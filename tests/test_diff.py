@@ -11,39 +11,17 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.diff import compare, sides
+from scripts.diff import compare, sides, trees
 from scripts.diff.model import Action, Report
+from scripts.diff.trees import apply
 from scripts.manifests import Repository
-from scripts.yamlfile import load
 
-FILE = Path(__file__).with_name("diff_changes.yaml")
 Json = dict[str, Any]
-CHANGES: list[Json] = load(FILE, FILE.parent)[0]
+CHANGES: list[Json] = trees.changes(tools.ROOT)
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
 # Flags that only a chart's new version raises.
 OF_VERSIONS = {"dead-value", "major-version"}
-
-
-def apply(edit: Json, root: Path) -> None:
-    """Do one edit of a file, as `tests/diff_changes.yaml` writes it."""
-    path = root / edit["file"]
-    text = path.read_text()
-    if "append" in edit:
-        path.write_text(text + edit["append"])
-    elif "cut" in edit:
-        # From the first text to the second one, or to the end of the file.
-        first, last = edit["cut"]
-        start = text.index(first)
-        end = text.index(last, start + len(first)) if last else len(text)
-        path.write_text(text[:start] + text[end:])
-    elif "swap" in edit:
-        # What begins at the first text and what begins at the second one.
-        one, other, end = map(text.index, edit["swap"])
-        path.write_text(text[:one] + text[other:end] + text[one:other] + text[end:])
-    else:
-        assert edit["replace"] in text, f"{edit['file']} has changed: adapt this change"
-        path.write_text(text.replace(edit["replace"], edit["by"], 1))
 
 
 def compared(before: Path, after: Path) -> Report:

