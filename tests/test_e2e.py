@@ -214,13 +214,12 @@ class Stored:
     def __init__(self, *items: dict[str, Any]) -> None:
         self.items = items
 
-    def all(self, _: str, kind: str) -> list[dict[str, Any]]:
-        return [item for item in self.items if item["kind"] == kind]
-
-    def get(self, _: str, kind: str, name: str, namespace: str) -> dict[str, Any]:
-        wanted = {"name": name, "namespace": namespace}
-        (item,) = (i for i in self.all(_, kind) if wanted.items() <= i["metadata"].items())
-        return item
+    def all(self, _: str, kind: str, namespace: str = "") -> list[dict[str, Any]]:
+        return [
+            item
+            for item in self.items
+            if item["kind"] == kind and namespace in ("", item["metadata"].get("namespace"))
+        ]
 
 
 def warned(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> list[str]:
@@ -250,6 +249,7 @@ def warned(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> list[str
     "edit",
     [
         lambda event, _: event.update(reason="FailedScheduling"),
+        lambda event, _: event["regarding"].update(name="gone"),
         lambda _, address: address["metadata"].update(name="10.96.0.8"),
         lambda _, address: address["spec"]["parentRef"].update(name="grafana"),
         lambda _, address: address["spec"]["parentRef"].update(group="gateway.networking.k8s.io"),

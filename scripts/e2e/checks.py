@@ -213,16 +213,18 @@ def _allocated(client: Client, event: Object) -> bool:
     if event.get("reason") != "ClusterIPNotAllocated":
         return False
     name, space = event["regarding"]["name"], event["regarding"]["namespace"]
-    service = client.get("v1", "Service", name, space)
-    addresses = {
+    wanted = [
+        address
+        for service in client.all("v1", "Service", space)
+        if service["metadata"]["name"] == name
+        for address in service["spec"]["clusterIPs"]
+    ]
+    owners = {
         address["metadata"]["name"]: address["spec"]["parentRef"]
         for address in client.all("networking.k8s.io/v1", "IPAddress")
     }
     owner = {"group": "", "resource": "services", "namespace": space, "name": name}
-    return all(
-        {"group": "", **addresses.get(address, {})} == owner
-        for address in service["spec"]["clusterIPs"]
-    )
+    return wanted != [] and all({"group": "", **owners.get(one, {})} == owner for one in wanted)
 
 
 def fitting(world: World) -> list[Finding]:
