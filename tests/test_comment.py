@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from scripts import tools
-from scripts.diff import markdown
+from scripts.diff.outputs import markdown
 from scripts.yamlfile import load
 from tests.diff_reports import EMPTY, SMALL, hostile, huge
 

@@ -81,9 +81,9 @@ def test_the_table_holds_every_flag_and_changes_that_change_nothing() -> None:
 
 def test_every_reader_is_asked() -> None:
     modules = {reader.__module__ for reader in compare.READERS}
-    folder = tools.ROOT / "scripts" / "diff"
+    folder = tools.ROOT / "scripts/diff/readers"
     readers = {
-        f"scripts.diff.{path.stem}"
+        f"scripts.diff.readers.{path.stem}"
         for path in folder.glob("*.py")
         if re.search(r"^def \w+\(pair: Pair.*\) -> Said:", path.read_text(), re.MULTILINE)
     }

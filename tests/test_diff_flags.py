@@ -14,7 +14,9 @@ import pytest
 
 from scripts.checks.policies import POD_SECURITY
 from scripts.checks.routing import TEMPLATE
-from scripts.diff import (
+from scripts.diff.model import Flag
+from scripts.diff.objects import Pair
+from scripts.diff.readers import (
     access,
     alerts,
     dashboards,
@@ -29,8 +31,6 @@ from scripts.diff import (
     storage,
     targets,
 )
-from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
 from scripts.findings import RepositoryError
 from scripts.manifests import Entry, Release, Repository, Unit, of_engine
 from scripts.rendered import Cluster, Item

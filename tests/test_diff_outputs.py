@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.diff import html, markdown, shown, terminal
 from scripts.diff.model import ABSENT, Action, Change, Edit, Flag, Picture, Report, Sentence
+from scripts.diff.outputs import html, markdown, shown, terminal
 from tests.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
 PICTURE = tools.ROOT / ".github/todo-overview.png"

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from scripts import tools
-from scripts.diff import html, shown
 from scripts.diff.model import Report
+from scripts.diff.outputs import html, shown
 from scripts.preview import browser
 from tests.diff_reports import EMPTY, SMALL, hostile, huge, pictured
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts.diff import noise, redaction, retention, text, words
+from scripts.diff import noise, text
 from scripts.diff.model import ABSENT
+from scripts.diff.readers import redaction, retention, words
 from scripts.diff.values import differences
 
 Json = Any

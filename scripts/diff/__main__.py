@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scripts import render, tools
-from scripts.diff import compare, html, markdown, revisions, sides, terminal
+from scripts.diff import compare, revisions, sides
 from scripts.diff.model import Report
 from scripts.diff.objects import Pair
+from scripts.diff.outputs import html, markdown, terminal
 from scripts.diff.revisions import Revision
 from scripts.findings import RepositoryError, execute, progress, report
 from scripts.rendered import Cluster

@@ -10,15 +10,16 @@ from typing import TypeVar
 import yaml
 
 from scripts.checks.routing import TEMPLATE
-from scripts.diff import (
+from scripts.diff import objects, pictures
+from scripts.diff.model import Flag, Report, Sentence
+from scripts.diff.objects import Pair
+from scripts.diff.readers import (
     access,
     alerts,
     amounts,
     dashboards,
     immutable,
     objectives,
-    objects,
-    pictures,
     redaction,
     removal,
     retention,
@@ -29,10 +30,8 @@ from scripts.diff import (
     targets,
     versions,
 )
-from scripts.diff.model import Flag, Report, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.readers.words import Reader
 from scripts.diff.sides import MISSHAPEN, Side, misread
-from scripts.diff.words import Reader
 from scripts.findings import Finding, RepositoryError
 from scripts.rules import slos
 

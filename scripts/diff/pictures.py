@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scripts.diff import dashboards
 from scripts.diff.model import ABSENT, Absent, Picture
 from scripts.diff.objects import Pair
+from scripts.diff.readers import dashboards
 from scripts.preview import store
 
 

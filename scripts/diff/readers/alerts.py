@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from scripts.checks import alerts
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said, listed, moved, query
+from scripts.diff.readers.words import Said, listed, moved, query
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 

@@ -9,7 +9,7 @@ from scripts.checks.policies import POD_SECURITY
 from scripts.checks.rendered.pods import violations
 from scripts.diff.model import Flag
 from scripts.diff.objects import Manifest, Pair
-from scripts.diff.words import Said, listed, moved
+from scripts.diff.readers.words import Said, listed, moved
 from scripts.preflight.points import LEVELS
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks.routing import TEMPLATE
-from scripts.diff.alerts import WATCHDOG
 from scripts.diff.model import Flag, Sentence
+from scripts.diff.readers.alerts import WATCHDOG
+from scripts.diff.readers.words import Said, listed, setting
 from scripts.diff.values import differences
-from scripts.diff.words import Said, listed, setting
 from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json, load, maps
 

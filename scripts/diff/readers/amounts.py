@@ -8,7 +8,7 @@ from scripts import budget
 from scripts.checks.settings import get
 from scripts.diff.model import Amount, Flag
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said
+from scripts.diff.readers.words import Said
 from scripts.rendered import Cluster
 
 Rows = list[budget.Row]

@@ -6,8 +6,9 @@ import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from scripts.diff import pictures, shown
+from scripts.diff import pictures
 from scripts.diff.model import Action, Change, Report
+from scripts.diff.outputs import shown
 from scripts.findings import DIM, GREEN, RED, YELLOW, colour
 
 BOLD = 1

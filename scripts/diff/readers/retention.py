@@ -12,7 +12,7 @@ import yaml
 from scripts.checks.settings import byte_size, get
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said, moved
+from scripts.diff.readers.words import Said, moved
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 

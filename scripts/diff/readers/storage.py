@@ -8,7 +8,7 @@ from scripts.budget import quantity
 from scripts.checks.settings import get
 from scripts.diff.model import Flag
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said, moved
+from scripts.diff.readers.words import Said, moved
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said
+from scripts.diff.readers.words import Said
 from scripts.findings import counted
 from scripts.rendered import Cluster
 

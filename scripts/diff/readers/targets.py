@@ -6,8 +6,8 @@ from scripts.checks.monitors import MONITORS
 from scripts.diff import noise
 from scripts.diff.model import Sentence
 from scripts.diff.objects import Pair
+from scripts.diff.readers.words import Said, listed, setting
 from scripts.diff.values import differences
-from scripts.diff.words import Said, listed, setting
 
 TOPIC = "Scrape targets"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.diff.model import Json, Sentence
+from scripts.diff.readers.words import Said, moved
 from scripts.diff.values import differences
-from scripts.diff.words import Said, moved
 from scripts.rules import slos
 from scripts.yamlfile import load
 

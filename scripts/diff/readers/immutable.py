@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from scripts.checks.settings import get
 from scripts.diff.model import Flag
 from scripts.diff.objects import Key, Manifest, Pair
+from scripts.diff.readers.words import Said, listed
 from scripts.diff.values import differences
-from scripts.diff.words import Said, listed
 from scripts.yamlfile import Json
 
 # By kind, the fields; of a StatefulSet's spec all but these may not change.

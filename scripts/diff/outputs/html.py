@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.diff import pictures, shown
+from scripts.diff import pictures
 from scripts.diff.model import Absent, Action, Change, Picture, Report
+from scripts.diff.outputs import shown
 
 FOLDER = Path(__file__).resolve().parent
 # Characters of all pictures, so that a browser opens the page at once: some ten dashboards have it.

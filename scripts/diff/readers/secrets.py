@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.checks import credentials
 from scripts.diff.model import Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said
+from scripts.diff.readers.words import Said
 from scripts.rendered import Cluster
 
 TOPIC = "Secrets"

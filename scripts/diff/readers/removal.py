@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from scripts.checks.settings import get
 from scripts.diff.model import Flag
 from scripts.diff.objects import Key, Manifest, Pair
-from scripts.diff.words import Said
+from scripts.diff.readers.words import Said
 from scripts.findings import counted
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Set
 from scripts.checks import dashboards
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
+from scripts.diff.readers.words import Said, listed, query, setting
 from scripts.diff.values import Difference, differences
-from scripts.diff.words import Said, listed, query, setting
 from scripts.findings import Finding, RepositoryError, counted
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json

@@ -12,8 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from scripts.diff import pictures, shown
+from scripts.diff import pictures
 from scripts.diff.model import Action, Change, Report
+from scripts.diff.outputs import shown
 from scripts.findings import counted
 
 # The comment is found by the beginning of its first line, which says how many flags there are.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said, moved
+from scripts.diff.readers.words import Said, moved
 from scripts.rendered import OPERATED, WORKLOADS, Cluster
 
 TOPIC = "Restarts"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from scripts import ablation, charts
 from scripts.diff.model import Bump, Flag
 from scripts.diff.objects import Pair
-from scripts.diff.words import Said
+from scripts.diff.readers.words import Said
 from scripts.findings import RepositoryError
 from scripts.manifests import Release
 
