@@ -583,7 +583,10 @@ def test_what_was_measured_before_an_error_is_shown(
 def test_control_c_ends_the_port_forward(cluster: Cluster, server: Server) -> None:
     server.result = nothing
     arguments = (sys.executable, "-m", "scripts.verify", "--yes")
+    # Who starts the tests in the background may have had them ignore it, and a child would, too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(arguments, cwd=tools.ROOT, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 20
     while not server.queries and time.monotonic() < deadline:
         time.sleep(0.02)
