@@ -278,9 +278,11 @@ function openRows() {
 // Keys
 
 function move(step) {
-  const summaries = [...document.querySelectorAll(".change > summary")];
-  const at = summaries.indexOf(document.activeElement) + step;
-  summaries[Math.max(at, 0)]?.focus();
+  const rows = () => [...document.querySelectorAll(".change > summary")];
+  const at = Math.max(rows().indexOf(document.activeElement) + step, 0);
+  // Who is quick is at the end before the observer has seen it.
+  if (at === rows().length && drawn < matches.length) drawMore();
+  rows()[at]?.focus();
 }
 
 function clearFilter() {
