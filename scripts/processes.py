@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,22 @@ _PR_SET_PDEATHSIG = 1
 
 # Nothing of this machine is asked through a proxy.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def openssl(place: str, need: str, *arguments: str) -> None:
+    """Make a key or a certificate with openssl, which is not built here.
+
+    Args:
+        place: Who needs it.
+        need: What for, in a sentence.
+        arguments: As it takes them.
+
+    Raises:
+        RepositoryError: If it is not installed.
+    """
+    if not shutil.which("openssl"):
+        raise RepositoryError(Finding(place, None, f"openssl is not on PATH; {need}", "install it"))
+    subprocess.run(("openssl", *arguments), check=True, capture_output=True)
 
 
 def free_ports(number: int) -> list[int]:

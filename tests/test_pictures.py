@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from scripts import simulation, tools
-from scripts.diff import pictures, revisions
+from scripts.diff import revisions
 from scripts.diff.model import ABSENT, Picture
+from scripts.diff.outputs import shown
+from scripts.diff.readers import pictures
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.preview import browser, drawing, store
@@ -176,7 +178,7 @@ def test_a_dashboard_that_comes_or_goes_has_one_side() -> None:
     came, went = pair(cluster(), cluster(configmap())), pair(cluster(configmap()), cluster())
     assert list(pictures.pictures([came])) == [Picture("b", ABSENT, path)]
     assert list(pictures.pictures([went])) == [Picture("b", path, ABSENT)]
-    assert pictures.hint(pictures.pictures([came, went])) == ""
+    assert shown.undrawn(pictures.pictures([came, went])) == ""
 
 
 # What is to be drawn

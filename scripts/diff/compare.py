@@ -10,7 +10,7 @@ from typing import TypeVar
 import yaml
 
 from scripts.checks.routing import TEMPLATE
-from scripts.diff import objects, pictures
+from scripts.diff import objects
 from scripts.diff.model import Flag, Report, Sentence
 from scripts.diff.objects import Pair
 from scripts.diff.readers import (
@@ -20,6 +20,7 @@ from scripts.diff.readers import (
     dashboards,
     immutable,
     objectives,
+    pictures,
     redaction,
     removal,
     retention,

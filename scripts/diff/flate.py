@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import socket
 import socketserver
 import ssl
-import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +19,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.e2e.gate import joined
 from scripts.e2e.registry import Registry
-from scripts.findings import Finding, RepositoryError
-from scripts.processes import LOOPBACK, Processes
+from scripts.processes import LOOPBACK, Processes, openssl
 
 NAME = "flate"
 BASE = "HEAD"
@@ -119,13 +116,11 @@ def encrypted(host: str, folder: Path) -> str:
     Raises:
         RepositoryError: Where there is no openssl.
     """
-    if not shutil.which("openssl"):
-        text = "openssl is not on PATH; the registry needs a certificate, as flate wants TLS"
-        raise RepositoryError(Finding("scripts/diff/flate.py", None, text, "install it"))
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1")
+    request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1")
     files = ("-subj", f"/CN={LOOPBACK}", "-keyout", str(key), "-out", str(certificate))
-    subprocess.run((*command, *files), check=True, capture_output=True)
+    need = "the registry needs a certificate, as flate wants TLS"
+    openssl("scripts/diff/flate.py", need, *request, *files)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     name, _, port = host.partition(":")

@@ -17,7 +17,7 @@ import yaml
 from scripts import tools
 from scripts.e2e import checks
 from scripts.e2e.faults import KEPT
-from scripts.e2e.remote import replace
+from scripts.e2e.remote import extend, replace
 from scripts.e2e.stack import MONITORING, OPERATOR_GROUP, operator
 from scripts.e2e.world import PATIENCE, World, namespace
 from scripts.findings import Finding, RepositoryError, progress
@@ -414,14 +414,7 @@ def forbidden(tree: Path) -> None:
     metadata = {"name": "forbidden", "namespace": MONITORING}
     item = {"apiVersion": "v1", "kind": "LimitRange", "metadata": metadata, "spec": {"limits": []}}
     (tree / "base/config/forbidden.yaml").write_text(yaml.safe_dump(item))
-    extended(tree / "base/config/kustomization.yaml", "resources", "forbidden.yaml")
-
-
-def extended(path: Path, key: str, value: str) -> None:
-    """Append to a list of a kustomization."""
-    content = yaml.safe_load(path.read_text())
-    content[key].append(value)
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    extend(tree / "base/config/kustomization.yaml", "resources", "forbidden.yaml")
 
 
 def adopted(tree: Path, cluster: str, address: str, host: str, url: str) -> None:
@@ -436,7 +429,7 @@ def adopted(tree: Path, cluster: str, address: str, host: str, url: str) -> None
     """
     replace(tree / "base/optional/mirror/mirror.yaml", address, host)
     folder = tree / f"clusters/{cluster}/argocd"
-    extended(folder / "kustomization.yaml", "components", "../../../base/optional/mirror/argocd")
+    extend(folder / "kustomization.yaml", "components", "../../../base/optional/mirror/argocd")
     path = folder / "applications.yaml"
     applications = list(yaml.safe_load_all(path.read_text()))
     for item in applications:

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from scripts import charts
 from scripts.e2e import checks
 from scripts.e2e.registry import renumbered
-from scripts.e2e.remote import replace
+from scripts.e2e.remote import extend, replace
 from scripts.e2e.stack import MONITORING
 from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, secrets, volumes
 from scripts.findings import Finding, RepositoryError
@@ -117,9 +115,7 @@ def _commit(change: Callable[[World, Path], object], pattern: str) -> Callable[[
 
 def _unbuildable(world: World, tree: Path) -> None:
     path = tree / f"overlays/{world.cluster}/releases/kustomization.yaml"
-    content = yaml.safe_load(path.read_text())
-    content["resources"].append("missing.yaml")
-    path.write_text(yaml.safe_dump(content))
+    extend(path, "resources", "missing.yaml")
 
 
 def _bad_value(_: World, tree: Path) -> None:

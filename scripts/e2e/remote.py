@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import yaml
+
 from scripts.findings import Finding, RepositoryError
 from scripts.processes import LOOPBACK, free_port
 
@@ -50,6 +52,13 @@ def replace(path: Path, old: str, new: str) -> None:
         message = f"has no {old!r} to replace"
         raise RepositoryError(Finding(str(path), None, message, "correct the text here"))
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def extend(path: Path, key: str, value: str) -> None:
+    """Append to a list of a kustomization."""
+    content = yaml.safe_load(path.read_text())
+    content[key].append(value)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 class Remote:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import functools
-import shutil
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from scripts import tools
-from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes.client import ApiError, Client, Json
-from scripts.processes import LOOPBACK, Processes, free_ports
+from scripts.processes import LOOPBACK, Processes, free_ports, openssl
 from scripts.tools import sources
 from scripts.yamlfile import load_all
 
@@ -50,11 +47,8 @@ def api_server(processes: Processes, *, controlled: bool = False) -> Client:
         "--unsafe-no-fsync",
     )
     processes.wait("etcd", f"{etcd}/health")
-    if not shutil.which("openssl"):
-        text = "openssl is not on PATH; kube-apiserver needs a key"
-        raise RepositoryError(Finding("scripts/kubernetes", None, text, "install it"))
-    command = ("openssl", "genrsa", "-out", str(_key(processes)), "2048")
-    subprocess.run(command, check=True, capture_output=True)
+    arguments = ("genrsa", "-out", str(_key(processes)), "2048")
+    openssl("scripts/kubernetes", "kube-apiserver needs a key", *arguments)
     (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
     processes.start(
         "kube-apiserver",

@@ -325,7 +325,7 @@ def _name(item: Json) -> str:
 
 def _unknown(items: Iterable[Json], seen: Seen) -> list[str]:
     """Return each kind of these objects that the API server does not serve, and each field."""
-    schemas_ = {
+    served = {
         f"{item['spec']['names']['kind']} {item['spec']['group']}/{version['name']}": (
             version.get("schema", {}).get("openAPIV3Schema", {})
         )
@@ -336,10 +336,10 @@ def _unknown(items: Iterable[Json], seen: Seen) -> list[str]:
     found = set()
     for item in items:
         kind = f"{item['kind']} {item['apiVersion']}"
-        if kind not in schemas_:
+        if kind not in served:
             found.add(kind)
             continue
-        spec = schemas_[kind].get("properties", {}).get("spec", {})
+        spec = served[kind].get("properties", {}).get("spec", {})
         found |= {f"{item['kind']} {path}" for path in _undeclared(item.get("spec"), spec, "spec")}
     return sorted(found)
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.diff import pictures
 from scripts.diff.model import Absent, Action, Change, Picture, Report
 from scripts.diff.outputs import shown
 
@@ -127,12 +126,12 @@ def _pictures(found: Sequence[Picture]) -> dict[str, Any]:
             name = shown.line(one.dashboard)
             drawn.append({"dashboard": name, "before": before, "after": after})
     more = f"Left out, as there is no room: {', '.join(left_out)}." if left_out else ""
-    notes = [shown.line(note) for note in (more, pictures.hint(found)) if note]
+    notes = [shown.line(note) for note in (more, shown.undrawn(found)) if note]
     return {"pictures": drawn, "notes": notes}
 
 
 def _side(side: str | Absent | None) -> dict[str, str]:
     if not isinstance(side, str):
-        return {"source": "", "words": pictures.words(side)}
+        return {"source": "", "words": shown.instead(side)}
     content = base64.b64encode(Path(side).read_bytes()).decode()
     return {"source": f"data:image/png;base64,{content}", "words": ""}

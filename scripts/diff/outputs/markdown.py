@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from scripts.diff import pictures
 from scripts.diff.model import Action, Change, Report
 from scripts.diff.outputs import shown
 from scripts.findings import counted
@@ -60,8 +59,8 @@ def text(report: Report, *, whole: str = "") -> str:
     budget = space.first("budget lines", _budget(report))
     rows = space.first("rows", _rows(report))
     topics = list(_topics(report, space))
-    drawn = [code(one.dashboard) for one in report.pictures if one.drawn]
-    drawn = space.first("pictures", drawn)
+    pictures = [code(one.dashboard) for one in report.pictures if one.drawn]
+    drawn = space.first("pictures", pictures)
     objects = list(_objects(report.changes, space))
     first, *others = shown.headline(report)
     parts = [
@@ -75,7 +74,7 @@ def text(report: Report, *, whole: str = "") -> str:
         *_section("Budget", [*_table(AMOUNT, budget), *_as_before(report)]),
         *topics,
         *_section("Objects", ["\n\n".join(objects)] if objects else []),
-        *_section("Pictures", _pictures(drawn, pictures.hint(report.pictures))),
+        *_section("Pictures", _pictures(drawn, shown.undrawn(report.pictures))),
         *_section("Not compared", faults),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

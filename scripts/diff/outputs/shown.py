@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Json, Report
+from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Json, Picture, Report
 from scripts.findings import counted
 
 NOTHING = "Nothing changes in any cluster."
@@ -193,6 +193,20 @@ def topics(report: Report) -> dict[str, list[tuple[str, str]]]:
         own = found.setdefault(line(sentence.topic), [])
         own.append((line(sentence.text), places(sentence.places)))
     return found
+
+
+def undrawn(found: Iterable[Picture]) -> str:
+    """Return what to do for the pictures that are not drawn; empty where all are."""
+    names = [one.dashboard for one in found if None in (one.before, one.after)]
+    if not names:
+        return ""
+    how = "`make pictures`, given the same BASE, draws them or says why not."
+    return f"Not drawn: {', '.join(names)}. {how}"
+
+
+def instead(side: Absent | None) -> str:
+    """Return what stands in the place of a picture that is not there."""
+    return "none" if side is ABSENT else "not drawn"
 
 
 def value(content: Json) -> str:

@@ -6,7 +6,6 @@ import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from scripts.diff import pictures
 from scripts.diff.model import Action, Change, Report
 from scripts.diff.outputs import shown
 from scripts.findings import DIM, GREEN, RED, YELLOW, colour
@@ -119,9 +118,9 @@ def _pictures(report: Report, width: int) -> Iterator[str]:
             yield shown.line(one.dashboard)
             for name, side in (("before", one.before), ("after", one.after)):
                 # A path may be clicked, so it is not wrapped.
-                text_ = side if isinstance(side, str) else pictures.words(side)
+                text_ = side if isinstance(side, str) else shown.instead(side)
                 yield f"  {name:6}  {shown.line(text_)}"
-    if hint := pictures.hint(report.pictures):
+    if hint := shown.undrawn(report.pictures):
         yield from _wrapped(hint, width, indent=0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scripts.diff.model import ABSENT, Absent, Picture
+from scripts.diff.model import ABSENT, Picture
 from scripts.diff.objects import Pair
 from scripts.diff.readers import dashboards
 from scripts.preview import store
@@ -26,17 +26,3 @@ def pictures(pairs: Iterable[Pair]) -> Iterator[Picture]:
             for model, path in zip(sides, store.find(*sides), strict=True)
         )
         yield Picture(str(uid), one, other)
-
-
-def hint(found: Iterable[Picture]) -> str:
-    """Return what to do for the pictures that are not drawn; empty where all are."""
-    undrawn = [one.dashboard for one in found if None in (one.before, one.after)]
-    if not undrawn:
-        return ""
-    names = ", ".join(undrawn)
-    return f"Not drawn: {names}. `make pictures`, given the same BASE, draws them or says why not."
-
-
-def words(side: Absent | None) -> str:
-    """Return what stands in the place of a picture that is not there."""
-    return "none" if side is ABSENT else "not drawn"
