@@ -222,46 +222,94 @@ class Stored:
         ]
 
 
-def warned(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> list[str]:
-    """Return what a warning about a Service's address is found to be, edited with its address."""
+def warning(reason: str, note: str, kind: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "type": "Warning",
+        "metadata": {"name": f"{name}.1", "namespace": "monitoring"},
+        "regarding": {"kind": kind, "name": name, "namespace": "monitoring"},
+        "reason": reason,
+        "note": note,
+    }
+
+
+def unallocated() -> list[dict[str, Any]]:
+    """Return a warning that a Service has no address, its address, and the Service."""
+    note = "Cluster IP [IPv4]: 10.96.0.7 is not allocated; repairing"
     loki = {"name": "loki", "namespace": "monitoring"}
-    service = {"kind": "Service", "metadata": loki, "spec": {"clusterIPs": ["10.96.0.7"]}}
     address = {
         "kind": "IPAddress",
         "metadata": {"name": "10.96.0.7"},
         "spec": {"parentRef": {"resource": "services", **loki}},
     }
-    event = {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "type": "Warning",
-        "metadata": {"name": "loki.1", "namespace": "monitoring"},
-        "regarding": {"kind": "Service", **loki},
-        "reason": "ClusterIPNotAllocated",
-        "note": "Cluster IP [IPv4]: 10.96.0.7 is not allocated; repairing",
+    service = {"kind": "Service", "metadata": loki, "spec": {"clusterIPs": ["10.96.0.7"]}}
+    return [warning("ClusterIPNotAllocated", note, "Service", "loki"), address, service]
+
+
+def unclaimed() -> list[dict[str, Any]]:
+    """Return a warning that a pod's claim is not there, the claim, and the pod."""
+    note = '0/2 nodes are available: persistentvolumeclaim "data-loki-0" not found. not found'
+    claim = {
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-loki-0", "namespace": "monitoring"},
+        "status": {"phase": "Bound"},
     }
-    edit(event, address)
-    client = cast(Client, Stored(service, address, event))
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "loki-0", "namespace": "monitoring"},
+        "spec": {"nodeName": "node-1"},
+    }
+    return [warning("FailedScheduling", note, "Pod", "loki-0"), claim, pod]
+
+
+Edit = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], object]
+
+
+def warned(items: list[dict[str, Any]], edit: Edit = lambda *_: None) -> list[str]:
+    """Return what a warning is found to be beside what it missed, both edited."""
+    edit(*items)
+    client = cast(Client, Stored(*items))
     return [str(finding) for finding in checks.warnings(client, {}, "local/flux")]
 
 
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda event, _: event.update(reason="FailedScheduling"),
-        lambda event, _: event["regarding"].update(name="gone"),
-        lambda _, address: address["metadata"].update(name="10.96.0.8"),
-        lambda _, address: address["spec"]["parentRef"].update(name="grafana"),
-        lambda _, address: address["spec"]["parentRef"].update(group="gateway.networking.k8s.io"),
+        lambda event, *_: event.update(reason="FailedScheduling"),
+        lambda event, *_: event["regarding"].update(name="gone"),
+        lambda _, address, __: address["metadata"].update(name="10.96.0.8"),
+        lambda _, address, __: address["spec"]["parentRef"].update(name="grafana"),
+        lambda _, address, __: address["spec"]["parentRef"].update(group="gateway.example.org"),
     ],
 )
-def test_a_warning_is_a_finding(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
-    assert warned(edit)
+def test_a_missing_address_is_a_finding(edit: Edit) -> None:
+    assert warned(unallocated(), edit)
 
 
-def test_a_warning_of_an_address_that_is_there_is_none() -> None:
-    assert warned(lambda *_: None) == []
-    assert warned(lambda event, _: event.update(type="Normal", reason="any")) == []
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda event, *_: event.update(reason="FailedCreate"),
+        lambda event, *_: event.update(note="0/2 nodes are available: 2 Insufficient memory."),
+        lambda event, *_: event["regarding"].update(name="loki-1"),
+        lambda _, claim, __: claim["metadata"].update(name="data-loki-1"),
+        lambda _, claim, __: claim["metadata"].update(namespace="todo"),
+        lambda _, claim, __: claim["status"].update(phase="Pending"),
+        lambda _, __, pod: pod["spec"].pop("nodeName"),
+    ],
+)
+def test_a_missing_claim_is_a_finding(edit: Edit) -> None:
+    assert warned(unclaimed(), edit)
+
+
+@pytest.mark.parametrize("items", [unallocated, unclaimed])
+def test_a_warning_of_what_is_there_is_none(items: Callable[[], list[dict[str, Any]]]) -> None:
+    assert warned(items()) == []
+
+
+def test_what_is_normal_is_no_warning() -> None:
+    assert warned(unclaimed(), lambda event, *_: event.update(type="Normal", note="any")) == []
 
 
 def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:

@@ -199,19 +199,47 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
         if event.get("type") == "Warning"
         and named(event) not in before
         and event["metadata"]["namespace"] in NAMESPACES | ENGINE_NAMESPACES
-        and not _allocated(client, event)
+        and not _overtaken(client, event)
     ]
 
 
-def _allocated(client: Client, event: Object) -> bool:
-    """Say whether a warning is that a Service has no address, and it has.
+def _overtaken(client: Client, event: Object) -> bool:
+    """Say whether Kubernetes warned that something is missing which it had not heard of yet.
 
-    The API server's own repair loop learns of Services and of addresses by two watches. Where a
-    new Service comes first, it warns, finds the address there, and leaves it: `syncService` in
-    Kubernetes' `pkg/registry/core/service/ipallocator/controller/repairip.go`.
+    Its parts learn of each kind of object by a watch of its own, so that what refers to another
+    can come before it. They look again and go on; the warning stays.
     """
-    if event.get("reason") != "ClusterIPNotAllocated":
+    there = {"ClusterIPNotAllocated": _allocated, "FailedScheduling": _claimed}
+    known = there.get(event["reason"])
+    return known is not None and known(client, event)
+
+
+_UNCLAIMED = re.compile(r'0/\d+ nodes are available: persistentvolumeclaim "([^"]+)" not found\.')
+
+
+def _claimed(client: Client, event: Object) -> bool:
+    """Say whether the claim that the scheduler missed is there, and its pod is on a node.
+
+    A StatefulSet's claims are made just before its pod: `podHasPVCs` in Kubernetes'
+    `pkg/scheduler/framework/plugins/volumebinding/volume_binding.go`.
+    """
+    missed = _UNCLAIMED.match(event["note"])
+    if not missed:
         return False
+    name, space = event["regarding"]["name"], event["regarding"]["namespace"]
+    claims = client.all("v1", "PersistentVolumeClaim", space)
+    pods = client.all("v1", "Pod", space)
+    return any(
+        claim["metadata"]["name"] == missed[1] and claim["status"].get("phase") == "Bound"
+        for claim in claims
+    ) and any(pod["metadata"]["name"] == name and "nodeName" in pod["spec"] for pod in pods)
+
+
+def _allocated(client: Client, event: Object) -> bool:
+    """Say whether a Service has the address that the API server's repair loop missed.
+
+    `syncService` in Kubernetes' `pkg/registry/core/service/ipallocator/controller/repairip.go`.
+    """
     name, space = event["regarding"]["name"], event["regarding"]["namespace"]
     wanted = [
         address
