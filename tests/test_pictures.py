@@ -24,9 +24,9 @@ from scripts.manifests import Repository
 from scripts.preview import browser, drawing, store
 from scripts.preview.changed import main
 from tests.days import small_day
+from tests.diff_pairs import cluster, pair
 from tests.test_diff_command import commit, git
-from tests.test_diff_flags import board as configmap
-from tests.test_diff_flags import cluster, pair
+from tests.test_diff_dashboards import board as configmap
 from tests.test_preview import board, panel
 
 Json = dict[str, Any]

@@ -1,0 +1,93 @@
+"""Two states of a few objects, and what a topic of `make diff` says of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from scripts.diff.model import Flag
+from scripts.diff.objects import Pair
+from scripts.manifests import Entry, Release, Repository, Unit, of_engine
+from scripts.rendered import Cluster, Item
+
+Json = dict[str, Any]
+Edit = Callable[[Json], object]
+
+
+def cluster(*manifests: Json, releases: Iterable[Release] = (), unit: str = "unit") -> Cluster:
+    """A cluster that applies these objects, and no chart."""
+    entry = Entry("one", "flux", [Unit(unit, "overlays/none", list(manifests))], list(releases))
+    items = tuple(Item(m) for m in manifests if not of_engine(m))
+    return Cluster(Repository(Path("/nonexistent")), entry, items)
+
+
+def pair(before: Cluster, after: Cluster) -> Pair:
+    releases = (before.entry.releases, after.entry.releases)
+    return Pair("one/flux", before, after, releases, whole=True)
+
+
+def manifest(kind: str, *, api: str = "v1", **fields: Any) -> Json:
+    metadata = {"name": "a", "namespace": "n", **fields.pop("metadata", {})}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
+
+
+def said(reader: Callable[[Pair], Any], before: Json, edit: Edit | None) -> list[str]:
+    """What a topic says when one object is edited; removed without an edit."""
+    after = copy.deepcopy(before)
+    if edit:
+        edit(after)
+    found = reader(pair(cluster(before), cluster(after) if edit else cluster()))
+    return [f"{one.name}: {one.where}" if isinstance(one, Flag) else one.text for one in found]
+
+
+def put(path: str, value: Any) -> Edit:
+    """An edit that sets one value; None takes it out. `~` stands for a slash in a key."""
+
+    def edit(at: Json) -> None:
+        *way, last = (key.replace("~", "/") for key in path.split("/"))
+        for key in way:
+            at = at[int(key)] if isinstance(at, list) else at.setdefault(key, {})
+        if value is None:
+            del at[last]
+        else:
+            at[last] = value
+
+    return edit
+
+
+WORKLOAD = {
+    "replicas": 2,
+    "selector": {"matchLabels": {"a": "a"}},
+    "template": {
+        "metadata": {"labels": {"a": "a"}},
+        "spec": {
+            "containers": [
+                {
+                    "name": "c",
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "runAsNonRoot": True,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ]
+        },
+    },
+}
+CLAIM = {"storageClassName": "fast", "resources": {"requests": {"storage": "5Gi"}}}
+STATEFUL = manifest(
+    "StatefulSet",
+    api="apps/v1",
+    spec={
+        **WORKLOAD,
+        "serviceName": "a",
+        "volumeClaimTemplates": [
+            {"metadata": {"name": "v", "labels": {"helm.sh/chart": "a-1.0.0"}}, "spec": CLAIM}
+        ],
+    },
+)
+DEPLOYMENT = manifest("Deployment", api="apps/v1", spec=WORKLOAD)
+CONTAINER = "spec/template/spec/containers/0"
