@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,17 @@ from scripts.findings import YELLOW, Finding, RepositoryError, colour, progress
 from scripts.manifests import Entry, Release
 from scripts.yamlfile import Json, load_all
 
+# Characters of a repository's name that its folder has; all others are one dash.
+_PLAIN = re.compile(r"[^\w.-]+")
 # Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
 MIRROR = "CHARTS_MIRROR"
 
 
 def archive(release: Release) -> Path:
     """Return the chart's archive: from the cache, else pulled into it.
+
+    What is pulled is kept by its repository, as two may have other charts of one name and version.
+    An archive that somebody puts into the folder itself serves every repository.
 
     Raises:
         RepositoryError: If neither the cache nor the registry has it; names the chart.
@@ -35,10 +41,12 @@ def archive(release: Release) -> Path:
 
 @functools.cache
 def _archive(repository: str, chart: str, version: str) -> Path | Finding:
-    folder = tools.cache() / "charts"
-    path = folder / f"{chart}-{version}.tgz"
-    if path.exists():
-        return path
+    name = f"{chart}-{version}.tgz"
+    own = tools.cache() / "charts"
+    folder = own / _PLAIN.sub("-", repository.rpartition("://")[2]).strip(".")
+    for path in (own / name, folder / name):
+        if path.exists():
+            return path
     folder.mkdir(parents=True, exist_ok=True)
     mirror = os.environ.get(MIRROR)
     progress(f"pulling {chart} {version}")
@@ -46,7 +54,7 @@ def _archive(repository: str, chart: str, version: str) -> Path | Finding:
         source = [f"{mirror or f'oci://{repository}'}/{chart}"]
     else:
         source = [chart, "--repo", repository]
-    with tempfile.TemporaryDirectory(dir=folder) as partial:
+    with tempfile.TemporaryDirectory(dir=tools.cache()) as partial:
         try:
             pulled = subprocess.run(
                 [str(tools.path("helm")), "pull", *source, "--version", version, "-d", partial],
@@ -66,7 +74,7 @@ def _archive(repository: str, chart: str, version: str) -> Path | Finding:
         f"chart {chart} {version}",
         None,
         f"neither the cache nor {mirror or repository} has it: {reason[0][:200]}",
-        f"put {chart}-{version}.tgz into {folder}, or name a mirror in {MIRROR}",
+        f"put {name} into {own}, or name a mirror in {MIRROR}",
     )
 
 
