@@ -24,7 +24,6 @@ IMAGES = "scripts/images.yaml"
 FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 SUFFIXES = {
     "": 1.0,
     **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("num", start=-3)},

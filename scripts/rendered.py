@@ -35,7 +35,9 @@ CLUSTER_SCOPED = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
+# What keeps pods running, and what runs them until they end.
 WORKLOADS = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
+JOBS = frozenset({"CronJob", "Job"})
 # What the operator sets on each container that it makes.
 OPERATOR_CONTEXT: Mapping[str, Json] = {
     "allowPrivilegeEscalation": False,
@@ -99,10 +101,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Pod:
-    """The pods of one workload.
+    """The pods of one workload, Job or CronJob, or one that is declared itself.
 
     Attributes:
-        owner: The workload.
+        owner: The object that declares them.
         labels: Their labels.
         spec: Their PodSpec.
         replicas: How many; None for one on each node.
@@ -161,7 +163,7 @@ class Cluster:
 
     @functools.cached_property
     def pods(self) -> tuple[Pod, ...]:
-        """The pods of every workload."""
+        """The pods of everything that has any."""
         return tuple(pod for item in self.all if (pod := pods_of(item)))
 
     @functools.cached_property
@@ -224,14 +226,17 @@ def rule_files(cluster: Cluster) -> dict[str, Json]:
 
 
 def pods_of(item: Item) -> Pod | None:
-    """Return the pods of a workload; None for any other kind."""
-    if item.kind not in WORKLOADS:
+    """Return the pods of a workload, a Job, a CronJob or a Pod; None for any other kind."""
+    if item.kind == "Pod":
+        return Pod(item, item.labels, item.spec, 1)
+    if item.kind not in WORKLOADS | JOBS:
         return None
-    template = item.spec["template"]
-    replicas = None if item.kind == "DaemonSet" else int(item.spec.get("replicas", 1))
-    claims = tuple(claim["spec"] for claim in item.spec.get("volumeClaimTemplates") or [])
-    labels = template["metadata"].get("labels") or {}
-    return Pod(item, labels, template["spec"], replicas, claims)
+    spec = item.spec["jobTemplate"]["spec"] if item.kind == "CronJob" else item.spec
+    count = "parallelism" if item.kind in JOBS else "replicas"
+    replicas = None if item.kind == "DaemonSet" else int(spec.get(count, 1))
+    claims = tuple(claim["spec"] for claim in spec.get("volumeClaimTemplates") or [])
+    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    return Pod(item, labels, spec["template"]["spec"], replicas, claims)
 
 
 def operated(items: tuple[Item, ...]) -> Iterator[Item]:

@@ -10,6 +10,7 @@ import pytest
 from scripts.checks import credentials
 from scripts.checks.credentials import Secret
 from scripts.manifests import ENCRYPTED, Repository
+from scripts.yamlfile import maps
 from tests.entries import FLUX, OPTIONS, Edit, added, assert_says, edited, holding, named
 
 ROWS = {
@@ -109,6 +110,36 @@ def _values(item: Any) -> Any:
             r"loki.yaml:\d+: .+: reads Secret monitoring/loki-tls, which no row",
         ),
         (
+            "HelmRelease",
+            "kube-prometheus-stack",
+            lambda o: _values(o)["prometheus"]["prometheusSpec"].update(secrets=["etcd-client"]),
+            r"stack.yaml:\d+: .+: reads Secret monitoring/etcd-client, which no row",
+        ),
+        (
+            "HelmRelease",
+            "kube-prometheus-stack",
+            lambda o: _values(o).update({"global": {"imagePullSecrets": [{"name": "registry"}]}}),
+            r"stack.yaml:\d+: .+: reads Secret monitoring/registry, which no row",
+        ),
+        (
+            "HelmRelease",
+            "grafana",
+            lambda o: _values(o).update(image={"pullSecrets": ["registry"]}),
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/registry, which no row",
+        ),
+        (
+            "OCIRepository",
+            "grafana",
+            lambda o: o["spec"].update(secretRef={"name": "registry"}),
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/registry, which no row",
+        ),
+        (
+            "OCIRepository",
+            "grafana",
+            lambda o: o["spec"].update(certSecretRef={"name": "ca"}),
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/ca, which no row",
+        ),
+        (
             "ScrapeConfig",
             "redpanda",
             lambda o: o["spec"]["basicAuth"]["username"].update(key="user"),
@@ -138,6 +169,37 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
 
     entry = edited(named(repository, FLUX), "HelmRelease", "alloy", edit)
     assert not list(credentials.undocumented(entry, ROWS))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"collectors": {"secrets": True}},
+        {"secrets": [{"name": "made", "data": {}}]},
+        {"imagePullSecrets": []},
+    ],
+)
+def test_what_names_no_secret(values: dict[str, Any]) -> None:
+    assert list(credentials.in_values("any", "monitoring", values)) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"envFrom": [{"secretRef": {"name": "s"}}]},
+        {"secret": {"secretName": "s"}},
+    ],
+)
+def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
+    def optional() -> list[bool]:
+        found = credentials.in_values("any", "monitoring", values)
+        return [secret.optional for _, secret in found]
+
+    assert optional() == [False]
+    *_, (_, holder) = maps(values)
+    holder["optional"] = True
+    assert optional() == [True]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scripts import budget
 from scripts.checks import rendered as checks
 from scripts.checks.rendered import exposed, objects, pods, referents, relabelings, scrape
 from scripts.findings import Finding
@@ -677,3 +678,35 @@ def test_the_operator_s_pods_are_counted(rendered: list[Cluster]) -> None:
     assert names == ["init-config-reloader", "prometheus", "config-reloader"]
     assert prometheus.ports == {"http-web": 9090, "reloader-web": 8080}
     assert json.dumps(prometheus.claims).count("50Gi") == 1
+
+
+def of_template(pod: Json) -> Json:
+    return {"template": {"spec": pod}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrap", "expected"),
+    [
+        ("Job", of_template, 1),
+        ("Job", lambda pod: {"parallelism": 3, **of_template(pod)}, 3),
+        ("CronJob", lambda pod: {"jobTemplate": {"spec": of_template(pod)}}, 1),
+        ("Pod", lambda pod: pod, 1),
+    ],
+)
+def test_pods_that_end_are_checked_and_counted(
+    rendered: list[Cluster], kind: str, wrap: Callable[[Json], Json], expected: int
+) -> None:
+    container = {
+        "name": "c",
+        "image": "a:latest",
+        "resources": {"requests": {"cpu": "1"}},
+        "securityContext": {"privileged": True},
+    }
+    volumes = [{"name": "v", "hostPath": {"path": "/etc"}}]
+    own = wrap({"containers": [container], "volumes": volumes})
+    before = named(rendered)
+    after = added(before, kind, spec=own)
+    for check in (pods.images, pods.resources, pods.restricted, pods.host_paths):
+        assert any(f"{kind} monitoring/added: " in f.message for f in check(after)), check
+    taken = [budget.rows(c, budget.limits(c))["loki"].cpu for c in (before, after)]
+    assert taken[1] - taken[0] == pytest.approx(expected)

@@ -14,6 +14,7 @@ from scripts.yamlfile import Json, leaves, load, maps
 
 README = "README.md"
 OPERATOR = "monitoring.coreos.com"
+SOURCES = "source.toolkit.fluxcd.io"
 # What a credential looks like, wherever it stands.
 LOOKS_SECRET = re.compile(
     r"\beyJ[\w-]{10,}\.[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b"
@@ -31,11 +32,19 @@ KEY_OF_SECRET = re.compile(
 
 
 class Secret(NamedTuple):
-    """A Secret, by what reads, makes or describes it; without keys where it is read as a whole."""
+    """A Secret, by what reads, makes or describes it.
+
+    Attributes:
+        namespace: Its namespace.
+        name: Its name.
+        keys: Its keys; none where it is read as a whole.
+        optional: Whether what reads it does without, too.
+    """
 
     namespace: str
     name: str
     keys: frozenset[str]
+    optional: bool = False
 
 
 # Keys and indices that lead to where a Secret is named, and the Secret.
@@ -78,13 +87,13 @@ def reads(entry: Entry) -> Iterator[tuple[str, str, Named]]:
         for keys, secret in in_values(release.chart, release.namespace, release.values):
             yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
     for item in entry.objects():
-        if group(item) == OPERATOR:
-            for named in _selectors(item["metadata"].get("namespace", ""), item):
+        if group(item) in {OPERATOR, SOURCES}:
+            for named in in_values("", item["metadata"].get("namespace", ""), item):
                 yield item["kind"], item["metadata"]["name"], named
 
 
 def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
-    """Yield the Secrets that a chart's values name, by the conventions of the charts used here."""
+    """Yield the Secrets that values or a spec name, by the conventions of what is used here."""
     yield from _selectors(namespace, values)
     for keys, holder in maps(values):
         if name := holder.get("existingSecret"):
@@ -97,9 +106,14 @@ def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
             yield (*keys, "configSecret"), Secret(namespace, name, frozenset({"alertmanager.yaml"}))
         for key in ("secretName", "envFromSecret"):
             if isinstance(name := holder.get(key), str) and name:
-                yield (*keys, key), Secret(namespace, name, frozenset())
-        if isinstance(reference := holder.get("secretRef"), dict) and "name" in reference:
-            yield (*keys, "secretRef"), Secret(namespace, reference["name"], frozenset())
+                yield (*keys, key), Secret(namespace, name, frozenset(), _optional(holder))
+        for key in ("secretRef", "certSecretRef", "proxySecretRef"):
+            if isinstance(found := holder.get(key), dict) and "name" in found:
+                secret = Secret(namespace, found["name"], frozenset(), _optional(found))
+                yield (*keys, key), secret
+        for key in ("imagePullSecrets", "pullSecrets", "secrets"):
+            for index, name in enumerate(_names(holder.get(key))):
+                yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
 
 
 def made(entry: Entry) -> Iterator[tuple[str, Secret]]:
@@ -187,7 +201,19 @@ def _selectors(namespace: str, value: Json) -> Iterator[Named]:
     for keys, holder in maps(value):
         is_selector = {"name", "key"} <= holder.keys() <= {"name", "key", "optional"}
         if is_selector and not (keys and keys[-1].startswith("configMap")):
-            yield keys, Secret(namespace, holder["name"], frozenset({holder["key"]}))
+            key = frozenset({holder["key"]})
+            yield keys, Secret(namespace, holder["name"], key, _optional(holder))
+
+
+def _names(value: Json) -> list[str]:
+    """Return the names in a list of names, or of maps with nothing but a name; else none."""
+    items = value if isinstance(value, list) else []
+    names = [i["name"] if isinstance(i, dict) and i.keys() == {"name"} else i for i in items]
+    return names if all(isinstance(name, str) for name in names) else []
+
+
+def _optional(reference: Mapping[str, Json]) -> bool:
+    return reference.get("optional") is True
 
 
 @functools.cache

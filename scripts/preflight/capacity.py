@@ -219,7 +219,7 @@ def _is_of(item: Json, pod: Pod) -> bool:
     selector = (pod.owner.spec.get("selector") or {}).get("matchLabels") or pod.labels
     labels = item["metadata"].get("labels") or {}
     same = item["metadata"]["namespace"] == pod.owner.namespace
-    return same and selector.items() <= labels.items()
+    return same and bool(selector) and selector.items() <= labels.items()
 
 
 def _tolerates(toleration: Mapping[str, str], taint: Mapping[str, str]) -> bool:

@@ -128,8 +128,8 @@ def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
         (i.kind, i.namespace, i.name): {*(i.manifest.get("data") or {})}
         for i in cluster.of("ConfigMap")
     }
-    for namespace, name, keys in credentials.table(cluster.repository.root):
-        found["Secret", namespace, name] = {*keys}
+    for secret in credentials.table(cluster.repository.root):
+        found["Secret", secret.namespace, secret.name] = {*secret.keys}
     return found
 
 

@@ -14,25 +14,38 @@ TOPIC = "Secrets"
 def read(pair: Pair) -> Said:
     """Compare the Secrets and keys that values, objects and the charts' pods name."""
     before, after = _read(pair.before), _read(pair.after)
+    needed, needs = (_read(cluster, optional=False) for cluster in (pair.before, pair.after))
     for place, keys in after.items():
-        if place not in before:
-            wanted = f" with {', '.join(sorted(keys))}" if keys else ""
-            text = f"{place}{wanted} is needed: create it before the merge ({credentials.README})"
+        if place not in needs:
+            if place not in before:
+                text = f"{_with(place, keys)} is read where there is one: nothing waits for it"
+                yield Sentence(TOPIC, text)
+            elif place in needed:
+                yield Sentence(TOPIC, f"{place} is still read, but nothing waits for it any more")
+        elif place not in needed:
+            what = _with(place, needs[place])
+            text = f"{what} is needed: create it before the merge ({credentials.README})"
             yield Sentence(TOPIC, text)
-        elif more := keys - before[place]:
+        elif more := needs[place] - needed[place]:
             text = f"{place} needs {', '.join(sorted(more))}, too: add it before the merge"
             yield Sentence(TOPIC, text)
     for place in before.keys() - after.keys():
         yield Sentence(TOPIC, f"{place} is not read any more: it may be deleted after the sync")
 
 
-def _read(cluster: Cluster) -> dict[str, frozenset[str]]:
+def _with(place: str, keys: frozenset[str]) -> str:
+    return f"{place} with {', '.join(sorted(keys))}" if keys else place
+
+
+def _read(cluster: Cluster, *, optional: bool = True) -> dict[str, frozenset[str]]:
+    """The keys that are read of each Secret; those that may be absent only if asked for."""
     found: dict[str, frozenset[str]] = {}
     named = [secret for _, _, (_, secret) in credentials.reads(cluster.entry)]
     for pod in cluster.pods:
         own = credentials.in_values("", pod.owner.namespace, pod.spec)
         named += [secret for _, secret in own]
     for secret in named:
-        place = f"{secret.namespace}/{secret.name}"
-        found[place] = found.get(place, frozenset()) | secret.keys
+        if optional or not secret.optional:
+            place = f"{secret.namespace}/{secret.name}"
+            found[place] = found.get(place, frozenset()) | secret.keys
     return found
