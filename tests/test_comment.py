@@ -316,6 +316,28 @@ def test_flags_are_red_until_the_label_is_there(
     assert (done.returncode == 0) is passes
 
 
+@pytest.mark.parametrize(
+    ("action", "label", "acknowledged"),
+    [
+        ("labeled", "flags-acknowledged", True),
+        ("labeled", "other", False),
+        ("unlabeled", "flags-acknowledged", False),
+        ("synchronize", "", False),
+        # It may have been pushed to while it was closed, with the label of an older commit.
+        ("reopened", "", False),
+        ("opened", "", False),
+    ],
+)
+def test_only_adding_the_label_acknowledges(action: str, label: str, acknowledged: bool) -> None:
+    (step,) = steps("flags")
+    condition = re.fullmatch(r"\$\{\{ (.+) \}\}", step["env"]["ACKNOWLEDGED"])
+    assert condition
+    terms = re.findall(r"github\.event\.([\w.]+) == '([\w-]+)'(?: && |$)", condition[1])
+    assert " && ".join(f"github.event.{at} == '{value}'" for at, value in terms) == condition[1]
+    event = {"action": action, "label.name": label}
+    assert all(event[at] == value for at, value in terms) is acknowledged
+
+
 def test_both_workflows_name_the_same_artifact_and_label() -> None:
     diff, comment = ((WORKFLOWS / f"{name}.yaml").read_text() for name in ("diff", "comment"))
     uploaded = re.findall(r"name: (\w+)\n +path: build/diff/report.md", diff)
