@@ -1,29 +1,15 @@
-"""What `make diff` says of alerts, objectives and routes."""
+"""What `make diff` says of alerts and objectives."""
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 
 import pytest
 
-from scripts.checks.routing import TEMPLATE
 from scripts.diff.model import Flag
-from scripts.diff.readers import (
-    alerts,
-    objectives,
-    routing,
-)
-from scripts.findings import RepositoryError
-from tests.diff_pairs import (
-    Edit,
-    Json,
-    cluster,
-    manifest,
-    pair,
-    put,
-)
+from scripts.diff.readers import alerts, objectives
+from tests.diff_pairs import Json, cluster, manifest, pair
 
 
 def rules(*items: Json) -> Json:
@@ -38,6 +24,7 @@ ALERT = {"alert": "A", "expr": "a > 1", "for": "5m", "labels": {"severity": "war
     ("after", "expected"),
     [
         ({**ALERT, "for": "1m"}, ["A: for 5m → 1m"]),
+        ({**ALERT, "for": "9m"}, ["A: for 5m → 9m"]),
         ({k: v for k, v in ALERT.items() if k != "for"}, ["A: for 5m → none"]),
         ({**ALERT, "keep_firing_for": "5m"}, ["A: keep_firing_for none → 5m"]),
         ({**ALERT, "expr": "b > 1"}, ["A: `a > 1` → `b > 1`"]),
@@ -57,6 +44,24 @@ ALERT = {"alert": "A", "expr": "a > 1", "for": "5m", "labels": {"severity": "war
 def test_alerts(after: Json, expected: list[str]) -> None:
     found = alerts.read(pair(cluster(rules(ALERT)), cluster(rules(after))))
     assert [f"{o.name}: {o.where}" if isinstance(o, Flag) else o.text for o in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flags"),
+    [
+        (None, "24h", ["watchdog-changed"]),
+        ("5m", "1h", ["watchdog-changed"]),
+        ("24h", None, []),
+        ("24h", "5m", []),
+        (None, "0s", []),
+    ],
+)
+def test_the_watchdog_waits(before: str | None, after: str | None, flags: list[str]) -> None:
+    watchdog = {"alert": "Watchdog", "expr": "vector(1)"}
+    sides = (
+        cluster(rules({**watchdog, **({"for": own} if own else {})})) for own in (before, after)
+    )
+    assert [one.name for one in alerts.read(pair(*sides)) if isinstance(one, Flag)] == flags
 
 
 def test_an_alert_of_two_severities_loses_one() -> None:
@@ -104,69 +109,3 @@ def test_objectives(tmp_path: Path) -> None:
     ):
         assert [one.text for one in objectives.read(before, after)] == [text]  # type: ignore[union-attr]
     assert list(objectives.read(one, one)) == []
-
-
-ROUTES: Json = {
-    "route": {
-        "receiver": "all",
-        "routes": [{"receiver": "team", "matchers": ['alertname=~"Todo.+"']}],
-    },
-    "receivers": [
-        {"name": "all", "webhook_configs": [{"url_file": "f"}]},
-        {"name": "team", "webhook_configs": [{"url_file": "g"}]},
-        {"name": "nobody"},
-    ],
-    "inhibit_rules": [
-        {"source_matchers": ["a=b"], "target_matchers": ["c=d"], "equal": ["namespace"]}
-    ],
-}
-KNOWN = [("TodoDown", "critical"), ("NodeDown", "critical")]
-
-
-@pytest.mark.parametrize(
-    ("edit", "expected"),
-    [
-        (
-            put("route/routes/0/receiver", "nobody"),
-            [
-                'route alertname=~"Todo.+": receiver team → nobody',
-                f"alert-silenced: {TEMPLATE}: TodoDown",
-            ],
-        ),
-        (
-            put("receivers/0/webhook_configs", None),
-            [
-                "receiver all: webhook_configs",
-                f"alert-silenced: {TEMPLATE}: NodeDown",
-            ],
-        ),
-        (put("route/routes/0/receiver", "all"), ['route alertname=~"Todo.+": receiver team → all']),
-        (put("route/routes", []), ['route alertname=~"Todo.+": removed']),
-        (put("inhibit_rules", []), ["inhibition of c=d by a=b: removed"]),
-        (
-            put("inhibit_rules/0/equal", ["pod"]),
-            ["inhibition of c=d by a=b: equal[namespace] namespace → none, equal[pod] none → pod"],
-        ),
-        (put("global", {"resolve_timeout": "1m"}), ["global"]),
-        (put("route/repeat_interval", "1h"), ["route of all: repeat_interval none → 1h"]),
-    ],
-)
-def test_routes(edit: Edit, expected: list[str], tmp_path: Path) -> None:
-    after = copy.deepcopy(ROUTES)
-    edit(after)
-    for name, config in (("before", ROUTES), ("after", after)):
-        path = tmp_path / name / TEMPLATE
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(config))
-    found = routing.read(tmp_path / "before", tmp_path / "after", KNOWN)
-    said = [f"{one.name}: {one.where}" if isinstance(one, Flag) else one.text for one in found]
-    assert said == expected
-
-
-def test_routes_that_alertmanager_refuses_are_said_to_be_so(tmp_path: Path) -> None:
-    for name, receiver in (("before", "all"), ("after", "undeclared")):
-        path = tmp_path / name / TEMPLATE
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({**ROUTES, "route": {"receiver": receiver}}))
-    with pytest.raises(RepositoryError, match=r"amtool: .*undeclared"):
-        list(routing.read(tmp_path / "before", tmp_path / "after", KNOWN))

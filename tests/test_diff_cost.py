@@ -252,16 +252,18 @@ def test_the_cache_knows_no_render_and_writes_none_into_the_users(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     user = tools.cache()
-    for name in ("charts/a-1.tgz", "charts/partial/b-1.tgz", "renders/x.json", "tools/helm/helm"):
+    for name in ("charts/a-1.tgz", "charts/one/b-1.tgz", "renders/x.json", "tools/helm/helm"):
         (user / name).parent.mkdir(parents=True, exist_ok=True)
         (user / name).touch()
     cost.share(tmp_path / "own")
     own = tmp_path / "own" / user.name
     assert sorted(path.name for path in own.iterdir()) == ["charts", "tools"]
-    assert [path.name for path in (own / "charts").iterdir()] == ["a-1.tgz"]
+    found = (path.relative_to(own) for path in (own / "charts").rglob("*.tgz"))
+    assert sorted(map(str, found)) == ["charts/a-1.tgz", "charts/one/b-1.tgz"]
     assert (own / "tools/helm/helm").exists()
-    (own / "charts/a-2.tgz").touch()
-    assert not (user / "charts/a-2.tgz").exists()
+    for name in ("charts/a-2.tgz", "charts/one/b-2.tgz"):
+        (own / name).touch()
+        assert not (user / name).exists()
 
 
 def test_both_take_turns_and_every_failure_is_kept() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.diff.model import ABSENT, Action, Change, Edit, Flag, Picture, Report, Sentence
+from scripts.diff.model import ABSENT, Action, Amount, Change, Edit, Flag, Picture, Report, Sentence
 from scripts.diff.outputs import html, markdown, shown, terminal
 from tests.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
@@ -21,7 +21,7 @@ REPORTS = {"small": SMALL, "huge": huge(), "hostile": hostile()}
 
 
 def changed(*edits: Edit, text: str = "", name: str = "grafana") -> Change:
-    kind = ("apps/v1", "Deployment", "monitoring", name)
+    kind = ("Deployment", "monitoring", name)
     return Change(OKE, "grafana", True, *kind, Action.CHANGED, edits, text)
 
 
@@ -40,7 +40,7 @@ def test_an_empty_report_is_one_sentence(write: object) -> None:
     assert lines == ["Nothing changes in any cluster."]
 
 
-@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Report)][2:])
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Report) if f.default == ()])
 def test_a_report_with_anything_in_it_does_not_say_that_nothing_changes(field: str) -> None:
     full = dataclasses.replace(SMALL, pictures=pictured(Path("a.png")).pictures)
     one = Report("a", "b", **{field: getattr(full, field)})
@@ -337,6 +337,17 @@ def test_objects_diffs_are_left_out_first_then_edits_then_objects() -> None:
     assert left_out(100, 100, 100) == "objects' edits, objects' diffs"
     assert left_out(1000, 100, 100) == "objects, objects' edits, objects' diffs"
     assert left_out(1, 10, 10_000) == "lines of objects"
+
+
+def test_a_limit_that_moves_is_shown_with_both() -> None:
+    amount = Amount("oke-free", "CPU", "475m", "475m", "900m", False, "600m")
+    report = Report("a", "b", amounts=(amount, dataclasses.replace(amount, limit="")))
+    for text in (terminal.text(report), markdown.text(report)):
+        assert "600m → 900m" in text
+        assert "600m → none" in text
+    assert (
+        html.page(report).count("600m \\u2192 900m") + html.page(report).count("600m → 900m") == 1
+    )
 
 
 def test_flags_charts_budget_and_sentences_stay_where_objects_are_left_out() -> None:

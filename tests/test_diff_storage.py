@@ -1,11 +1,9 @@
-"""What `make diff` says of what is stored, deleted or cannot be changed."""
+"""What `make diff` says of what is stored, and of what cannot be changed."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import datetime
-import json
 from typing import Any
 
 import pytest
@@ -13,12 +11,9 @@ import pytest
 from scripts.diff.model import Flag
 from scripts.diff.readers import (
     immutable,
-    removal,
-    retention,
     storage,
 )
-from scripts.manifests import Release
-from scripts.rendered import Cluster, Item
+from scripts.rendered import Item
 from tests.diff_pairs import (
     CLAIM,
     DEPLOYMENT,
@@ -32,6 +27,21 @@ from tests.diff_pairs import (
 )
 
 SERVICE = manifest("Service", spec={"clusterIP": "None", "ports": [{"port": 80}]})
+SIZE = "spec/volumeClaimTemplates/0/spec/resources/requests/storage"
+POLICY = "spec/persistentVolumeClaimRetentionPolicy"
+EMPTIED = copy.deepcopy(STATEFUL)
+put(POLICY, {"whenDeleted": "Delete"})(EMPTIED)
+PVC = manifest("PersistentVolumeClaim", spec=CLAIM)
+CRD = manifest("CustomResourceDefinition", spec={"scope": "Cluster"})
+PROMETHEUS = manifest(
+    "Prometheus",
+    api="monitoring.coreos.com/v1",
+    spec={"storage": {"volumeClaimTemplate": {"spec": CLAIM}}},
+)
+EMPTIED_PROMETHEUS = copy.deepcopy(PROMETHEUS)
+put(POLICY, {"whenDeleted": "Delete"})(EMPTIED_PROMETHEUS)
+OWN_SIZE = "spec/storage/volumeClaimTemplate/spec/resources/requests/storage"
+OPERATED = "StatefulSet n/prometheus-a, its volume"
 BINDING = manifest(
     "RoleBinding",
     api="rbac.authorization.k8s.io/v1",
@@ -54,6 +64,9 @@ BINDING = manifest(
             "spec.volumeClaimTemplates[0].metadata.labels[helm.sh/chart]",
         ),
         (STATEFUL, "spec/volumeClaimTemplates/0/kind", "PersistentVolumeClaim", None),
+        (STATEFUL, "spec/volumeClaimTemplates/0/spec/volumeMode", "Filesystem", None),
+        (STATEFUL, SIZE, "5120Mi", None),
+        (STATEFUL, SIZE, "6Gi", "spec.volumeClaimTemplates[0].spec.resources.requests.storage"),
         (STATEFUL, "spec/replicas", 3, None),
         (DEPLOYMENT, "spec/selector/matchLabels/a", "b", "spec.selector.matchLabels.a"),
         (DEPLOYMENT, "spec/template/metadata/labels/b", "b", None),
@@ -61,12 +74,7 @@ BINDING = manifest(
         (SERVICE, "spec/clusterIPs", ["10.0.0.1"], None),
         (SERVICE, "spec/type", "ClusterIP", None),
         (BINDING, "roleRef/name", "b", "roleRef.name"),
-        (
-            manifest("PersistentVolumeClaim", spec=CLAIM),
-            "spec/storageClassName",
-            "b",
-            "spec.storageClassName",
-        ),
+        (PVC, "spec/storageClassName", "b", "spec.storageClassName"),
         (manifest("StorageClass", provisioner="p"), "provisioner", "q", "provisioner"),
         (manifest("ConfigMap", immutable=True, data={"a": "1"}), "data/a", "2", "data"),
         (manifest("ConfigMap", data={"a": "1"}), "data/a", "2", None),
@@ -87,117 +95,98 @@ def test_a_field_that_cannot_change(
 
 
 @pytest.mark.parametrize(
+    ("before", "path", "value", "lost"),
+    [
+        (STATEFUL, "spec/serviceName", "b", None),
+        (EMPTIED, "spec/serviceName", "b", "what its volumes hold"),
+        (PVC, "spec/storageClassName", "b", "what its volume holds"),
+        (CRD, "spec/scope", "Namespaced", "every object of its kind"),
+    ],
+)
+def test_what_is_deleted_with_an_object_to_change_it(
+    before: Json, path: str, value: str, lost: str | None
+) -> None:
+    after = copy.deepcopy(before)
+    put(path, value)(after)
+    forced = copy.deepcopy(after)
+    put("metadata/annotations", {"kustomize.toolkit.fluxcd.io/force": "enabled"})(forced)
+    kustomization = manifest("Kustomization", metadata={"name": "unit"}, spec={"force": True})
+
+    def flag(*objects: Json, engine: str = "flux") -> Flag:
+        one, other = cluster(before), cluster(*objects)
+        other = dataclasses.replace(other, entry=dataclasses.replace(other.entry, engine=engine))
+        (found,) = immutable.read(pair(one, other))
+        assert isinstance(found, Flag)
+        return found
+
+    one, other = (
+        dataclasses.replace(cluster(), items=(Item(m, "release"),)) for m in (before, forced)
+    )
+    (released,) = (f for f in immutable.read(pair(one, other)) if isinstance(f, Flag))
+    for refused in (flag(after), flag(forced, engine="argocd"), released):
+        assert refused.why.endswith("the API server refuses the object.")
+        assert refused.fix.endswith(f"deletes {lost}, too." if lost else "stops meanwhile.")
+    for deleted in (flag(after, kustomization), flag(forced)):
+        what = f" and {lost}" if lost else ""
+        assert deleted.why.endswith(f"Flux deletes the object{what}, to make it anew.")
+
+
+@pytest.mark.parametrize(
     ("before", "path", "value", "expected"),
     [
         (STATEFUL, "spec/volumeClaimTemplates", [], ["volume-removed: StatefulSet n/a, volume v"]),
         (
             STATEFUL,
-            "spec/volumeClaimTemplates/0/spec/resources/requests/storage",
+            SIZE,
             "4096Mi",
             ["volume-shrunk: StatefulSet n/a, volume v"],
         ),
-        (STATEFUL, "spec/volumeClaimTemplates/0/spec/resources/requests/storage", "5120Mi", []),
+        (STATEFUL, SIZE, "5120Mi", []),
         (
-            manifest("PersistentVolumeClaim", spec=CLAIM),
+            PVC,
             "spec/resources/requests/storage",
             "1Gi",
             ["volume-shrunk: PersistentVolumeClaim n/a, its volume"],
         ),
         (
-            manifest("PersistentVolumeClaim", spec=CLAIM),
+            PVC,
             "spec/resources/requests/storage",
             "9Gi",
             [],
         ),
         (STATEFUL, None, None, []),
+        (PROMETHEUS, OWN_SIZE, "9Gi", [f"volume-grown: {OPERATED}"]),
+        (PROMETHEUS, OWN_SIZE, "5120Mi", []),
+        (STATEFUL, POLICY, {"whenDeleted": "Delete"}, ["volume-deletion: StatefulSet n/a"]),
+        (STATEFUL, POLICY, {"whenScaled": "Delete"}, ["volume-deletion: StatefulSet n/a"]),
+        (STATEFUL, POLICY, {"whenDeleted": "Retain", "whenScaled": "Retain"}, []),
+        (PROMETHEUS, POLICY, {"whenDeleted": "Delete"}, ["volume-deletion: Prometheus n/a"]),
+        (EMPTIED, POLICY, None, []),
+        (EMPTIED, "spec/replicas", 1, []),
     ],
 )
 def test_volumes(before: Json, path: str | None, value: Any, expected: list[str]) -> None:
     assert said(storage.read, before, put(path, value) if path else None) == expected
 
 
-def test_what_is_removed() -> None:
-    kept = {"annotations": {"argocd.argoproj.io/sync-options": "Delete=false,Prune=false"}}
-    assert said(removal.read, STATEFUL, None) == ["object-removed: StatefulSet n/a"]
-    assert said(removal.read, manifest("Namespace"), None) == ["object-removed: Namespace n/a"]
-    assert said(removal.read, manifest("ConfigMap"), None) == []
-    before = pair(cluster(manifest("Namespace", metadata=kept)), cluster())
-    (flag,) = removal.read(before)
-    assert isinstance(flag, Flag)
-    assert flag.why.startswith("It stays")
-
-
-def test_a_release_in_another_namespace_and_one_by_another_name() -> None:
-    def release(name: str, namespace: str = "n", chart: str = "c") -> Cluster:
-        own = Release(name, namespace, chart, "1", "r", {}, ("HelmRelease", name))
-        return cluster(releases=(own,))
-
-    def names(before: Cluster, after: Cluster) -> list[str]:
-        return [one.name for one in removal.read(pair(before, after)) if isinstance(one, Flag)]
-
-    assert names(release("a"), release("a", "other")) == ["release-renamed"]
-    assert names(release("a"), release("b")) == ["release-renamed"]
-    assert names(release("a"), release("b", chart="other")) == ["release-removed"]
-    assert names(release("a"), release("a")) == []
-    own = cluster(manifest("ConfigMap"), releases=release("a").entry.releases)
-    brought = dataclasses.replace(own, items=(Item(manifest("ConfigMap"), "a"), *own.items))
-    (flag,) = removal.read(pair(brought, dataclasses.replace(release("b"), items=own.items)))
-    assert isinstance(flag, Flag)
-    assert "(1 object)" in flag.why
-
-
-def configured(limits: Json, *, deletes: bool = True, periods: tuple[Json, ...] = ()) -> Json:
-    compactor = f"compactor: {{retention_enabled: {json.dumps(deletes)}}}\n"
-    schema = f"schema_config: {json.dumps({'configs': list(periods)})}\n"
-    return manifest(
-        "ConfigMap", data={"c.yaml": f"{compactor}limits_config: {json.dumps(limits)}\n{schema}"}
-    )
-
-
 @pytest.mark.parametrize(
-    ("before", "after", "flags"),
+    ("before", "path", "value", "deleted"),
     [
-        (configured({"retention_period": "7d"}), configured({"retention_period": "168h"}), 0),
-        (configured({"retention_period": "7d"}), configured({"retention_period": "6d"}), 1),
-        (configured({"retention_period": "0s"}), configured({"retention_period": "6d"}), 1),
-        (configured({"retention_period": "7d"}), configured({}), 0),
-        (
-            configured({"retention_period": "7d"}, deletes=False),
-            configured({"retention_period": "7d"}),
-            1,
-        ),
-        (
-            configured({"retention_period": "7d"}),
-            configured(
-                {
-                    "retention_period": "7d",
-                    "retention_stream": [{"selector": "{a}", "period": "1d"}],
-                }
-            ),
-            1,
-        ),
+        (STATEFUL, "spec/volumeClaimTemplates", [], False),
+        (EMPTIED, "spec/volumeClaimTemplates", [], True),
+        # The API server refuses it, so nothing is deleted yet.
+        (EMPTIED, "spec/volumeClaimTemplates/0/spec/storageClassName", "slow", None),
+        (PROMETHEUS, "spec/storage", None, False),
+        (EMPTIED_PROMETHEUS, "spec/storage", None, True),
+        (EMPTIED_PROMETHEUS, OWN_SIZE, "9Gi", True),
+        (EMPTIED_PROMETHEUS, OWN_SIZE, "5120Mi", None),
     ],
 )
-def test_retention(before: Json, after: Json, flags: int) -> None:
-    found = list(retention.retention(pair(cluster(before), cluster(after))))
-    assert sum(isinstance(one, Flag) for one in found) == flags
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "flags"),
-    [
-        (["2020-01-01"], ["2020-01-01"], 0),
-        (["2020-01-01"], ["2020-01-01", "2030-06-02"], 0),
-        (["2020-01-01"], ["2020-01-01", "2030-06-01"], 1),
-        (["2020-01-01", "2025-01-01"], ["2020-01-01"], 1),
-        # It has not begun, so nothing is stored by it.
-        (["2020-01-01", "2030-07-01"], ["2020-01-01"], 0),
-    ],
-)
-def test_periods_of_the_schema(before: list[str], after: list[str], flags: int) -> None:
-    one, other = (
-        configured({}, periods=tuple({"from": start} for start in side)) for side in (before, after)
-    )
-    today = datetime.date(2030, 6, 1)
-    found = list(retention.schema(pair(cluster(one), cluster(other)), today))
-    assert sum(isinstance(one, Flag) for one in found) == flags
+def test_a_claim_that_goes_with_its_statefulset(
+    before: Json, path: str, value: Any, deleted: bool | None
+) -> None:
+    after = copy.deepcopy(before)
+    put(path, value)(after)
+    found = storage.read(pair(cluster(before), cluster(after)))
+    told = ["deleted first" in one.why for one in found if isinstance(one, Flag)]
+    assert told == ([] if deleted is None else [deleted])

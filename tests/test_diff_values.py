@@ -9,7 +9,7 @@ import pytest
 
 from scripts.diff import noise, text
 from scripts.diff.model import ABSENT
-from scripts.diff.readers import redaction, retention, words
+from scripts.diff.readers import retention, words
 from scripts.diff.values import differences
 
 Json = Any
@@ -214,53 +214,3 @@ def test_durations_are_compared_in_seconds() -> None:
     assert retention.seconds("1d12h") == 129600
     assert retention.seconds("168h") == retention.seconds("7d") == retention.seconds("1w")
     assert retention.seconds("0s") == retention.seconds(None) == retention.FOREVER
-
-
-PIPELINE = """
-loki.source.file "pods" {
-  forward_to = [loki.process.read.receiver]
-}
-
-loki.process "read" {
-  forward_to = [shared.redact.pods.receiver]
-}
-
-shared.redact "pods" {
-  forward_to = [shared.store.pods.receiver]
-}
-
-shared.store "pods" { }
-"""
-
-
-def test_a_way_around_the_redaction_is_found() -> None:
-    assert not redaction.bypassed(PIPELINE)
-    direct = PIPELINE.replace(
-        "loki.process.read.receiver]", "loki.process.read.receiver, shared.store.pods.receiver]"
-    )
-    later = PIPELINE.replace("[shared.redact.pods", "[shared.store.pods")
-    assert redaction.bypassed(direct)
-    assert redaction.bypassed(later)
-
-
-def test_stages_that_take_something_out_are_read_whatever_is_around() -> None:
-    found = redaction.stages(
-        """
-        // stage.replace { expression = `(never)` replace = "<redacted:never>" is a comment }
-        stage.replace {
-          // A brace } in a comment, and "<redacted:comment>".
-          expression = "(?i)" + string.join([`a{2,}`, `b"}`], "|")
-          replace    = "<redacted:one>"
-        }
-        stage.replace {
-          expression = `^\\s+`
-          replace    = ""
-        }
-        stage.replace {
-          expression = `user (\\d+)`
-          replace = "{{ .Value | Hash \\"salt\\" }}"
-        }
-        """
-    )
-    assert found.keys() == {"one", "user id"}
-    assert found["one"].expressions == ('"(?i)"', "`a{2,}`", '`b"}`', '"|"')

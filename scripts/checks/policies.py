@@ -55,7 +55,7 @@ def check(repository: Repository) -> list[Finding]:
     findings = [*clusters(repository.root), *overlays(repository.root), *base(repository.root)]
     for entry in repository.entries:
         for item in entry.objects():
-            for rule in (placed, permitted, protected, sized, shared, pinned):
+            for rule in (placed, permitted, protected, sized, portable, apart, pinned):
                 findings += repository.locate(entry, rule(item))
         for release in entry.releases:
             findings += repository.locate(entry, versions(release))
@@ -111,8 +111,8 @@ def sized(item: Mapping[str, Json]) -> Iterator[Fault]:
             yield _fault(item, f"has {size} bytes; {CONFIGMAP_BYTES} fit", "split it")
 
 
-def shared(item: Mapping[str, Json]) -> Iterator[Fault]:
-    """Nothing that one engine alone does, and CRDs from their own release alone."""
+def portable(item: Mapping[str, Json]) -> Iterator[Fault]:
+    """Nothing that one engine alone does: it is neither synced by the other nor rendered here."""
     kind, spec = item["kind"], item.get("spec") or {}
     if not group(item).endswith(("toolkit.fluxcd.io", "argoproj.io")):
         return
@@ -127,8 +127,12 @@ def shared(item: Mapping[str, Json]) -> Iterator[Fault]:
                 continue
             text = f"{key} is something that the other engine does not do, or does otherwise"
             yield _fault(item, text, "patch the HelmRelease in the overlay instead", *at, key)
-    for action in ("install", "upgrade") if kind == "HelmRelease" else ():
-        if spec.get(action, {}).get("crds") != "Skip":
+
+
+def apart(item: Mapping[str, Json]) -> Iterator[Fault]:
+    """CRDs come from their own release alone."""
+    for action in ("install", "upgrade") if item["kind"] == "HelmRelease" else ():
+        if (item.get("spec") or {}).get(action, {}).get("crds") != "Skip":
             text = f"{action}.crds is not Skip, but CRDs are a release of their own"
             yield _fault(item, text, "keep the shared patch of base/releases", "spec", action)
 

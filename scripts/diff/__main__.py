@@ -58,7 +58,7 @@ def write(found: Report, pairs: Sequence[Pair], folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report; return 1 where something could not be compared, 2 for bad usage."""
+    """Print the report; return 1 where the change cannot be compared, 2 for bad usage."""
     parser = argparse.ArgumentParser(prog="python -m scripts.diff", description=__doc__)
     parser.add_argument("--base", help="default: where this left the main branch")
     parser.add_argument("--head", help="default: the working tree")
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(FORMATS[options.format](found))
     if (seconds := time.monotonic() - started) > SLOW:
         progress(f"compared in {seconds:.1f} s")
-    return 1 if found.faults else 0
+    return 1 if found.blocking else 0
 
 
 def _released(cluster: Cluster) -> dict[str, list[dict[str, object]]]:

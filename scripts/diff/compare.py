@@ -18,9 +18,12 @@ from scripts.diff.readers import (
     alerts,
     amounts,
     dashboards,
+    delivery,
     immutable,
+    network,
     objectives,
     pictures,
+    projects,
     redaction,
     removal,
     retention,
@@ -40,6 +43,7 @@ T = TypeVar("T")
 
 READERS: tuple[Reader, ...] = (
     alerts.read,
+    delivery.read,
     dashboards.read,
     dashboards.sources,
     retention.retention,
@@ -51,9 +55,11 @@ READERS: tuple[Reader, ...] = (
     removal.read,
     immutable.read,
     access.roles,
-    access.projects,
+    access.accounts,
     access.pods,
     access.namespaces,
+    projects.read,
+    network.read,
     scale.stopped,
     scale.restarted,
     versions.read,
@@ -70,22 +76,28 @@ DANGERS = (
     "retention-shortened",
     "loki-schema",
     "pruning",
+    "volume-deletion",
+    "forcing",
     "protection-removed",
     "moved",
     "redaction-weakened",
+    "chart-source",
     "privileged",
     "rbac-widened",
     "project-widened",
+    "network-opened",
     "watchdog-removed",
     "watchdog-changed",
     "alert-silenced",
     "alert-removed",
     "alert-weakened",
+    "monitor-unselected",
     "redaction-changed",
     "scaled-to-zero",
     "immutable-field",
     "image-architecture",
     "over-budget",
+    "budget-raised",
     "major-version",
     "dead-value",
     "datasource-uid",
@@ -131,11 +143,12 @@ def report(found: Sequence[Pair], before: Side, after: Side) -> Report:
     sentences = (one for one in placed if isinstance(one, Sentence))
     flags = _merged(one for one in placed if isinstance(one, Flag))
     clusters = {place for change in changes for place in change.places}
-    changed = [pair for pair in found if pair.name in clusters]
+    changed = [p for p in found if p.name in clusters or not amounts.bounded(p)]
     once: dict[str, Pair] = {}
     for pair in changed:
         if pair.whole:
             once.setdefault(pair.after.entry.cluster, pair)  # Its engines get the same.
+    nothing = not any(pair.before.entry.units for pair in found)
     return Report(
         before.title,
         after.title,
@@ -148,6 +161,7 @@ def report(found: Sequence[Pair], before: Side, after: Side) -> Report:
         ),
         tuple(read("pictures", pictures.pictures(changed))),
         tuple(dict.fromkeys((*before.faults, *after.faults, *faults))),
+        bool(after.faults or faults or (before.faults and nothing)),
     )
 
 

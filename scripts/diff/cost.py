@@ -94,8 +94,10 @@ def share(cache: Path) -> None:
     for name in SHARED:
         if (user / name).exists():
             (own / name).symlink_to(user / name)
-    for archive in (user / "charts").glob("*.tgz"):
-        (own / "charts" / archive.name).symlink_to(archive)
+    for archive in (user / "charts").rglob("*.tgz"):
+        link = own / archive.relative_to(user)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(archive)
 
 
 def by_turns(
@@ -172,6 +174,7 @@ def _each(other: Flate, folder: Path, cache: Path) -> str:
         for number, change in enumerate(changes, 1):
             progress(f"make diff and flate, {number} of {len(changes)}: {change['change']}")
             git(root, "reset", "--quiet", "--hard", first)
+            git(root, "clean", "--quiet", "--force", "-d")
             for edit in change.get("both", ()):
                 trees.apply(edit, root)
             if "both" in change:

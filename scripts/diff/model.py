@@ -51,7 +51,6 @@ class Change:
         places: `cluster/engine` of each entry in which it changes so, sorted.
         unit: The Kustomization or Application that applies it, or the Helm release that brings it.
         release: Whether `unit` is a Helm release.
-        api_version: The object's.
         kind: The object's.
         namespace: The object's; empty if it has none.
         name: The object's.
@@ -63,7 +62,6 @@ class Change:
     places: tuple[str, ...]
     unit: str
     release: bool
-    api_version: str
     kind: str
     namespace: str
     name: str
@@ -112,7 +110,7 @@ class Flag:
     """A danger.
 
     Attributes:
-        name: A short constant name, such as `volume-removed`; a label may acknowledge it.
+        name: A short constant name, such as `volume-removed`.
         where: The object or file, as a reader would look for it.
         why: What may go wrong, in one sentence.
         fix: What to do, in one sentence.
@@ -137,6 +135,7 @@ class Amount:
         after: What is asked for; empty if the cluster is removed.
         limit: The overlay's limit, empty without.
         over: Whether it is above the limit afterwards.
+        former: The limit before, where it was another one; `none` where there was none.
     """
 
     cluster: str
@@ -145,6 +144,7 @@ class Amount:
     after: str
     limit: str
     over: bool
+    former: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,7 @@ class Report:
         amounts: Budgets of every cluster that changes.
         pictures: One for each dashboard that differs.
         faults: What of either revision could not be compared, and why; the rest still is.
+        blocking: Whether that is the change's doing: the revision before may be what it mends.
     """
 
     base: str
@@ -192,3 +193,4 @@ class Report:
     amounts: tuple[Amount, ...] = ()
     pictures: tuple[Picture, ...] = ()
     faults: tuple[Finding, ...] = field(default=())
+    blocking: bool = False

@@ -106,8 +106,6 @@ def changes(pairs: Iterable[Pair]) -> Iterator[Change]:
 
 def _changes(pair: Pair) -> Iterator[Change]:
     for key, before, after in pair.differing:
-        manifest = after or before
-        assert manifest is not None  # noqa: S101 - one of both is there
         compared = _compared(_text(before, pair.names[0]), _text(after, pair.names[1]))
         if compared is not None:
             action, edits, shown = compared
@@ -115,7 +113,6 @@ def _changes(pair: Pair) -> Iterator[Change]:
                 (pair.name,),
                 key.unit,
                 key.release,
-                str(manifest["apiVersion"]),
                 key.kind,
                 key.namespace,
                 key.name,

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from scripts import charts
+from scripts.checks import policies
 from scripts.diff.objects import Pair
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.manifests import Entry, Release, Repository
@@ -39,6 +40,15 @@ class Side(Repository):
         """Remember what went wrong in this revision."""
         for one in misread(place, error):
             self.faults.append(dataclasses.replace(one, message=f"{self.title}: {one.message}"))
+
+    def portable(self, entry: Entry) -> None:
+        """Remember what is not rendered here, so that nothing is known of what it does."""
+        found = (fault for item in entry.objects() for fault in policies.portable(item))
+        try:
+            if here := self.locate(entry, found):
+                raise RepositoryError(*here)
+        except (RepositoryError, *MISSHAPEN) as error:
+            self.fault(entry.name, error)
 
     @functools.cache  # noqa: B019 - as the one that it stands for
     def build(self, path: str) -> list[dict[str, Json]]:
@@ -89,6 +99,8 @@ def pairs(before: Side, after: Side) -> list[Pair]:
         except RepositoryError as error:
             side.fault("clusters", error)
             return []
+        for entry in entries.values():
+            side.portable(entry)
         if not entries:
             text, fix = "no cluster here", "compare revisions that have clusters/<cluster>/<engine>"
             side.fault("clusters", RepositoryError(Finding("clusters", None, text, fix)))
@@ -164,7 +176,8 @@ def _refused(built: Mapping[str, Both], sides: tuple[Side, Side]) -> set[tuple[s
     for name, entries in built.items():
         for entry, side in zip(entries, sides, strict=True):
             for release in entry.releases:
-                key = [release.chart, release.version, release.name, release.namespace]
+                key = [release.repository, release.chart, release.version]
+                key += [release.name, release.namespace]
                 text = json.dumps([*key, release.values], sort_keys=True)
                 users.setdefault(text, []).append((name, release, side))
     refused = set()

@@ -66,6 +66,9 @@ def apply(edit: Json, root: Path) -> None:
         RepositoryError: If the file does not have the text that the edit begins with.
     """
     path = root / edit["file"]
+    if "to" in edit:
+        path.rename(root / edit["to"])
+        return
     text = path.read_text()
     try:
         path.write_text(_edited(text, edit))

@@ -73,7 +73,8 @@ def _data(report: Report) -> dict[str, Any] | None:
             {
                 "cells": [
                     *map(shown.line, (a.cluster, a.resource, a.before or "none")),
-                    *map(shown.line, (a.after or "none", a.limit)),
+                    shown.line(a.after or "none"),
+                    shown.limit(a),
                     "over" if a.over else "",
                 ],
                 "over": a.over,

@@ -194,7 +194,8 @@ def _bumps(report: Report) -> Iterator[str]:
 
 def _budget(report: Report) -> Iterator[str]:
     for one in shown.moved(report.amounts):
-        cells = (one.cluster, one.resource, one.before or "none", one.after or "none", one.limit)
+        sides = (one.before or "none", one.after or "none")
+        cells = (one.cluster, one.resource, *sides, shown.limit(one))
         yield _row((*map(prose, cells), "**over**" if one.over else ""))
 
 

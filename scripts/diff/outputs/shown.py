@@ -171,19 +171,29 @@ def rows(report: Report) -> tuple[list[Row], int]:
 
 
 def moved(amounts: Iterable[Amount]) -> list[Amount]:
-    """Return the budgets' lines that differ or are above their limit."""
-    return [amount for amount in amounts if amount.over or amount.before != amount.after]
+    """Return the budgets' lines that differ, their limits too, or are above them."""
+    return [amount for amount in amounts if not _same(amount)]
 
 
 def as_before(amounts: Iterable[Amount]) -> str:
     """Return the budgets' other lines in words: `oke-free: volumes 100Gi of 100Gi, images 14`."""
     clusters: dict[str, list[str]] = {}
     for amount in amounts:
-        if not amount.over and amount.before == amount.after:
-            limit = f" of {amount.limit}" if amount.limit else ""
-            text = f"{amount.resource} {amount.after}{limit}"
+        if _same(amount):
+            most = limit(amount)
+            text = f"{amount.resource} {amount.after}{f' of {most}' if most else ''}"
             clusters.setdefault(amount.cluster, []).append(text)
     return line("; ".join(f"{name}: {', '.join(own)}" for name, own in clusters.items()))
+
+
+def _same(amount: Amount) -> bool:
+    return not (amount.over or amount.former or amount.before != amount.after)
+
+
+def limit(amount: Amount) -> str:
+    """Return a budget's limit, and what it was before if that is another; empty without."""
+    after = line(amount.limit)
+    return f"{line(amount.former)} → {after or 'none'}" if amount.former else after
 
 
 def topics(report: Report) -> dict[str, list[tuple[str, str]]]:

@@ -86,17 +86,11 @@ def _flags(report: Report, width: int) -> Iterator[str]:
 def _budget(report: Report, width: int) -> Iterator[str]:
     moved = shown.moved(report.amounts)
     cells = [
-        tuple(
-            map(
-                shown.line,
-                (
-                    one.cluster,
-                    one.resource,
-                    f"{one.before or 'none'} → {one.after or 'none'}",
-                    f"of {one.limit}" if one.limit else "",
-                    "over" if one.over else "",
-                ),
-            )
+        (
+            *map(shown.line, (one.cluster, one.resource)),
+            shown.line(f"{one.before or 'none'} → {one.after or 'none'}"),
+            f"of {most}" if (most := shown.limit(one)) else "",
+            "over" if one.over else "",
         )
         for one in moved
     ]

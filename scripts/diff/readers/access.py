@@ -1,9 +1,10 @@
-"""Who may do more than before: roles, bindings, projects, pods and namespaces."""
+"""Who may do more than before: roles, bindings, accounts, pods and namespaces."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from scripts.checks.policies import POD_SECURITY
 from scripts.checks.rendered.pods import violations
@@ -11,36 +12,47 @@ from scripts.diff.model import Flag
 from scripts.diff.objects import Manifest, Pair
 from scripts.diff.readers.words import Said, listed, moved
 from scripts.preflight.points import LEVELS
-from scripts.rendered import Cluster
+from scripts.rendered import Cluster, Pod
 from scripts.yamlfile import Json
 
 ROLES = frozenset({"ClusterRole", "Role"})
 BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
-# An AppProject's lists of what is allowed, and of what is not.
-ALLOWED = (
-    "sourceRepos",
-    "sourceNamespaces",
-    "destinations",
-    "clusterResourceWhitelist",
-    "namespaceResourceWhitelist",
-)
-FORBIDDEN = ("clusterResourceBlacklist", "namespaceResourceBlacklist")
+# With such a label, a role's rights are another one's, too: `aggregate-to-admin`.
+AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
 ANY = "*"
-Right = tuple[str, str, str]
+
+
+class Right(NamedTuple):
+    """What one rule of a role allows.
+
+    Attributes:
+        verb: `get`, or `*`.
+        group: The API group; None for an address of the API server.
+        resource: `pods`, `pods/exec`, `*/scale`, `*`, or the address.
+        name: The one object's name; empty for all.
+    """
+
+    verb: str
+    group: str | None
+    resource: str
+    name: str = ""
 
 
 def roles(pair: Pair) -> Said:
-    """Find roles that allow more, and bindings that give a role to more."""
+    """Find roles that allow more, or more people, and bindings that give a role to more."""
     for key, before, after in pair.differing:
         if after is None:
             continue
         if key.kind in ROLES:
             old = set(_rights(before or {}))
-            more = [r for r in dict.fromkeys(_rights(after)) if not _covered(r, old)]
+            more = [r for r in dict.fromkeys(_rights(after)) if not any(_covers(o, r) for o in old)]
             if more:
                 why = f"It allows more: {listed(_grouped(more))}."
                 fix = "Narrow the values of the chart that ask for it, or say what needs it."
                 yield Flag("rbac-widened", str(key), why, fix)
+            if joined := [role for role in _joined(after) if role not in _joined(before or {})]:
+                why = f"Who has the role {listed(joined)} gets what it allows, too."
+                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
         elif key.kind in BINDINGS:
             known = [_canonical(s) for s in (before or {}).get("subjects") or ()]
             new = [s for s in after.get("subjects") or () if _canonical(s) not in known]
@@ -50,18 +62,21 @@ def roles(pair: Pair) -> Said:
                 yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
 
 
-def projects(pair: Pair) -> Said:
-    """Find AppProjects that allow more."""
-    for key, before, after in pair.differing:
-        if key.kind != "AppProject" or before is None or after is None:
-            continue
-        for name in (*ALLOWED, *FORBIDDEN):
-            old, new = (m["spec"].get(name) or [] for m in (before, after))
-            more, less = (new, old) if name in ALLOWED else (old, new)
-            if added := [value for value in more if value not in less]:
-                why = f"{name} lets its Applications do more: {listed(map(_shown, added))}."
-                fix = "Allow just what its Applications use; `make validate` compares both."
-                yield Flag("project-widened", str(key), why, fix)
+def accounts(pair: Pair) -> Said:
+    """Find workloads that act as another account, one that something had given rights to."""
+    bound = {
+        (subject.get("namespace") or item.namespace, subject["name"])
+        for item in pair.before.of(*BINDINGS)
+        for subject in item.manifest.get("subjects") or ()
+        if subject["kind"] == "ServiceAccount"
+    }
+    before = {str(pod.owner): _account(pod) for pod in pair.before.pods}
+    for pod in pair.after.pods:
+        old, new = before.get(str(pod.owner)), _account(pod)
+        if old not in (None, new) and (pod.owner.namespace, new) in bound:
+            why = f"{moved('Its ServiceAccount', old, new)}: it gets the rights of that one."
+            fix = "Give it an account of its own, with just the rights that it needs."
+            yield Flag("rbac-widened", str(pod.owner), why, fix)
 
 
 def pods(pair: Pair) -> Said:
@@ -87,41 +102,73 @@ def namespaces(pair: Pair) -> Said:
 
 
 def _rights(manifest: Manifest) -> Iterator[Right]:
-    """Yield verb, resource and group of all that a role allows."""
     for rule in manifest.get("rules") or ():
         for verb in rule["verbs"]:
             for address in rule.get("nonResourceURLs") or ():
-                yield verb, address, ""
+                yield Right(verb, None, address)
             for resource in rule.get("resources") or ():
                 for name in rule.get("resourceNames") or [""]:
                     for group in rule.get("apiGroups") or [""]:
-                        yield verb, f"{resource}/{name}".rstrip("/"), group
+                        yield Right(verb, group, resource, name)
 
 
-def _grouped(rights: list[Right]) -> list[str]:
+def _grouped(rights: Iterable[Right]) -> list[str]:
     """Rights in words: `secrets (get, list)`."""
     verbs: dict[str, list[str]] = {}
-    for verb, resource, group in rights:
-        verbs.setdefault(f"{resource}.{group}" if group else resource, []).append(verb)
+    for right in rights:
+        resource = f"{right.resource}.{right.group}" if right.group else right.resource
+        what = f"{resource} {right.name}" if right.name else resource
+        verbs.setdefault(what, []).append(right.verb)
     return [f"{what} ({', '.join(own)})" for what, own in verbs.items()]
 
 
-def _covered(right: Right, known: set[Right]) -> bool:
-    verb, resource, group = right
-    kind = resource.partition("/")[0]
-    return any(
-        (a, b, c) in known for a in (verb, ANY) for b in (resource, kind, ANY) for c in (group, ANY)
+def _covers(wide: Right, narrow: Right) -> bool:
+    """Say whether who has one right has the other, as the API server compares them.
+
+    `pods` is not `pods/exec`: k8s.io/component-helpers/auth/rbac/validation/policy_comparator.go.
+    """
+    if wide.verb not in (ANY, narrow.verb):
+        return False
+    if wide.group is None or narrow.group is None:
+        below = wide.resource.endswith(ANY) and narrow.resource.startswith(wide.resource[:-1])
+        return wide.group == narrow.group and (below or wide.resource == narrow.resource)
+    _, slash, subresource = narrow.resource.partition("/")
+    resources = {ANY, narrow.resource, *([f"{ANY}/{subresource}"] if slash else [])}
+    return (
+        wide.group in (ANY, narrow.group)
+        and wide.resource in resources
+        and wide.name in ("", narrow.name)
     )
+
+
+def _joined(manifest: Manifest) -> list[str]:
+    """Roles that get a ClusterRole's rights."""
+    labels = manifest.get("metadata", {}).get("labels") or {}
+    return sorted(
+        key.removeprefix(AGGREGATED)
+        for key, value in labels.items()
+        if key.startswith(AGGREGATED) and value == "true"
+    )
+
+
+def _account(pod: Pod) -> str:
+    return str(pod.spec.get("serviceAccountName") or "default")
 
 
 def _powers(cluster: Cluster) -> dict[str, list[str]]:
     """What each workload's pods may do that the restricted level forbids."""
     found = {}
     for pod in cluster.pods:
-        paths = [
-            f"hostPath {volume['hostPath'].get('path')}"
+        paths = {
+            volume["name"]: f"hostPath {volume['hostPath'].get('path')}"
             for volume in pod.spec.get("volumes") or ()
             if "hostPath" in volume
+        }
+        written = [
+            f"{paths[mount['name']]} to write"
+            for container in pod.containers
+            for mount in container.get("volumeMounts") or ()
+            if mount["name"] in paths and not mount.get("readOnly")
         ]
         named = [text for text in violations(pod.spec) if not text.endswith("is a hostPath")]
         capabilities = [
@@ -130,7 +177,9 @@ def _powers(cluster: Cluster) -> dict[str, list[str]]:
             for name in ((c.get("securityContext") or {}).get("capabilities") or {}).get("add")
             or ()
         ]
-        found[str(pod.owner)] = [*named, *paths, *capabilities]
+        found[str(pod.owner)] = list(
+            dict.fromkeys([*paths.values(), *written, *capabilities, *named])
+        )
     return found
 
 
@@ -141,11 +190,3 @@ def _level(manifest: Manifest) -> str:
 
 def _canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _shown(value: Mapping[str, Json] | str) -> str:
-    return (
-        value
-        if isinstance(value, str)
-        else " ".join(str(part or "core") for part in value.values())
-    )

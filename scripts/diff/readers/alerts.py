@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from scripts.checks import alerts
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
+from scripts.diff.readers.retention import FOREVER, seconds
 from scripts.diff.readers.words import Said, listed, moved, query
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
@@ -18,7 +19,7 @@ Rule = Mapping[str, Json]
 
 
 def read(pair: Pair) -> Said:
-    """Compare the alerts of a cluster by their names."""
+    """Compare the alerts of a cluster by their names, and their way to Alertmanager."""
     before, after = of(pair.before), of(pair.after)
     texts: list[str] = []
     gone: list[str] = []
@@ -105,8 +106,17 @@ def _weakened(name: str, old: Rule, new: Rule) -> Iterator[Flag]:
     if name == WATCHDOG and query(str(old["expr"]), str(new["expr"])):
         why = "It has to fire always: where it may stop, its silence says nothing any more."
         yield Flag("watchdog-changed", f"alert {name}", why, "Leave `vector(1)`.")
+    if name == WATCHDOG and _waits(new) > _waits(old):
+        why = f"Until it fires after {new['for']}, the dead man's switch takes alerting for dead."
+        yield Flag("watchdog-changed", f"alert {name}", why, "Leave it without `for`.")
     ranks = {word: rank for rank, word in enumerate(alerts.SEVERITIES)}
     if ranks.get(severity(new), len(ranks)) > ranks.get(severity(old), len(ranks)):
         why = f"{moved('Severity', severity(old), severity(new))}: routes go by it."
         fix = "See in base/config/alertmanager who is told now, and when."
         yield Flag("alert-weakened", f"alert {name}", why, fix)
+
+
+def _waits(rule: Rule) -> float:
+    """Return for how many seconds an alert is pending; of nothing, a retention makes for ever."""
+    found = seconds(rule.get("for"))
+    return 0 if found == FOREVER else found

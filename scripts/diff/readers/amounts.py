@@ -8,7 +8,7 @@ from scripts import budget
 from scripts.checks.settings import get
 from scripts.diff.model import Amount, Flag
 from scripts.diff.objects import Pair
-from scripts.diff.readers.words import Said
+from scripts.diff.readers.words import Said, moved
 from scripts.rendered import Cluster
 
 Rows = list[budget.Row]
@@ -49,22 +49,45 @@ LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple
 def amounts(pair: Pair) -> Iterator[Amount]:
     """Yield the lines of a cluster; it is whole."""
     sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
-    limits = _limits(pair.after)
+    limits = [_limits(cluster) for cluster in (pair.before, pair.after)]
     for resource, (_, write, _) in LINES.items():
         before, after = (write(side[resource]) if side else "" for side in sides)
-        limit = limits.get(resource)
-        over = limit is not None and bool(sides[1]) and sides[1][resource] > limit + 1e-9
-        shown = write(limit) if limit is not None else ""
-        yield Amount(pair.after.entry.cluster, resource, before, after, shown, over)
+        old, limit = (write(side[resource]) if resource in side else "" for side in limits)
+        over = bool(limit and after) and sides[1][resource] > limits[1][resource] + 1e-9
+        former = (old or "none") if before and after and old != limit else ""
+        yield Amount(pair.after.entry.cluster, resource, before, after, limit, over, former)
 
 
 def read(pair: Pair) -> Said:
-    """Find what is above a budget, and images for other processors, that was not so before."""
+    """Find limits that are raised, and what is above one, or for other processors, from now on."""
     if not pair.whole:
         return
     before, after = _faults(pair.before), _faults(pair.after)
     for text in after.keys() - before.keys():
         yield after[text]
+    if pair.before.entry.units and pair.after.entry.units:
+        yield from _raised(pair)
+
+
+def _raised(pair: Pair) -> Iterator[Flag]:
+    old, new = _limits(pair.before), _limits(pair.after)
+    for resource, before in old.items():
+        after = new.get(resource)
+        if after is None or after > before:
+            write = LINES[resource][1]
+            text = moved(resource, write(before), None if after is None else write(after))
+            why = f"{text}: what was too much is not any more, and no node grows with it."
+            fix = "Raise it only by what the nodes, or the bill, really have."
+            yield Flag("budget-raised", _place(pair.after), why, fix)
+
+
+def bounded(pair: Pair) -> bool:
+    """Say whether both sides have the same limits."""
+    return _limits(pair.before) == _limits(pair.after)
+
+
+def _place(cluster: Cluster) -> str:
+    return f"overlays/{budget.environment(cluster)}/{budget.FILE}"
 
 
 def _totals(cluster: Cluster) -> dict[str, float]:
@@ -85,7 +108,7 @@ def _limits(cluster: Cluster) -> dict[str, float]:
 
 def _faults(cluster: Cluster) -> dict[str, Flag]:
     """Flags by what they say of a cluster, whichever engine syncs it."""
-    place = f"overlays/{budget.environment(cluster)}/{budget.FILE}"
+    place = _place(cluster)
     found = {}
     for fault in budget.faults(cluster):
         text = fault.message.removeprefix(f"{cluster.name}: ")

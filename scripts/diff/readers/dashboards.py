@@ -12,6 +12,7 @@ from scripts.diff.objects import Pair
 from scripts.diff.readers.words import Said, listed, query, setting
 from scripts.diff.values import Difference, differences
 from scripts.findings import Finding, RepositoryError, counted
+from scripts.manifests import Release
 from scripts.rendered import Cluster
 from scripts.yamlfile import Json
 
@@ -22,29 +23,43 @@ Model = Mapping[str, Json]
 
 
 def read(pair: Pair) -> Said:
-    """Compare the dashboards by their files, and their panels by their titles."""
-    before, after = of(pair.before), of(pair.after)
-    for file in sorted({*before, *after}):
-        old, new = before.get(file), after.get(file)
-        if old is None and new is not None:
-            panels = counted(len(list(dashboards.panels(new))), "panel")
-            yield Sentence(TOPIC, f"{new['title']}: new, {panels}")
-        elif new is None and old is not None:
+    """Compare the dashboards by their uids, and their panels by their titles."""
+    before, after = _by_uid(pair.before), _by_uid(pair.after)
+    added = [uid for uid in after if uid not in before]
+    # Where Grafana itself goes, that is what has to be said.
+    served = bool(_grafana(pair.after))
+    for uid, old in before.items():
+        if uid in after:
+            yield from _compared(old, after[uid])
+            continue
+        twin = next((new for new in added if after[new]["title"] == old["title"]), None)
+        if twin is None:
             yield Sentence(TOPIC, f"{old['title']}: removed")
-        elif old is not None and new is not None and old != new:
-            yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _told(old, new))
-            if old["uid"] != new["uid"]:
-                why = f"Links, alerts and bookmarks that say {old['uid']} lead nowhere."
-                fix = f"Keep the uid {old['uid']}, or change all that name it."
-                yield Flag("dashboard-uid", f"dashboard {old['title']}", why, fix)
+            now, fix = "is gone", f"Keep it, or take {uid} out of all that names it."
+        else:
+            added.remove(twin)
+            yield from _compared(old, after[twin])
+            now, fix = f"is now {twin}", f"Keep the uid {uid}, or change all that names it."
+        if served:
+            why = (
+                f"{uid} {now}: links, alerts, bookmarks and a home page that name it lead nowhere."
+            )
+            yield Flag("dashboard-uid", f"dashboard {old['title']}", why, fix)
+    for uid in added:
+        new = after[uid]
+        panels = counted(len(list(dashboards.panels(new))), "panel")
+        yield Sentence(TOPIC, f"{new['title']}: new, {panels}")
 
 
 def sources(pair: Pair) -> Said:
     """Compare the uids of the data sources, which panels name."""
+    if not _grafana(pair.after):
+        return  # There are no panels either.
     before, after = _sources(pair.before), _sources(pair.after)
-    for name, uid in before.items():
-        if after and after.get(name) != uid:
-            now = f"is now {after[name]}" if name in after else "is gone"
+    renamed = {name: uid for uid, name in after.items()}
+    for uid, name in before.items():
+        if uid not in after:
+            now = f"is now {renamed[name]}" if name in renamed else "is gone"
             why = f"Panels ask the data source {uid}, which {now}: they stay empty."
             fix = f"Keep the uid {uid}."
             yield Flag("datasource-uid", f"data source {name}", why, fix)
@@ -72,13 +87,27 @@ def _parsed(file: str, text: str) -> Model:
     return parsed
 
 
+def _by_uid(cluster: Cluster) -> dict[str, Model]:
+    return {str(model.get("uid") or file): model for file, model in of(cluster).items()}
+
+
+def _grafana(cluster: Cluster) -> list[Release]:
+    return [release for release in cluster.entry.releases if release.chart == "grafana"]
+
+
 def _sources(cluster: Cluster) -> dict[str, str]:
+    """Names of the data sources, by uid; without one, no panel can name it."""
     return {
-        source["name"]: str(source.get("uid"))
-        for release in cluster.entry.releases
-        if release.chart == "grafana"
+        str(source["uid"]): source["name"]
+        for release in _grafana(cluster)
         for source in dashboards.datasources(release.values)
+        if source.get("uid")
     }
+
+
+def _compared(old: Model, new: Model) -> Iterator[Sentence]:
+    if old != new:
+        yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _told(old, new))
 
 
 def _told(old: Model, new: Model) -> Iterator[str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from scripts.checks.settings import get
 from scripts.diff.model import Flag
 from scripts.diff.objects import Key, Manifest, Pair
+from scripts.diff.readers.removal import FORCE, FORCED, switched
+from scripts.diff.readers.storage import canonical, deletes_claims
 from scripts.diff.readers.words import Said, listed
 from scripts.diff.values import differences
 from scripts.yamlfile import Json
@@ -41,6 +43,11 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 FILLED = frozenset({"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.volumeName"})
 HEADLESS = "None"
 SEALED = frozenset({"ConfigMap", "Secret"})
+# What goes with an object, so that nobody may delete it to make it anew.
+LOST: Mapping[str, str] = {
+    "CustomResourceDefinition": "every object of its kind",
+    "PersistentVolumeClaim": "what its volume holds",
+}
 
 
 def read(pair: Pair) -> Said:
@@ -50,9 +57,24 @@ def read(pair: Pair) -> Said:
             continue
         changed = list(_changed(key, before, after))
         if changed:
+            lost = "what its volumes hold" if deletes_claims(before) else LOST.get(key.kind)
             why = f"{listed(changed)} cannot be changed: the API server refuses the object."
             fix = "Leave it; else delete the object before the sync, knowing what stops meanwhile."
+            if lost:
+                fix = f"Leave it: to delete the object before the sync deletes {lost}, too."
+            if _forced(pair, key, after):
+                what = f"the object and {lost}" if lost else "the object"
+                why = f"{listed(changed)} cannot be changed: Flux deletes {what}, to make it anew."
+                fix = "Leave it, or take the force out of its Kustomization and annotations first."
             yield Flag("immutable-field", str(key), why, fix)
+
+
+def _forced(pair: Pair, key: Key, after: Manifest) -> bool:
+    if key.release or pair.after.entry.engine != "flux":
+        return False
+    annotation, value = FORCED
+    annotated = get(after, "metadata", "annotations", annotation) == value
+    return annotated or switched(pair.after, key.unit, FORCE)
 
 
 def _changed(key: Key, before: Manifest, after: Manifest) -> Iterator[str]:
@@ -74,8 +96,13 @@ def _changed(key: Key, before: Manifest, after: Manifest) -> Iterator[str]:
 
 
 def _templates(templates: Json) -> Json:
-    """Claims without what Helm may write and the API server does not store."""
+    """Claims as the API server compares them, without what Helm may write and it does not store."""
     return [
-        {**template, "apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+        {
+            **template,
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "spec": canonical(template["spec"]),
+        }
         for template in templates or ()
     ]

@@ -1,155 +1,191 @@
 """What the log pipelines take out of an entry before it is stored.
 
-Read from the text of Alloy's configuration: whether an expression matches less than the one before
-cannot be told from it, so a person is asked to look.
+Whether an expression matches less than the one before cannot be told from it, so a person is asked
+to look.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from scripts.diff import pipelines
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.readers.words import Said
+from scripts.diff.pipelines import Stage
+from scripts.diff.readers.words import Said, listed
 from scripts.findings import counted
-from scripts.rendered import Cluster
+from scripts.rendered import Cluster, Pod
 
 TOPIC = "Log redaction"
 FIX = "Look at what tests/logs says of it, and add lines that only the old expression catches."
-# What stands for a value that was taken out, and for a user's id.
-PLACEHOLDER = re.compile(r"<redacted:(\w+)>")
-PSEUDONYM = "| Hash "
-_TEXT = r'"(?:[^"\\]|\\.)*"|`[^`]*`'
-_PART = re.compile(rf"//[^\n]*|{_TEXT}|[{{}}]")
-_REPLACE = re.compile(r"\n\s*replace\s*=")
-_COMPONENT = re.compile(r'\n(?P<type>[\w.]+) "(?P<label>\w+)" \{')
-_RECEIVER = re.compile(r"([\w.]+)\.receiver\b")
+CAUGHT = "What only the old expression caught is stored in Loki from now on."
+ELSEWHERE = "What it took out elsewhere is stored in Loki from now on."
+EVERYWHERE = "Let it see every entry whole, or be sure that nothing of the kind is elsewhere."
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage that takes something out.
+class Pipeline:
+    """What the pods of one workload run.
 
     Attributes:
-        expressions: Each is tried.
-        replacement: What is put in its place.
+        files: Text of each configuration, by its file's name.
+        variables: Those that the pods set; None where `envFrom` sets any.
     """
 
-    expressions: tuple[str, ...]
-    replacement: str
+    files: Mapping[str, str]
+    variables: frozenset[str] | None = frozenset()
 
 
 def read(pair: Pair) -> Said:
-    """Compare the pipelines of a cluster by their files."""
-    before, after = _files(pair.before), _files(pair.after)
-    for place in sorted(before.keys() & after.keys()):
-        if before[place] == after[place]:
-            continue
-        # Two ConfigMaps may hold one and the same file.
-        name = place[1]
-        old, new = stages(before[place]), stages(after[place])
-        for kind in dict.fromkeys((*old, *new)):
-            yield from _compared(f"{name}, {kind}", old.get(kind), new.get(kind))
-        if bypassed(after[place]) and not bypassed(before[place]):
-            why = "A way from the logs to Loki passes no redaction: what people wrote is stored."
-            fix = "Send every entry through `redact` before anything else."
-            yield Sentence(TOPIC, f"{name}: entries may reach Loki without it")
-            yield Flag("redaction-weakened", name, why, fix)
+    """Compare the pipelines of a cluster, by the workloads that run them."""
+    before, after = _pipelines(pair.before), _pipelines(pair.after)
+    gone = [pipeline for owner, pipeline in before.items() if owner not in after]
+    for owner, new in after.items():
+        old = before[owner] if owner in before else _predecessor(new, gone)
+        if old != new:
+            yield from _differing(owner, old, new)
 
 
-def stages(text: str) -> dict[str, Stage]:
-    """Return the stages of a configuration that take something out, by what they take."""
-    found: dict[str, Stage] = {}
-    for body in _blocks(_code(text), "stage.replace {"):
-        expression, *replaced = (_literals(part) for part in _REPLACE.split(body))
-        replacement = " ".join(literal for part in replaced for literal in part)
-        placeholder = PLACEHOLDER.search(replacement)
-        if placeholder or PSEUDONYM in replacement:
-            kind = placeholder[1] if placeholder else "user id"
-            known = found.get(kind, Stage((), ""))
-            found[kind] = Stage((*known.expressions, *expression), replacement)
+def _pipelines(cluster: Cluster) -> dict[str, Pipeline]:
+    """Return the pipeline of every workload, without files where it runs none."""
+    texts = {
+        (item.namespace, item.name): item.manifest.get("data") or {}
+        for item in cluster.of("ConfigMap")
+    }
+    found = {}
+    for pod in cluster.pods:
+        files = {
+            file: text
+            for name in _mounted(pod)
+            for file, text in texts.get((pod.owner.namespace, name), {}).items()
+            if file.endswith(".alloy")
+        }
+        found[str(pod.owner)] = Pipeline(files, _set(pod))
     return found
 
 
-def bypassed(text: str) -> bool:
-    """Say whether entries of a source reach Loki on a way that passes no redaction."""
-    forwards: dict[str, list[str]] = {}
-    code = f"\n{_code(text)}"
-    for match in _COMPONENT.finditer(code):
-        body = next(_blocks(code[match.start() :], match[0].strip()))
-        forwards[f"{match['type']}.{match['label']}"] = _RECEIVER.findall(body)
-    ways = [name for name in forwards if name.startswith("loki.source.")]
-    seen: set[str] = set()
-    while ways:
-        name = ways.pop()
-        if name in seen or ".redact." in f".{name}.":
-            continue
-        seen.add(name)
-        ways += forwards.get(name, [])
-    return any(".store." in f".{name}." or name.startswith("loki.write.") for name in seen)
+def _mounted(pod: Pod) -> Iterator[str]:
+    """Yield the names of the ConfigMaps that a pod has as files."""
+    for volume in pod.spec.get("volumes") or ():
+        for source in (volume.get("projected") or {}).get("sources") or [volume]:
+            if name := (source.get("configMap") or {}).get("name"):
+                yield str(name)
 
 
-def _compared(where: str, old: Stage | None, new: Stage | None) -> Iterator[Sentence | Flag]:
-    if old == new:
-        return
-    if new is None:
+def _set(pod: Pod) -> frozenset[str] | None:
+    """Return the names of the variables that a pod's containers set to something."""
+    if any(container.get("envFrom") for container in pod.containers):
+        return None
+    return frozenset(
+        str(variable["name"])
+        for container in pod.containers
+        for variable in container.get("env") or ()
+        if variable.get("valueFrom") or variable.get("value")
+    )
+
+
+def _predecessor(new: Pipeline, gone: Sequence[Pipeline]) -> Pipeline:
+    """What a workload by another name ran: the files that are most like its own."""
+    nothing = Pipeline({})
+    if not new.files:
+        return nothing
+    return max(gone, key=lambda one: len(one.files.keys() & new.files.keys()), default=nothing)
+
+
+def _differing(owner: str, before: Pipeline, after: Pipeline) -> Said:
+    old, new = pipelines.stages(before.files), pipelines.stages(after.files)
+    # Of a new pipeline, what it takes out is no difference to anything.
+    for kind in dict.fromkeys((*old, *new)) if before.files else ():
+        one, other = old.get(kind, []), new.get(kind, [])
+        yield from _compared(f"{(other or one)[0].file}, {kind}", one, other)
+    yield from _bypassed(before, after, old)
+    lost = _unset(before, old)
+    for name, kinds in _unset(after, new).items():
+        if name not in lost:
+            why = (
+                f"What takes out {listed(kinds)} reads {name}, which is empty from now on: it takes"
+                " out less, or its pseudonyms can be guessed."
+            )
+            yield Sentence(TOPIC, f"{owner}: {name} is not set")
+            yield Flag("redaction-weakened", f"{owner}, {name}", why, "Set it for these pods.")
+
+
+def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Iterator[Sentence | Flag]:
+    known = pipelines.bypassing(before.files)
+    kinds: dict[str, list[str]] = {}
+    for (source, kind), file in pipelines.bypassing(after.files).items():
+        # What nothing took out before is stored as it was.
+        if (source, kind) not in known and (kind in old or not before.files):
+            kinds.setdefault(file, []).append(kind)
+    for file, found in kinds.items():
+        what = listed(dict.fromkeys(found))
+        why = f"A way from the logs to Loki passes no stage that takes out {what}: it is stored."
+        fix = "Send every entry through the redaction before anything else."
+        yield Sentence(TOPIC, f"{file}: entries may reach Loki with {what}")
+        yield Flag("redaction-weakened", file, why, fix)
+
+
+def _unset(pipeline: Pipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
+    """Return the variables that are read and not set, with what the stages take that read them."""
+    names: dict[str, list[str]] = {}
+    if pipeline.variables is not None:
+        for kind, stages in found.items():
+            read = {name for stage in stages for name in stage.variables}
+            for name in sorted(read - pipeline.variables):
+                names.setdefault(name, []).append(kind)
+    return names
+
+
+def _compared(where: str, before: list[Stage], after: list[Stage]) -> Iterator[Sentence | Flag]:
+    if not after:
         yield Sentence(TOPIC, f"{where}: is not taken out any more")
         why = "What it took out is stored in Loki from now on, and whoever reads logs reads it."
         yield Flag("redaction-weakened", where, why, "Keep the stage.")
-    elif old is None:
+        return
+    if not before:
         yield Sentence(TOPIC, f"{where}: is taken out from now on")
-    else:
-        removed = [e for e in old.expressions if e not in new.expressions]
-        added = [e for e in new.expressions if e not in old.expressions]
-        parts = [
-            f"{counted(len(own), 'expression')} {verb}"
-            for own, verb in ((removed, "removed"), (added, "added"))
-            if own
-        ]
-        if old.replacement != new.replacement:
-            parts.append("what stands in its place changes")
+        return
+    old, new = _limits(before), _limits(after)
+    removed = [e for e in old if e not in new]
+    added = [e for e in new if e not in old]
+    # What was tried within some limits has to be tried within the same, or without one of them.
+    lost = [
+        (limits, new[e])
+        for e in old
+        if e in new
+        for limits in old[e]
+        if not any(other <= limits for other in new[e])
+    ]
+    replaced = {one.replacement for one in before} - {one.replacement for one in after}
+    parts = [
+        f"{counted(len(own), 'expression')} {verb}"
+        for own, verb in ((removed, "removed"), (added, "added"))
+        if own
+    ]
+    if lost:
+        now = {limit for known, found in lost for other in found for limit in other - known}
+        parts.append(f"only in {listed(sorted(now))}")
+    elif not removed and any(old[e] != new[e] for e in old):
+        parts.append("in more places")
+    if replaced:
+        parts.append("what stands in its place changes")
+    if parts or list(old) != list(new):
         yield Sentence(TOPIC, f"{where}: {', '.join(parts) or 'another order'}")
-        if removed:
-            name = "redaction-weakened" if len(removed) > len(added) else "redaction-changed"
-            why = "What only the old expression caught is stored in Loki from now on."
-            yield Flag(name, where, why, FIX)
-        elif old.replacement != new.replacement:
-            why = (
-                "Pseudonyms and placeholders of stored entries do not match new ones, or hold more."
-            )
-            yield Flag("redaction-changed", where, why, FIX)
+    if removed or lost:
+        narrowed = any(other > limits for limits, found in lost for other in found)
+        weakened = len(removed) > len(added) or narrowed
+        why, fix = (CAUGHT, FIX) if removed else (ELSEWHERE, EVERYWHERE)
+        yield Flag("redaction-weakened" if weakened else "redaction-changed", where, why, fix)
+    elif replaced:
+        why = "Pseudonyms and placeholders of stored entries do not match new ones, or hold more."
+        yield Flag("redaction-changed", where, why, FIX)
 
 
-def _files(cluster: Cluster) -> Mapping[tuple[str, str], str]:
-    return {
-        (str(item), file): text
-        for item in cluster.of("ConfigMap")
-        for file, text in (item.manifest.get("data") or {}).items()
-        if file.endswith(".alloy")
-    }
-
-
-def _code(text: str) -> str:
-    """A configuration without its comments; a literal may hold what looks like one."""
-    return _PART.sub(lambda part: "" if part[0].startswith("//") else part[0], text)
-
-
-def _literals(text: str) -> list[str]:
-    return re.findall(_TEXT, text)
-
-
-def _blocks(text: str, start: str) -> Iterator[str]:
-    """Yield what each block that starts so has between its braces."""
-    at = text.find(start)
-    while at >= 0:
-        begin = at + len(start)
-        depth, end = 1, len(text)
-        for part in _PART.finditer(text, begin):
-            depth += {"{": 1, "}": -1}.get(part[0], 0)
-            if depth == 0:
-                end = part.start()
-                break
-        yield text[begin:end]
-        at = text.find(start, end)
+def _limits(stages: list[Stage]) -> dict[str, set[frozenset[str]]]:
+    """Return every expression with the limits of each stage that tries it."""
+    found: dict[str, set[frozenset[str]]] = {}
+    for stage in stages:
+        for expression in stage.expressions:
+            found.setdefault(expression, set()).add(stage.limits)
+    return found

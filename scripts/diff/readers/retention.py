@@ -21,7 +21,9 @@ TOPIC = "Retention"
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])")
 FOREVER = float("inf")
-LOKI = "Loki, retention_period"
+LOKI, STREAM = "Loki, retention_period", "Loki, {"
+# What the Prometheus operator sets where neither a time nor a size is (pkg/prometheus/common.go).
+DEFAULT = "24h"
 Periods = Mapping[str, Mapping[str, Json]]
 
 
@@ -30,7 +32,8 @@ def retention(pair: Pair) -> Said:
     before, after = _kept(pair.before), _kept(pair.after)
     for what in sorted({*before, *after}):
         # A stream without a limit of its own has that of all.
-        sides = [side.get(what, side.get(LOKI)) for side in (before, after)]
+        rest = LOKI if what.startswith(STREAM) else what
+        sides = [side.get(what, side.get(rest)) for side in (before, after)]
         if None in sides:
             continue
         (old, old_size), (new, new_size) = (side for side in sides if side)
@@ -80,7 +83,8 @@ def _kept(cluster: Cluster) -> dict[str, tuple[str | None, float]]:
     """Return each limit as it is written, and as a number: seconds or bytes."""
     found: dict[str, tuple[str | None, float]] = {}
     for item in cluster.of("Prometheus"):
-        kept, size = item.spec.get("retention"), item.spec.get("retentionSize")
+        size = item.spec.get("retentionSize")
+        kept = item.spec.get("retention") or (None if size else DEFAULT)
         found[f"Prometheus {item.name}, retention"] = kept, seconds(kept)
         found[f"Prometheus {item.name}, retentionSize"] = size, byte_size(size) if size else FOREVER
     for config in _loki(cluster):

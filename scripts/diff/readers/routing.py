@@ -5,30 +5,25 @@ Which receivers an alert reaches is Alertmanager's own answer, from amtool.
 
 from __future__ import annotations
 
-import itertools
-import json
-import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scripts import tools
 from scripts.checks.routing import TEMPLATE
 from scripts.diff.model import Flag, Sentence
-from scripts.diff.readers.alerts import WATCHDOG
+from scripts.diff.readers import amtool, inhibition
+from scripts.diff.readers.amtool import ASKED, Alert, Config
 from scripts.diff.readers.words import Said, listed, setting
 from scripts.diff.values import differences
-from scripts.findings import Finding, RepositoryError
-from scripts.yamlfile import Json, load, maps
+from scripts.yamlfile import Json, load
 
 TOPIC = "Routes"
 # Keys of a route that keep times of silence.
 MUTES = ("mute_time_intervals", "active_time_intervals")
-Config = Mapping[str, Json]
+# Keys of a route that are said otherwise than as its settings.
+NOT_OWN = frozenset({"matchers", "routes"})
 
 
-def read(before: Path, after: Path, alerts: Iterable[tuple[str, str]]) -> Said:
+def read(before: Path, after: Path, alerts: Iterable[Alert]) -> Said:
     """Compare the templates of two trees.
 
     Args:
@@ -40,12 +35,20 @@ def read(before: Path, after: Path, alerts: Iterable[tuple[str, str]]) -> Said:
         RepositoryError: If one is no YAML.
     """
     paths = [root / TEMPLATE for root in (before, after)]
-    if all(path.exists() for path in paths):
+    known = sorted(set(alerts))
+    there = [path.exists() for path in paths]
+    if all(there):
         old, new = (load(path, root)[0] for path, root in zip(paths, (before, after), strict=True))
         yield from (Sentence(TOPIC, text) for text in _told(old, new))
         if [old["route"], old["receivers"]] != [new["route"], new["receivers"]]:
-            yield from _silenced(paths, (old, new), sorted(set(alerts)))
-        yield from _held_back(old, new)
+            yield from _silenced(paths, (old, new), known)
+            yield from _unasked(old, new)
+        yield from inhibition.read(old, new, known)
+    elif any(there):
+        yield Sentence(TOPIC, f"{TEMPLATE}: {'new' if there[1] else 'removed'}")
+        if there[0]:
+            why = "Who copies it from here has no configuration, and Alertmanager tells nobody."
+            yield Flag("alert-silenced", TEMPLATE, why, "Keep it, or say what takes its place.")
     texts = [_messages(path.parent) for path in paths]
     if texts[0] != texts[1]:
         yield Sentence(TOPIC, "The messages' texts change.")
@@ -74,18 +77,25 @@ def _told(old: Config, new: Config) -> Iterator[str]:
 
 def _routes(config: Config) -> dict[str, Json]:
     """Routes by what they match, in the order in which they are tried."""
+    return {
+        _name(path): {key: value for key, value in route.items() if key not in NOT_OWN}
+        for path, _, route in _walk(config["route"])
+    }
 
-    def walk(route: Config, above: str) -> Iterator[tuple[str, Json]]:
-        own = ", ".join(map(str, route.get("matchers") or ()))
-        name = " > ".join(filter(None, (above, own))) or "of all"
-        yield (
-            name,
-            {key: value for key, value in route.items() if key not in {"matchers", "routes"}},
-        )
-        for child in route.get("routes") or ():
-            yield from walk(child, "" if name == "of all" else name)
 
-    return dict(walk(config["route"], ""))
+def _walk(
+    route: Config, above: tuple[str, ...] = (), inherited: str = ""
+) -> Iterator[tuple[tuple[str, ...], str, Config]]:
+    """Yield each route after what it matches, from the first route down, and its receiver."""
+    path = (*above, ", ".join(map(str, route.get("matchers") or ())))
+    receiver = route.get("receiver", inherited)
+    yield path, receiver, route
+    for child in route.get("routes") or ():
+        yield from _walk(child, path, receiver)
+
+
+def _name(path: tuple[str, ...]) -> str:
+    return " > ".join(filter(None, path)) or "of all"
 
 
 def _receivers(config: Config) -> dict[str, Json]:
@@ -96,28 +106,19 @@ def _receivers(config: Config) -> dict[str, Json]:
 
 
 def _inhibitions(config: Config) -> dict[str, Json]:
-    found = {}
-    for rule in config.get("inhibit_rules") or ():
-        source, target = (", ".join(rule[f"{k}_matchers"]) for k in ("source", "target"))
-        found[f"of {target} by {source}"] = {"equal": rule.get("equal")}
-    return found
+    rules = config.get("inhibit_rules") or ()
+    return {inhibition.name(rule): {"equal": rule.get("equal")} for rule in rules}
 
 
 def _silenced(
-    paths: list[Path], configs: tuple[Config, Config], alerts: list[tuple[str, str]]
+    paths: list[Path], configs: tuple[Config, Config], alerts: list[Alert]
 ) -> Iterator[Flag]:
     """Find the alerts that reached somebody and reach nobody any more."""
-    heard = [{r["name"] for r in config["receivers"] if r.keys() - {"name"}} for config in configs]
-    asked = {_alike(configs, alert): alert for alert in alerts}
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.map(_reached, itertools.repeat(path), asked.values()) for path in paths]
-        told = [dict(zip(asked, own, strict=True)) for own in answers]
+    told = [amtool.reached(path, alerts) for path in paths]
     silent = [
         alert[0]
         for alert in alerts
-        if (like := _alike(configs, alert))
-        and told[0][like] & heard[0]
-        and not told[1][like] & heard[1]
+        if told[0][alert] & _heard(configs[0]) and not told[1][alert] & _heard(configs[1])
     ]
     if silent:
         why = "Their route ends at a receiver without an integration: nobody is told."
@@ -132,45 +133,27 @@ def _silenced(
                 yield Flag("alert-silenced", f"{TEMPLATE}: route {name}", why, fix)
 
 
-def _alike(configs: tuple[Config, Config], alert: tuple[str, str]) -> tuple[str, ...]:
-    """Alerts for which this is equal take the same way: their severity, and what their name is."""
-    name, severity = alert
-    values = {
-        re.split(r"=~|!~|!=|=", str(matcher), maxsplit=1)[-1].strip(' "')
-        for config in configs
-        for _, route in maps(config["route"])
-        for matcher in route.get("matchers") or ()
+def _heard(config: Config) -> set[str]:
+    """The receivers with an integration."""
+    return {name for name, own in _receivers(config).items() if any(own.values())}
+
+
+def _unasked(old: Config, new: Config) -> Iterator[Flag]:
+    """Find routes to nobody that amtool, asked with names and severities, does not come to."""
+    known = _to_nobody(old)
+    for name, labels in _to_nobody(new).items():
+        if name not in known:
+            why = f"Whatever alert matches it by {listed(labels)} is told to nobody."
+            fix = "Give it a receiver with an integration, or be sure that nobody misses them."
+            yield Flag("alert-silenced", f"{TEMPLATE}: route {name}", why, fix)
+
+
+def _to_nobody(config: Config) -> dict[str, list[str]]:
+    """Routes that end at a receiver without an integration, with the labels not asked about."""
+    heard = _heard(config)
+    found = {
+        _name(path): sorted({m.label for m in amtool.matchers(path)} - set(ASKED))
+        for path, receiver, route in _walk(config["route"])
+        if receiver not in heard and not route.get("continue")
     }
-    return (severity, *(value for value in sorted(values) if re.fullmatch(value, name)))
-
-
-def _held_back(old: Config, new: Config) -> Iterator[Flag]:
-    """Find inhibitions of the alert that must always arrive."""
-    known = _inhibitions(old)
-    for rule in new.get("inhibit_rules") or ():
-        (name,) = _inhibitions({"inhibit_rules": [rule]})
-        if name in known:
-            continue
-        asked = {
-            "route": {
-                "receiver": "no",
-                "routes": [{"receiver": "yes", "matchers": rule["target_matchers"]}],
-            },
-            "receivers": [{"name": "no"}, {"name": "yes"}],
-        }
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
-            config.write(json.dumps(asked))
-            config.flush()
-            if "yes" in _reached(Path(config.name), (WATCHDOG, "none")):
-                why = "While it holds, the dead man's switch outside takes alerting for dead."
-                fix = f'Add `alertname != "{WATCHDOG}"` to its target_matchers.'
-                yield Flag("alert-silenced", f"{TEMPLATE}: inhibition {name}", why, fix)
-
-
-def _reached(config: Path, alert: tuple[str, str]) -> set[str]:
-    labels = (f"alertname={alert[0]}", f"severity={alert[1]}")
-    run = tools.run("amtool", "config", "routes", "test", f"--config.file={config}", *labels)
-    if run.returncode:
-        text = f"amtool: {(run.stderr.strip().splitlines() or ['no reason given'])[-1]}"
-        raise RepositoryError(Finding(TEMPLATE, None, text, "correct what it names"))
-    return set(run.stdout.strip().split(","))
+    return {name: labels for name, labels in found.items() if labels}

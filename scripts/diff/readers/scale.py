@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
 from scripts.diff.readers.words import Said, moved
-from scripts.rendered import OPERATED, WORKLOADS, Cluster
+from scripts.rendered import WORKLOADS, Cluster
 
 TOPIC = "Restarts"
-# Of what the operator makes pods of, the fields that are arguments of theirs, or in their template.
-REPLACING = ("image", "resources", "retention", "retentionSize", "securityContext", "volumes")
+# Of what the operator makes pods of, the fields that replace none: they are in the configuration,
+# which the pods load again (that of retention since Prometheus 3.11), or in the StatefulSet beside
+# its template. The others are in the template, or make the operator delete the StatefulSet.
+# https://github.com/prometheus-operator/prometheus-operator: pkg/prometheus/promcfg.go,
+# pkg/prometheus/server/statefulset.go, pkg/alertmanager/statefulset.go
+_ANY = "paused|persistentVolumeClaimRetentionPolicy|updateStrategy"
+QUIET = {
+    "Alertmanager": re.compile(rf"{_ANY}|alertmanagerConfig(?!uration).*|configSecret"),
+    "Prometheus": re.compile(
+        rf"{_ANY}|additional(Alert|Scrape).*|alerting|apiserverConfig|arbitraryFSAccess.*"
+        "|(body|keepDropped|label|sample|target).*(Limit|Targets)|convertClassic.*|enforced.*"
+        "|evaluationInterval|excludedFrom.*|exemplars|externalLabels|ignoreNamespaceSelectors"
+        "|minReadySeconds|name(Escaping|Validation)Scheme|override.*|pod(Monitor|Target).*|probe.*"
+        "|prometheus.*|remote(Read|Write)|replica.*|retention.*|rule(?!s).*|runtime"
+        "|scrape(?!Failure).*|service(Discovery|Monitor).*|shard.*|tracingConfig|tsdb"
+    ),
+}
 
 
 def stopped(pair: Pair) -> Said:
@@ -29,10 +46,12 @@ def restarted(pair: Pair) -> Said:
             continue
         if before["spec"]["template"] != after["spec"]["template"]:
             yield Sentence(TOPIC, f"{key}: its pods are replaced")
-    for kind in OPERATED:
+    for kind, quiet in QUIET.items():
         old, new = ({str(i): i.spec for i in c.of(kind)} for c in (pair.before, pair.after))
         for name in old.keys() & new.keys():
-            if any(old[name].get(key) != new[name].get(key) for key in REPLACING):
+            one, other = old[name], new[name]
+            changed = (field for field in {*one, *other} if one.get(field) != other.get(field))
+            if not all(quiet.fullmatch(field) for field in changed):
                 yield Sentence(TOPIC, f"{name}: the operator replaces its pods")
 
 

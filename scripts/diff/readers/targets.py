@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from scripts.checks.monitors import MONITORS
 from scripts.diff import noise
-from scripts.diff.model import Sentence
+from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
+from scripts.diff.readers import selection
 from scripts.diff.readers.words import Said, listed, setting
 from scripts.diff.values import differences
 
@@ -13,7 +14,11 @@ TOPIC = "Scrape targets"
 
 
 def read(pair: Pair) -> Said:
-    """Compare the objects that say what is scraped."""
+    """Compare the objects that say what is scraped, and whether Prometheus takes them up."""
+    for kind in sorted(MONITORS):
+        if names := selection.lost(pair, kind):
+            why = "No Prometheus selects this any more: what it scrapes is not measured."
+            yield Flag("monitor-unselected", listed(names), why, selection.fix(kind))
     for key, before, after in pair.differing:
         if key.kind not in MONITORS:
             continue

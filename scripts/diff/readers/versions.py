@@ -1,4 +1,4 @@
-"""Charts that move: the upgrade notes to read, and values that the new version does not read."""
+"""Charts that move: from where, the notes to read, and values that the new version ignores."""
 
 from __future__ import annotations
 
@@ -33,12 +33,18 @@ def bumps(pairs: Iterable[Pair]) -> list[Bump]:
 
 
 def read(pair: Pair) -> Said:
-    """Find major versions, and values that only the version before reads."""
+    """Find other sources, major versions, and values that only the version before reads."""
     known = {release.name: release for release in pair.releases[0]}
     rendered = {release.name for release in pair.after.entry.releases}
     for after in pair.releases[1]:
         before = known.get(after.name)
-        if before is None or before.version == after.version:
+        if before is None:
+            continue
+        if (source := _source(after)) != _source(before):
+            why = f"{_source(before)} → {source}: who writes there decides what runs here."
+            fix = "Be sure that it is the chart's own place, or a mirror of yours."
+            yield Flag("chart-source", f"release {after.name}", why, fix)
+        if before.version == after.version:
             continue
         if _major(before.version) != _major(after.version):
             why = f"{after.chart} {before.version} → {after.version}: a major version may break."
@@ -53,6 +59,10 @@ def read(pair: Pair) -> Said:
                 )
                 for keys in _dead(before, ablation.Variant(pair.after.entry, after))
             )
+
+
+def _source(release: Release) -> str:
+    return f"{release.repository.rstrip('/')}/{release.chart}"
 
 
 def notes(release: Release) -> str:
