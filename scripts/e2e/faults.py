@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from scripts import charts
 from scripts.e2e import checks
 from scripts.e2e.registry import renumbered
 from scripts.e2e.remote import extend, replace
-from scripts.e2e.stack import MONITORING
+from scripts.e2e.stack import MONITORING, operator
 from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, secrets, volumes
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import flux
@@ -80,7 +80,7 @@ def running_pods(world: World) -> dict[str, str]:
         pod["metadata"]["name"]: pod["metadata"]["uid"]
         for name in NAMESPACES
         for pod in world.client.all("v1", "Pod", name)
-        if pod["status"].get("phase") == "Running"
+        if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
     }
 
 
@@ -302,6 +302,7 @@ def _namespace(world: World) -> Outcome:
         world.reconcile(owner)
     world.until(lambda: _without_releases(world), "the releases do not come back")
     world.synced()
+    operator(world)
     return Outcome("", noticed, time.monotonic() - began)
 
 
@@ -323,30 +324,42 @@ def _released(world: World) -> None:
     world.apply(*volumes())
 
 
-# What stays on purpose when all is removed: it holds data, or belongs to others too.
-KEPT = re.compile(
-    r"(Namespace|CustomResourceDefinition\.apiextensions\.k8s\.io|PersistentVolumeClaim"
-    r"|APIService\.apiregistration\.k8s\.io) .+"
-)
+def kept(name: str) -> bool:
+    """Say whether an object of this name stays when all is removed, or goes with one that does."""
+    return bool(checks.HELD.fullmatch(name)) or name.startswith("APIService.")
+
+
+def unharmed(world: World, before: Mapping[str, str]) -> None:
+    """See that a removal took nothing along that holds data.
+
+    Raises:
+        RepositoryError: If it did.
+    """
+    if said := checks.lost(world.client, before):
+        text, fix = f"removed with all else: {said}", "keep it from being pruned"
+        raise RepositoryError(Finding(world.entry.name, None, text, fix))
 
 
 def _removed(world: World) -> Outcome:
     """Remove everything as the README says, see that nothing is left, and install it again."""
+    held = checks.held(world.client)
     own = f"clusters/{world.cluster}/flux/monitoring.yaml"
     world.push("Remove the monitoring", lambda tree: (tree / own).unlink())
 
     def left() -> str:
         found = [
-            name
-            for name, item in checks.everything(world.client)
-            if _ours(item) and not KEPT.fullmatch(name)
+            name for name, item in checks.everything(world.client) if _ours(item) and not kept(name)
         ]
         return f"{len(found)} objects, such as {found[0]}" if found else ""
 
     noticed = world.until(left, "something stays")
+    unharmed(world, held)
+    began = time.monotonic()
     world.revert()
     world.until(lambda: _without_releases(world), "the releases do not come back")
-    return Outcome("", noticed, world.synced())
+    world.synced()
+    operator(world)
+    return Outcome("", noticed, time.monotonic() - began)
 
 
 def _ours(item: Object) -> bool:

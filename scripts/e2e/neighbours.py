@@ -1,6 +1,6 @@
 """What is on the nodes besides our stack: the system, the engine, Dapr, and the application.
 
-None of it is ours to change: `world.Untouched` sees that the sync does not.
+None of it is ours to change: `checks.untouched` sees that the sync does not.
 """
 
 from __future__ import annotations
@@ -174,18 +174,19 @@ def _dapr(name: str) -> Workload:
     return Workload(name, "dapr-system", labels, 9090, port_name="metrics")
 
 
-# What Flux requests is in the manifests that `flux bootstrap` writes; Dapr's chart requests
-# nothing; what Oracle runs on a node is from memory of a node of OKE.
+# The pods that Flux's controllers have where it syncs. What they request is in the manifests that
+# `flux bootstrap` writes.
+FLUX = [
+    _engine(name)
+    for name in (
+        "source-controller",
+        "kustomize-controller",
+        "helm-controller",
+        "notification-controller",
+    )
+]
+# Dapr's chart requests nothing; what Oracle runs on a node is from memory of a node of OKE.
 NEIGHBOURS = [
-    *map(
-        _engine,
-        (
-            "source-controller",
-            "kustomize-controller",
-            "helm-controller",
-            "notification-controller",
-        ),
-    ),
     *map(_dapr, ("dapr-operator", "dapr-sentry", "dapr-placement-server", "dapr-sidecar-injector")),
     Workload(
         "coredns", "kube-system", {"k8s-app": "kube-dns"}, 53, cpu="100m", memory="70Mi", replicas=2

@@ -15,7 +15,7 @@ from pathlib import Path
 from scripts import charts, tools
 from scripts.diff import revisions
 from scripts.diff.revisions import Revision
-from scripts.e2e import checks
+from scripts.e2e import checks, stack
 from scripts.e2e.remote import git
 from scripts.e2e.world import World
 from scripts.findings import (
@@ -63,6 +63,8 @@ def rehearsed(base: Entry, head: Entry, revision: str) -> list[Finding]:
         world = World(processes, Repository(), base, revision)
         world.bootstrap()
         world.synced()
+        # What it makes has volumes of its own.
+        stack.operator(world)
         before = checks.inventory(world.client)
         world.registry.fill(head.releases)
         progress(f"{head.cluster}: syncing HEAD")
@@ -70,6 +72,7 @@ def rehearsed(base: Entry, head: Entry, revision: str) -> list[Finding]:
         findings = []
         try:
             took = world.synced(PATIENCE)
+            took += stack.made(world)
             print(f"{head.cluster}: HEAD is ready after {took:.1f} s")
         except RepositoryError:
             findings = [

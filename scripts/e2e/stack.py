@@ -13,6 +13,7 @@ import gzip
 import http.client
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,14 +31,18 @@ from scripts.kubernetes.client import ApiError, Json, Object
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK, free_port, free_ports
 from scripts.proof.client import Api
-from scripts.proof.servers import loki_config
+from scripts.proof.servers import Change, loki_config
 from scripts.rendered import Cluster, Item
 from scripts.rules.alerts import CONFIG_MAP
 
 MONITORING = "monitoring"
+OPERATOR = "prometheus-operator"
 OPERATOR_GROUP = "monitoring.coreos.com"
-# What Helm writes on each object that it installs.
+PROGRAMS = ("alertmanager", "kube-state-metrics", "loki", "prometheus")
+# What Helm writes on each object that it installs, and Argo CD on each that it applies: there, what
+# the Application is called comes first.
 RELEASE = "meta.helm.sh/release-name"
+TRACKING = "argocd.argoproj.io/tracking-id"
 
 
 class Proxy:
@@ -138,9 +143,14 @@ class Stack:
 
 @contextlib.contextmanager
 def running(world: World) -> Iterator[Stack]:
-    """Run the operator and what it makes, beside a synced cluster, until the block ends."""
+    """Run the operator and what it makes, beside a synced cluster.
+
+    When the block ends, all but the operator end: its objects need it as long as the cluster lives.
+    """
     with contextlib.ExitStack() as block:
         proxy = block.enter_context(contextlib.closing(Proxy()))
+        for name in PROGRAMS:
+            block.callback(world.processes.kill, name)
 
         def api(port: int) -> Api:
             return block.enter_context(contextlib.closing(Api(port)))
@@ -187,6 +197,8 @@ def _without(arguments: Sequence[str], *flags: str) -> list[str]:
 def operator(world: World) -> tuple[int, Mapping[str, str]]:
     """Run the operator of a synced cluster, and wait until what it makes is ready.
 
+    One that runs already ends: what it may do is bound to a service account that is there now.
+
     Returns:
         Its port on loopback, and the labels of the pod that it stands for.
     """
@@ -196,17 +208,24 @@ def operator(world: World) -> tuple[int, Mapping[str, str]]:
         world.processes, world.client, MONITORING, spec["serviceAccountName"]
     )
     port = free_port()
+    world.processes.kill(OPERATOR)
     world.processes.start(
-        "prometheus-operator",
+        OPERATOR,
         *_without(container["args"], "web.listen-address"),
         f"--web.listen-address={LOOPBACK}:{port}",
         environment={"KUBECONFIG": str(config)},
     )
-    world.processes.wait("prometheus-operator", f"http://{LOOPBACK}:{port}/healthz")
-    made = {"Prometheus": "prometheus", "Alertmanager": "alertmanager"}
+    world.processes.wait(OPERATOR, f"http://{LOOPBACK}:{port}/healthz")
+    made(world)
+    return port, labels
+
+
+def made(world: World) -> float:
+    """Wait until what the operator makes is ready; return how long it took, in seconds."""
+    kinds = {"Prometheus": "prometheus", "Alertmanager": "alertmanager"}
 
     def missing() -> str:
-        for kind, prefix in made.items():
+        for kind, prefix in kinds.items():
             for item in world.client.all(f"{OPERATOR_GROUP}/v1", kind):
                 owner = f"{prefix}-{item['metadata']['name']}"
                 try:
@@ -217,8 +236,7 @@ def operator(world: World) -> tuple[int, Mapping[str, str]]:
                     return f"{owner} is not ready"
         return ""
 
-    world.until(missing, "the operator makes no StatefulSets")
-    return port, labels
+    return world.until(missing, "the operator makes no StatefulSets")
 
 
 def _port(container: Json) -> int:
@@ -269,10 +287,16 @@ def _files(world: World, name: str, arguments: Sequence[str], spec: Json) -> lis
 def _live(world: World) -> Cluster:
     """Return what is in the cluster in the form that other programs here read what is rendered."""
     items = tuple(
-        Item(item, item["metadata"].get("annotations", {}).get(RELEASE))
-        for item in world.client.all("v1", "ConfigMap", MONITORING)
+        Item(item, brought_by(item)) for item in world.client.all("v1", "ConfigMap", MONITORING)
     )
     return Cluster(Repository(world.remote.tree), world.entry, items)
+
+
+def brought_by(item: Object) -> str | None:
+    """Return the release, or the Application, that an object in the cluster is from, if any."""
+    annotations = item["metadata"].get("annotations", {})
+    tracked = str(annotations.get(TRACKING, "")).partition(":")[0]
+    return annotations.get(RELEASE) or tracked or None
 
 
 def _loki(world: World, proxy: Proxy) -> int:
@@ -280,7 +304,7 @@ def _loki(world: World, proxy: Proxy) -> int:
     http_port, grpc, gossip = free_ports(3)
     numbers = {"folder": str(folder), "http": http_port, "grpc": grpc, "gossip": gossip}
     config = folder / "loki.yaml"
-    config.write_text(yaml.safe_dump(loki_config(_live(world), folder, numbers)))
+    config.write_text(yaml.safe_dump(loki_config(_live(world), folder, numbers, (SOON,))))
     world.processes.start("loki", f"-config.file={config}")
     world.processes.wait("loki", f"http://{LOOPBACK}:{http_port}/ready")
     _route(world, proxy, {"app.kubernetes.io/name": "loki"}, 3100, http_port)
@@ -330,7 +354,10 @@ def _prometheus(world: World, proxy: Proxy) -> tuple[int, Json]:
     for found in client.all("v1", "ConfigMap", MONITORING):
         if found["metadata"]["name"].startswith(f"prometheus-{item['metadata']['name']}-rulefiles"):
             for name, text in found["data"].items():
-                (rules / name).write_text(text)
+                groups = yaml.safe_load(text)["groups"]
+                for group in groups:
+                    group.pop("interval", None)  # All of them are to be evaluated soon.
+                (rules / name).write_text(yaml.safe_dump({"groups": groups}))
     token = folder / "token"
     token.write_text(yaml.safe_load(account.read_text())["users"][0]["user"]["token"])
     port = free_port()
@@ -351,6 +378,7 @@ def _prometheus(world: World, proxy: Proxy) -> tuple[int, Json]:
     return port, config
 
 
+SOON = Change("ruler.evaluation_interval", "4s", "rules are looked at as soon as it runs")
 _SOON = {"evaluation_interval": "4s", "scrape_interval": "4s", "scrape_timeout": "3s"}
 _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - its path
 _AUTHORITY_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
@@ -378,22 +406,25 @@ def adapted(value: Json, account: Path, token: Path, authority: Path, proxy: str
 
 
 @dataclass(frozen=True)
-class Quiet:
-    """A monitor that has no target here.
+class Engine:
+    """The scrape pools that are about one engine, and find something where it syncs.
 
     Attributes:
-        pool: Its name in Prometheus.
-        reason: Why.
+        pool: What their names in Prometheus begin with.
+        answers: Whether its programs run here and answer a scrape.
     """
 
     pool: str
-    reason: str
+    answers: bool
 
 
-QUIET = (Quiet("serviceMonitor/monitoring/argocd/", "the cluster is synced by Flux"),)
+# Of Argo CD, what the cluster has are the pods of its release, which kwok plays.
+ENGINES = {
+    "argocd": Engine("serviceMonitor/monitoring/argocd/", answers=False),
+    "flux": Engine("podMonitor/monitoring/flux/", answers=True),
+}
 # Whose programs run here, and so have to be up.
 ANSWERING = (
-    "podMonitor/monitoring/flux/0",
     "podMonitor/monitoring/loki/0",
     "serviceMonitor/monitoring/kube-prometheus-stack-alertmanager/0",
     "serviceMonitor/monitoring/kube-prometheus-stack-apiserver/0",
@@ -401,6 +432,7 @@ ANSWERING = (
     "serviceMonitor/monitoring/kube-prometheus-stack-operator/0",
     "serviceMonitor/monitoring/kube-prometheus-stack-prometheus/0",
 )
+WHOSE = "find whose pods it selects"
 # Kind of monitor: its name in a scrape pool, and its list of endpoints if it has one.
 _MONITORS = {
     ("v1", "ServiceMonitor"): ("serviceMonitor", "endpoints"),
@@ -451,22 +483,24 @@ def monitored(world: World, stack: Stack) -> list[Finding]:
         Finding(f"{place} {pool}", None, "is scraped and nothing declares it", "find what makes it")
         for pool in sorted(configured - wanted)
     ]
-    quiet = {pool for pool in wanted if any(pool.startswith(one.pool) for one in QUIET)}
-    expected = {pool for pool in wanted - quiet if not pool.startswith("probe/")}
+    own = ENGINES[world.entry.engine]
+    others = [engine.pool for engine in ENGINES.values() if engine is not own]
+    quiet = {pool for pool in wanted if pool.startswith(tuple(others))}
+    answering = {pool for pool in wanted if own.answers and pool.startswith(own.pool)}
 
     def missing() -> str:
         found = targets(stack)
-        without = expected - {one["scrapePool"] for one in found}
+        without = wanted - quiet - {one["scrapePool"] for one in found}
         down = [
             f"{pool}: {[one['lastError'] for one in found if one['scrapePool'] == pool]}"
-            for pool in ANSWERING
+            for pool in (*ANSWERING, *sorted(answering))
             if not any(one["scrapePool"] == pool and one["health"] == "up" for one in found)
         ]
         return "; ".join([*(f"{pool} has no target" for pool in sorted(without)), *down])
 
     findings += _awaited(world, missing, "monitors find nothing")
     findings += [
-        Finding(f"{place} {one['scrapePool']}", None, "has a target", "take it out of QUIET")
+        Finding(f"{place} {one['scrapePool']}", None, "has a target of the other engine", WHOSE)
         for one in targets(stack)
         if one["scrapePool"] in quiet
     ]
@@ -474,26 +508,33 @@ def monitored(world: World, stack: Stack) -> list[Finding]:
 
 
 def ruled(world: World, stack: Stack) -> list[Finding]:
-    """See that both servers have every rule that is in the cluster, and none with a fault."""
-    place = world.entry.name
+    """See that both servers evaluate every rule that is in the cluster, and none with a fault."""
     objects = world.client.all(f"{OPERATOR_GROUP}/v1", "PrometheusRule")
     files = [yaml.safe_load(text) for text in _log_rules(world)]
-    findings = []
-    for name, api, path, groups in (
+    servers = (
         ("Prometheus", stack.prometheus, "/api/v1/rules", [o["spec"] for o in objects]),
         ("Loki", stack.loki, "/prometheus/api/v1/rules", files),
-    ):
-        wanted = sum(len(g.get("rules") or ()) for one in groups for g in one["groups"])
-        found = [r for g in api.get(path)["data"]["groups"] for r in g["rules"]]
-        if len(found) != wanted:
-            text = f"has {len(found)} of {wanted} rules"
-            findings.append(Finding(f"{place} {name}", None, text, "see the operator's events"))
-        findings += [
-            Finding(f"{place} rule {rule['name']}", None, rule["lastError"], "correct the rule")
-            for rule in found
-            if rule.get("lastError")
-        ]
-    return findings
+    )
+
+    def missing() -> str:
+        said = []
+        for name, api, path, groups in servers:
+            rules = [r for one in groups for g in one["groups"] for r in g.get("rules") or ()]
+            wanted = Counter(str(rule.get("alert") or rule.get("record")) for rule in rules)
+            found = [r for g in api.get(path)["data"]["groups"] for r in g["rules"]]
+            there = Counter(str(rule["name"]) for rule in found)
+            said += [f"{name} lacks {rule}" for rule in sorted(wanted - there)]
+            said += [
+                f"{name} has {rule}, which nothing declares" for rule in sorted(there - wanted)
+            ]
+            said += [
+                f"{name}, {rule['name']}: {rule.get('lastError') or rule['health']}"
+                for rule in found
+                if rule["health"] != "ok"
+            ]
+        return "; ".join(said)
+
+    return _awaited(world, missing, "rules are not evaluated as they are declared")
 
 
 def _log_rules(world: World) -> list[str]:

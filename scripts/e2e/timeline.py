@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -122,8 +121,6 @@ def recorded(world: World) -> Iterator[Timeline]:
     with contextlib.ExitStack() as stack:
         kinds = {step.kind for step in STEPS}
         watches = {kind: stack.enter_context(world.client.watch(*kind)) for kind in kinds}
-        # What a block does before the watches are open would be seen late.
-        time.sleep(0.2)
         yield timeline
     found = {step.text: _first(world, step, watches[step.kind]) for step in STEPS}
     start = found[STEPS[0].text]

@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 import yaml
 
 from scripts import tools
-from scripts.e2e.neighbours import APPLICATION, NEIGHBOURS
+from scripts.e2e.neighbours import APPLICATION, FLUX, NEIGHBOURS
 from scripts.e2e.registry import Registry
 from scripts.e2e.remote import BRANCH, Remote, replace
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import control_plane, flux
-from scripts.kubernetes.client import Json, Object, named
+from scripts.kubernetes.client import ApiError, Json, Object, named
 from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, NAMESPACES, Entry, Repository
 from scripts.processes import Processes
+from scripts.proof.client import ApiError as RefusedError
 
 # What two virtual machines of 1 OCPU and 6 GB leave to pods: 60m and a quarter of the memory are
 # the kubelet's, and a node takes 31 pods with OKE's default network.
@@ -35,6 +36,8 @@ PATIENCE = 240.0
 # Where pods find the API server; nobody listens there.
 API_SERVER = "10.0.0.1:6443"
 HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
+# What a server that refuses, or does not answer in time, raises.
+UNANSWERED = (ApiError, RefusedError, OSError)
 # Every kind of Flux that this repository uses.
 KINDS = (
     (f"{SOURCE}/v1", "GitRepository"),
@@ -95,16 +98,17 @@ class World:
         """Make the cluster what an installed one is, and put what has to be there before a sync."""
         apply = self.apply
         apply(*nodes(), storage_class(), *endpoints())
-        names = {w.namespace for w in (*NEIGHBOURS, *APPLICATION)} | NAMESPACES
-        apply(*(namespace(name) for name in sorted(names)))
-        apply(*(o for w in (*NEIGHBOURS, *APPLICATION) for o in w.objects()))
+        others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.entry.engine == "flux" else ())]
+        spaces = {workload.namespace for workload in others}
+        apply(*(namespace(name) for name in sorted(spaces | NAMESPACES)))
+        apply(*(item for workload in others for item in workload.objects()))
         apply(*secrets())
         if self.entry.engine == "flux":
             flux.definitions(self.processes, self.client)
             for name in flux.CONTROLLERS:
                 metrics = urlsplit(flux.start(self.processes, name, self.config))
                 self.engine_ports[name] = metrics.port or 0
-        self.settled({w.namespace for w in (*NEIGHBOURS, *APPLICATION)})
+        self.settled(spaces)
 
     def apply(self, *items: Object) -> None:
         """Apply objects as whoever runs the cluster."""
@@ -140,11 +144,15 @@ class World:
     def until(self, missing: Callable[[], str], what: str, patience: float = PATIENCE) -> float:
         """Wait until nothing is missing any more; return how long it took, in seconds.
 
+        A server that refuses once, or does not answer in time, is asked again.
+
         Raises:
-            RepositoryError: If it takes too long; `what`, and what is missing.
+            RepositoryError: If it takes too long, with `what` and what is missing; or if a program
+                has ended.
         """
         began = time.monotonic()
-        while said := missing():
+        while said := _answer(missing):
+            self.processes.alive()
             if time.monotonic() - began > patience:
                 text = f"{what} within {patience:.0f} s: {said}"
                 fix = "see the condition's message"
@@ -231,6 +239,13 @@ class World:
             return "; ".join(f"{name}: {said}" for name, said in unready.items()) or "nothing there"
 
         return self.until(missing, "Flux is not ready", patience)
+
+
+def _answer(question: Callable[[], str]) -> str:
+    try:
+        return question()
+    except UNANSWERED as error:
+        return str(error) or repr(error)
 
 
 def is_address(item: Object) -> bool:

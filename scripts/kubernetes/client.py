@@ -268,11 +268,13 @@ class Watch:
         """Follow what a connection answers, on a thread of its own."""
         self.seen: list[tuple[float, Object]] = []
         self._connection = connection
+        self._open = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin; what happens from now on is seen when it happens."""
         self._thread.start()
+        self._open.wait(_TIMEOUT)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -285,7 +287,9 @@ class Watch:
 
     def _follow(self) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-            for line in self._connection.getresponse():
+            response = self._connection.getresponse()
+            self._open.set()
+            for line in response:
                 self.seen.append((time.monotonic(), json.loads(line)["object"]))
 
 
