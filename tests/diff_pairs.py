@@ -90,4 +90,10 @@ STATEFUL = manifest(
     },
 )
 DEPLOYMENT = manifest("Deployment", api="apps/v1", spec=WORKLOAD)
+BINDING = manifest(
+    "RoleBinding",
+    api="rbac.authorization.k8s.io/v1",
+    roleRef={"kind": "Role", "name": "r"},
+    subjects=[{"kind": "ServiceAccount", "name": "s", "namespace": "n"}],
+)
 CONTAINER = "spec/template/spec/containers/0"

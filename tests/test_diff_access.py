@@ -11,6 +11,7 @@ from scripts.checks.policies import POD_SECURITY
 from scripts.diff.model import Flag
 from scripts.diff.readers import access, secrets
 from tests.diff_pairs import (
+    BINDING,
     CONTAINER,
     DEPLOYMENT,
     Json,
@@ -21,12 +22,6 @@ from tests.diff_pairs import (
     said,
 )
 
-BINDING = manifest(
-    "RoleBinding",
-    api="rbac.authorization.k8s.io/v1",
-    roleRef={"kind": "Role", "name": "r"},
-    subjects=[{"kind": "ServiceAccount", "name": "s", "namespace": "n"}],
-)
 ROLE = manifest(
     "Role",
     api="rbac.authorization.k8s.io/v1",

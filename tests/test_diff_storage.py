@@ -15,6 +15,7 @@ from scripts.diff.readers import (
 )
 from scripts.rendered import Item
 from tests.diff_pairs import (
+    BINDING,
     CLAIM,
     DEPLOYMENT,
     STATEFUL,
@@ -42,12 +43,6 @@ EMPTIED_PROMETHEUS = copy.deepcopy(PROMETHEUS)
 put(POLICY, {"whenDeleted": "Delete"})(EMPTIED_PROMETHEUS)
 OWN_SIZE = "spec/storage/volumeClaimTemplate/spec/resources/requests/storage"
 OPERATED = "StatefulSet n/prometheus-a, its volume"
-BINDING = manifest(
-    "RoleBinding",
-    api="rbac.authorization.k8s.io/v1",
-    roleRef={"kind": "Role", "name": "r"},
-    subjects=[{"kind": "ServiceAccount", "name": "s", "namespace": "n"}],
-)
 
 
 @pytest.mark.parametrize(
