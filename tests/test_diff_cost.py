@@ -306,5 +306,18 @@ def test_nothing_is_said_of_what_flate_could_not_compare() -> None:
     assert cost.failed(rows) == ["a value: clusters/one/flux: no chart"]
 
 
+def test_every_scripted_change_can_be_made_where_flate_finds_its_charts(tmp_path: Path) -> None:
+    releases = Path("base/releases")
+    for number, change in enumerate(trees.changes(tools.ROOT)):
+        root = tmp_path / str(number)
+        shutil.copytree(tools.ROOT / releases, root / releases)
+        for path in (root / releases).glob("*.yaml"):
+            path.write_text(flate.readdressed(path.read_text(), HOST))
+        # What is elsewhere is as it was.
+        for edit in (*change.get("both", ()), *change["edits"]):
+            if Path(edit["file"]).parent == releases:
+                trees.apply(edit, root)
+
+
 def test_every_scripted_change_fits_into_the_table() -> None:
     assert max(len(change["change"]) for change in trees.changes(tools.ROOT)) < 68
