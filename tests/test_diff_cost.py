@@ -302,7 +302,9 @@ def test_nothing_is_said_of_what_flate_could_not_compare() -> None:
     ]
     _, _, value, _, last = cost.each(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "–", "–", "–"]
-    assert last.split()[-4:] == ["1", "1.00", "–", "–"]
+    # What both compare is added up, so that the sums can be set side by side.
+    assert last.split()[-6:] == ["both", "compare", "0", "0.50", "0", "1.00"]
+    assert "among 1 that" in last
     assert cost.failed(rows) == ["a value: clusters/one/flux: no chart"]
 
 

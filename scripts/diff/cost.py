@@ -197,12 +197,12 @@ def each(rows: Sequence[Row]) -> str:
         f"{'':<68}{ours}{theirs}  flags of make diff",
         *map(_row, rows),
     ]
-    here = f"{sum(any(row.told) for row in rows):>8}{sum(row.here for row in rows):>13.2f}"
-    there = f"{NOT_MEASURED:>9}{NOT_MEASURED:>14}"
-    if not failed(rows):
-        told = sum(bool(row.outcome.objects) for row in rows)
-        there = f"{told:>9}{sum(row.there for row in rows):>14.2f}"
-    return "\n".join([*lines, f"{'changes of which it says something':<68}{here}{there}"])
+    both = [row for row in rows if not row.outcome.failures]
+    here = f"{sum(any(row.told) for row in both):>8}{sum(row.here for row in both):>13.2f}"
+    told = sum(bool(row.outcome.objects) for row in both)
+    there = f"{told:>9}{sum(row.there for row in both):>14.2f}"
+    text = f"it says something of, among {len(both)} that both compare"
+    return "\n".join([*lines, f"{text:<68}{here}{there}"])
 
 
 def failed(rows: Sequence[Row]) -> list[str]:
