@@ -259,6 +259,17 @@ def test_what_one_engine_alone_would_do_is_not_compared(clone: Path, run: Run, s
 
 
 @pytest.mark.usefixtures("rendered")
+@pytest.mark.parametrize("limit", ["lots", "[1"])
+def test_a_budget_that_cannot_be_read_leaves_the_rest(clone: Path, run: Run, limit: str) -> None:
+    change(clone, "overlays/oke-free/budget.yaml", "  cpu: 600m\n", f"  cpu: {limit}\n")
+    change(clone, MONITORS, "sampleLimit: 500", "sampleLimit: 400")
+    code, out, _ = run(clone, "--base=HEAD")
+    assert code == 1
+    assert "Not compared" in out
+    assert "500 → 400" in out
+
+
+@pytest.mark.usefixtures("rendered")
 def test_a_revision_from_before_the_layout_says_so(clone: Path, run: Run) -> None:
     git(clone, "rm", "-r", "--quiet", "clusters")
     git(clone, "commit", "--quiet", "--message", "second")

@@ -143,7 +143,11 @@ def report(found: Sequence[Pair], before: Side, after: Side) -> Report:
     sentences = (one for one in placed if isinstance(one, Sentence))
     flags = _merged(one for one in placed if isinstance(one, Flag))
     clusters = {place for change in changes for place in change.places}
-    changed = [p for p in found if p.name in clusters or not amounts.bounded(p)]
+    changed = [
+        pair
+        for pair in found
+        if pair.name in clusters or read(f"{pair.name}, budget", amounts.limits(pair))
+    ]
     once: dict[str, Pair] = {}
     for pair in changed:
         if pair.whole:

@@ -49,11 +49,11 @@ LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple
 def amounts(pair: Pair) -> Iterator[Amount]:
     """Yield the lines of a cluster; it is whole."""
     sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
-    limits = [_limits(cluster) for cluster in (pair.before, pair.after)]
+    most = [_limits(cluster) for cluster in (pair.before, pair.after)]
     for resource, (_, write, _) in LINES.items():
         before, after = (write(side[resource]) if side else "" for side in sides)
-        old, limit = (write(side[resource]) if resource in side else "" for side in limits)
-        over = bool(limit and after) and sides[1][resource] > limits[1][resource] + 1e-9
+        old, limit = (write(side[resource]) if resource in side else "" for side in most)
+        over = bool(limit and after) and sides[1][resource] > most[1][resource] + 1e-9
         former = (old or "none") if before and after and old != limit else ""
         yield Amount(pair.after.entry.cluster, resource, before, after, limit, over, former)
 
@@ -70,10 +70,8 @@ def read(pair: Pair) -> Said:
 
 
 def _raised(pair: Pair) -> Iterator[Flag]:
-    old, new = _limits(pair.before), _limits(pair.after)
-    for resource, before in old.items():
-        after = new.get(resource)
-        if after is None or after > before:
+    for resource, before, after in limits(pair):
+        if before is not None and (after is None or after > before):
             write = LINES[resource][1]
             text = moved(resource, write(before), None if after is None else write(after))
             why = f"{text}: what was too much is not any more, and no node grows with it."
@@ -81,9 +79,13 @@ def _raised(pair: Pair) -> Iterator[Flag]:
             yield Flag("budget-raised", _place(pair.after), why, fix)
 
 
-def bounded(pair: Pair) -> bool:
-    """Say whether both sides have the same limits."""
-    return _limits(pair.before) == _limits(pair.after)
+def limits(pair: Pair) -> Iterator[tuple[str, float | None, float | None]]:
+    """Yield each limit that differs, by its resource; None on the side that has none."""
+    old, new = _limits(pair.before), _limits(pair.after)
+    for resource in LINES:
+        before, after = old.get(resource), new.get(resource)
+        if before != after:
+            yield resource, before, after
 
 
 def _place(cluster: Cluster) -> str:
@@ -99,8 +101,9 @@ def _totals(cluster: Cluster) -> dict[str, float]:
 
 def _limits(cluster: Cluster) -> dict[str, float]:
     found = {}
+    written = budget.limits(cluster)
     for resource, (_, _, keys) in LINES.items():
-        limit = get(budget.limits(cluster), *keys) if keys else None
+        limit = get(written, *keys) if keys else None
         if limit is not None:
             found[resource] = budget.quantity(limit)
     return found
