@@ -70,12 +70,13 @@ def bypassing(files: Mapping[str, str]) -> dict[tuple[str, str], str]:
     blocks = [block for whole in parsed.values() for block in whole.blocks]
     declared = {block.label: block for block in blocks if block.type == "declare"}
     components = dict(_components(blocks, declared))
+    kinds = stages(files) or {EVERYTHING}
     return {
         (name, kind): file
         for file, whole in parsed.items()
         for name in map(_name, whole.blocks)
         if name.startswith("loki.source.")
-        for kind in stages(files) or {EVERYTHING: []}
+        for kind in kinds
         if _bypassed(name, kind, components)
     }
 

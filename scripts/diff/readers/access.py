@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from scripts.diff.objects import Manifest, Pair
 from scripts.diff.readers.words import Said, listed, moved
 from scripts.preflight.points import LEVELS
 from scripts.rendered import Cluster, Pod
-from scripts.yamlfile import Json
 
 ROLES = frozenset({"ClusterRole", "Role"})
 BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
@@ -54,8 +52,8 @@ def roles(pair: Pair) -> Said:
                 why = f"Who has the role {listed(joined)} gets what it allows, too."
                 yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
         elif key.kind in BINDINGS:
-            known = [_canonical(s) for s in (before or {}).get("subjects") or ()]
-            new = [s for s in after.get("subjects") or () if _canonical(s) not in known]
+            known = (before or {}).get("subjects") or ()
+            new = [s for s in after.get("subjects") or () if s not in known]
             if new:
                 names = listed(f"{s['kind']} {s['name']}" for s in new)
                 why = f"It gives {after['roleRef']['kind']} {after['roleRef']['name']} to {names}."
@@ -186,7 +184,3 @@ def _powers(cluster: Cluster) -> dict[str, list[str]]:
 def _level(manifest: Manifest) -> str:
     # Without the label, the API server's default holds: everything is admitted.
     return str((manifest["metadata"].get("labels") or {}).get(POD_SECURITY, LEVELS[0]))
-
-
-def _canonical(value: Json) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -115,10 +115,9 @@ def _silenced(
 ) -> Iterator[Flag]:
     """Find the alerts that reached somebody and reach nobody any more."""
     told = [amtool.reached(path, alerts) for path in paths]
+    heard = [_heard(config) for config in configs]
     silent = [
-        alert[0]
-        for alert in alerts
-        if told[0][alert] & _heard(configs[0]) and not told[1][alert] & _heard(configs[1])
+        alert[0] for alert in alerts if told[0][alert] & heard[0] and not told[1][alert] & heard[1]
     ]
     if silent:
         why = "Their route ends at a receiver without an integration: nobody is told."

@@ -9,12 +9,13 @@ from scripts.diff.readers.words import Said
 from scripts.rendered import Cluster
 
 TOPIC = "Secrets"
+# By namespace and name; none where a Secret is read as a whole.
+Keys = dict[str, frozenset[str]]
 
 
 def read(pair: Pair) -> Said:
     """Compare the Secrets and keys that values, objects and the charts' pods name."""
-    before, after = _read(pair.before), _read(pair.after)
-    needed, needs = (_read(cluster, optional=False) for cluster in (pair.before, pair.after))
+    (before, needed), (after, needs) = _read(pair.before), _read(pair.after)
     for place, keys in after.items():
         if place not in needs:
             if place not in before:
@@ -37,15 +38,16 @@ def _with(place: str, keys: frozenset[str]) -> str:
     return f"{place} with {', '.join(sorted(keys))}" if keys else place
 
 
-def _read(cluster: Cluster, *, optional: bool = True) -> dict[str, frozenset[str]]:
-    """The keys that are read of each Secret; those that may be absent only if asked for."""
-    found: dict[str, frozenset[str]] = {}
+def _read(cluster: Cluster) -> tuple[Keys, Keys]:
+    """The keys that are read of each Secret, and those without which something waits."""
+    every: Keys = {}
+    needed: Keys = {}
     named = [secret for _, _, (_, secret) in credentials.reads(cluster.entry)]
     for pod in cluster.pods:
         own = credentials.in_values("", pod.owner.namespace, pod.spec)
         named += [secret for _, secret in own]
     for secret in named:
-        if optional or not secret.optional:
-            place = f"{secret.namespace}/{secret.name}"
+        place = f"{secret.namespace}/{secret.name}"
+        for found in (every,) if secret.optional else (every, needed):
             found[place] = found.get(place, frozenset()) | secret.keys
-    return found
+    return every, needed
