@@ -71,6 +71,11 @@ class Stored:
             if item["kind"] == kind and namespace in ("", item["metadata"].get("namespace"))
         ]
 
+    def read(self, wanted: dict[str, Any]) -> dict[str, Any] | None:
+        metadata = wanted["metadata"]
+        found = self.all("", wanted["kind"], metadata.get("namespace", ""))
+        return next((i for i in found if i["metadata"]["name"] == metadata["name"]), None)
+
 
 def warning(reason: str, note: str, kind: str, name: str) -> dict[str, Any]:
     return {

@@ -44,13 +44,12 @@ class Table:
         began = time.monotonic()
         try:
             yield found
-        except RepositoryError as error:
+        except (RepositoryError, *UNANSWERED) as error:
             self._print(text, began, colour("failed", RED))
-            raise RepositoryError(*self.findings, *error.findings) from error
-        except UNANSWERED as error:
-            self._print(text, began, colour("failed", RED))
-            wrong = Finding(text, None, str(error) or repr(error), "see what each program said")
-            raise RepositoryError(*self.findings, wrong) from error
+            wrong = [Finding(text, None, str(error) or repr(error), "see what each program said")]
+            if isinstance(error, RepositoryError):
+                wrong = list(error.findings)
+            raise RepositoryError(*self.findings, *wrong) from error
         self._print(text, began, colour("wrong", RED) if found else colour("ok", GREEN))
         self.findings += found
 

@@ -234,12 +234,9 @@ def _claimed(client: Client, event: Object) -> bool:
     if not missed:
         return False
     name, space = event["regarding"]["name"], event["regarding"]["namespace"]
-    claims = client.all("v1", "PersistentVolumeClaim", space)
-    pods = client.all("v1", "Pod", space)
-    return any(
-        claim["metadata"]["name"] == missed[1] and claim["status"].get("phase") == "Bound"
-        for claim in claims
-    ) and any(pod["metadata"]["name"] == name and "nodeName" in pod["spec"] for pod in pods)
+    claim = _there(client, "v1", "PersistentVolumeClaim", missed[1], space)
+    pod = _there(client, "v1", "Pod", name, space)
+    return claim.get("status", {}).get("phase") == "Bound" and "nodeName" in pod.get("spec", {})
 
 
 def _sourced(client: Client, event: Object) -> bool:
@@ -249,10 +246,10 @@ def _sourced(client: Client, event: Object) -> bool:
     source-controller's `internal/controller/helmchart_controller.go`.
     """
     name, space = event["regarding"]["name"], event["regarding"]["namespace"]
-    return event["regarding"]["kind"] == "HelmChart" and any(
-        chart["metadata"]["name"] == name and condition(chart, "Ready").get("status") == "True"
-        for chart in client.all(f"{SOURCE}/v1", "HelmChart", space)
-    )
+    if event["regarding"]["kind"] != "HelmChart":
+        return False
+    chart = _there(client, f"{SOURCE}/v1", "HelmChart", name, space)
+    return bool(condition(chart, "Ready").get("status") == "True")
 
 
 def _allocated(client: Client, event: Object) -> bool:
@@ -261,18 +258,20 @@ def _allocated(client: Client, event: Object) -> bool:
     `syncService` in Kubernetes' `pkg/registry/core/service/ipallocator/controller/repairip.go`.
     """
     name, space = event["regarding"]["name"], event["regarding"]["namespace"]
-    wanted = [
-        address
-        for service in client.all("v1", "Service", space)
-        if service["metadata"]["name"] == name
-        for address in service["spec"]["clusterIPs"]
-    ]
-    owners = {
-        address["metadata"]["name"]: address["spec"]["parentRef"]
-        for address in client.all("networking.k8s.io/v1", "IPAddress")
-    }
+    service = _there(client, "v1", "Service", name, space)
+    wanted = service.get("spec", {}).get("clusterIPs", [])
     owner = {"group": "", "resource": "services", "namespace": space, "name": name}
-    return wanted != [] and all({"group": "", **owners.get(one, {})} == owner for one in wanted)
+    owners = [
+        _there(client, "networking.k8s.io/v1", "IPAddress", one).get("spec", {}).get("parentRef")
+        for one in wanted
+    ]
+    return owners != [] and all({"group": "", **(one or {})} == owner for one in owners)
+
+
+def _there(client: Client, version: str, kind: str, name: str, space: str = "") -> Object:
+    """Return an object as it is now, empty if it is not there."""
+    metadata = {"name": name, "namespace": space} if space else {"name": name}
+    return client.read({"apiVersion": version, "kind": kind, "metadata": metadata}) or {}
 
 
 def held(client: Client) -> dict[str, str]:

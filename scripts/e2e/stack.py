@@ -304,7 +304,7 @@ def _loki(world: World, proxy: Proxy) -> int:
     http_port, grpc, gossip = free_ports(3)
     numbers = {"folder": str(folder), "http": http_port, "grpc": grpc, "gossip": gossip}
     config = folder / "loki.yaml"
-    config.write_text(yaml.safe_dump(loki_config(_live(world), folder, numbers, (SOON,))))
+    config.write_text(yaml.safe_dump(loki_config(_live(world), folder, numbers, (RULER,))))
     world.processes.start("loki", f"-config.file={config}")
     world.processes.wait("loki", f"http://{LOOPBACK}:{http_port}/ready")
     _route(world, proxy, {"app.kubernetes.io/name": "loki"}, 3100, http_port)
@@ -378,8 +378,12 @@ def _prometheus(world: World, proxy: Proxy) -> tuple[int, Json]:
     return port, config
 
 
-SOON = Change("ruler.evaluation_interval", "4s", "rules are looked at as soon as it runs")
 _SOON = {"evaluation_interval": "4s", "scrape_interval": "4s", "scrape_timeout": "3s"}
+RULER = Change(
+    "ruler.evaluation_interval",
+    _SOON["evaluation_interval"],
+    "rules are looked at as soon as it runs",
+)
 _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - its path
 _AUTHORITY_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
