@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scripts import tools
 from scripts.checks import alerts, catalogue, queries
@@ -19,7 +20,28 @@ TEMPLATE = "base/config/alertmanager/alertmanager.yaml"
 OF_CHART = frozenset({"InfoInhibitor"})
 # Keys of receivers that hold what only files may hold.
 CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
-_MATCHER = re.compile(r'\s*(?P<label>\w+)\s*(?P<operator>=~|!~|!=|=)\s*"?(?P<value>.*?)"?\s*')
+_MATCHER = re.compile(r'([^\s"{,=!~]+)"?\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",}]*)')
+
+
+class Matcher(NamedTuple):
+    """A label, how it is compared, and with what."""
+
+    label: str
+    operator: str
+    value: str
+
+    def __str__(self) -> str:
+        """Return it as Alertmanager reads it: `severity=~"warning|info"`."""
+        return f'{self.label}{self.operator}"{self.value}"'
+
+
+def matchers(texts: Iterable[Json]) -> list[Matcher]:
+    """Return the matchers of a list in which a text may hold several."""
+    return [
+        Matcher(label, operator, value.strip(' "'))
+        for text in texts
+        for label, operator, value in _MATCHER.findall(str(text))
+    ]
 
 
 @dataclass(frozen=True)
@@ -32,9 +54,9 @@ class Known:
 
     labels: Mapping[str, frozenset[str]]
 
-    def matching(self, matchers: Sequence[str]) -> list[str]:
+    def matching(self, texts: Sequence[str]) -> list[str]:
         """Return the alerts that matchers choose, as far as their names say."""
-        patterns = [m["value"] for m in map(_parsed, matchers) if m["label"] == "alertname"]
+        patterns = [one.value for one in matchers(texts) if one.label == "alertname"]
         return [name for name in self.labels if all(re.fullmatch(p, name) for p in patterns)]
 
 
@@ -56,8 +78,9 @@ def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str,
     every = frozenset().union(*known.labels.values())
     for _, holder in maps(config):
         for key in ("matchers", "source_matchers", "target_matchers"):
-            for matcher in holder.get(key) or ():
-                yield from _matcher(str(matcher), known, every)
+            for text in map(str, holder.get(key) or ()):
+                for matcher in matchers([text]) or [Matcher(text, "", "")]:
+                    yield from _matcher(text, matcher, known, every)
         for label in holder.get("group_by") or ():
             if label != "..." and label not in every:
                 yield f"group_by: [{', '.join(holder['group_by'])}]", *_no_label(label, every)
@@ -79,28 +102,24 @@ def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
                 yield f"{key}:", f"{key} holds what should be in a file", f"use {key}_file"
 
 
-def _matcher(matcher: str, known: Known, every: frozenset[str]) -> Iterator[tuple[str, str, str]]:
-    parsed = _parsed(matcher)
-    label, values = parsed["label"], parsed["value"].split("|")
+def _matcher(
+    text: str, matcher: Matcher, known: Known, every: frozenset[str]
+) -> Iterator[tuple[str, str, str]]:
+    label, values = matcher.label, matcher.value.split("|")
     if label not in every:
-        yield matcher, *_no_label(label, every)
+        yield text, *_no_label(label, every)
     elif label == "severity":
         for value in sorted(set(values) - set(SEVERITIES)):
-            yield matcher, f"no alert has the severity {value}", f"use {', '.join(SEVERITIES)}"
+            yield text, f"no alert has the severity {value}", f"use {', '.join(SEVERITIES)}"
     elif label == "alertname":
         for value in values:
             if not any(re.fullmatch(value, name) for name in (*known.labels, *OF_CHART)):
                 fix = f"use one of {', '.join(sorted(known.labels))}"
-                yield matcher, f"no alert is called {value}", fix
+                yield text, f"no alert is called {value}", fix
 
 
 def _no_label(label: str, every: frozenset[str]) -> tuple[str, str]:
     return f"no alert has the label {label!r}", f"use one of {', '.join(sorted(every))}"
-
-
-def _parsed(matcher: str) -> Mapping[str, str]:
-    found = _MATCHER.fullmatch(matcher)
-    return found.groupdict() if found else {"label": matcher, "operator": "", "value": ""}
 
 
 def labels(repository: Repository) -> dict[str, frozenset[str]]:

@@ -8,10 +8,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from scripts import tools
-from scripts.checks.routing import TEMPLATE
+from scripts.checks.routing import TEMPLATE, Matcher, matchers
 from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json, load, maps
 
@@ -20,28 +19,6 @@ ASKED = ("alertname", "severity")
 # Its values of ASKED.
 Alert = tuple[str, str]
 Config = Mapping[str, Json]
-_MATCHER = re.compile(r'([^\s"{,=!~]+)"?\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",}]*)')
-
-
-class Matcher(NamedTuple):
-    """A label, how it is compared, and with what."""
-
-    label: str
-    operator: str
-    value: str
-
-    def __str__(self) -> str:
-        """Return it as Alertmanager reads it: `severity=~"warning|info"`."""
-        return f'{self.label}{self.operator}"{self.value}"'
-
-
-def matchers(texts: Iterable[Json]) -> list[Matcher]:
-    """Return the matchers of a list in which a text may hold several."""
-    return [
-        Matcher(label, operator, value.strip(' "'))
-        for text in texts
-        for label, operator, value in _MATCHER.findall(str(text))
-    ]
 
 
 def reached(path: Path, alerts: Iterable[Alert]) -> dict[Alert, set[str]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.checks.routing import TEMPLATE
+from scripts.checks.routing import TEMPLATE, Matcher, matchers
 from scripts.diff.model import Flag
 from scripts.diff.readers import amtool
 from scripts.diff.readers.alerts import WATCHDOG
-from scripts.diff.readers.amtool import ASKED, Alert, Config, Matcher
+from scripts.diff.readers.amtool import ASKED, Alert, Config
 from scripts.diff.readers.words import listed
 from scripts.yamlfile import Json
 
@@ -82,4 +82,4 @@ def _sides(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
 
 
 def _matchers(rule: Rule, side: str) -> list[Matcher]:
-    return amtool.matchers(rule[f"{side}_matchers"])
+    return matchers(rule[f"{side}_matchers"])

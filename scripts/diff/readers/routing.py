@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scripts.checks.routing import TEMPLATE
+from scripts.checks.routing import TEMPLATE, matchers
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.readers import amtool, inhibition
 from scripts.diff.readers.amtool import ASKED, Alert, Config
@@ -151,7 +151,7 @@ def _to_nobody(config: Config) -> dict[str, list[str]]:
     """Routes that end at a receiver without an integration, with the labels not asked about."""
     heard = _heard(config)
     found = {
-        _name(path): sorted({m.label for m in amtool.matchers(path)} - set(ASKED))
+        _name(path): sorted({m.label for m in matchers(path)} - set(ASKED))
         for path, receiver, route in _walk(config["route"])
         if receiver not in heard and not route.get("continue")
     }
