@@ -13,7 +13,7 @@ from scripts.yamlfile import Json, load
 # What engines are given, clusters are judged by, and checks read besides.
 PARTS = ("base", "clusters", "overlays", "dashboards_py", "tests/options")
 FILES = (".sourceignore", "README.md", "scripts/images.yaml")
-CHANGES = Path("tests/diff_changes.yaml")
+CHANGES = Path("tests/programs/diff_changes.yaml")
 
 
 def copied(root: Path, folder: Path) -> Path:
@@ -55,12 +55,12 @@ def commit(root: Path) -> str:
 
 
 def changes(root: Path) -> list[Json]:
-    """Return each change of `tests/diff_changes.yaml`, with what `make diff` has to say of it."""
+    """Return each change of the table, with what `make diff` has to say of it."""
     return list(load(root / CHANGES, root)[0])
 
 
 def apply(edit: Json, root: Path) -> None:
-    """Do one edit of a file, as `tests/diff_changes.yaml` writes it.
+    """Do one edit of a file, as `tests/programs/diff_changes.yaml` writes it.
 
     Raises:
         RepositoryError: If the file does not have the text that the edit begins with.

@@ -18,7 +18,10 @@ from scripts.findings import counted
 from scripts.rendered import Cluster, Pod
 
 TOPIC = "Log redaction"
-FIX = "Look at what tests/logs says of it, and add lines that only the old expression catches."
+FIX = (
+    "Look at what tests/repository/logs says of it, and add lines that only the old expression"
+    " catches."
+)
 CAUGHT = "What only the old expression caught is stored in Loki from now on."
 ELSEWHERE = "What it took out elsewhere is stored in Loki from now on."
 EVERYWHERE = "Let it see every entry whole, or be sure that nothing of the kind is elsewhere."

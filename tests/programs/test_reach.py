@@ -1,0 +1,51 @@
+"""No file that looks as if it did something and does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.checks import reach
+from scripts.manifests import BOOTSTRAP, ENCRYPTED, Repository
+from tests.programs.entries import OPTIONS, holding, named
+
+KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+
+
+def test_every_file_is_reached(repository: Repository) -> None:
+    assert reach.check(repository) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "base/config/rules/forgotten.yaml",
+        "base/dashboards/forgotten.json",
+        "base/logs/forgotten.alloy",
+        "base/optional/kafka/kustomization.yaml",
+        "overlays/local/releases/alloy.yaml",
+        "clusters/local/argocd/forgotten.yaml",
+    ],
+)
+def test_a_file_that_nothing_lists(copy: Repository, path: str) -> None:
+    (copy.root / path).parent.mkdir(exist_ok=True)
+    (copy.root / path).write_text(KUSTOMIZATION)
+    findings = reach.check(copy)
+    assert [(finding.path, finding.message) for finding in findings] == [
+        (path, "no cluster reaches this file")
+    ]
+    assert ("tests/options" in findings[0].fix) == path.startswith(reach.OPTIONAL)
+
+
+def test_opting_in_for_a_test_reaches_only_what_is_optional(repository: Repository) -> None:
+    findings = reach.check(holding(repository, named(repository, OPTIONS)))
+    paths = {finding.path for finding in findings}
+    assert "base/config/monitors/dapr.yaml" in paths
+    assert not {path for path in paths if path.startswith("base/optional")}
+
+
+def test_what_the_bootstrap_and_sops_write_is_no_orphan(copy: Repository) -> None:
+    for folder in (f"flux/{BOOTSTRAP}", ENCRYPTED):
+        path = copy.root / "clusters/oke-free" / folder / "some.yaml"
+        path.parent.mkdir()
+        path.write_text("kind: Any\nmetadata: {name: any}\n")
+    assert reach.check(copy) == []

@@ -1,0 +1,138 @@
+"""Alerts on log lines fire when they should: Loki's rules on a real Loki with pushed lines."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import tools
+from scripts.alerting import rulers
+from scripts.proof import servers
+from scripts.proof.client import Api
+from scripts.rendered import Cluster
+from scripts.yamlfile import load
+from tests.programs import rules
+
+pytestmark = pytest.mark.prove
+
+Json = Any
+CASES: list[Json] = load(Path(__file__).with_name("log_rules.yaml"), tools.ROOT)[0]
+Fired = dict[str, dict[str, list[int]]]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A day as `rulers` wants it."""
+
+    start: float
+    logs: Path
+    name: str = "lines"
+    truth: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def at(self) -> float:
+        return self.start
+
+    @property
+    def tsdb(self) -> Path:
+        return self.logs
+
+
+@pytest.fixture(scope="module")
+def cluster(rendered: list[Cluster]) -> Cluster:
+    return next(c for c in rendered if c.name == "oke-free/flux")
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Lines:
+    start = time.time() // 86400 * 86400 - 86400
+    path = tmp_path_factory.mktemp("lines") / "logs.jsonl"
+    found = sorted(_entries(start), key=lambda entry: int(entry["timestamp"]))
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in found))
+    return Lines(start, path)
+
+
+def _entries(start: float) -> Iterator[Json]:
+    known = rules.namespace()
+    for case in CASES:
+        for kind in case["lines"]:
+            at = kind["from"] * 60.0
+            while at < kind["to"] * 60:
+                yield {
+                    "labels": {
+                        "cluster": "todo",
+                        "namespace": case.get("namespace", known),
+                        "app": case["app"],
+                        "container": case.get("container", case["app"]),
+                        "level": kind.get("level", "info"),
+                    },
+                    "timestamp": str(int((start + at) * 10**9)),
+                    "line": kind["text"],
+                }
+                at += kind["every"]
+
+
+@pytest.fixture(scope="module")
+def loki(cluster: Cluster, day: Lines) -> Iterator[Api]:
+    with servers.loki(cluster, day.logs) as api:
+        yield api
+
+
+def fired(loki: Api, day: Lines, files: Mapping[str, Json]) -> Fired:
+    """Minutes at which each alert begins and ends to fire, by application."""
+    found: Fired = {}
+    for firing in rulers.of_loki(loki, day, files):
+        minutes = [round((at - day.start) / 60) for at in (firing.start, firing.end)]
+        found.setdefault(firing.labels["app"], {})[firing.name] = minutes
+    return found
+
+
+def test_alerts_fire_for_their_lines_and_for_no_others(
+    loki: Api, day: Lines, cluster: Cluster
+) -> None:
+    expected = {case["app"]: case["fires"] for case in CASES if "fires" in case}
+    assert fired(loki, day, rulers.loki_rules(cluster)) == expected
+
+
+def test_every_alert_on_log_lines_is_seen_to_fire(cluster: Cluster) -> None:
+    declared = rules.alerts(rulers.loki_rules(cluster))
+    assert declared == {alert for case in CASES for alert in case.get("fires", ())}
+
+
+def test_no_alert_on_log_lines_can_be_negated_unnoticed(
+    loki: Api, day: Lines, cluster: Cluster
+) -> None:
+    files = rulers.loki_rules(cluster)
+    usual = fired(loki, day, files)
+    unnoticed = []
+    for rule in rules.rules(files):
+        for way in rules.wrong(rule):
+            changed = {"one": {"groups": [{"rules": [copy.deepcopy(rule) | way]}]}}
+            seen = {app: alerts.get(rule["alert"]) for app, alerts in usual.items()}
+            now = {app: alerts[rule["alert"]] for app, alerts in fired(loki, day, changed).items()}
+            if now == {app: minutes for app, minutes in seen.items() if minutes}:
+                unnoticed.append(f"{rule['alert']}: {way}")
+    assert unnoticed == []
+
+
+def test_loki_reads_the_rules_where_they_are_mounted(loki: Api, cluster: Cluster) -> None:
+    """From a ConfigMap's symbolic links, by the ruler of the rendered configuration."""
+    deadline = time.monotonic() + 90
+    declared = rules.alerts(rulers.loki_rules(cluster))
+    while rules.loaded(loki) != declared and time.monotonic() < deadline:
+        time.sleep(1)
+    assert rules.loaded(loki) == declared
+
+
+def test_an_expression_that_loki_refuses_is_named(loki: Api, day: Lines) -> None:
+    broken = {"f": {"groups": [{"rules": [{"alert": "Broken", "expr": "sum(", "for": "1m"}]}]}}
+    with pytest.raises(Exception, match="rule Broken: Loki"):
+        rulers.of_loki(loki, day, broken)
