@@ -1,6 +1,6 @@
 """What an environment takes, by release, beside what its `budget.yaml` allows.
 
-`python -m scripts.budget` prints it. Requests are what the scheduler counts; series are the most
+`make render` prints it. Requests are what the scheduler counts; series are the most
 that Prometheus can scrape at one time, as it refuses a scrape above its monitor's sampleLimit. What
 a pod that is gone has left behind stays in memory for up to three hours more, and is not counted.
 """
@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts import tools
 from scripts.checks import files
 from scripts.checks.rendered import pods, scrape
-from scripts.findings import Finding, execute, report
-from scripts.manifests import ENGINES, Repository
-from scripts.rendered import Cluster, Item, clusters
+from scripts.findings import Finding
+from scripts.manifests import ENGINES
+from scripts.rendered import Cluster, Item
 from scripts.yamlfile import Json, load
 
 IMAGES = "scripts/images.yaml"
@@ -343,15 +342,3 @@ def _tier(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
 def _file(cluster: Cluster) -> Path | None:
     name = environment(cluster)
     return cluster.repository.root / "overlays" / name / FILE if name else None
-
-
-def main() -> int:
-    """Print every environment's table; return the exit code."""
-    found = clusters(Repository(tools.ROOT))
-    print(table(found))
-    findings = [f for cluster in found for f in faults(cluster)]
-    return 1 if report([*findings, *unused_images(found)]) else 0
-
-
-if __name__ == "__main__":
-    execute(main)

@@ -130,9 +130,9 @@ def of_engine(manifest: Mapping[str, Json]) -> bool:
 class Repository:
     """This repository's working tree, built once and read by every check."""
 
-    def __init__(self, root: Path = tools.ROOT):
-        """Take the repository at root; nothing is built before it is asked for."""
-        self.root = root
+    def __init__(self, root: Path | None = None):
+        """Take the repository at root, else this one; nothing is built before it is asked for."""
+        self.root = root or tools.ROOT
 
     @functools.cached_property
     def sources(self) -> Sources:

@@ -1,17 +1,21 @@
-"""`make render`: what each cluster will get, through the charts, as files and as a table."""
+"""`make render`: what each cluster gets through the charts, and each check that needs them."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from scripts import budget, charts, tools
-from scripts.findings import YELLOW, colour, execute, report
+from scripts import ablation, budget, charts, tools
+from scripts.checks import rendered as rendered_checks
+from scripts.findings import GREEN, YELLOW, Finding, colour, counted, execute, report
 from scripts.manifests import Entry, Repository, identity
-from scripts.rendered import clusters
+from scripts.rendered import Cluster, clusters
 from scripts.yamlfile import Json
 
 OUTPUT = tools.ROOT / "build"
@@ -39,30 +43,50 @@ def write(entry: Entry, rendered: dict[str, list[dict[str, Json]]], folder: Path
     return sum(map(len, files.values()))
 
 
+def check(repository: Repository, installed: Sequence[Cluster]) -> list[Finding]:
+    """Return what every check that needs the charts finds.
+
+    Args:
+        repository: The tree.
+        installed: All its clusters, with their charts rendered.
+    """
+    costs = [finding for cluster in installed for finding in budget.faults(cluster)]
+    values = ablation.faults(repository, ablation.variants(repository))
+    images = budget.unused_images(installed)
+    return [*rendered_checks.faults(installed), *costs, *images, *values]
+
+
 def main() -> int:
-    """Render every cluster; return the exit code."""
+    """Render and check every cluster; return the exit code."""
+    started = time.monotonic()
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
     arguments.add_argument(
         "--allow-missing",
         action="store_true",
         help="leave out what needs a chart that cannot be had, and say so",
     )
     options = arguments.parse_args()
-    repository = Repository()
-    entries = [entry for entry in repository.entries if entry.synced]
-    if absent := charts.missing(entries):
+    repository = Repository(options.root.resolve())
+    if absent := charts.missing(repository.entries):
         if not options.allow_missing:
             report(absent)
             return 1
         for finding in absent:
             print(colour(f"not rendered: {finding.path}: {finding.message}", YELLOW))
         return 0
-    rendered = charts.render_all(entries)
-    for entry in entries:
-        own = {r.name: rendered[entry.name, r.name] for r in entry.releases}
-        count = write(entry, own, OUTPUT / entry.cluster / entry.engine)
-        print(f"build/{entry.name}: {count} objects")
-    print(f"\n{budget.table(clusters(repository))}")
+    rendered = charts.render_all(repository.entries)
+    for entry in repository.entries:
+        if entry.synced:
+            own = {r.name: rendered[entry.name, r.name] for r in entry.releases}
+            count = write(entry, own, OUTPUT / entry.cluster / entry.engine)
+            print(f"build/{entry.name}: {count} objects")
+    installed = clusters(repository)
+    print(f"\n{budget.table(installed)}\n", flush=True)
+    if found := report(check(repository, installed)):
+        print(counted(found, "finding"), file=sys.stderr)
+        return 1
+    print(colour(f"valid: every chart is rendered, {time.monotonic() - started:.1f} s", GREEN))
     return 0
 
 

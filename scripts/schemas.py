@@ -55,7 +55,7 @@ def folder() -> Path:
         target = Path(partial) / "schemas"
         for version in kubernetes_versions():
             _kubernetes(version, target / f"v{version}-strict")
-        for pin in load(PINS, tools.ROOT)[0]:
+        for pin in load(PINS, PINS.parents[1])[0]:
             for path in sorted((_module(pin) / pin["crds"]).glob("*.yaml")):
                 for name, schema in _schemas(load_all(path.read_text(), path.name)):
                     (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts import checks, tools
 from scripts.checks import files, source
-from scripts.findings import GREEN, Finding, RepositoryError, colour, execute, report
+from scripts.findings import GREEN, Finding, RepositoryError, colour, counted, execute, report
 from scripts.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
@@ -56,7 +56,7 @@ def main() -> int:
     repository = Repository(arguments.parse_args().root.resolve())
     found = report(validate(repository))
     if found:
-        print(f"{found} findings", file=sys.stderr)
+        print(counted(found, "finding"), file=sys.stderr)
         return 1
     objects = {entry.name: sum(1 for _ in entry.objects()) for entry in repository.entries}
     for name, count in objects.items():

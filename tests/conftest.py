@@ -1,15 +1,13 @@
-"""Fixtures that every test shares: the repository, built once, and copies of it to break."""
+"""What every test shares; which repository it reads, the folder's own conftest.py says."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from scripts import charts, tools
-from scripts.diff import trees
+from scripts import charts
 from scripts.manifests import Repository
 from scripts.rendered import Cluster, clusters
 
@@ -31,18 +29,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"bad changes found: {ours} of {len(found)}; "
             f"by kustomize build and kubeconform -strict alone: {schema}"
         )
-
-
-@pytest.fixture(scope="session")
-def repository() -> Repository:
-    """The real working tree; its builds are cached, so do not write to it."""
-    return Repository()
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Repository:
-    """A copy of the tree that a test may break."""
-    return Repository(trees.copied(tools.ROOT, tmp_path))
 
 
 @pytest.fixture(scope="session")

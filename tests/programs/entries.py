@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scripts import tools
 from scripts.findings import Finding
 from scripts.manifests import Entry, Repository, Unit, flux_releases
+from tests.fixtures import FROZEN
 
 # Found by glob, so that a new cluster is tested without a change here.
 CLUSTERS = [
     f"{path.parent.name}/{path.name}"
-    for path in sorted(tools.ROOT.glob("clusters/*/*"))
+    for path in sorted(FROZEN.glob("clusters/*/*"))
     if path.name in {"flux", "argocd"}
 ]
 FLUX, ARGOCD, OPTIONS = "oke-free/flux", "oke-free/argocd", "options/flux"

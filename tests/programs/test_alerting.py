@@ -25,11 +25,12 @@ from scripts.rendered import Cluster
 from scripts.rules.facts import Facts
 from scripts.simulation.world import FAULTS
 from scripts.yamlfile import load
+from tests.fixtures import CODE, FROZEN
 from tests.programs import rules
 from tests.programs.days import SmallDay
 
 Json = Any
-CONFIG = tools.ROOT / TEMPLATE
+CONFIG = FROZEN / TEMPLATE
 START = 1_700_000_000.0
 DAY = SmallDay("incident", START, Path(), Path(), {}, {"alerts": []})
 
@@ -314,7 +315,7 @@ def test_the_operator_takes_the_template_and_loses_nothing_of_it(repository: Rep
 def test_the_operator_is_the_one_whose_objects_are_checked() -> None:
     text = (tools.FOLDER / "alertmanager-config" / "go.mod").read_text()
     (version,) = re.findall(r"prometheus-operator/prometheus-operator (v\S+)", text)
-    assert version in (tools.ROOT / "scripts" / "schemas.yaml").read_text()
+    assert version in (CODE / "scripts" / "schemas.yaml").read_text()
 
 
 @pytest.mark.prove

@@ -13,6 +13,7 @@ import pytest
 
 from scripts import tools
 from scripts.manifests import Repository
+from tests.fixtures import CODE
 
 CACHED = ("builds", "schemas", "tools", "valid")
 NOWHERE = "oci://127.0.0.1:1/charts"
@@ -21,7 +22,7 @@ NOWHERE = "oci://127.0.0.1:1/charts"
 def run(module: str, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=tools.ROOT,
+        cwd=CODE,
         env=os.environ | variables,
         capture_output=True,
         text=True,

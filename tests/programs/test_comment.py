@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scripts import tools
 from scripts.diff.outputs import markdown
 from scripts.yamlfile import load
+from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge
 
-WORKFLOWS = tools.ROOT / ".github/workflows"
+WORKFLOWS = CODE / ".github/workflows"
 COMMIT = "1f2e3d4c5b6a79880123456789abcdef01234567"
 ADDRESS = "https://github.com/owner/repository/actions/runs/5"
 REPORT = markdown.text(SMALL)
@@ -117,7 +117,7 @@ class Runner:
         }
         (self.folder / "world").write_text(json.dumps(world))
         (self.folder / "calls").write_text("")
-        (workflow,) = load(WORKFLOWS / "comment.yaml", tools.ROOT)
+        (workflow,) = load(WORKFLOWS / "comment.yaml", CODE)
         (step,) = workflow["jobs"]["comment"]["steps"]
         given = {
             "GH_TOKEN": "token",
@@ -286,7 +286,7 @@ def test_flags_that_nobody_acknowledged_lose_a_label_of_an_older_commit(runner: 
 
 
 def steps(job: str) -> list[dict[str, Any]]:
-    (workflow,) = load(WORKFLOWS / "diff.yaml", tools.ROOT)
+    (workflow,) = load(WORKFLOWS / "diff.yaml", CODE)
     found: list[dict[str, Any]] = workflow["jobs"][job]["steps"]
     return found
 

@@ -15,6 +15,7 @@ from scripts.diff import compare, sides, trees
 from scripts.diff.model import Action, Report
 from scripts.diff.trees import apply
 from scripts.manifests import Repository
+from tests.fixtures import CODE, FROZEN
 
 Json = dict[str, Any]
 CHANGES: list[Json] = trees.changes(tools.ROOT)
@@ -48,7 +49,7 @@ def agree(said: Iterable[str], expected: Iterable[str]) -> None:
 @pytest.mark.usefixtures("rendered")
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change["change"])
 def test_a_change_is_told(change: Json, copy: Repository, tmp_path: Path) -> None:
-    base = tools.ROOT
+    base = FROZEN
     if "both" in change:
         for edit in change["both"]:
             apply(edit, copy.root)
@@ -81,7 +82,7 @@ def test_the_table_holds_every_flag_and_changes_that_change_nothing() -> None:
 
 def test_every_reader_is_asked() -> None:
     modules = {reader.__module__ for reader in compare.READERS}
-    folder = tools.ROOT / "scripts/diff/readers"
+    folder = CODE / "scripts/diff/readers"
     readers = {
         f"scripts.diff.readers.{path.stem}"
         for path in folder.glob("*.py")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import tools
 from scripts.diff.model import ABSENT, Action, Amount, Change, Edit, Flag, Picture, Report, Sentence
 from scripts.diff.outputs import html, markdown, shown, terminal
+from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
-PICTURE = tools.ROOT / ".github/todo-overview.png"
+PICTURE = CODE / ".github/todo-overview.png"
 REPORTS = {"small": SMALL, "huge": huge(), "hostile": hostile()}
 
 

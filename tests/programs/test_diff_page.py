@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scripts import tools
 from scripts.diff.model import Report
 from scripts.diff.outputs import html, shown
 from scripts.preview import browser
+from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge, pictured
 
 pytestmark = pytest.mark.prove
 
-PICTURE = tools.ROOT / ".github/todo-overview.png"
+PICTURE = CODE / ".github/todo-overview.png"
 REPORTS = {
     "empty": EMPTY,
     "small": SMALL,

@@ -18,7 +18,6 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from scripts import tools
 from scripts.e2e import faults, neighbours, stack, world
 from scripts.e2e.gate import Gate
 from scripts.e2e.registry import renumbered
@@ -27,6 +26,7 @@ from scripts.e2e.timeline import APPLIED, STEPS, Timeline
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK
+from tests.fixtures import CODE
 
 Json = dict[str, Any]
 
@@ -180,7 +180,7 @@ def test_two_nodes_are_no_larger_than_the_free_tier() -> None:
 
 
 def test_the_secrets_are_those_of_the_readme() -> None:
-    text = (tools.ROOT / "README.md").read_text()
+    text = (CODE / "README.md").read_text()
     for secret in world.secrets():
         metadata = secret["metadata"]
         row = f"| `{metadata['name']}` | `{metadata['namespace']}` |"

@@ -30,6 +30,7 @@ from scripts.manifests import ENGINES, FLUX_GROUPS, Entry, Repository, group, id
 from scripts.preflight import stack
 from scripts.preview import browser
 from scripts.yamlfile import load
+from tests.fixtures import CODE
 from tests.programs.test_verify import HIDDEN, KUBECTL, PASSWORD, WARM, played, playing
 from tests.programs.test_verify import Server as Grafana
 
@@ -360,9 +361,9 @@ def test_a_manifest_is_taken_only_as_it_is_pinned(
 
 
 def test_engines_are_pinned_and_argo_cd_is_the_one_that_is_checked() -> None:
-    pins = load(engines.PINS, tools.ROOT)[0]
+    pins = load(engines.PINS, CODE)[0]
     assert pins.keys() == set(ENGINES) == ready.RESOURCES.keys() == command.NAMESPACES.keys()
-    checked = {pin["module"]: pin["version"] for pin in load(schemas.PINS, tools.ROOT)[0]}
+    checked = {pin["module"]: pin["version"] for pin in load(schemas.PINS, CODE)[0]}
     assert pins["argocd"]["version"] == checked[pins["argocd"]["module"]]
     for pin in pins.values():
         assert pin["manifest"].startswith("https://")
@@ -468,6 +469,7 @@ def machine(
     monkeypatch.setattr(source, "of_head", lambda _: SOURCE)
     monkeypatch.setattr("secrets.token_urlsafe", lambda _: PASSWORD)
     monkeypatch.setattr(command, "ROUNDS", 1)
+    monkeypatch.setattr(command, "VERIFY", ("tests.fixtures.run", "scripts.verify"))
     monkeypatch.setattr(command, "LIMIT", 30.0)
     monkeypatch.setattr(command, "OUTPUT", tmp_path / "build")
     monkeypatch.setattr(ready, "PAUSE", 0.01)
@@ -702,16 +704,16 @@ def test_an_unknown_engine_is_refused(machine: Machine, kind: Run) -> None:
 
 
 def test_the_workflow_runs_both_engines_and_keeps_their_pictures() -> None:
-    workflow = load(tools.ROOT / ".github/workflows/kind.yaml", tools.ROOT)[0]
+    workflow = load(CODE / ".github/workflows/kind.yaml", CODE)[0]
     # YAML 1.1 takes the key `on` for a boolean.
     for path in workflow[True]["pull_request"]["paths"]:
-        assert (tools.ROOT / path.removesuffix("/**")).exists(), path
+        assert (CODE / path.removesuffix("/**")).exists(), path
     (job,) = workflow["jobs"].values()
     assert job["strategy"]["matrix"]["engine"] == list(ENGINES)
     (make,) = [step for step in job["steps"] if step.get("run") == "make kind"]
     assert make["env"] == {"ENGINE": "${{ matrix.engine }}"}
     (upload,) = [s for s in job["steps"] if "upload-artifact" in s.get("uses", "")]
-    assert tools.ROOT / upload["with"]["path"] == command.OUTPUT
+    assert CODE / upload["with"]["path"] == command.OUTPUT
 
 
 # A browser

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from scripts import simulation, tools
+from scripts import simulation
 from scripts.diff import revisions
 from scripts.diff.model import ABSENT, Picture
 from scripts.diff.outputs import shown
@@ -23,6 +23,7 @@ from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.preview import browser, drawing, store
 from scripts.preview.changed import main
+from tests.fixtures import CODE
 from tests.programs.days import small_day
 from tests.programs.diff_pairs import cluster, pair
 from tests.programs.test_diff_command import commit, git
@@ -141,7 +142,7 @@ def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) ->
 
 
 def test_sources_of_a_scene_are_there() -> None:
-    assert [path for path in store._SOURCES if not (tools.ROOT / path).is_dir()] == []
+    assert [path for path in store._SOURCES if not (CODE / path).is_dir()] == []
 
 
 def test_pictures_of_days_long_past_are_removed() -> None:
@@ -240,7 +241,7 @@ def test_nothing_is_started_where_no_dashboard_differs(clone: Path, tmp_path: Pa
     empty = tmp_path / "empty"
     answer = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "scripts.preview.changed", str(clone)],
-        cwd=tools.ROOT,
+        cwd=CODE,
         env={"XDG_CACHE_HOME": str(empty), "PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,

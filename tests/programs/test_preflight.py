@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from scripts import charts, schemas, tools
+from scripts import charts, schemas
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.preflight import capacity, kubectl, points, stack
 from scripts.preflight.kubectl import Seen
 from scripts.preflight.stack import Stack
 from scripts.rendered import Cluster
+from tests.fixtures import CODE
 from tests.programs import entries
 
 Json = Any
@@ -371,7 +372,7 @@ def test_policies_are_inert_without_an_agent_in_the_readme_s_words(needed: Stack
     assert_is(needed, cluster, "network policies", "warning", "inert, as with Flannel")
     words = "install Calico for policies, or trust what runs in the cluster"
     assert words in text
-    assert words in (tools.ROOT / "README.md").read_text()
+    assert words in (CODE / "README.md").read_text()
 
 
 def test_an_agent_that_does_not_run_everywhere_is_told(needed: Stack) -> None:
@@ -718,8 +719,8 @@ class StandIn:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "scripts.preflight", *arguments],
-            cwd=tools.ROOT,
+            [sys.executable, "-m", "tests.fixtures.run", "scripts.preflight", *arguments],
+            cwd=CODE,
             env={**self.environment, **variables},
             capture_output=True,
             text=True,

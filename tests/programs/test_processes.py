@@ -18,6 +18,7 @@ from scripts.kubernetes.client import ApiError
 from scripts.manifests import Entry
 from scripts.processes import Processes
 from scripts.proof.client import ApiError as RefusedError
+from tests.fixtures import CODE
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_programs_end_even_if_we_are_killed(tmp_path: Path) -> None:
         """)
     )
     command = (sys.executable, str(script))
-    environment = {"PYTHONPATH": str(tools.ROOT)}
+    environment = {"PYTHONPATH": str(CODE)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
     ) as process:

@@ -12,12 +12,13 @@ from scripts.findings import RepositoryError
 from scripts.manifests import Repository
 from scripts.rules import RULES, __main__, alerts, facts, slos, tidy
 from scripts.rules.facts import APPLICATION, THRESHOLDS, Facts
+from tests.fixtures import FROZEN
 
 KNOWN = Facts(
     {"ratio": 0.005, "wait": 43200, "odd": 90, "bytes": 53687091200},
     {"NAMESPACES": "default", "GRAFANA_URL": "https://g.example/", "RUNBOOKS_URL": "https://r/x"},
 )
-FILE = tools.ROOT / THRESHOLDS
+FILE = FROZEN / THRESHOLDS
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ FILE = tools.ROOT / THRESHOLDS
     ],
 )
 def test_placeholders_are_filled_in(text: str, filled: str) -> None:
-    assert KNOWN.fill(text, FILE, tools.ROOT) == filled
+    assert KNOWN.fill(text, FILE, FROZEN) == filled
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_placeholders_are_filled_in(text: str, filled: str) -> None:
 )
 def test_a_placeholder_that_is_not_known_is_refused(text: str, message: str) -> None:
     with pytest.raises(RepositoryError, match=message):
-        KNOWN.fill(text, FILE, tools.ROOT)
+        KNOWN.fill(text, FILE, FROZEN)
 
 
 def test_links_do_not_depend_on_a_slash_at_the_end() -> None:

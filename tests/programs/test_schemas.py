@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from scripts import schemas, tools
+from scripts import schemas
 from scripts.checks import schema
 from scripts.manifests import Repository
 from scripts.rendered import Cluster
 from scripts.yamlfile import load
+from tests.fixtures import CODE
 from tests.programs.entries import (
     CLUSTERS,
     FLUX,
@@ -96,7 +97,7 @@ def test_a_kind_that_nobody_knows(repository: Repository) -> None:
 
 
 def test_the_operators_schemas_are_those_of_the_operator_that_runs(rendered: list[Cluster]) -> None:
-    pins = {pin["module"]: pin["version"] for pin in load(schemas.PINS, tools.ROOT)[0]}
+    pins = {pin["module"]: pin["version"] for pin in load(schemas.PINS, CODE)[0]}
     images = {c["image"] for cluster in rendered for pod in cluster.pods for c in pod.containers}
     running = {i.rpartition(":")[2] for i in images if "/prometheus-operator:" in i}
     assert running == {pins["github.com/prometheus-operator/prometheus-operator"]}

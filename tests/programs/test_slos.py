@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from dashboards_py import metrics
-from scripts import tools
 from scripts.checks import monitors, policies, reach
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
 from scripts.rules import RULES, facts, slos
+from tests.fixtures import FROZEN
 
-ROOT = tools.ROOT
+ROOT = FROZEN
 SPECIFICATIONS = sorted((ROOT / slos.SPECIFICATIONS).glob("*.yaml"))
 Json = dict[str, Any]
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from scripts import tools
 from scripts.findings import RepositoryError, execute
 from scripts.proof import model
 from scripts.verify import __main__ as command
@@ -28,6 +27,7 @@ from scripts.verify.grafana import Credentials, Grafana, Visit
 from scripts.verify.kubectl import Kubectl, Pod
 from scripts.verify.rounds import Round
 from scripts.verify.waiting import MissingError, until
+from tests.fixtures import CODE
 
 Json = Any
 PASSWORD, TOKEN = "correct-horse-battery", "glsa_not-a-real-token"
@@ -583,10 +583,10 @@ def test_what_was_measured_before_an_error_is_shown(
 
 def test_control_c_ends_the_port_forward(cluster: Cluster, server: Server) -> None:
     server.result = nothing
-    arguments = (sys.executable, "-m", "scripts.verify", "--yes")
+    arguments = (sys.executable, "-m", "tests.fixtures.run", "scripts.verify", "--yes")
     # Who starts the tests in the background may have had them ignore it, and a child would, too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    running = subprocess.Popen(arguments, cwd=tools.ROOT, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(arguments, cwd=CODE, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 20
     heard = cluster.folder / "heard"

@@ -17,8 +17,9 @@ import pytest
 from scripts import schemas, tools
 from scripts.manifests import Repository
 from scripts.yamlfile import load, load_all
+from tests.fixtures import CODE
 
-ROOT = tools.ROOT
+ROOT = CODE
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 RENOVATE = ROOT / ".github/renovate.json5"
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

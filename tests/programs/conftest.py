@@ -1,0 +1,30 @@
+"""The programs are tested on a repository of their own, which never changes with the manifests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts import tools
+from scripts.manifests import Repository
+from tests.fixtures import FROZEN
+
+
+@pytest.fixture(autouse=True)
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that take this repository for theirs take the frozen one."""
+    monkeypatch.setattr(tools, "ROOT", FROZEN)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Repository:
+    """The frozen repository; its builds are cached, so do not write to it."""
+    return Repository(FROZEN)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Repository:
+    """A copy of the frozen repository that a test may break."""
+    return Repository(shutil.copytree(FROZEN, tmp_path, dirs_exist_ok=True))

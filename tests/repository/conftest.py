@@ -1,0 +1,13 @@
+"""Promises: what holds of this tree, whatever it has become."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.manifests import Repository
+
+
+@pytest.fixture(scope="session")
+def repository() -> Repository:
+    """The real working tree; its builds are cached, so do not write to it."""
+    return Repository()
