@@ -11,7 +11,7 @@ from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json, load
 
 # What engines are given, clusters are judged by, and checks read besides.
-PARTS = ("base", "clusters", "overlays", "dashboards_py", "tests/options")
+PARTS = ("base", "clusters", "overlays", "tests/options")
 FILES = (".sourceignore", "README.md", "scripts/images.yaml")
 CHANGES = Path("tests/programs/diff_changes.yaml")
 
