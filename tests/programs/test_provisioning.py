@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.checks import provisioning
 from scripts.manifests import Repository
+from tests.fixtures import FROZEN
 from tests.programs.entries import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 HERE = r"base/releases/grafana.yaml:\d+: HelmRelease grafana"
-DASHBOARDS = Path(__file__).resolve().parents[2] / "base/dashboards"
+DASHBOARDS = FROZEN / "base/dashboards"
 READ_LOKI = [p.name for p in DASHBOARDS.glob("*.json") if '"uid": "loki"' in p.read_text()]
 
 

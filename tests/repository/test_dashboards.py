@@ -1,0 +1,145 @@
+"""Dashboards: what is committed is what the Python makes, and says what each page promises."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import dashboards_py
+from dashboards_py import __main__ as command
+from dashboards_py import application, metrics, panels, queries
+from dashboards_py.promql import Kind, Metric
+from dashboards_py.queries import lines
+from scripts import tools
+from scripts.checks import dashboards as checks
+
+FOLDER = tools.ROOT / checks.FOLDER
+HOME = "todo-overview.json"
+Json = dict[str, Any]
+
+
+def committed() -> dict[str, Json]:
+    return {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+
+
+@pytest.fixture
+def home() -> Json:
+    return copy.deepcopy(committed()[HOME])
+
+
+def test_committed_json_is_what_the_python_makes() -> None:
+    assert command.differences(command.render(), FOLDER) == []
+
+
+def test_each_dashboard_is_in_the_configmap_of_its_folder() -> None:
+    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    listed = {c["name"]: set(c["files"]) for c in kustomization["configMapGenerator"]}
+    for uid, definition in command.build().items():
+        assert f"{uid}.json" in listed[definition.folder.value]
+
+
+def exported_names() -> dict[str, Metric]:
+    """Declared metrics as queries name them: of a histogram they read the buckets."""
+    suffixes = {Kind.HISTOGRAM: "_bucket"}
+    return {m.name + suffixes.get(m.kind, ""): m for m in metrics.BY_NAME.values()}
+
+
+def test_every_metric_in_a_query_is_declared() -> None:
+    for dashboard in committed().values():
+        for query in checks.queries(dashboard):
+            if query.lang == "promql":
+                bare = re.sub(r'"[^"]*"', '""', query.expr)
+                assert set(re.findall(r"([a-zA-Z_][\w:]*)\{", bare)) <= exported_names().keys()
+
+
+def test_every_declared_metric_is_asked_for() -> None:
+    root = Path(dashboards_py.__path__[0])
+    asking = [path for path in root.rglob("*.py") if path != Path(metrics.__file__)]
+    text = "".join(path.read_text() for path in asking)
+    declared = [name for name, value in vars(metrics).items() if isinstance(value, Metric)]
+    assert [name for name in declared if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_every_question_is_asked_by_a_dashboard() -> None:
+    """But for those of a topic that has no dashboard any more."""
+    root = Path(dashboards_py.__path__[0])
+    asking = [root / "dashboards", Path(queries.__path__[0])]
+    text = "".join(path.read_text() for folder in asking for path in folder.glob("*.py"))
+    for module in pkgutil.iter_modules(queries.__path__, f"{queries.__name__}."):
+        questions = [
+            name
+            for name, function in vars(importlib.import_module(module.name)).items()
+            if callable(function) and getattr(function, "__module__", "") == module.name
+        ]
+        idle = [n for n in questions if not re.search(rf"(?<!def )\b{n}\(", text)]
+        assert idle in ([], questions), module.name
+
+
+def test_the_first_row_of_the_home_page_needs_one_scrape(home: Json) -> None:
+    first = [p for p in home["panels"] if p["gridPos"]["y"] == 0]
+    assert first
+    for target in (t for p in first for t in p["targets"]):
+        assert target["instant"] is True
+        assert "[" not in target["expr"]
+
+
+def test_all_namespaces_are_those_of_the_inventory(home: Json) -> None:
+    variable = next(v for v in home["templating"]["list"] if v["name"] == "namespace")
+    assert variable["allValue"] == application.namespaces()
+    assert variable["current"]["value"] == ["$__all"]
+
+
+def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
+    whole_cluster = {"CPU requested", "Probes", "Alerts firing", "Alerts"}
+    # Dapr's control plane and the broker serve every namespace.
+    whole_cluster |= {"Issuer certificate", "Consumer lag in the broker"}
+    whole_cluster |= {"Scheduled jobs", "Sidecars at the scheduler"}
+    # An objective is the whole application's.
+    whole_cluster |= {"Error budget", "Error budget left", "All objectives"}
+    whole_cluster |= {"Budget left", "Budget left over time", "Burn rate now", "Probes that fail"}
+    whole_cluster |= {f"Burn rate over {window}" for window in ("1 hour", "6 hours", "3 days")}
+    for definition in command.build().values():
+        if definition.folder is panels.Folder.PLATFORM:
+            continue
+        dashboard = committed()[f"{definition.board.uid}.json"]
+        for p in checks.panels(dashboard):
+            texts = [target["expr"] for target in p["targets"]]
+            assert p["title"] in whole_cluster or all("$namespace" in text for text in texts)
+
+
+def test_durations_do_not_depend_on_who_counts_requests() -> None:
+    """The default source, the access log, has none: the panel would be empty by default."""
+    asked = [q for board in committed().values() for q in checks.queries(board)]
+    assert [q.where for q in asked if "histogram_quantile(" in q.expr and "$source" in q.expr] == []
+
+
+def test_levels_are_those_that_the_log_pipeline_writes() -> None:
+    pipeline = (tools.ROOT / "base/logs/pods.alloy").read_text()
+    written = set(re.findall(r"}}(debug|info|warn|error|fatal){{", pipeline))
+    assert {name.removesuffix(" lines") for name in panels.level_colours()} == written
+    assert {*lines.ERROR_LEVELS.split("|"), lines.WARNING_LEVEL} < written
+
+
+@pytest.mark.parametrize("uid", sorted(path.stem for path in FOLDER.glob("*.json")))
+class TestEachDashboard:
+    def test_rollouts_and_firing_alerts_are_marked(self, uid: str) -> None:
+        marked = committed()[f"{uid}.json"]["annotations"]["list"]
+        assert [annotation["name"] for annotation in marked] == ["Rollouts", "Alerts"]
+
+    def test_graphs_are_wide_enough_to_read(self, uid: str) -> None:
+        """A column is 57 pixels wide on a screen of 1366."""
+        for p in checks.panels(committed()[f"{uid}.json"]):
+            if p["type"] in {"timeseries", "state-timeline", "logs", "table"}:
+                assert p["gridPos"]["w"] >= 5, p["title"]
+
+    def test_links_keep_the_time(self, uid: str) -> None:
+        urls = re.findall(r'"url": "([^"]*)"', json.dumps(committed()[f"{uid}.json"]))
+        assert [url for url in urls if "?${__url_time_range}" not in url] == []
