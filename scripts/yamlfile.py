@@ -98,6 +98,26 @@ def maps(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], dict[str, J
             yield from maps(item, *keys, str(key))
 
 
+def line_of(path: Path, *keys: str) -> int | None:
+    """Return the line, from 1, of the deepest of these keys in a file's first document.
+
+    Args:
+        path: The file.
+        keys: Keys, and indices of lists, from the top level.
+
+    Returns:
+        None if the file has not even the first key.
+    """
+    line = None
+    at = next(_compose(path), None)
+    for key in keys:
+        found = _child(at, key) if at else None
+        if not found:
+            break
+        line, at = found[0].start_mark.line + 1, found[1]
+    return line
+
+
 class Sources:
     """Finds the file and line that an object, or a key in it, was written on."""
 
