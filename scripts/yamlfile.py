@@ -52,7 +52,9 @@ def load_all(text: str, path: str) -> list[Json]:
         mark = error.problem_mark
         if not mark or mark.line >= len(lines):
             mark = error.context_mark  # What began there has no end.
-        line = mark.line + 1 if mark else None
+        if mark and mark.line >= len(lines):
+            mark = None  # It began at the end.
+        line = mark.line + 1 if mark else len(lines) or None
         problem = error.problem or error.context or "no reason given"
         fix = "correct this line, or the one before"
         if mark and "\t" in lines[mark.line][: mark.column + 1]:
