@@ -86,7 +86,7 @@ preview: prove ## Draw the dashboards with what make prove found: pages and pict
 e2e: $(READY) ## Sync each cluster with real Flux and real Argo CD, break it, and see it mended
 	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null
 	@$(RUN) scripts.e2e $(E2E)
-	@$(RUN) pytest -q -m e2e
+	@$(RUN) pytest -q -n0 -m e2e
 
 .PHONY: rehearse
 rehearse: $(READY) ## Sync the revision BASE for real, then HEAD, and say what breaks: make rehearse BASE=main

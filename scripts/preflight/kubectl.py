@@ -30,6 +30,8 @@ LISTS: tuple[str, ...] = (
 )
 # Seconds that the API server has for one answer.
 TIMEOUT = 30
+# The same for what the API server asks of others.
+ASKED_TIMEOUT = 10
 FORBIDDEN = "Error from server (Forbidden)"
 # Of a kind whose CRD is not installed.
 UNKNOWN = "the server doesn't have a resource type"
@@ -41,6 +43,10 @@ class _ForbiddenError(Exception):
 
 class _UnknownError(Exception):
     """The API server is there, and has no such kind of object."""
+
+
+class _SilentError(RepositoryError):
+    """Somebody behind the API server does not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +105,17 @@ def read(secrets: Iterable[tuple[str, str]], resources: Sequence[str] = LISTS) -
 
 
 def get(path: str) -> str | None:
-    """Return what a path of the API server answers to GET; None where it answers with an error.
+    """Return what a path answers to GET; None where that is an error, or takes too long.
 
     Raises:
-        RepositoryError: If there is no kubectl, or no answer in time.
+        RepositoryError: If there is no kubectl.
     """
-    command = ("kubectl", "get", "--raw", path, f"--request-timeout={TIMEOUT}s")
-    answer = kubectl.run(command, 3 * TIMEOUT, functools.partial(_failed, f"get --raw {path}"))
+    # Without --request-timeout: kubectl appends that to the query, and a proxy hands it on.
+    command = ("kubectl", "get", "--raw", path)
+    try:
+        answer = kubectl.run(command, ASKED_TIMEOUT, functools.partial(_silent, path))
+    except _SilentError:
+        return None
     return None if answer.returncode else answer.stdout
 
 
@@ -135,6 +145,10 @@ def _ask(*arguments: str) -> Json:
     except json.JSONDecodeError as error:
         # Not `from error`, and no excerpt: what could not be parsed may be a Secret.
         raise _failed(shown, f"its answer is not JSON at character {error.pos}") from None
+
+
+def _silent(path: str, reason: str) -> RepositoryError:
+    return _SilentError(Finding(f"kubectl get --raw {path}", None, reason, "see whether it runs"))
 
 
 def _failed(command: str, reason: str) -> RepositoryError:

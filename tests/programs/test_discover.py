@@ -24,6 +24,7 @@ from scripts.discover import cluster, folder, inventory, parts, risks, routes
 from scripts.discover.layout import Layout as Objects
 from scripts.discover.proposal import Proposal
 from scripts.findings import RepositoryError
+from scripts.preflight import kubectl as preflight
 from scripts.rendered import Item
 from tests.programs import layouts
 from tests.programs.layouts import Layout
@@ -627,10 +628,12 @@ def test_a_document_by_its_url(root: Path, written: Write, server: str) -> None:
 # A cluster, by a kubectl that answers from files
 
 STAND_IN = """#!{python} -IS
-import pathlib, sys
+import pathlib, sys, time
 folder = pathlib.Path({folder!r})
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
+if "--raw" in sys.argv and (folder / "hangs").exists():
+    time.sleep(60)
 arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
 path = folder / arguments[-1].strip("/").replace("/", "_")
 if path.exists():
@@ -700,6 +703,16 @@ def test_health_paths_are_tried(root: Path, kubectl: Path, path: str) -> None:
     assert made.values["BACKEND_URL"] == f"http://backend.todo.svc:8000/{path}"
     assert made.risks == ()
     assert any("no OpenAPI document was found" in text for text in made.notices)
+
+
+def test_an_application_that_does_not_answer_holds_nothing_up(
+    root: Path, kubectl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(kubectl, *BACKEND, *FRONTEND)
+    (kubectl / "hangs").touch()
+    monkeypatch.setattr(preflight, "ASKED_TIMEOUT", 0.2)
+    made, _ = proposed(root)
+    assert [one.name for one in made.risks] == ["health-path-assumed"]
 
 
 def test_one_of_two_applications_by_its_namespace(root: Path, kubectl: Path) -> None:

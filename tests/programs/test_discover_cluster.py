@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -20,7 +25,7 @@ from scripts.processes import Processes
 from tests.programs import layouts
 from tests.programs.layouts import Layout
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("discover")]
+pytestmark = pytest.mark.e2e
 # Of Dapr's CRD, what lets an API server take any Component.
 COMPONENTS: Object = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -129,3 +134,72 @@ def test_the_api_server_takes_what_layouts_are_made_of(server: Server) -> None:
     }
     with pytest.raises(ApiError, match="selectors"):
         server.client.apply(wrong, "test")
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """An API with a document, and with metrics of JSON."""
+
+    answers: ClassVar[dict[str, str]] = {
+        "/openapi.json": json.dumps({"openapi": "3.1.0", "paths": {"/api/{user_id}/tasks": {}}}),
+        "/api/health": '{"status": "ok"}',
+        "/metrics": '{"requests": 1}',
+    }
+
+    def do_GET(self) -> None:
+        found = self.answers.get(self.path)
+        self.send_response(404 if found is None else 200)
+        self.end_headers()
+        self.wfile.write((found or "").encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def address() -> str:
+    """Return an address of this machine that is not loopback, to which no proxy leads."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: it asks which address a packet would leave from.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(probe.getsockname()[0])
+
+
+def test_a_running_backend_is_asked_through_the_api_server(root: Path, server: Server) -> None:
+    layout = Layout.of("port-of-a-space")
+    place = address()
+    with http.server.ThreadingHTTPServer((place, 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        pod: Object = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "todo-api-0", "namespace": "default"},
+            "spec": {"containers": [{"name": "api", "image": "api"}]},
+        }
+        status = {"phase": "Running", "podIP": place, "podIPs": [{"ip": place}]}
+        # The API server leads to addresses of pods only.
+        target = {"kind": "Pod", "name": "todo-api-0", "namespace": "default"}
+        endpoints: Object = {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"name": "todo-api", "namespace": "default"},
+            "subsets": [
+                {
+                    "addresses": [{"ip": place, "targetRef": target}],
+                    "ports": [{"port": running.server_port}],
+                }
+            ],
+        }
+        for _ in installed(server, layout):
+            server.client.apply(pod, "test")
+            server.client.apply({**pod, "status": status}, "test", part="status")
+            server.client.apply(endpoints, "test")
+            given = command.options([f"--root={root}"])
+            made, _ = command.proposed(given, (root / INVENTORY).read_text())
+            server.client.delete(endpoints)
+            server.client.delete(pod)
+        running.shutdown()
+    assert made.values["BACKEND_URL"] == "http://todo-api.default.svc:7860/api/health"
+    assert made.values["ROUTES"] == "/api/{user_id}/tasks\n"
+    assert [risk.name for risk in made.risks] == ["metrics-json"]
