@@ -54,6 +54,10 @@ diff: $(READY) ## Say what the working tree changes in each cluster: make diff B
 pictures: $(READY) ## Draw the dashboards that changed, before and after, for make diff: make pictures BASE=main
 	@$(RUN) scripts.preview.changed $(if $(BASE),--base=$(BASE))
 
+.PHONY: discover
+discover: $(READY) ## Propose application.yaml by the cluster that kubectl reaches: make discover DISCOVER="--from=../app/k8s"
+	@$(RUN) scripts.discover $(DISCOVER)
+
 .PHONY: preflight
 preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
 	@$(RUN) scripts.preflight $(PREFLIGHT)
@@ -82,6 +86,7 @@ preview: prove ## Draw the dashboards with what make prove found: pages and pict
 e2e: $(READY) ## Sync each cluster with real Flux and real Argo CD, break it, and see it mended
 	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null
 	@$(RUN) scripts.e2e $(E2E)
+	@$(RUN) pytest -q -n0 -m e2e
 
 .PHONY: rehearse
 rehearse: $(READY) ## Sync the revision BASE for real, then HEAD, and say what breaks: make rehearse BASE=main

@@ -12,11 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts import checks, tools
-from scripts.checks import files, source
+from scripts.checks import application, files, source
 from scripts.findings import GREEN, Finding, RepositoryError, colour, counted, execute, report
 from scripts.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
+# What the other checks take for granted: files that can be read, have their shape, and agree on
+# where the application is.
+FIRST: tuple[Check, ...] = (source.check, files.check, application.check)
 
 
 def static_checks() -> dict[str, Check]:
@@ -28,14 +31,14 @@ def static_checks() -> dict[str, Check]:
 
 def validate(repository: Repository) -> list[Finding]:
     """Return what every static check finds; a tree that does not build is only told why."""
-    # The other checks take for granted that files can be read and have their shape.
-    if broken := source.check(repository) or files.check(repository):
-        return broken
+    for check in FIRST:
+        if broken := check(repository):
+            return broken
     try:
         _ = repository.entries
     except RepositoryError as error:
         return list(error.findings)
-    others = [c for c in static_checks().values() if c not in (source.check, files.check)]
+    others = [check for check in static_checks().values() if check not in FIRST]
     with ThreadPoolExecutor(4) as pool:
         results = pool.map(lambda check: _run(check, repository), others)
     return [finding for findings in results for finding in findings]

@@ -52,7 +52,9 @@ def load_all(text: str, path: str) -> list[Json]:
         mark = error.problem_mark
         if not mark or mark.line >= len(lines):
             mark = error.context_mark  # What began there has no end.
-        line = mark.line + 1 if mark else None
+        if mark and mark.line >= len(lines):
+            mark = None  # It began at the end.
+        line = mark.line + 1 if mark else len(lines) or None
         problem = error.problem or error.context or "no reason given"
         fix = "correct this line, or the one before"
         if mark and "\t" in lines[mark.line][: mark.column + 1]:
@@ -96,6 +98,26 @@ def maps(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], dict[str, J
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from maps(item, *keys, str(key))
+
+
+def line_of(path: Path, *keys: str) -> int | None:
+    """Return the line, from 1, of the deepest of these keys in a file's first document.
+
+    Args:
+        path: The file.
+        keys: Keys, and indices of lists, from the top level.
+
+    Returns:
+        None if the file has not even the first key.
+    """
+    line = None
+    at = next(_compose(path), None)
+    for key in keys:
+        found = _child(at, key) if at else None
+        if not found:
+            break
+        line, at = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 class Sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from scripts.findings import Finding
 from scripts.manifests import Repository
-from scripts.yamlfile import load
+from scripts.yamlfile import Json, line_of, load
 
 
 @cache
@@ -21,15 +22,21 @@ def schemas() -> dict[str, dict[str, Any]]:
     return dict(json.loads(text)["properties"])
 
 
+def invalid(pattern: str, document: Json) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield where a document is not as a pattern's schema says, as keys, and what is wrong."""
+    for error in Draft202012Validator(schemas()[pattern]).iter_errors(document):
+        yield tuple(map(str, error.absolute_path)), error.message
+
+
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each place at which a file is not as its schema says."""
     findings = []
-    for pattern, schema in schemas().items():
+    for pattern in schemas():
         for path in sorted(repository.root.glob(pattern)):
             name = str(path.relative_to(repository.root))
             document = load(path, repository.root)[0]
-            for error in Draft202012Validator(schema).iter_errors(document):
-                place = ".".join(map(str, error.absolute_path)) or "the top level"
+            for keys, message in invalid(pattern, document):
+                place = ".".join(keys) or "the top level"
                 fix = "see scripts/checks/files.schema.json"
-                findings.append(Finding(name, None, f"{place}: {error.message}", fix))
+                findings.append(Finding(name, line_of(path, *keys), f"{place}: {message}", fix))
     return findings

@@ -9,6 +9,7 @@ from itertools import chain
 
 from scripts.findings import Fault, Finding
 from scripts.manifests import ENGINE_NAMESPACES, Entry, Release, Repository, in_values
+from scripts.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
 from scripts.yamlfile import Json, leaves, load, maps
 
@@ -110,16 +111,19 @@ def namespaces(entry: Entry) -> Iterator[Fault]:
 
 
 def addresses(entry: Entry, application: str) -> Iterator[Fault]:
-    """Each address of a Service is in a namespace of ours or of the application.
+    """Each address of a Service is in a namespace of ours or of the application, or the API server.
 
     Args:
         entry: A cluster under one engine.
         application: Regular expression of the application's namespaces.
     """
     ours = {*ENGINE_NAMESPACES, *_declared(entry)}
+    api_server = (API_SERVER["metadata"]["name"], API_SERVER["metadata"]["namespace"])
     for item in entry.objects():
         for keys, text in leaves(item):
             for service, namespace in _addresses(text) if isinstance(text, str) else ():
+                if (service, namespace) == api_server:
+                    continue
                 if namespace not in ours and not re.fullmatch(application, namespace):
                     message = f"{service}.{namespace}.svc is in a namespace that nobody knows"
                     fix = f"correct it, or the application's NAMESPACES in {INVENTORY}"

@@ -25,7 +25,7 @@ FIXES: Mapping[str, str] = {
 # An update starts the new pod before the old one ends.
 SPARE = 0.1
 # Sums of fractions of a core are not exact.
-_EXACT = 1e-9
+EXACT = 1e-9
 # https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations
 _ALWAYS_TOLERATED = "node.kubernetes.io/"
 
@@ -65,7 +65,7 @@ class Node:
 
     def has_room(self, amount: Amount) -> bool:
         """Say whether this much is free."""
-        return all(self.free[key] + _EXACT >= amount[key] for key in RESOURCES)
+        return all(self.free[key] + EXACT >= amount[key] for key in RESOURCES)
 
     def take(self, amount: Amount) -> None:
         """Take this much of what is free."""
@@ -134,11 +134,11 @@ def fits(resource: str, stack: Stack, seen: Seen) -> Verdict:
     whole = sum(node.allocatable[resource] for node in asked.open)
     text = f"{shown(resource, needed)} needed, {shown(resource, free)} free"
     text = f"{text} on {counted(len(asked.open), 'node')}"
-    if needed > free + _EXACT:
+    if needed > free + EXACT:
         return missing(f"{text} of {shown(resource, whole)}", FIXES[resource])
     for node in asked.nodes:
         own = asked.daemons[node.name][resource]
-        if own > node.free[resource] + _EXACT:
+        if own > node.free[resource] + EXACT:
             left = shown(resource, node.free[resource])
             text = f"DaemonSets need {shown(resource, own)} of each node, {node.name} has {left}"
             return missing(text, FIXES[resource])

@@ -1,14 +1,14 @@
 """Reading a cluster through the user's kubectl, in the context that it is set to.
 
 It only gets: nothing is created, changed or deleted. Of a Secret, only the names of its keys leave
-the function that reads it.
+the function that reads it. `make discover` reads through here, too.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from scripts import kubectl
 from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json
 
-LISTS = (
+LISTS: tuple[str, ...] = (
     "customresourcedefinitions",
     "daemonsets",
     "deployments",
@@ -30,11 +30,23 @@ LISTS = (
 )
 # Seconds that the API server has for one answer.
 TIMEOUT = 30
+# The same for what the API server asks of others.
+ASKED_TIMEOUT = 10
 FORBIDDEN = "Error from server (Forbidden)"
+# Of a kind whose CRD is not installed.
+UNKNOWN = "the server doesn't have a resource type"
 
 
 class _ForbiddenError(Exception):
     """The API server is there, and does not let this user read something."""
+
+
+class _UnknownError(Exception):
+    """The API server is there, and has no such kind of object."""
+
+
+class _SilentError(RepositoryError):
+    """Somebody behind the API server does not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +66,12 @@ class Seen:
     forbidden: frozenset[str] = frozenset()
 
 
-def read(secrets: Iterable[tuple[str, str]]) -> Seen:
+def read(secrets: Iterable[tuple[str, str]], resources: Sequence[str] = LISTS) -> Seen:
     """Read everything that is judged.
 
     Args:
         secrets: Namespace and name of each Secret whose keys are wanted.
+        resources: Of which every object is wanted; a kind that is not installed has none.
 
     Raises:
         RepositoryError: If there is no kubectl, no cluster, or no access to it.
@@ -72,6 +85,8 @@ def read(secrets: Iterable[tuple[str, str]]) -> Seen:
         except _ForbiddenError:
             forbidden.add(resource)
             return []
+        except _UnknownError:
+            return []
 
     def keys(secret: tuple[str, str]) -> frozenset[str] | None:
         namespace, name = secret
@@ -84,19 +99,35 @@ def read(secrets: Iterable[tuple[str, str]]) -> Seen:
 
     wanted = list(secrets)
     with ThreadPoolExecutor(4) as pool:
-        lists = dict(zip(LISTS, pool.map(listed, LISTS), strict=True))
+        lists = dict(zip(resources, pool.map(listed, resources), strict=True))
         names = dict(zip(wanted, pool.map(keys, wanted), strict=True))
     return Seen(version, lists, names, frozenset(forbidden))
 
 
+def get(path: str) -> str | None:
+    """Return what a path answers to GET; None where that is an error, or takes too long.
+
+    Raises:
+        RepositoryError: If there is no kubectl.
+    """
+    # Without --request-timeout: kubectl appends that to the query, and a proxy hands it on.
+    command = ("kubectl", "get", "--raw", path)
+    try:
+        answer = kubectl.run(command, ASKED_TIMEOUT, functools.partial(_silent, path))
+    except _SilentError:
+        return None
+    return None if answer.returncode else answer.stdout
+
+
 def _ask(*arguments: str) -> Json:
-    """Return the JSON that kubectl prints: the one place that runs it.
+    """Return the JSON that kubectl prints.
 
     Returns:
         None where it prints nothing.
 
     Raises:
         _ForbiddenError: If the user may not read it.
+        _UnknownError: If there is no such kind.
         RepositoryError: If there is no kubectl, or no answer that can be used.
     """
     command = ("kubectl", *arguments, "--output=json", f"--request-timeout={TIMEOUT}s")
@@ -106,12 +137,18 @@ def _ask(*arguments: str) -> Json:
     if answer.returncode:
         if FORBIDDEN in answer.stderr:
             raise _ForbiddenError
+        if UNKNOWN in answer.stderr:
+            raise _UnknownError
         raise _failed(shown, kubectl.reason(answer.stderr))
     try:
         return json.loads(answer.stdout or "null")
     except json.JSONDecodeError as error:
         # Not `from error`, and no excerpt: what could not be parsed may be a Secret.
         raise _failed(shown, f"its answer is not JSON at character {error.pos}") from None
+
+
+def _silent(path: str, reason: str) -> RepositoryError:
+    return _SilentError(Finding(f"kubectl get --raw {path}", None, reason, "see whether it runs"))
 
 
 def _failed(command: str, reason: str) -> RepositoryError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from scripts.checks import references
-from scripts.manifests import Repository
+from scripts.manifests import Repository, Unit
 from tests.programs.entries import (
     ARGOCD,
     CLUSTERS,
@@ -159,6 +160,17 @@ def test_the_application_s_services_are_known_by_its_namespaces(repository: Repo
     assert not list(references.addresses(entry, "default"))
     lost = {fault.name for fault in references.addresses(entry, "todo-.+")}
     assert lost == {"frontend", "backend"}
+
+
+def test_the_api_server_is_no_service_of_the_application(repository: Repository) -> None:
+    """Argo CD's destinations name it, and it is in the namespace `default` of every cluster."""
+    destination = {"server": "https://kubernetes.default.svc", "other": "http://web.default.svc/"}
+    project = {"kind": "AppProject", "metadata": {"name": "stray"}, "spec": destination}
+    entry = dataclasses.replace(named(repository, ARGOCD), units=[Unit("root", ".", [project])])
+    assert_says(
+        repository.locate(entry, references.addresses(entry, "todo-app")),
+        r"AppProject stray: web.default.svc is in a namespace that nobody knows",
+    )
 
 
 def test_a_fact_about_the_application_that_nothing_copies(copy: Repository) -> None:

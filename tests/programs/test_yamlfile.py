@@ -16,6 +16,7 @@ from scripts.yamlfile import load_all
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "expected", "correct"),
         ('a: 1\nb: "no end\n', 2, "end of stream", "correct"),
         ("a: 1\n b: 2\n", 2, "not allowed", "correct"),
+        ("a: [\n", 1, "node content", "correct"),
         ("a: *unknown\n", 1, "undefined alias", "correct"),
     ],
 )

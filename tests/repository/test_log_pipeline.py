@@ -31,6 +31,7 @@ import pytest
 import yaml
 
 from scripts import tools
+from scripts.discover import routes
 
 LOGS = tools.ROOT / "base" / "logs"
 CASES = tools.ROOT / "tests" / "repository" / "logs"
@@ -365,6 +366,7 @@ def mutated(tmp_path: Path, file: str, spans: list[tuple[int, int]]) -> Iterator
         yield text[start:end], folder
 
 
+@pytest.mark.mutation
 def test_every_redaction_is_needed(tmp_path: Path) -> None:
     spans = blocks((LOGS / "shared.alloy").read_text(), "stage.replace")
     assert spans
@@ -372,6 +374,7 @@ def test_every_redaction_is_needed(tmp_path: Path) -> None:
         assert leaks(run(folder, {"secrets"})), f"nothing leaks without\n{block}"
 
 
+@pytest.mark.mutation
 def test_every_alternative_of_a_redaction_is_needed(tmp_path: Path) -> None:
     text = (LOGS / "shared.alloy").read_text()
     spans = [m.span() for m in re.finditer(r"^ +`.*`,\n", text, re.MULTILINE)]
@@ -381,6 +384,7 @@ def test_every_alternative_of_a_redaction_is_needed(tmp_path: Path) -> None:
         assert leaks(broken) or not all(map(passes, broken)), f"nothing changes without\n{line}"
 
 
+@pytest.mark.mutation
 def test_every_stage_that_makes_routes_is_needed(tmp_path: Path) -> None:
     text = (LOGS / "pods.alloy").read_text()
     requests = text.index('loki.process "requests"')
@@ -457,3 +461,37 @@ def test_queries_are_parsed_by_prometheus_and_loki() -> None:
     ]
     assert answers[0]["grouping"] == ["app", "b"]
     assert [m["label"] for m in answers[1]["selectors"][0]["matchers"]] == ["app", "level"]
+
+
+def test_routes_that_make_discover_proposes_are_those_that_are_counted() -> None:
+    """What FastAPI's document calls a parameter says nothing; its place in the path does."""
+    templates = [
+        "/api/{user_id}/tasks",
+        "/api/{owner}/tasks/{task_id}/complete",
+        "/api/v1/tasks/{user_id}",
+        "/api/tasks/{id}",
+        "/api/users/{user_id}/tasks",
+        "/api/chat/conversations/{conversation_id}",
+        "/users/me",
+        "/ws/{user}",
+        "/tasks/{task_id}/",
+        "/api/v1/auth/login",
+        "/",
+    ]
+    proposed = {routes.normalised(template) for template in templates}
+    value = "7d0f0a52-0c5e-4d8e-a3f6-0c7a9f1b2c3d"
+    time = datetime.datetime.now(datetime.UTC).isoformat()
+    cases = []
+    for template in templates:
+        path = re.sub(r"\{\w+\}", value, template)
+        line = f'{time} stdout F INFO:     10.0.0.1:5000 - "GET {path} HTTP/1.1" 200 OK'
+        lines = [{"timestamp": time, "line": line}]
+        cases.append({"id": template, "target": TARGETS["backend"], "lines": lines})
+    environment = {"APP_ROUTES": "".join(f"{route}\n" for route in sorted(proposed))}
+    answer = obscheck("pipeline", LOGS / "pods.alloy", stdin=json.dumps(cases), **environment)
+    assert answer.returncode == 0, answer.stderr
+    counted = {
+        one["id"]: re.findall(r'route="([^"]*)"', one["metrics"])
+        for one in json.loads(answer.stdout)
+    }
+    assert counted == {template: [routes.normalised(template)] for template in templates}

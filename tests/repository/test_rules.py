@@ -160,6 +160,7 @@ def _tested() -> Iterator[Any]:
         yield pytest.param(name, marks=marks)
 
 
+@pytest.mark.mutation
 @pytest.mark.parametrize("name", list(_tested()))
 def test_no_alert_can_be_negated_unnoticed(
     name: str, everything: dict[str, Json], tmp_path: Path
@@ -178,6 +179,7 @@ def test_no_alert_can_be_negated_unnoticed(
     assert unnoticed == []
 
 
+@pytest.mark.mutation
 def test_no_recording_rule_can_be_changed_unnoticed(
     everything: dict[str, Json], tmp_path: Path
 ) -> None:
