@@ -42,6 +42,12 @@ def of_one(world: World, workload: str, namespace: str = "monitoring") -> Pod:
     return pod
 
 
+def version(pod: Pod, name: str = "") -> str:
+    """Return a container's version, such as `3.14.0`, of the first one where none is named."""
+    tag = _container(pod, name).image.partition("@")[0].rpartition(":")[2]
+    return tag.removeprefix("v").removesuffix("-distroless")
+
+
 def process(world: World, pod: Pod, name: str = "") -> Iterator[Exposed]:
     """Yield process_* of a container, the first one where none is named."""
     clock = world.clock
