@@ -249,6 +249,15 @@ def matching(manager: dict[str, Any]) -> set[str]:
     return {path for path in files() if any(e.search(path) for e in expressions)}
 
 
+def tags(values: Any) -> Iterator[str]:
+    """Every tag of an image in a chart's values."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            if key == "tag":
+                yield str(value)
+            yield from tags(value)
+
+
 def unwatched(text: str) -> Iterator[str]:
     """Say which version of this repository Renovate's configuration would miss."""
     config = renovate(text)
@@ -264,13 +273,22 @@ def unwatched(text: str) -> Iterator[str]:
         for path in matching(config["pip-compile"])
         if "uv pip compile" in (ROOT / path).read_text()[:200]
     }
-    custom = config["customManagers"][0]
-    expression = re.compile(custom["matchStrings"][0].replace("(?<", "(?P<"))
     found = {
         (match["depName"], match["currentValue"])
+        for custom in config["customManagers"]
         for path in matching(custom)
-        for match in expression.finditer((ROOT / path).read_text())
+        for match in re.finditer(
+            custom["matchStrings"][0].replace("(?<", "(?P<"), (ROOT / path).read_text()
+        )
     }
+    images = {
+        (path, tag)
+        for path in charts
+        for document in load(ROOT / path, ROOT)
+        for tag in tags(document.get("spec", {}).get("values", {}))
+    }
+    watched = {tag for _, tag in found}
+    yield from (f"image tag {tag} of {path}" for path, tag in images if tag not in watched)
     pins = {(pin["module"], pin["version"]) for pin in load(schemas.PINS, ROOT)[0]}
     yield from (f"schemas of {module}" for module, _ in pins - found)
     sources = "".join((ROOT / path).read_text() for path in charts) + schemas.PINS.read_text()
@@ -295,6 +313,8 @@ def test_renovate_watches_every_chart_schema_and_package() -> None:
         (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
         (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
         ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
+        ("# renovate: ", "#renovate: ", "image tag "),
+        (r"\^\(base\|", "^(basis|", "image tag "),
         ("charts/kube-prom", "chart/kube-prom", "rule for ghcr.io/prometheus-community/chart/kube"),
     ],
 )
