@@ -14,13 +14,13 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks import files
-from scripts.checks.rendered import pods, scrape
+from scripts.checks.rendered import pods, programs, scrape
 from scripts.findings import Finding, execute, report
 from scripts.manifests import ENGINES, Repository
 from scripts.rendered import Cluster, Item, clusters
 from scripts.yamlfile import Json, load
 
-IMAGES = "scripts/images.yaml"
+IMAGES = programs.IMAGES
 FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/

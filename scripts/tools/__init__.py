@@ -49,15 +49,51 @@ def write(path: Path, text: str) -> None:
 
 def version(name: str) -> str:
     """Return the pinned version of an upstream program, `local` for one of our own."""
+    if not (module := _upstream(name)):
+        return "local"
+    return _required(name)[module]
+
+
+def released(name: str) -> str:
+    """Return the version that a program's official release reports, such as `3.16.0`.
+
+    Returns:
+        `local` for one of our own.
+    """
+    return release(module, version(name)) if (module := _upstream(name)) else "local"
+
+
+def release(module: str, pinned: str) -> str:
+    """Return the release that a version of a Go module is, such as `3.7.8`.
+
+    Prometheus tags 3.Y.Z as v0.3YY.Z, Y padded to two digits, for the use of its module:
+    https://github.com/prometheus/prometheus#prometheus-code-base. Its 2.Y.Z are v0.Y.Z.
+    """
+    if module == "github.com/prometheus/prometheus":
+        pinned = re.sub(r"^v0\.3(\d\d)\.", lambda minor: f"v3.{int(minor[1])}.", pinned)
+        pinned = re.sub(r"^v0\.", "v2.", pinned)
+    return pinned.removeprefix("v")
+
+
+def modules(name: str) -> dict[str, str]:
+    """Return the modules that a program is, or is written with, and their pinned versions."""
+    own = _upstream(name)
+    return {own: _required(name)[own]} if own else _required(name, direct=True)
+
+
+def _upstream(name: str) -> str | None:
     text = (FOLDER / name / "go.mod").read_text()
     tool = re.search(r"^tool (\S+)$", text, re.MULTILINE)
     if not tool:
-        return "local"
-    modules: dict[str, str] = dict(
-        re.findall(r"^(?:require )?\s*(\S+/\S+) (v\S+)", text, re.MULTILINE)
-    )
-    module = max((m for m in modules if tool[1].startswith(m)), key=len)
-    return modules[module]
+        return None
+    return max((m for m in _required(name) if tool[1].startswith(m)), key=len)
+
+
+def _required(name: str, *, direct: bool = False) -> dict[str, str]:
+    text = (FOLDER / name / "go.mod").read_text()
+    line = r"^(?:require )?\s*(\S+/\S+) (v\S+)( // indirect)?$"
+    found = re.findall(line, text, re.MULTILINE)
+    return {module: pinned for module, pinned, indirect in found if not (direct and indirect)}
 
 
 @functools.cache
