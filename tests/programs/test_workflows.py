@@ -193,8 +193,50 @@ def test_the_report_takes_the_programs_that_ci_has_built() -> None:
 
 def test_ci_runs_the_oldest_supported_python() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    versions = re.findall(r'python-version: "(.+)"', "".join(p.read_text() for p in WORKFLOWS))
-    assert {f">={version}" for version in versions} == {project["requires-python"]}
+    versions = set(re.findall(r'python-version: "(.+)"', "".join(p.read_text() for p in WORKFLOWS)))
+    assert len(versions) == 1
+    minor, _, patch = versions.pop().rpartition(".")
+    assert f">={minor}" == project["requires-python"]
+    assert patch.isdigit(), "the newest patch is another Python each month"
+
+
+def unlocked(text: str) -> Iterator[str]:
+    """Say what a script installs that no lock file of this repository names with its hash."""
+    for line in text.splitlines():
+        code = re.sub(r"(^|\s)#.*", "", line)
+        locked = all(o in code for o in ("--require-hashes", "--only-binary=:all:", " -r "))
+        if re.search(r"(?<!uv )\bpip3? install\b", code) and not locked:
+            yield f"pip may take another version: {line.strip()}"
+        for command in re.findall(
+            r"\b(?:uvx|pipx|npx|npm (?:i|install|exec)|uv (?:tool|run|sync|pip install)"
+            r"|go (?:get|install|run)|curl|wget)\b",
+            code,
+        ):
+            yield f"{command} may take another version: {line.strip()}"
+
+
+SCRIPTS = (ROOT / "Makefile", ROOT / ".ci/run", *WORKFLOWS)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_what_is_installed_is_locked(path: Path) -> None:
+    assert list(unlocked(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$(BIN)/pip install --quiet uv",
+        "python -m pip install --require-hashes -r requirements.txt",
+        "npx playwright install",
+        "npm install",
+        "go install sigs.k8s.io/kind@latest",
+        "uv pip install ruff",
+        "curl -sL https://example.com/kind",
+    ],
+)
+def test_an_install_that_is_not_locked_is_told(line: str) -> None:
+    assert len(list(unlocked(f"\t@{line}\n"))) == 1
 
 
 def test_actionlint_finds_nothing() -> None:
