@@ -31,6 +31,7 @@ NAMES = sorted(path.parent.name for path in FOLDER.glob("*/go.mod"))
 GO_REQUIREMENTS = FOLDER / "requirements-go.txt"
 # Nothing of these programs needs C; without symbols they are a third smaller.
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+_VERSION = re.compile(r"(?<![\w.])v?(\d+\.\d+\.\d+(?:[-+][\w.+-]+)?)")
 
 
 def cache() -> Path:
@@ -114,7 +115,7 @@ def path(name: str) -> Path:
             Finding("scripts/tools", None, f"no tool named {name}", f"use one of {NAMES}")
         )
     pinned = version(name)
-    if on_path := _on_path(name, pinned):
+    if on_path := _on_path(name, released(name)):
         return on_path
     digest = hashlib.sha256(" ".join(_flags(name)).encode())
     for source in sorted(p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"}):
@@ -148,15 +149,26 @@ def _flags(name: str) -> list[str]:
     return [*BUILD_FLAGS, *(own.read_text().splitlines() if own.exists() else ())]
 
 
-def _on_path(name: str, pinned: str) -> Path | None:
+def _on_path(name: str, wanted: str) -> Path | None:
+    """Return the program on PATH if it reports this version; releases differ in how they do."""
     candidate = shutil.which(name)
-    if not candidate or pinned == "local":
+    if not candidate or wanted == "local":
         return None
     for flag in ("version", "-v", "--version"):
-        answer = subprocess.run(
-            [candidate, flag], capture_output=True, text=True, check=False, timeout=10
-        )
-        if re.search(rf"(?<![\d.]){re.escape(pinned.lstrip('v'))}(?![\d.])", answer.stdout):
+        try:
+            answer = subprocess.run(
+                [candidate, flag],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=10,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        # The first one is the program's own: of Go and of libraries, some tell further on.
+        found = _VERSION.search(answer.stdout)
+        if found and found[1] == wanted:
             return Path(candidate)
     return None
 

@@ -333,6 +333,8 @@ def unwatched(text: str) -> Iterator[str]:
     yield from (f"image tag {tag} of {path}" for path, tag in images if tag not in watched)
     pins = {(pin["module"], pin["version"]) for pin in load(schemas.PINS, ROOT)[0]}
     yield from (f"schemas of {module}" for module, _ in pins - found)
+    if "mise" not in config["enabledManagers"]:
+        yield "mise.toml"
     sources = "".join((ROOT / path).read_text() for path in charts) + schemas.PINS.read_text()
     for rule in config["packageRules"]:
         for path in rule.get("matchFileNames", []):
@@ -355,6 +357,7 @@ def test_renovate_watches_every_chart_schema_and_package() -> None:
         (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
         (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
         ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
+        ('"mise", ', "", "mise.toml"),
         ("# renovate: ", "#renovate: ", "image tag "),
         (r"\^\(base\|", "^(basis|", "image tag "),
         ("charts/kube-prom", "chart/kube-prom", "rule for ghcr.io/prometheus-community/chart/kube"),
