@@ -23,11 +23,12 @@ all: dashboards validate test ## Build and check everything, then print what a c
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-# pip verifies each package against the hash in the lock file.
+# pip verifies each package against the hash in the lock file. Only wheels: what a source archive is
+# built with is in no lock file.
 $(READY): requirements.txt
 	@echo "· installing Python packages into $(VENV)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt
 	@touch $@
 
 .PHONY: dashboards
@@ -116,7 +117,6 @@ lint: $(READY) ## Lint Python, YAML, shell and workflows
 
 .PHONY: lock
 lock: $(READY) ## Resolve pyproject.toml into requirements.txt again
-	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --group=lint pyproject.toml --output-file=requirements.txt
 
 .PHONY: clean

@@ -20,8 +20,9 @@ Json = dict[str, Any]
 
 # The newest classic schema: Grafana migrates nothing at load, and refuses a higher number.
 SCHEMA_VERSION = 42
-# Without it, panels are taken for ones of Grafana 6 and migrated at each load.
-PLUGIN_VERSION = "13.2.0"
+# Without it, panels are taken for ones of Grafana 6 and migrated at each load; with another version
+# than Grafana's own, each panel's own migration runs.
+PLUGIN_VERSION = "13.2.3"
 
 # uids of the datasources that the Grafana release provisions.
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.checks import files
-from scripts.checks.rendered import pods, scrape
+from scripts.checks.rendered import pods, programs, scrape
 from scripts.findings import Finding
 from scripts.manifests import ENGINES
 from scripts.rendered import Cluster, Item
 from scripts.yamlfile import Json, load
 
-IMAGES = "scripts/images.yaml"
+IMAGES = programs.IMAGES
 FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/

@@ -43,6 +43,9 @@ ENFORCING = frozenset(
     }
 )
 K3S = "+k3s"
+# Its Helm chart and its static manifests set it as app.kubernetes.io/name. Archived in March 2026:
+# https://github.com/kubernetes/ingress-nginx
+RETIRED = "ingress-nginx"
 
 
 @dataclass(frozen=True)
@@ -241,11 +244,28 @@ def network_policies(_: Stack, seen: Seen) -> Verdict:
     return ok(f"enforced by {', '.join(found)}")
 
 
+def ingress(_: Stack, seen: Seen) -> Verdict:
+    """Look for an ingress controller that is no longer maintained."""
+    found = [
+        f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        for kind in ("deployments", "daemonsets")
+        for item in seen.lists[kind]
+        if item["metadata"].get("labels", {}).get("app.kubernetes.io/name") == RETIRED
+    ]
+    if not found:
+        return ok(f"no {RETIRED}, which gets no security fixes any more")
+    text = f"{', '.join(found)}: {RETIRED} was retired in March 2026 and gets no security fixes"
+    return warning(
+        text, "move to Traefik (base/optional/traefik) or another Gateway API controller"
+    )
+
+
 POINTS = (
     Point("Cluster", "Kubernetes", (), kubernetes),
     Point("Cluster", "architecture", ("nodes",), architecture, rendered=True),
     Point("Cluster", "GitOps engine", (CRDS, "deployments", "statefulsets"), engine),
     Point("Cluster", "network policies", ("daemonsets",), network_policies),
+    Point("Cluster", "ingress", ("daemonsets", "deployments"), ingress),
     *(
         Point(
             "Room",

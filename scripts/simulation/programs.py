@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from scripts.checks.rendered import pods
 from scripts.simulation.model import Array, Container, Exposed, Pod, cumulative, histogram
 from scripts.simulation.world import World
 
@@ -40,6 +41,11 @@ def of_one(world: World, workload: str, namespace: str = "monitoring") -> Pod:
     """
     (pod,) = world.pods_of(workload, namespace)
     return pod
+
+
+def version(pod: Pod, name: str = "") -> str:
+    """Return a container's version, such as `3.14.0`, of the first one where none is named."""
+    return pods.version(_container(pod, name).image)
 
 
 def process(world: World, pod: Pod, name: str = "") -> Iterator[Exposed]:

@@ -23,11 +23,16 @@ _RECONCILE = (
 # fluxcd/pkg/runtime/metrics: ExponentialBucketsRange(10e-3, 1800, 10).
 _GOTK = tuple(10e-3 * (1800 / 10e-3) ** (n / 9) for n in range(10))
 _LOKI = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100)
+# All of them are counted from the start: notify/metrics.go and notify/util.go of Alertmanager 0.34.
 _INTEGRATIONS = (
-    *("discord", "email", "jira", "msteams", "msteamsv2", "opsgenie", "pagerduty", "pushover"),
-    *("rocketchat", "slack", "sns", "telegram", "victorops", "webex", "webhook", "wechat"),
+    *("discord", "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2", "opsgenie"),
+    *("pagerduty", "pushover", "rocketchat", "slack", "sns", "telegram", "victorops", "webex"),
+    *("webhook", "wechat"),
 )
-_REASONS = ("clientError", "contextCanceled", "contextDeadlineExceeded", "other", "serverError")
+_REASONS = (
+    *("authError", "clientError", "contextCanceled", "contextDeadlineExceeded", "other"),
+    *("rateLimited", "serverError"),
+)
 
 
 def _every(world: World, seconds: float) -> Array:
@@ -63,7 +68,7 @@ def prometheus(world: World) -> Iterator[Exposed]:
 
 def _prometheus(world: World, pod: Pod) -> Iterator[Exposed]:
     clock, noise = world.clock, world.noise
-    yield _info(world, "prometheus", "3.16.0")
+    yield _info(world, "prometheus", programs.version(pod, "prometheus"))
     yield "prometheus_ready", {}, clock.constant(1)
     yield "prometheus_config_last_reload_successful", {}, clock.constant(1)
     reloaded = clock.constant(clock.start - 7200)
@@ -282,7 +287,7 @@ def alertmanager(world: World) -> Iterator[Exposed]:
     clock = world.clock
     pod = programs.of_one(world, f"alertmanager-{CHART}")
     firing = 1 + _problems(world)
-    yield _info(world, "alertmanager", "0.33.1")
+    yield _info(world, "alertmanager", programs.version(pod, "alertmanager"))
     for state, count in (
         ("active", firing),
         ("suppressed", 0 * firing),
@@ -338,7 +343,8 @@ def alertmanager(world: World) -> Iterator[Exposed]:
 def reloader(world: World, pod: Pod) -> Iterator[Exposed]:
     """Yield the metrics of the sidecar that reloads a configuration, in front of each server."""
     clock = world.clock
-    yield _info(world, "prometheus_config_reloader", "0.93.1")
+    version = programs.version(pod, "config-reloader")
+    yield _info(world, "prometheus_config_reloader", version)
     yield "reloader_last_reload_successful", {}, clock.constant(1)
     reloaded = clock.constant(clock.start - 7200)
     yield "reloader_last_reload_success_timestamp_seconds", {}, reloaded
@@ -363,7 +369,7 @@ def operator(world: World) -> Iterator[Exposed]:
     clock, noise = world.clock, world.noise
     pod = programs.of_one(world, f"{CHART}-operator")
     prefix = "prometheus_operator"
-    yield _info(world, prefix, "0.93.1")
+    yield _info(world, prefix, programs.version(pod))
     # Two objects, each reconciled with every change of what it selects.
     for controller in ("alertmanager", "prometheus"):
         labels = {"controller": controller}
@@ -412,7 +418,7 @@ def loki(world: World) -> Iterator[Exposed]:
     lines = np.sum([w.total for w in written], axis=0)
     size = np.sum([w.total * w.size for w in written], axis=0)
     tenant = {"tenant": "fake"}
-    yield _info(world, "loki", "3.7.8")
+    yield _info(world, "loki", programs.version(pod, "loki"))
     received = {**tenant, "format": "loki", "is_internal_stream": "false"}
     yield "loki_distributor_lines_received_total", received, cumulative(lines)
     yield "loki_distributor_bytes_received_total", received, cumulative(size)
@@ -508,7 +514,7 @@ def grafana(world: World) -> Iterator[Exposed]:
         "edition": "oss",
         "goversion": "go1.25.3",
         "revision": "unknown",
-        "version": "13.2.0",
+        "version": programs.version(pod, "grafana"),
     }
     yield "grafana_build_info", build, clock.constant(1)
     looked = 0.05 + 0.3 * clock.between(8, 22)
@@ -558,7 +564,7 @@ def grafana(world: World) -> Iterator[Exposed]:
 def alloy(world: World, pod: Pod) -> Iterator[Exposed]:
     """Yield Alloy's metrics: what it read on its node, what it counted in it, what it sent."""
     clock = world.clock
-    yield _info(world, "alloy", "v1.18.1")
+    yield _info(world, "alloy", f"v{programs.version(pod, 'alloy')}")
     yield "alloy_config_last_load_successful", {}, clock.constant(1)
     loaded = clock.constant(clock.start - 86400)
     yield "alloy_config_last_load_success_timestamp_seconds", {}, loaded
@@ -579,7 +585,7 @@ def blackbox(world: World) -> Iterator[Exposed]:
     """Yield the blackbox exporter's own metrics."""
     clock = world.clock
     pod = programs.of_one(world, "blackbox-exporter")
-    yield _info(world, "blackbox_exporter", "0.28.0")
+    yield _info(world, "blackbox_exporter", programs.version(pod))
     yield "blackbox_exporter_config_last_reload_successful", {}, clock.constant(1)
     loaded = clock.constant(clock.start - 5 * 86400)
     yield "blackbox_exporter_config_last_reload_success_timestamp_seconds", {}, loaded
@@ -633,7 +639,7 @@ def kube_state_metrics_self(world: World) -> Iterator[Exposed]:
     """Yield the metrics on kube-state-metrics' second port."""
     clock = world.clock
     pod = programs.of_one(world, f"{CHART}-kube-state-metrics")
-    yield _info(world, "kube_state_metrics", "v2.20.0")
+    yield _info(world, "kube_state_metrics", f"v{programs.version(pod)}")
     kinds = (
         *("CronJob", "DaemonSet", "Deployment", "HorizontalPodAutoscaler", "Job", "Namespace"),
         *("Node", "PersistentVolume", "PersistentVolumeClaim", "Pod", "PodDisruptionBudget"),

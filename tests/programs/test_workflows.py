@@ -194,8 +194,50 @@ def test_the_report_takes_the_programs_that_ci_has_built() -> None:
 
 def test_ci_runs_the_oldest_supported_python() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    versions = re.findall(r'python-version: "(.+)"', "".join(p.read_text() for p in WORKFLOWS))
-    assert {f">={version}" for version in versions} == {project["requires-python"]}
+    versions = set(re.findall(r'python-version: "(.+)"', "".join(p.read_text() for p in WORKFLOWS)))
+    assert len(versions) == 1
+    minor, _, patch = versions.pop().rpartition(".")
+    assert f">={minor}" == project["requires-python"]
+    assert patch.isdigit(), "the newest patch is another Python each month"
+
+
+def unlocked(text: str) -> Iterator[str]:
+    """Say what a script installs that no lock file of this repository names with its hash."""
+    for line in text.splitlines():
+        code = re.sub(r"(^|\s)#.*", "", line)
+        locked = all(o in code for o in ("--require-hashes", "--only-binary=:all:", " -r "))
+        if re.search(r"(?<!uv )\bpip3? install\b", code) and not locked:
+            yield f"pip may take another version: {line.strip()}"
+        for command in re.findall(
+            r"\b(?:uvx|pipx|npx|npm (?:i|install|exec)|uv (?:tool|run|sync|pip install)"
+            r"|go (?:get|install|run)|curl|wget)\b",
+            code,
+        ):
+            yield f"{command} may take another version: {line.strip()}"
+
+
+SCRIPTS = (ROOT / "Makefile", ROOT / ".ci/run", *WORKFLOWS)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_what_is_installed_is_locked(path: Path) -> None:
+    assert list(unlocked(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$(BIN)/pip install --quiet uv",
+        "python -m pip install --require-hashes -r requirements.txt",
+        "npx playwright install",
+        "npm install",
+        "go install sigs.k8s.io/kind@latest",
+        "uv pip install ruff",
+        "curl -sL https://example.com/kind",
+    ],
+)
+def test_an_install_that_is_not_locked_is_told(line: str) -> None:
+    assert len(list(unlocked(f"\t@{line}\n"))) == 1
 
 
 def test_actionlint_finds_nothing() -> None:
@@ -250,6 +292,15 @@ def matching(manager: dict[str, Any]) -> set[str]:
     return {path for path in files() if any(e.search(path) for e in expressions)}
 
 
+def tags(values: Any) -> Iterator[str]:
+    """Every tag of an image in a chart's values."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            if key == "tag":
+                yield str(value)
+            yield from tags(value)
+
+
 def unwatched(text: str) -> Iterator[str]:
     """Say which version of this repository Renovate's configuration would miss."""
     config = renovate(text)
@@ -265,15 +316,26 @@ def unwatched(text: str) -> Iterator[str]:
         for path in matching(config["pip-compile"])
         if "uv pip compile" in (ROOT / path).read_text()[:200]
     }
-    custom = config["customManagers"][0]
-    expression = re.compile(custom["matchStrings"][0].replace("(?<", "(?P<"))
     found = {
         (match["depName"], match["currentValue"])
+        for custom in config["customManagers"]
         for path in matching(custom)
-        for match in expression.finditer((ROOT / path).read_text())
+        for match in re.finditer(
+            custom["matchStrings"][0].replace("(?<", "(?P<"), (ROOT / path).read_text()
+        )
     }
+    images = {
+        (path, tag)
+        for path in charts
+        for document in load(ROOT / path, ROOT)
+        for tag in tags(document.get("spec", {}).get("values", {}))
+    }
+    watched = {tag for _, tag in found}
+    yield from (f"image tag {tag} of {path}" for path, tag in images if tag not in watched)
     pins = {(pin["module"], pin["version"]) for pin in load(schemas.PINS, ROOT)[0]}
     yield from (f"schemas of {module}" for module, _ in pins - found)
+    if "mise" not in config["enabledManagers"]:
+        yield "mise.toml"
     sources = "".join((ROOT / path).read_text() for path in charts) + schemas.PINS.read_text()
     for rule in config["packageRules"]:
         for path in rule.get("matchFileNames", []):
@@ -296,6 +358,9 @@ def test_renovate_watches_every_chart_schema_and_package() -> None:
         (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
         (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
         ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
+        ('"mise", ', "", "mise.toml"),
+        ("# renovate: ", "#renovate: ", "image tag "),
+        (r"\^\(base\|", "^(basis|", "image tag "),
         ("charts/kube-prom", "chart/kube-prom", "rule for ghcr.io/prometheus-community/chart/kube"),
     ],
 )

@@ -1,13 +1,21 @@
 """Checks of what the charts render; each takes a rendered cluster.
 
-They need the charts, so they are part of `make test` and not of `make validate`.
+They need the charts, so they are part of `make render` and not of `make validate`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import exposed, objects, pods, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    exposed,
+    objects,
+    pods,
+    programs,
+    referents,
+    relabelings,
+    scrape,
+)
 from scripts.findings import Finding
 from scripts.rendered import Cluster
 
@@ -24,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     pods.resources,
     pods.restricted,
     pods.host_paths,
+    programs.same,
     referents.addresses,
     referents.accounts,
     referents.alertmanagers,
@@ -47,6 +56,7 @@ def faults(clusters: Sequence[Cluster]) -> list[Finding]:
         *objects.invalid(clusters),
         *objects.unequal(clusters),
         *objects.unused_whitelist(clusters),
+        *programs.stale(clusters),
     ]
     for finding, names in held.items():
         distinct = dict.fromkeys(names)

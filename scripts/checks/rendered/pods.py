@@ -62,6 +62,12 @@ def repository(image: str) -> str:
     return match["repository"] if match else image
 
 
+def version(image: str) -> str:
+    """Return the version that an image's tag names, such as `3.14.0`; empty if it has no tag."""
+    match = _IMAGE.fullmatch(image)
+    return ((match and match["tag"]) or "").removeprefix("v").removesuffix("-distroless")
+
+
 def images(cluster: Cluster) -> Iterator[Finding]:
     """Every image is pinned by a tag other than `latest`, or by its digest."""
     for pod in cluster.pods:

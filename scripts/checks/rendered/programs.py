@@ -1,0 +1,83 @@
+"""What is run here for checks, proofs and captures is the version that clusters run.
+
+`scripts/images.yaml` says of which Go module an image is built. Each tool of `scripts/tools` of
+that module stands for what runs in the cluster, and what it proves holds for its own version only.
+What differs all the same is listed there, with why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from scripts import tools
+from scripts.checks.rendered import pods
+from scripts.findings import Finding
+from scripts.rendered import Cluster
+from scripts.yamlfile import Json, load
+
+IMAGES = "scripts/images.yaml"
+# An image's repository, a tool, the tool's version, and those that run in a cluster.
+Difference = tuple[str, str, str, frozenset[str]]
+
+
+def same(cluster: Cluster) -> Iterator[Finding]:
+    """Every tool is a version that the cluster runs, or is known to differ from it just so."""
+    known = list(_known(cluster.repository.root))
+    for difference in _differences(cluster):
+        if not any(_covers(one, difference) for one in known):
+            image, tool, built, run = difference
+            yield Finding(
+                f"scripts/tools/{tool}/go.mod",
+                None,
+                f"{tool} is {built}, and {image} is {', '.join(sorted(run))}",
+                "move one to the other's version: the image's tag in the release's values, or the "
+                f"go.mod, then `make capture`; or say why not, under `differs` of {IMAGES}",
+            )
+
+
+def stale(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """Every known difference is there, as it is described, in one cluster at least."""
+    there = {difference for cluster in clusters for difference in _differences(cluster)}
+    for known in _known(clusters[0].repository.root):
+        if not any(_covers(known, difference) for difference in there):
+            image, tool, built, run = known
+            other = ", ".join(sorted(run)) or "of another version"
+            text = f"no cluster has {image} {other} where {tool} is {built}"
+            yield Finding(IMAGES, None, text, "correct what `differs` says, or remove it")
+
+
+def _differences(cluster: Cluster) -> Iterator[Difference]:
+    described = _images(cluster.repository.root)
+    running: dict[str, set[str]] = {}
+    for pod in cluster.pods:
+        for container in pod.containers:
+            image = str(container.get("image"))
+            running.setdefault(pods.repository(image), set()).add(pods.version(image))
+    for image, versions in sorted(running.items()):
+        # An image that is not described is named with its processors: see scripts/budget.py.
+        module = described.get(image, {}).get("module")
+        for tool in tools.NAMES:
+            if module not in (pinned := tools.modules(tool)):
+                continue
+            built = tools.release(module, pinned[module])
+            # Two releases may bring one program at two versions; one of them is enough.
+            if built not in versions:
+                yield image, tool, built, frozenset(versions)
+
+
+def _covers(known: Difference, difference: Difference) -> bool:
+    return known[:3] == difference[:3] and known[3] in (frozenset(), difference[3])
+
+
+def _known(root: Path) -> Iterator[Difference]:
+    """Yield what `differs` lists; without a version that runs, it is any but the tool's."""
+    for image, described in _images(root).items():
+        for one in described.get("differs", ()):
+            for tool in one["tools"]:
+                yield image, tool, one["built"], frozenset({one["run"]} if "run" in one else ())
+
+
+def _images(root: Path) -> Mapping[str, Mapping[str, Json]]:
+    content: Mapping[str, Mapping[str, Json]] = load(root / IMAGES, root)[0]
+    return content
