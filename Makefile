@@ -36,7 +36,7 @@ dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py
 	@$(RUN) dashboards_py
 
 .PHONY: rules
-rules: $(READY) ## Generate the rules of base/config/slos and base/config/alerts
+rules: $(READY) ## Generate the rules of base/config/slos, base/config/alerts and each overlay's budget
 	@$(RUN) scripts.rules
 
 .PHONY: validate

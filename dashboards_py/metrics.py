@@ -30,6 +30,7 @@ REDPANDA = Source(
 )
 PROBES = Source("blackbox exporter", "no probe result yet")
 RULES = Source("Prometheus rules", "no rule evaluated yet")
+BUDGETS = Source("budget.yaml of the environment", "not in this environment's budget.yaml")
 REQUESTS = Source("recorded request counters", "no request seen from this source")
 EVENTS = Source("recorded event counters", "no event published and consumed yet")
 # sloth's label for what base/config/slos calls `service`.
@@ -114,6 +115,9 @@ NAMESPACE_LIMITS = _gauge(
 NAMESPACE_TRAFFIC = _gauge(
     "namespace_node:container_network_bytes_total:rate5m", "namespace node", RULES
 )
+
+# A resource is named by the keys that lead to it in budget.yaml, such as tier.cpu.
+BUDGET = _gauge("todo:budget:limit", "resource", BUDGETS)
 
 HTTP_REQUESTS = _gauge(
     "todo:http_requests:rate5m", "namespace app method route status_class source", REQUESTS

@@ -160,17 +160,21 @@ class Vector(Query):
         """Return 1 for 0, and 0 for everything else."""
         return self._compound(f"{self._operand()} == bool 0")
 
-    def share_of(self, whole: float) -> Vector:
-        """Divide by a number that is known when the dashboard is built."""
-        return self._compound(f"{self._operand()} / {_number(whole)}")
-
-    def times(self, factor: float) -> Vector:
-        """Multiply by a number that is known when the dashboard is built."""
+    def times(self, factor: float | Vector) -> Vector:
+        """Multiply by a number, or by series with the same labels."""
+        if isinstance(factor, Vector):
+            return self._combine("*", factor)
         return self._compound(f"{self._operand()} * {_number(factor)}")
 
-    def at_least(self, floor: float) -> Vector:
-        """Raise smaller values to `floor`."""
-        return attrs.evolve(self, expr=f"clamp_min({self.expr}, {_number(floor)})", compound=False)
+    def at_least(self, floor: float | Vector) -> Vector:
+        """Raise smaller values to a number, or to that of the one series in `floor`."""
+        if not isinstance(floor, Vector):
+            expr = f"clamp_min({self.expr}, {_number(floor)})"
+            return attrs.evolve(self, expr=expr, compound=False)
+        if floor.labels:
+            raise QueryError(f"at_least() needs one series, without labels: {floor.expr}")
+        expr = f"clamp_min({self.expr}, scalar({floor.expr}))"
+        return attrs.evolve(self._with(floor, expr), compound=False)
 
     def until(self) -> Vector:
         """Return the seconds from now until a time stamp in seconds."""

@@ -30,7 +30,7 @@ from dashboards_py.queries import cluster, health, workloads
 
 FULL = bad_from(warning=0.8, critical=0.9)
 REQUESTED = bad_from(warning=0.85, critical=0.95)
-# At 1 all that is free is taken, which is as it should be; above it Oracle charges, or stops nodes.
+# At 1 all that is free is taken, which is as it should be; above it costs, or nodes are stopped.
 BEYOND = bad_from(critical=1.01)
 # A row's own namespace, in a table's link.
 OF_ROW = "${__data.fields.Namespace}"
@@ -103,12 +103,14 @@ room = row(
         show(cluster.free_tier_share("cpu"), "CPU"),
         show(cluster.free_tier_share("memory"), "memory"),
         show(cluster.free_tier_storage_share(), "block storage"),
-        description="Share of what Oracle gives for nothing (overlays/oke-free/budget.yaml) that "
-        "the nodes and volumes are, a boot volume for each node among them. A volume counts as "
-        "50 GiB at least. Full is fine; above 100% it costs, or nodes are stopped. Nodes whose "
-        "CPU, memory and network all stay below 20% for a week are stopped, too.",
+        description="Share of what the provider gives for nothing (`tier` in the environment's "
+        "budget.yaml) that the nodes and volumes are, a boot volume for each node among them. A "
+        "volume counts as the smallest that is billed, at least. Full is fine; above 100% it "
+        "costs, or nodes are stopped. Oracle also stops nodes whose CPU, memory and network all "
+        "stay below 20% for a week.",
         width=7,
         thresholds=BEYOND,
+        no_value="no tier in the environment's budget.yaml",
     ),
     height=5,
 )

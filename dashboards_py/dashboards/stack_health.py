@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dashboards_py.budget import free_tier
 from dashboards_py.layout import row
 from dashboards_py.panels import (
     BLUE,
@@ -36,7 +35,7 @@ from dashboards_py.panels import (
 from dashboards_py.queries import health, stack
 
 FULL = bad_from(warning=0.8, critical=0.95)
-SERIES = free_tier().series
+BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
 
 ITS_PODS = goto(
@@ -69,7 +68,7 @@ now = row(
         "Budgets",
         show(stack.series_of_budget(), "series"),
         show(stack.storage_of_limit(), "storage"),
-        description="Series in memory, of the budget in overlays/oke-free/budget.yaml: what "
+        description="Series in memory, of series.limit in the environment's budget.yaml: what "
         "Prometheus' memory limit is made for. Storage, of retentionSize: when it is full the "
         "oldest days go before their time.",
         width=6,
@@ -103,9 +102,10 @@ scrapes = row(
     timeseries(
         "Series in memory",
         show(stack.series(), "series"),
-        description=f"Against the budget of {SERIES}. What is gone stays up to three hours.",
+        show(stack.series_budget(), "budget"),
+        description="Against series.limit in the environment's budget.yaml. What is gone stays up "
+        "to three hours.",
         unit=COUNT,
-        thresholds=bad_from(warning=0.8 * SERIES, critical=SERIES),
     ),
     timeseries(
         "Samples by scrape job",
@@ -431,6 +431,15 @@ gitops = row(
 )
 
 resources = row(
+    gauge(
+        "Requests of the budget",
+        show(stack.requests_of_budget("cpu"), "CPU"),
+        show(stack.requests_of_budget("memory"), "memory"),
+        description="What the monitoring's own pods request, of `requests` in the environment's "
+        "budget.yaml. Above 100% something runs that is not in Git, or the budget is not kept.",
+        width=5,
+        thresholds=BEYOND,
+    ),
     timeseries(
         "Memory against its limit",
         show(stack.memory_of_limit(), "{{namespace}} {{container}}"),

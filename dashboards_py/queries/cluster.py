@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dashboards_py import metrics as m
-from dashboards_py.budget import free_tier
 from dashboards_py.promql import Metric, Vector
+from dashboards_py.queries.stack import budget
 from dashboards_py.queries.variables import NAMESPACE, NODE
 from dashboards_py.queries.workloads import held
 from dashboards_py.query import Matcher, not_equal, regex
@@ -151,18 +151,18 @@ def requested_share(resource: str) -> Vector:
 
 
 def free_tier_share(resource: str) -> Vector:
-    """Share of the free tier's CPU or memory that the nodes are."""
+    """Share of the free tier's CPU or memory that the nodes are; nothing without a tier."""
     capacity = m.NODE_CAPACITY(resource=resource).value().max("node").sum()
-    whole = {"cpu": free_tier().cpu, "memory": free_tier().memory}[resource]
-    return capacity.share_of(whole)
+    return capacity.ratio_to(budget(f"tier.{resource}"))
 
 
 def free_tier_storage_share() -> Vector:
     """Share of the free tier's block storage that volumes take, boot volumes among them."""
-    tier = free_tier()
-    sizes = m.VOLUME_SIZE().value().max("persistentvolume").at_least(tier.smallest_volume)
-    boot = _nodes().sum().times(tier.boot_volume)
-    return sizes.sum().or_zero_for(_nodes().sum()).plus(boot).share_of(tier.storage)
+    storage = budget("tier.storage")
+    smallest = budget("volumes.smallest").or_zero_for(storage)
+    sizes = m.VOLUME_SIZE().value().max("persistentvolume").at_least(smallest)
+    boot = _nodes().sum().times(budget("tier.bootVolume"))
+    return sizes.sum().or_zero_for(_nodes().sum()).plus(boot).ratio_to(storage)
 
 
 # Pods

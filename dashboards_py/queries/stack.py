@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dashboards_py import metrics as m
-from dashboards_py.budget import free_tier
 from dashboards_py.promql import Series, Vector
 from dashboards_py.queries import workloads
 from dashboards_py.queries.variables import JOB
 from dashboards_py.query import regex
 from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES
 
+OURS = regex("|".join(sorted(NAMESPACES)))
 STACK = regex("|".join(sorted(NAMESPACES | ENGINE_NAMESPACES)))
 # Scrape jobs without which something is not seen; the chart puts its name before some.
 PARTS = regex(
@@ -44,7 +44,7 @@ def targets_down() -> Vector:
 
 def series_of_budget() -> Vector:
     """Share of the series budget that is in memory."""
-    return series().share_of(free_tier().series)
+    return series().ratio_to(series_budget())
 
 
 def storage_of_limit() -> Vector:
@@ -108,6 +108,11 @@ def samples_by_job() -> Vector:
 def series() -> Vector:
     """Series in memory."""
     return m.HEAD_SERIES().value().max()
+
+
+def series_budget() -> Vector:
+    """The most series that Prometheus may hold."""
+    return budget("series.limit")
 
 
 def samples_per_second() -> Vector:
@@ -426,6 +431,21 @@ def _applications(**where: str) -> Vector:
 
 
 # What the stack itself takes
+
+
+def budget(resource: str) -> Vector:
+    """What the environment's budget.yaml says under these keys; nothing where it does not.
+
+    Args:
+        resource: The keys, such as `tier.cpu`.
+    """
+    return m.BUDGET(resource=resource).value().max()
+
+
+def requests_of_budget(resource: str) -> Vector:
+    """Share of its budget of CPU or memory that the stack requests."""
+    requested = m.NAMESPACE_REQUESTS(namespace=OURS, resource=resource).value().sum()
+    return requested.ratio_to(budget(f"requests.{resource}"))
 
 
 def memory_of_limit() -> Vector:

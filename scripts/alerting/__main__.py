@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from scripts import charts, simulation, tools
 from scripts.alerting import faults, rulers
@@ -26,6 +27,8 @@ def of_day(cluster: Cluster, day: Day) -> tuple[list[Firing], Delivery]:
     progress(f"{day.name}: alerts on log lines")
     with servers.loki(cluster, day.logs) as loki:
         firing += rulers.of_loki(loki, day, rulers.loki_rules(cluster))
+    added = rulers.external_labels(cluster)
+    firing = [replace(alert, labels={**added, **alert.labels}) for alert in firing]
     return firing, deliver(firing, day.start, day.end, tools.ROOT / TEMPLATE)
 
 

@@ -87,6 +87,15 @@ def loki_rules(cluster: Cluster) -> dict[str, Json]:
     return {name: yaml.safe_load(text) for name, text in loki_rule_texts(cluster).items()}
 
 
+def external_labels(cluster: Cluster) -> dict[str, str]:
+    """Return what Prometheus, and Loki likewise, adds to the labels of each alert that it sends."""
+    return {
+        label: value
+        for item in cluster.of("Prometheus")
+        for label, value in (item.spec.get("externalLabels") or {}).items()
+    }
+
+
 def defaults(cluster: Cluster) -> dict[str, Json]:
     """Return the rules that the chart installs where nobody says which, by their file's name.
 

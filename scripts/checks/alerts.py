@@ -17,7 +17,7 @@ from scripts.checks import catalogue, dashboards, queries
 from scripts.checks.dashboards import Query
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Entry, Repository
-from scripts.rules import alerts, each, slos
+from scripts.rules import alerts, budgets, each, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
 from scripts.yamlfile import Json
 
@@ -85,7 +85,7 @@ def of(entry: Entry) -> Iterator[Alert]:
 
 def outdated(root: Path) -> Iterator[Finding]:
     """Every generated rule file is what its specification makes; sloth's are not made here."""
-    made = alerts.render(root)
+    made = alerts.render(root) | budgets.render(root)
     for path, text in made.items():
         committed = root / path
         if not committed.is_file() or committed.read_text(encoding="utf-8") != text:

@@ -74,13 +74,18 @@ def objects(flux: Entry, argocd: Entry) -> Iterator[Fault]:
 
 
 def placeholders(entry: Entry) -> Iterator[Fault]:
-    """Find the values that kustomize should have replaced: `copied`, `copied from …`."""
+    """Find the values that are still `copied`, or `copied from …`."""
     for item in entry.objects():
         for keys, value in leaves(item):
-            if isinstance(value, str) and (value == "copied" or value.startswith("copied from ")):
+            if unfilled(value):
                 text = f"{'.'.join(keys)} is still {value!r}"
                 fix = "add the kustomize replacement that fills it, or correct its target"
                 yield Fault(item["kind"], item["metadata"]["name"], keys, text, fix)
+
+
+def unfilled(value: Json) -> bool:
+    """Say whether a value is a placeholder that kustomize should have replaced."""
+    return isinstance(value, str) and (value == "copied" or value.startswith("copied from "))
 
 
 def unequal(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, str]]:

@@ -191,6 +191,8 @@ def overlays(root: Path) -> Iterator[Finding]:
                 patches = [p.get("target") or load_all(p["patch"], place)[0] for p in inline]
             for patch in patches:
                 kind = patch.get("kind")
+                if LOCAL in (patch.get("metadata", {}).get("annotations") or {}):
+                    continue
                 other = sorted(patch.get("spec", {}).keys() - {"values"})
                 if kind not in PATCHED:
                     text, fix = f"changes a {kind}", f"patch only {', '.join(sorted(PATCHED))}"

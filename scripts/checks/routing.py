@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scripts import tools
-from scripts.checks import alerts, catalogue, queries
+from scripts.checks import alerts, catalogue, clusters, queries
 from scripts.checks.alerts import SEVERITIES
 from scripts.findings import Finding
 from scripts.manifests import Repository
@@ -130,7 +130,7 @@ def labels(repository: Repository) -> dict[str, frozenset[str]]:
         declared = list(alerts.of(entry))
         answers = queries.parse([alert.query for alert in declared])
         for alert in declared:
-            own = frozenset({"alertname", *(alert.rule.get("labels") or {})})
+            own = frozenset({"alertname", clusters.LABEL, *(alert.rule.get("labels") or {})})
             if alert.lang == "logql":
                 own |= queries.STREAM_LABELS
             else:

@@ -171,6 +171,14 @@ def _of_namespace(what: str) -> Callable[[Facts, Labels], Array | None]:
     return lambda facts, labels: facts.sum(f"{what}/{labels['namespace']}/")
 
 
+def _of_tier(resource: str) -> Callable[[Facts, Labels], Array | None]:
+    def expected(facts: Facts, _: Labels) -> Array | None:
+        capacity, tier = facts.get(f"capacity/{resource}"), facts.get(f"budget/tier.{resource}")
+        return None if capacity is None or tier is None else capacity / tier
+
+    return expected
+
+
 def _alerts(facts: Facts, _: Labels) -> Array:
     at = facts.window.end
     firing = [
@@ -189,6 +197,7 @@ def _lines(facts: Facts, _: Labels) -> Array:
 _SCRAPED = "scraped every 30 s, and a pod that came or went is seen a scrape later"
 _RATE = "a rate is extrapolated from scrapes to the ends of its range"
 
+_CONSTANT = "it does not change within a day"
 _BRIEF = "a container that lives for one scrape has no rate"
 _FEW = "a counter's first count has no rate, and few errors make an uneven share"
 
@@ -232,6 +241,9 @@ CHECKS = (
         0.01,
         _SCRAPED,
     ),
+    Check("cluster-capacity", "Free tier", "A", _of_tier("cpu"), 0.0, _CONSTANT),
+    Check("cluster-capacity", "Free tier", "B", _of_tier("memory"), 0.0, _CONSTANT),
+    Check("stack-health", "Series in memory", "B", _named("budget/series.limit"), 0.0, _CONSTANT),
 )
 
 

@@ -1,4 +1,4 @@
-"""`make rules`: the rules of `base/config/slos` and `base/config/alerts`, as clusters get them.
+"""`make rules`: rules made of `base/config/slos`, `base/config/alerts` and each overlay's budget.
 
 Objectives are written in sloth's format and alerts in a short form of Prometheus' own, with the
 numbers of `base/config/thresholds.yaml` and the facts of `base/application` by name. What comes of

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from scripts import tools
 from scripts.findings import execute
-from scripts.rules import RULES, alerts, slos
+from scripts.rules import RULES, alerts, budgets, slos
 
 
 def main() -> int:
     """Write all of them, or none where one cannot be made."""
-    files = alerts.render(tools.ROOT) | slos.render(tools.ROOT)
+    files = {
+        path: text
+        for maker in (alerts, budgets, slos)
+        for path, text in maker.render(tools.ROOT).items()
+    }
     for path, text in files.items():
         target = tools.ROOT / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -21,6 +25,7 @@ def main() -> int:
         *tools.ROOT.glob(f"{RULES}/{alerts.PREFIX}*.yaml"),
         *tools.ROOT.glob(f"{RULES}/{slos.PREFIX}*.yaml"),
         *tools.ROOT.glob(f"{alerts.LOKI_RULES}/*.yaml"),
+        *tools.ROOT.glob(f"overlays/*/{budgets.OUTPUT}"),
     ]
     for path in sorted(path.relative_to(tools.ROOT) for path in generated):
         if path not in files:

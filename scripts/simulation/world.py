@@ -7,14 +7,15 @@ laid out as the public application's chart, Dapr's, Flux's and Oracle's own are.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from scripts import rendered
-from scripts.budget import quantity
+from scripts.budget import FILE, quantity
 from scripts.rendered import Cluster
 from scripts.simulation.model import (
     HOUR,
@@ -34,7 +35,7 @@ from scripts.simulation.model import (
     Volume,
     Workload,
 )
-from scripts.yamlfile import Json
+from scripts.yamlfile import Json, leaves, load
 
 MI = 2.0**20
 GI = 2.0**30
@@ -782,7 +783,8 @@ def truth(world: World) -> dict[str, Array]:
     `pods_ready/<namespace>`, `requests/<app>`, `errors/<app>`, `api_requests` and `api_errors` of
     the API's routes, `published/<topic>`,
     `consumed/<app>/<topic>`, `backlog/<app>/<topic>` messages,
-    `model_calls/<outcome>`, `probe/<job>`, `volume/<namespace>/<claim>` share in use.
+    `model_calls/<outcome>`, `probe/<job>`, `volume/<namespace>/<claim>` share in use,
+    `capacity/cpu` and `capacity/memory` of all nodes, `budget/<keys>` of the environment's budget.
     """
     step = world.clock.step
     known: dict[str, Array] = {}
@@ -828,4 +830,23 @@ def truth(world: World) -> dict[str, Array]:
         known[f"probe/{job}"] = up
     for volume in world.volumes:
         known[f"volume/{volume.namespace}/{volume.claim}"] = volume.used / volume.capacity
+    known["capacity/cpu"] = world.clock.constant(sum(node.cpu for node in world.nodes))
+    known["capacity/memory"] = world.clock.constant(sum(node.memory for node in world.nodes))
+    for keys, limit in _budget(world.cluster):
+        known[f"budget/{'.'.join(keys)}"] = world.clock.constant(limit)
     return known
+
+
+def _budget(cluster: Cluster) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield keys and value of each quantity in the budget of the overlay that is simulated."""
+    repository = cluster.repository
+    environments = {
+        path.split("/")[1]
+        for path in repository.files(cluster.entry)
+        if path.startswith("overlays/")
+    }
+    for environment in environments:
+        path = repository.root / "overlays" / environment / FILE
+        for keys, value in leaves(load(path, repository.root)[0]):
+            with contextlib.suppress(ValueError):  # Such as a storage class.
+                yield keys, quantity(value)

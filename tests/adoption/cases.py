@@ -12,6 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from scripts.discover import inventory
+from scripts.yamlfile import load
 from tests.adoption import edits
 from tests.adoption.edits import AbsentError
 from tests.fixtures import LAYOUTS
@@ -134,9 +138,6 @@ def layout(name: str) -> Edit:
     """Return the edit that says where a public layout of the application is."""
 
     def edit(root: Path) -> None:
-        from scripts.discover import inventory
-        from scripts.yamlfile import load
-
         path = root / INVENTORY
         (expected,) = load(LAYOUTS / name / "expected.yaml", LAYOUTS)
         path.write_text(inventory.edited(path.read_text(), expected["application"]))
@@ -146,7 +147,9 @@ def layout(name: str) -> Edit:
 
 def addresses(root: Path) -> None:
     for path in sorted(root.glob("clusters/*/argocd/applications.yaml")):
-        text = re.sub(r"repoURL: https?://\S+", "repoURL: https://git.acme.test/o11y.git", path.read_text())
+        text = re.sub(
+            r"repoURL: https?://\S+", "repoURL: https://git.acme.test/o11y.git", path.read_text()
+        )
         path.write_text(text)
     path = root / INVENTORY
     edits.put(path, "data.GRAFANA_URL", "https://grafana.acme.test")
@@ -173,10 +176,7 @@ def third_environment(root: Path) -> None:
         for path in (root / kind / "third").rglob("*.yaml"):
             text = re.sub(rf"(clusters|overlays)/{source}/", r"\1/third/", path.read_text())
             path.write_text(text)
-    for path in sorted((root / "overlays/third").glob("*.yaml")):
-        text = path.read_text()
-        if "CLUSTER:" in text:
-            path.write_text(re.sub(r"CLUSTER: \S+", "CLUSTER: third", text))
+    edits.put(root / "overlays/third/releases/cluster.yaml", "data.NAME", "third")
 
 
 def only_one_environment(root: Path) -> None:
@@ -220,23 +220,21 @@ def objective(root: Path) -> None:
     edits.put(path, "slos.0.objective", 99)
 
 
-def severity(root: Path) -> None:
+def repetition(root: Path) -> None:
     path = root / "base/config/alertmanager/alertmanager.yaml"
     edits.put(path, "route.repeat_interval", "6h")
 
 
 def fewer_receivers(root: Path) -> None:
-    """Slack alone: the template's other integrations are deleted."""
+    """One integration of the template is deleted."""
     path = root / "base/config/alertmanager/alertmanager.yaml"
-    text = path.read_text()
-    import yaml
-
-    names = [key for r in yaml.safe_load(text)["receivers"] for key in r if key.endswith("_configs")]
-    for key in [name for name in names if name not in {"slack_configs", "webhook_configs"}][:1]:
-        index = next(
-            i for i, r in enumerate(yaml.safe_load(text)["receivers"]) if key in r
-        )
-        edits.drop(path, f"receivers.{index}.{key}")
+    receivers = yaml.safe_load(path.read_text())["receivers"]
+    for index, receiver in enumerate(receivers):
+        integrations = [key for key in receiver if key.endswith("_configs")]
+        if len(integrations) > 1:
+            edits.drop(path, f"receivers.{index}.{integrations[-1]}")
+            return
+    raise AbsentError("no receiver has two integrations")
 
 
 def budget(root: Path) -> None:
@@ -249,6 +247,22 @@ def sample_limit(root: Path) -> None:
     path = root / "base/config/monitors/dapr.yaml"
     place = "PodMonitor/dapr-sidecars:spec.sampleLimit"
     edits.put(path, place, int(edits.value(path, place)) - 50)
+
+
+def without_dashboard(root: Path) -> None:
+    """The chatbot's: its module, its line, and the links to it."""
+    uid = "todo-chatbot"
+    module = root / f"dashboards_py/dashboards/{uid.replace('-', '_')}.py"
+    if not module.is_file():
+        raise AbsentError(f"there is no dashboard {uid}")
+    module.unlink()
+    kustomization = root / "base/dashboards/kustomization.yaml"
+    text = kustomization.read_text()
+    kustomization.write_text(text.replace(f"      - {uid}.json\n", ""))
+    for path in sorted(root.glob("dashboards_py/dashboards/*.py")):
+        path.write_text(path.read_text().replace(f'"{uid}"', '"todo-overview"'))
+    for path in sorted(root.glob("base/config/alerts/*.yaml")):
+        path.write_text(path.read_text().replace(f"dashboard: {uid}", "dashboard: todo-overview"))
 
 
 def panel(root: Path) -> None:
@@ -264,14 +278,16 @@ def route(root: Path) -> None:
     path = root / INVENTORY
     routes = edits.value(path, "data.ROUTES").splitlines()
     text = path.read_text()
-    path.write_text(text.replace(f"    {routes[-1]}\n", f"    {routes[-1]}\n    /api/{{user_id}}/tags\n"))
+    path.write_text(
+        text.replace(f"    {routes[-1]}\n", f"    {routes[-1]}\n    /api/{{user_id}}/tags\n")
+    )
 
 
 def second_release(root: Path) -> None:
     """One more chart: the blackbox exporter again, by another name."""
     name, other = "prometheus-blackbox-exporter", "probes-outside"
     source = root / f"base/releases/{name}.yaml"
-    text = edits._read(source).replace(f"name: {name}\n", f"name: {other}\n")
+    text = edits.read(source).replace(f"name: {name}\n", f"name: {other}\n")
     text = text.replace("fullnameOverride: blackbox-exporter", f"fullnameOverride: {other}")
     (root / f"base/releases/{other}.yaml").write_text(text)
     kustomization = root / "base/releases/kustomization.yaml"
@@ -285,15 +301,21 @@ def second_release(root: Path) -> None:
     replaced = root / "base/argocd/applications/kustomization.yaml"
     blocks = re.split(r"(?m)^(?=  - source:\n)", replaced.read_text())
     own = [b for b in blocks if re.search(rf"name: {name}\n", b)]
-    copies = "".join(b.replace(f"name: {name}\n", f"name: {other}\n").rstrip("\n") + "\n" for b in own)
+    copies = "".join(
+        b.replace(f"name: {name}\n", f"name: {other}\n").rstrip("\n") + "\n" for b in own
+    )
     replaced.write_text("".join(blocks).rstrip("\n") + "\n" + copies)
 
 
+APPLICATION = "the application's namespaces, URLs, routes"
+ENVIRONMENT = "the same in one environment (retention, volumes)"
+TOLD = "who is told, when, and what holds back what"
+LAYOUT_CASES = tuple(
+    Case(f"the application as {path.name}", APPLICATION, layout(path.name))
+    for path in sorted(LAYOUTS.iterdir())
+)
 CASES = (
-    *(
-        Case(f"the application as {path.name}", "the application's namespaces, URLs, routes", layout(path.name))
-        for path in sorted(LAYOUTS.iterdir())
-    ),
+    *LAYOUT_CASES,
     Case("addresses of one's own", "Install", addresses),
     Case("after flux bootstrap", "Install", bootstrapped),
     Case("Secrets by SOPS", "Secrets in Git", sops),
@@ -301,14 +323,15 @@ CASES = (
     Case("one environment only", "an environment less", only_one_environment),
     Case("without Argo CD", "an engine less", without_engine("argocd")),
     Case("without Flux", "an engine less", without_engine("flux")),
-    Case("a retention in one environment", "the same in one environment (retention, volumes)", longer_retention),
+    Case("a dashboard less", "a dashboard less", without_dashboard),
+    Case("a retention in one environment", ENVIRONMENT, longer_retention),
     Case("a retention everywhere", "a chart's version or values, everywhere", smaller_logs),
     Case("a threshold", "a threshold", threshold),
     Case("an objective", "an objective", objective),
-    Case("a route", "the application's namespaces, URLs, routes", route),
+    Case("a route", APPLICATION, route),
     Case("a budget", "a budget", budget),
-    Case("repeated every six hours", "who is told, when, and what holds back what", severity),
-    Case("a receiver less", "who is told, when, and what holds back what", fewer_receivers),
+    Case("repeated every six hours", TOLD, repetition),
+    Case("a receiver less", TOLD, fewer_receivers),
     Case("a panel's text", "a panel or a query", panel),
     Case("a sample limit", "what is scraped", sample_limit),
     Case("a chart more", "a chart more", second_release),

@@ -22,7 +22,7 @@ def put(path: Path, place: str, value: object) -> None:
     Raises:
         AbsentError: If the tree does not have the file, the object, or what the last key is in.
     """
-    text = _read(path)
+    text = read(path)
     *way, last = _keys(place)
     holder = _find(path, text, place, way)
     written = value if isinstance(value, str) and "\n" in value else json.dumps(value)
@@ -51,7 +51,7 @@ def drop(path: Path, place: str) -> None:
     Raises:
         AbsentError: If it is not there.
     """
-    text = _read(path)
+    text = read(path)
     *way, last = _keys(place)
     holder = _find(path, text, place, way)
     lines = text.splitlines(keepends=True)
@@ -75,11 +75,16 @@ def value(path: Path, place: str) -> str:
     Raises:
         AbsentError: If it is not there.
     """
-    node = _find(path, _read(path), place, _keys(place))
+    node = _find(path, read(path), place, _keys(place))
     return str(node.value)
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Return a file's text.
+
+    Raises:
+        AbsentError: If there is no such file.
+    """
     if not path.is_file():
         raise AbsentError(f"there is no {path.name}")
     return path.read_text(encoding="utf-8")

@@ -20,7 +20,9 @@ from tests.adoption.edits import AbsentError
 from tests.fixtures import CODE
 
 pytestmark = pytest.mark.adoption
-GENERATED = re.compile(r"base/(dashboards/[^/]+\.json|config/rules/(alerts|slo)-.+|logs/rules/.+)|overlays/[^/]+/config/budget-rules\.yaml")
+GENERATED = re.compile(
+    r"base/(dashboards/[^/]+\.json|config/rules/(alerts|slo)-.+|logs/rules/.+)|overlays/[^/]+/config/budget-rules\.yaml"
+)
 Texts = dict[str, bytes]
 
 
@@ -90,7 +92,9 @@ def test_every_promise_holds_after(
     run(tree, "scripts.validate")
     run(tree, "scripts.render", *(["--allow-missing"] if missing else []))
     run(tree, "pytest", "-q", "-n0", "-m", "not prove and not mutation", "tests/repository")
-    record_property("adoption", [case.name, sorted(by_hand), len(generated), time.monotonic() - started])
+    record_property(
+        "adoption", [case.name, sorted(by_hand), len(generated), time.monotonic() - started]
+    )
 
 
 def run(tree: Path, module: str, *arguments: str) -> None:

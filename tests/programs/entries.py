@@ -6,7 +6,10 @@ import copy
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from scripts.findings import Finding
 from scripts.manifests import Entry, Repository, Unit, flux_releases
@@ -47,6 +50,13 @@ def added(entry: Entry, *objects: dict[str, Any]) -> Entry:
     *units, last = entry.units
     more = Unit(last.name, last.path, [*last.objects, *objects], last.depends_on)
     return dataclasses.replace(entry, units=[*units, more])
+
+
+def take(path: Path, component: str) -> None:
+    """Make a kustomization take in one of the opt-ins as its last component."""
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    content.setdefault("components", []).append(f"../../../base/optional/{component}")
+    path.write_text(yaml.safe_dump(content))
 
 
 def holding(repository: Repository, *entries: Entry) -> Repository:

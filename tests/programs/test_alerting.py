@@ -22,9 +22,7 @@ from scripts.checks import alerts, routing
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
 from scripts.rendered import Cluster
-from scripts.rules.facts import Facts
 from scripts.simulation.world import FAULTS
-from scripts.yamlfile import load
 from tests.fixtures import CODE, FROZEN
 from tests.programs import rules
 from tests.programs.days import SmallDay
@@ -95,7 +93,11 @@ def render(template: str, alerts_: list[Json], folder: Path, status: str = "firi
         "status": status,
         "alerts": alerts_,
         "groupLabels": {"alertname": "PodNotReady"},
-        "commonLabels": {"alertname": "PodNotReady", "severity": "warning"},
+        "commonLabels": {
+            "alertname": "PodNotReady",
+            "severity": "warning",
+            **{k: v for k, v in alerts_[0]["labels"].items() if k == "cluster"},
+        },
         "commonAnnotations": common,
     }
     path = folder / "data.json"
@@ -129,6 +131,14 @@ def test_a_message_says_what_is_wrong_and_where_to_go_on(tmp_path: Path) -> None
         "Runbook: https://example.org/PodNotReady.md\n"
         "Dashboard: https://example.org/d/x?var-pod=a"
     )
+
+
+def test_a_message_names_the_cluster_where_alerts_do(tmp_path: Path) -> None:
+    ours = pod("a")
+    ours["labels"]["cluster"] = "blue"
+    assert render("todo.title", [ours], tmp_path) == "Warning in blue: A pod is not ready."
+    text = render("todo.title", [ours], tmp_path, "resolved")
+    assert text == "Resolved in blue: A pod is not ready."
 
 
 def test_a_message_says_what_is_over(tmp_path: Path) -> None:
@@ -377,14 +387,6 @@ def test_no_alert_is_both_ours_and_the_charts(rendered: list[Cluster]) -> None:
         assert ours & theirs == set(), cluster.name
         # Those that the template names, and what nothing here says.
         assert routing.OF_CHART | {"PrometheusRuleFailures", "KubeAPIDown"} <= theirs, cluster.name
-
-
-def test_the_series_that_an_alert_allows_are_those_of_the_budget() -> None:
-    limits = {
-        load(path, tools.ROOT)[0]["series"]["limit"]
-        for path in tools.ROOT.glob("overlays/*/budget.yaml")
-    }
-    assert limits == {Facts.of(tools.ROOT).thresholds["series"]}
 
 
 # Faults and what tells of them

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from dashboards_py import __main__ as command
-from dashboards_py import application, budget, grafana, layout, logql, metrics, panels
+from dashboards_py import application, grafana, layout, logql, metrics, panels
 from dashboards_py.promql import Kind, Metric, Vector
 from dashboards_py.queries import chatbot, cluster, dapr, health, lines, traffic, workloads
 from dashboards_py.query import Language, Query, QueryError, Source, not_equal, regex
@@ -261,13 +261,23 @@ def test_labels_are_made_of_labels_that_there_are() -> None:
 
 def test_numbers_known_when_built_are_written_in_full() -> None:
     query = vector("a").minus(vector("b"))
-    assert query.share_of(12 * 2**30).expr == "(a - b) / 12884901888"
+    assert query.times(12 * 2**30).expr == "(a - b) * 12884901888"
     assert query.times(0.5).expr == "(a - b) * 0.5"
     assert vector("a").at_least(50 * 2**30).expr == "clamp_min(a, 53687091200)"
     assert query.is_zero().plus(vector("c")).expr == "((a - b) == bool 0) + c"
     assert query.otherwise(vector("c")).expr == "(a - b) or c"
     with pytest.raises(QueryError, match="same labels on both sides"):
         vector("a").otherwise(vector("b", "pod"))
+
+
+def test_numbers_that_a_series_holds_are_read_from_it() -> None:
+    assert vector("a").times(vector("b")).expr == "a * b"
+    floor = vector("b").minus(vector("c"))
+    assert vector("a", "pod").at_least(floor).expr == "clamp_min(a, scalar(b - c))"
+    with pytest.raises(QueryError, match="same labels on both sides"):
+        vector("a").times(vector("b", "pod"))
+    with pytest.raises(QueryError, match="needs one series, without labels: b"):
+        vector("a").at_least(vector("b", "pod"))
 
 
 @pytest.mark.parametrize(
@@ -285,28 +295,6 @@ def test_a_workload_is_the_owner_s_name_without_its_hash(owner: str, workload: s
     match = re.fullmatch(cluster.WORKLOAD, owner)
     assert match
     assert match[1] == workload
-
-
-def test_the_platform_s_limits_stand_in_the_budget() -> None:
-    limits = yaml.safe_load((CODE / budget.BUDGET).read_text())
-    found = budget.free_tier()
-    assert found.series == limits["series"]["limit"]
-    assert (found.cpu, found.memory) == (limits["tier"]["cpu"], 12 * 2**30)
-    shown = panel(committed()["stack-health.json"], "Series in memory")
-    steps = shown["fieldConfig"]["defaults"]["thresholds"]["steps"]
-    assert steps[-1]["value"] == limits["series"]["limit"]
-
-
-def test_a_budget_without_a_tier_says_what_it_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(budget, "ROOT", tmp_path)
-    budget.free_tier.cache_clear()
-    try:
-        with pytest.raises(RepositoryError, match=r"budget\.yaml: no usable free tier"):
-            budget.free_tier()
-    finally:
-        budget.free_tier.cache_clear()
 
 
 def test_zero_needs_proof_that_somebody_looked() -> None:

@@ -14,6 +14,7 @@ from scripts import tools
 from scripts.e2e import argocd
 from scripts.e2e.world import named_mirror
 from scripts.manifests import Repository
+from tests.programs.entries import take
 
 REVISION = "a1b2c3"
 Edit = Callable[[dict[str, Any]], object]
@@ -116,8 +117,7 @@ def adopted(tmp_path: Path) -> Path:
     for name in ("base", "clusters", "overlays"):
         shutil.copytree(tools.ROOT / name, tree / name)
     named_mirror(tree, "127.0.0.1:5000")
-    overlay = tree / "overlays/local/releases/kustomization.yaml"
-    overlay.write_text(overlay.read_text() + "components: [../../../base/optional/mirror]\n")
+    take(tree / "overlays/local/releases/kustomization.yaml", "mirror")
     url = "http://127.0.0.1/r.git"
     argocd.adopted(tree, "local", "127.0.0.1:5000", "localhost:5000", url)
     return tree

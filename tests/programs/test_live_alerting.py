@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from scripts import simulation, tools
 from scripts.alerting import faults, rulers
 from scripts.alerting.delivery import TEMPLATE
+from scripts.checks.clusters import LABEL
 from scripts.processes import free_port
 from scripts.proof import servers
 from scripts.proof.client import Api
@@ -129,7 +130,7 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
                 assert inbox.quiet("/webhook", seconds=45, patience=180)
                 told = inbox.at("/webhook")
                 assert inbox.at("/watchdog")
-            judge(inbox)
+            judge(inbox, rulers.external_labels(cluster))
             # Prometheus is gone, and what it said last is soon out of date.
             deadline = time.monotonic() + 4 * _INTERVAL + 30
             while watched(manager) and time.monotonic() < deadline:
@@ -147,7 +148,7 @@ def watched(manager: Api) -> bool:
     return any(a["labels"]["alertname"] == faults.ALWAYS for a in manager.get("/api/v2/alerts"))
 
 
-def judge(inbox: Inbox) -> None:
+def judge(inbox: Inbox, external: Mapping[str, str]) -> None:
     """Each fault is told by one message of each integration, and nothing else is."""
     messages = [m for m in inbox.at("/webhook") if m["status"] == "firing"]
     count = {
@@ -168,6 +169,11 @@ def judge(inbox: Inbox) -> None:
         )
     ]
     assert others == []
+    # Whoever sent it, Prometheus or Loki, its message says of which cluster it is.
+    assert external[LABEL]
+    assert all(a["labels"].items() >= external.items() for m in messages for a in m["alerts"])
+    titles = [message["attachments"][0]["title"] for message in inbox.at("/slack")]
+    assert all(f" in {external[LABEL]}: " in title for title in titles), titles
     runbooks = {f"{alert['labels']['alertname']}.md" for m in messages for alert in m["alerts"]}
     assert all((tools.ROOT / RUNBOOKS / name).is_file() for name in runbooks)
     texts = {

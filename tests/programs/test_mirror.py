@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from scripts.checks import engines
 from scripts.e2e.remote import replace
 from scripts.manifests import Repository
+from tests.programs.entries import take
 
 HOST = "registry.internal/proxy"
-
-
-def take(path: Path, component: str) -> None:
-    content: dict[str, Any] = yaml.safe_load(path.read_text())
-    content.setdefault("components", []).append(f"../../../base/optional/{component}")
-    path.write_text(yaml.safe_dump(content))
 
 
 @pytest.fixture

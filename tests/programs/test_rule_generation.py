@@ -10,7 +10,7 @@ import yaml
 from scripts import tools
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
-from scripts.rules import RULES, __main__, alerts, facts, slos, tidy
+from scripts.rules import RULES, __main__, alerts, budgets, facts, slos, tidy
 from scripts.rules.facts import APPLICATION, THRESHOLDS, Facts
 from tests.fixtures import FROZEN
 
@@ -92,6 +92,63 @@ def test_every_fact_that_a_specification_names_is_seen(copy: Repository) -> None
     named = set(facts.named(copy.root))
     assert named >= facts.LINKS
     assert {"REMINDER_BINDING", "NAMESPACES", "node_memory_ratio"} <= named
+
+
+def budget(root: Path, environment: str, **sections: object) -> Path:
+    path = root / "overlays" / environment / "budget.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(sections))
+    return Path("overlays", environment, budgets.OUTPUT)
+
+
+def recorded(text: str) -> dict[str, str]:
+    """The expression of each resource in a rule file."""
+    (group,) = yaml.safe_load(text)["spec"]["groups"]
+    assert {rule["record"] for rule in group["rules"]} == {budgets.RECORD}
+    return {rule["labels"]["resource"]: rule["expr"] for rule in group["rules"]}
+
+
+def test_each_environment_s_budget_becomes_series_in_base_units(tmp_path: Path) -> None:
+    of_one = budget(
+        tmp_path,
+        "one",
+        nodes=3,
+        requests={"cpu": "700m", "memory": "2Gi"},
+        series={"limit": 40000, "recorded": 1},
+        tier={"cpu": 4, "memory": "24Gi", "storage": "20Ti", "bootVolume": "50Gi"},
+        volumes={"count": 2, "smallest": "50Gi"},
+    )
+    of_other = budget(tmp_path, "other", requests={"cpu": "1", "memory": "1Gi"})
+    files = budgets.render(tmp_path)
+    assert set(files) == {of_one, of_other}
+    assert recorded(files[of_one]) == {
+        "requests.cpu": "vector(0.7)",
+        "requests.memory": "vector(2147483648)",
+        "series.limit": "vector(40000)",
+        "tier.cpu": "vector(4)",
+        "tier.memory": "vector(25769803776)",
+        "tier.storage": "vector(21990232555520)",
+        "tier.bootVolume": "vector(53687091200)",
+        "volumes.smallest": "vector(53687091200)",
+    }
+    assert recorded(files[of_other]) == {
+        "requests.cpu": "vector(1)",
+        "requests.memory": "vector(1073741824)",
+    }
+
+
+def test_a_copy_of_an_environment_needs_no_other_rules(tmp_path: Path) -> None:
+    same: dict[str, object] = {"requests": {"cpu": "1", "memory": "1Gi"}}
+    paths = [budget(tmp_path, name, **same) for name in ("one", "other")]
+    files = budgets.render(tmp_path)
+    assert files[paths[0]] == files[paths[1]]
+
+
+def test_a_budget_that_is_no_quantity_is_refused(tmp_path: Path) -> None:
+    budget(tmp_path, "one", requests={"cpu": "much", "memory": "1Gi"})
+    says = r"overlays/one/budget\.yaml: requests\.cpu: 'much' is no quantity"
+    with pytest.raises(RepositoryError, match=says):
+        budgets.render(tmp_path)
 
 
 @pytest.mark.prove

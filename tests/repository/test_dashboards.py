@@ -115,6 +115,14 @@ def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
             assert p["title"] in whole_cluster or all("$namespace" in text for text in texts)
 
 
+def test_no_dashboard_knows_an_environment() -> None:
+    names = {path.name for path in tools.ROOT.glob("overlays/*") if path.is_dir()}
+    assert names
+    for name, board in committed().items():
+        said = re.findall(r"overlays/([\w-]+)", json.dumps(board))
+        assert not names & set(said), f"{name} names an environment"
+
+
 def test_durations_do_not_depend_on_who_counts_requests() -> None:
     """The default source, the access log, has none: the panel would be empty by default."""
     asked = [q for board in committed().values() for q in checks.queries(board)]

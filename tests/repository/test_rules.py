@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from scripts.budget import limits, quantity
 from scripts.manifests import Repository
+from scripts.rendered import Cluster
+from scripts.rules import budgets
 from tests.programs import rules
 
 Json = Any
@@ -35,8 +38,13 @@ def rule_sets(repository: Repository) -> dict[str, dict[str, Json]]:
 
 @pytest.fixture(scope="session")
 def everything(rule_sets: dict[str, dict[str, Json]]) -> dict[str, Json]:
-    """The rules of all clusters, opt-ins included."""
-    return {name: content for files in rule_sets.values() for name, content in files.items()}
+    """The rules of all clusters, opt-ins included, without budgets: each cluster has its own."""
+    return {
+        name: content
+        for files in rule_sets.values()
+        for name, content in files.items()
+        if name != budgets.NAME
+    }
 
 
 @pytest.mark.parametrize("path", rules.FILES, ids=lambda path: path.stem)
@@ -95,6 +103,26 @@ def test_every_recording_rule_is_tested(everything: dict[str, Json]) -> None:
         seen = {word for expr, tests in asked.items() if _some(tests) for word in _words(expr)}
         untested += [f"{name}: {record}" for record in _records(content) if record not in seen]
     assert untested == []
+
+
+def test_every_cluster_records_its_own_budget(repository: Repository) -> None:
+    for entry in repository.entries:
+        written = limits(Cluster(repository, entry, ()))
+        if not entry.synced:
+            continue
+        (recorded,) = (i for i in entry.objects() if i["metadata"]["name"] == budgets.NAME)
+        values = {
+            rule["labels"]["resource"]: float(rule["expr"].removeprefix("vector(")[:-1])
+            for rule in rules.rules({"": recorded["spec"]})
+        }
+        assert values, entry.name
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            assert value == pytest.approx(quantity(written[section][key])), (entry.name, name)
+        # What each environment must say, and what only one with a tier does.
+        assert values.keys() >= {"requests.cpu", "requests.memory", "series.limit"}
+        tier = {f"tier.{key}" for key in written.get("tier", {})}
+        assert {name for name in values if name.startswith("tier.")} == tier
 
 
 def _files_of(name: str) -> list[Path]:

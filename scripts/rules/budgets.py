@@ -1,0 +1,72 @@
+"""Budgets: the figures of `overlays/<environment>/budget.yaml`, as series of the clusters there.
+
+Dashboards and alerts compare with `todo:budget:limit`, so that each cluster shows its own budget,
+and nothing of the base knows an environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.budget import FILE, quantity
+from scripts.findings import Finding, RepositoryError
+from scripts.rules import prometheus_rule
+from scripts.yamlfile import Json, load
+
+RECORD = "todo:budget:limit"
+NAME = "budget"
+# Below the environment's folder.
+OUTPUT = Path("config/budget-rules.yaml")
+# The same in every environment, so that a copy of one is one.
+COMMENT = f"make rules made this of ../{FILE}: change that."
+# What is compared with, in base units, by the keys that lead to it; the label `resource` has them.
+FIGURES = (
+    "requests.cpu",
+    "requests.memory",
+    "series.limit",
+    "tier.cpu",
+    "tier.memory",
+    "tier.storage",
+    "tier.bootVolume",
+    "volumes.smallest",
+)
+
+
+def render(root: Path) -> dict[Path, str]:
+    """Return the text of each environment's rule file, by its path below `root`.
+
+    Raises:
+        RepositoryError: For a budget that cannot be read, or a figure that is no quantity.
+    """
+    files = {}
+    for path in sorted(root.glob(f"overlays/*/{FILE}")):
+        place = path.relative_to(root)
+        rules = [
+            {"record": RECORD, "expr": f"vector({_number(value)})", "labels": {"resource": name}}
+            for name, value in _figures(load(path, root), place)
+        ]
+        groups = [{"name": NAME, "rules": rules}]
+        files[place.parent / OUTPUT] = prometheus_rule(NAME, groups, COMMENT)
+    return files
+
+
+def _figures(documents: list[Json], place: Path) -> Iterator[tuple[str, float]]:
+    """Yield name and value of each figure; an environment need not have all, such as a tier."""
+    for name in FIGURES:
+        value: Json = documents[0] if documents else {}
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
+            continue
+        try:
+            yield name, quantity(value)
+        except ValueError as error:
+            fix = "write a number, or a quantity of Kubernetes such as 600m or 12Gi"
+            message = f"{name}: {error}"
+            raise RepositoryError(Finding(place.as_posix(), None, message, fix)) from error
+
+
+def _number(value: float) -> str:
+    """Write bytes in full: PromQL reads 1e+10, people do not."""
+    return str(int(value)) if value == int(value) else f"{value:.12g}"
