@@ -294,7 +294,6 @@ def alertmanager(world: World) -> Iterator[Exposed]:
         ("unprocessed", 0 * firing),
     ):
         yield "alertmanager_alerts", {"state": state}, count
-        yield "alertmanager_marked_alerts", {"state": state}, count
     for state in ("active", "expired", "pending"):
         yield "alertmanager_silences", {"state": state}, clock.constant(0)
     received = _every(world, 60) * firing

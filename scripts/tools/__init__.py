@@ -2,9 +2,10 @@
 
 `scripts/tools/<name>/go.mod` is the one place of a program's version; go.sum holds its checksums.
 A folder with a `tool` directive builds an upstream program, a folder with `main.go` our own; a file
-`flags` holds further build flags, one a line. Each is built once, when it is first asked for, from
-the Go module proxy into a cache that every checkout of the user shares, keyed by everything that
-goes into the build.
+`flags` holds further build flags, and a file `missing` names files that the module lacks and that
+are built in empty, each one a line. A program is built once, when it is first asked for, from the
+Go module proxy into a cache that every checkout of the user shares, keyed by everything that goes
+into the build.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def path(name: str) -> Path:
     if on_path := _on_path(name, released(name)):
         return on_path
     digest = hashlib.sha256(" ".join(_flags(name)).encode())
-    for source in sorted(p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"}):
+    for source in sorted(
+        p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"} or p.name == "missing"
+    ):
         digest.update(source.name.encode() + source.read_bytes())
     target = cache() / "tools" / f"{name}-{pinned}-{digest.hexdigest()[:12]}" / name
     if not target.exists():
@@ -186,10 +189,12 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "GOFLAGS": "-mod=readonly",
         "GOTOOLCHAIN": "local",
     }
-    command: Sequence[str] = (str(go(name)), "build", *_flags(name), "-o", str(partial), package)
-    built = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory() as temporary:
+        flags = [*_flags(name), *_completed(name, Path(temporary))]
+        command: Sequence[str] = (str(go(name)), "build", *flags, "-o", str(partial), package)
+        built = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     if built.returncode:
         raise RepositoryError(
             Finding(
@@ -201,6 +206,32 @@ def _build(name: str, pinned: str, target: Path) -> None:
         )
     partial.rename(target)
     progress(f"built {name} {pinned} in {time.monotonic() - started:.0f} s")
+
+
+def _completed(name: str, temporary: Path) -> list[str]:
+    """Return the flag that builds of a copy of the module, with the files that it lacks.
+
+    Pages that a module embeds are often made for its releases and not committed; Go refuses to
+    overlay files of its module cache.
+    """
+    lacking = FOLDER / name / "missing"
+    module = _upstream(name)
+    if not module or not lacking.exists():
+        return []
+    from scripts.tools import sources  # It needs this module.
+
+    copy = temporary / "module"
+    shutil.copytree(sources.module(module, version(name)), copy)
+    for directory in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
+        directory.chmod(0o755)
+    for line in lacking.read_text().splitlines():
+        (copy / line).parent.mkdir(parents=True, exist_ok=True)
+        (copy / line).touch()
+    for suffix in ("mod", "sum"):
+        shutil.copyfile(FOLDER / name / f"go.{suffix}", temporary / f"go.{suffix}")
+    with (temporary / "go.mod").open("a") as modfile:
+        modfile.write(f"\nreplace {module} => {copy}\n")
+    return [f"-modfile={temporary / 'go.mod'}"]
 
 
 @functools.cache

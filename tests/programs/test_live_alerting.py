@@ -15,6 +15,7 @@ from scripts import simulation, tools
 from scripts.alerting import faults, rulers
 from scripts.alerting.delivery import TEMPLATE
 from scripts.checks.clusters import LABEL
+from scripts.checks.rendered import scrape as monitors
 from scripts.processes import free_port
 from scripts.proof import servers
 from scripts.proof.client import Api
@@ -25,6 +26,7 @@ from scripts.simulation.model import Clock
 from scripts.simulation.world import OPENED
 from tests.programs import rules
 from tests.programs.receivers import Inbox, receivers
+from tests.programs.test_simulation import survives
 
 pytestmark = pytest.mark.prove
 
@@ -102,6 +104,25 @@ def evening(cluster: Cluster, folder: Path) -> None:
             time.sleep(opened - time.time())
             return
     pytest.fail(f"the day took longer than {_AHEAD[-1]} s to simulate")
+
+
+def test_alertmanager_leaves_its_sample_limit_room(rendered: list[Cluster], tmp_path: Path) -> None:
+    """Above its limit, a target is refused as a whole, and this one is down for ever."""
+    cluster = next(c for c in rendered if c.name == simulation.ENTRY)
+    (monitor,) = (i for i in cluster.of("ServiceMonitor") if i.name.endswith("-alertmanager"))
+    (endpoint,) = (e for e in monitors.endpoints(monitor) if e["port"] == "http-web")
+    with receivers() as inbox, alertmanager(tmp_path, inbox) as manager:
+        alert = {"labels": {"alertname": "Test", "severity": "warning"}}
+        manager.post("/api/v2/alerts", [alert])
+        for path in ("alerts", "alerts/groups", "receivers", "silences", "status"):
+            manager.text(f"/api/v2/{path}")
+        exposed = manager.text("/metrics")
+    samples = [
+        name
+        for name in re.findall(r"(?m)^[a-zA-Z_:]\w*", exposed)
+        if survives({"__name__": name}, endpoint["metricRelabelings"])
+    ]
+    assert 200 < len(samples) <= int(monitor.spec["sampleLimit"]) / 1.25
 
 
 def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(

@@ -11,6 +11,7 @@ import pytest
 
 from scripts import tools
 from scripts.findings import RepositoryError
+from scripts.tools import sources
 
 # How each release reports its version: the argument that it takes, and what it prints.
 REPORTS = {
@@ -167,3 +168,30 @@ def test_only_the_pinned_go_builds_and_any_new_one_downloads(
     tools.go.cache_clear()
     with pytest.raises(RepositoryError, match="could not be installed"):
         tools.go()
+
+
+def test_files_that_a_module_lacks_are_built_in_of_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, folder, temporary = tmp_path / "cache", tmp_path / "tools/page", tmp_path / "temporary"
+    (module / "ui").mkdir(parents=True)
+    (module / "ui/web.go").write_text("package ui\n")
+    (module / "ui").chmod(0o555)  # As Go leaves its module cache.
+    folder.mkdir(parents=True)
+    (folder / "go.sum").write_text("sum\n")
+    mod = "module page\n\ntool example.com/page/cmd/page\n\nrequire example.com/page v1.2.3\n"
+    (folder / "go.mod").write_text(mod)
+    temporary.mkdir()
+    monkeypatch.setattr(tools, "FOLDER", tmp_path / "tools")
+    monkeypatch.setattr(
+        sources, "module", lambda *asked: {("example.com/page", "v1.2.3"): module}[asked]
+    )
+    assert tools._completed("page", temporary) == []
+    (folder / "missing").write_text("ui/app/dist/index.html\n")
+    assert tools._completed("page", temporary) == [f"-modfile={temporary}/go.mod"]
+    copy = temporary / "module"
+    assert (copy / "ui/app/dist/index.html").read_bytes() == b""
+    assert (copy / "ui/web.go").read_text() == "package ui\n"
+    assert (temporary / "go.mod").read_text() == f"{mod}\nreplace example.com/page => {copy}\n"
+    assert (temporary / "go.sum").read_text() == "sum\n"
+    assert sorted(p.name for p in (module / "ui").iterdir()) == ["web.go"]

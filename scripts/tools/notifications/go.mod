@@ -3,7 +3,7 @@ module todo-monitoring/tools/notifications
 go 1.26.0
 
 require (
-	github.com/prometheus/alertmanager v0.34.2
+	github.com/prometheus/alertmanager v0.34.1
 	github.com/prometheus/client_golang v1.24.1
 	github.com/prometheus/common v0.70.1
 )
