@@ -18,7 +18,6 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from scripts import tools
 from scripts.e2e import faults, neighbours, stack, world
 from scripts.e2e.gate import Gate
 from scripts.e2e.registry import renumbered
@@ -177,15 +176,6 @@ def test_two_nodes_are_no_larger_than_the_free_tier() -> None:
     nodes = list(world.nodes())
     assert [n["status"]["allocatable"]["cpu"] for n in nodes] == ["940m", "940m"]
     assert len(list(world.volumes())) == 2
-
-
-def test_the_secrets_are_those_of_the_readme() -> None:
-    text = (tools.ROOT / "README.md").read_text()
-    for secret in world.secrets():
-        metadata = secret["metadata"]
-        row = f"| `{metadata['name']}` | `{metadata['namespace']}` |"
-        (line,) = (line for line in text.splitlines() if line.startswith(row))
-        assert all(f"`{key}`" in line for key in secret["stringData"])
 
 
 def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository) -> None:
