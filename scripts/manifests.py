@@ -267,8 +267,7 @@ class Repository:
                 path = item["spec"]["path"].removeprefix("./")
                 after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
                 # Flux decrypts what is in there, and nothing else can.
-                secret = path.rstrip("/") == f"clusters/{cluster}/{ENCRYPTED}"
-                objects = [] if secret else self.build(path)
+                objects = [] if decrypts(cluster, path) else self.build(path)
                 units.append(Unit(item["metadata"]["name"], path, objects, after))
         entry = Entry(cluster, "flux", units)
         entry.releases.extend(flux_releases(list(entry.objects())))
@@ -301,6 +300,11 @@ class Repository:
         entry = Entry(name, "flux", units)
         entry.releases.extend(flux_releases(list(entry.objects())))
         return entry
+
+
+def decrypts(cluster: str, path: str) -> bool:
+    """Say whether a Flux Kustomization's path is the folder of its cluster's encrypted Secrets."""
+    return path.removeprefix("./").rstrip("/") == f"clusters/{cluster}/{ENCRYPTED}"
 
 
 def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:

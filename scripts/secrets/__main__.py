@@ -21,7 +21,7 @@ from scripts.findings import (
     progress,
     report,
 )
-from scripts.manifests import ENCRYPTED, FLUX_GROUPS, Entry, Repository, group
+from scripts.manifests import ENCRYPTED, FLUX_GROUPS, Entry, Repository, decrypts, group
 from scripts.secrets.cluster import Cluster
 from scripts.secrets.files import Folder
 from scripts.secrets.plan import Account, Missing, Place, administrator, plan, values
@@ -193,7 +193,7 @@ def _sync(entry: Entry, folder: Folder) -> None:
     path = f"clusters/{entry.cluster}/{ENCRYPTED}"
     for item in entry.objects():
         of_flux = item["kind"] == "Kustomization" and group(item) == FLUX_GROUPS[2]
-        if of_flux and item["spec"].get("path", "").removeprefix("./").rstrip("/") == path:
+        if of_flux and decrypts(entry.cluster, item["spec"].get("path", "")):
             print("commit them: Flux decrypts and applies them with the next sync")
             return
     print("once, so that Flux can decrypt them and applies them; then commit:")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,17 +63,13 @@ class Folder:
         Raises:
             RepositoryError: If sops cannot, as it has no key.
         """
-        answer = self._sops("decrypt", "--output-type=json", str(path))
+        answer = self._sops("decrypt", "--input-type=yaml", "--output-type=yaml", str(path))
         if answer.returncode:
             text = f"cannot be decrypted here, and {need} must have the same value"
             fix = "name the key by SOPS_AGE_KEY_FILE, or delete the file to have both made"
             raise RepositoryError(Finding(self.name(path), None, text, fix))
         found: dict[str, bytes] = {}
-        # One document after the other.
-        text, decoder = answer.stdout.strip(), json.JSONDecoder()
-        while text:
-            item, end = decoder.raw_decode(text)
-            text = text[end:].strip()
+        for item in yaml.safe_load_all(answer.stdout):
             if (item["metadata"].get("namespace", ""), item["metadata"]["name"]) == place:
                 data, plain = item.get("data") or {}, item.get("stringData") or {}
                 found |= {key: base64.b64decode(value) for key, value in data.items()}

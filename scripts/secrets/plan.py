@@ -106,16 +106,16 @@ def values(make: Iterable[Missing], known: Mapping[Place, Values]) -> dict[Place
         known: The values of each Secret that one of them is to be like.
 
     Raises:
-        RepositoryError: If one of those has an empty value.
+        RepositoryError: If one of those lacks a value, or has an empty one.
     """
     made: dict[str, Values] = {}
     for one in make:
         name = one.declared.name
         if one.like:
             found = known[one.like, name]
-            made[name] = {key: found[key] for key in one.declared.names & found.keys()}
+            made[name] = {key: found.get(key, b"") for key in sorted(one.declared.names)}
             if empty := [key for key, value in made[name].items() if not value]:
-                text = f"has an empty {empty[0]}, so {one} cannot be made like it"
+                text = f"has no value of {empty[0]}, so {one} cannot be made like it"
                 fix = "delete it to have both made"
                 raise RepositoryError(Finding(f"Secret {one.like}/{name}", None, text, fix))
         elif name not in made:
