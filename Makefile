@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
-TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool
+TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool sops
 PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
@@ -62,6 +62,10 @@ discover: $(READY) ## Propose application.yaml by the cluster that kubectl reach
 .PHONY: preflight
 preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
 	@$(RUN) scripts.preflight $(PREFLIGHT)
+
+.PHONY: secrets
+secrets: $(READY) ## Make the Secrets that the cluster needs and lacks, asking first: make secrets SECRETS=--cluster=local
+	@$(RUN) scripts.secrets $(SECRETS)
 
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first

@@ -107,6 +107,23 @@ def interruptible(command: Callable[[], int], text: str) -> int:
         return 128 + signal.SIGINT
 
 
+def confirmed(command: str, would: str, question: str) -> bool:
+    """Ask somebody at the terminal; anything but yes is no.
+
+    Args:
+        command: Who asks.
+        would: What it would do, as in `would delete a pod`.
+        question: What to ask.
+
+    Raises:
+        RepositoryError: If there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        message = f"would {would}, and there is no terminal to ask on"
+        raise RepositoryError(Finding(command, None, message, "add --yes"))
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
 def progress(text: str) -> None:
     """Say on standard error what takes its time; lines, so that logs stay readable."""
     print(colour(f"· {text}", DIM, sys.stderr), file=sys.stderr, flush=True)

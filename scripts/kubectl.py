@@ -7,9 +7,15 @@ from collections.abc import Callable
 
 from scripts.findings import Finding, RepositoryError
 
+# Seconds to read a file.
+_CONFIG = 30
+
 
 def run(
-    command: tuple[str, ...], timeout: int, failed: Callable[[str], RepositoryError]
+    command: tuple[str, ...],
+    timeout: int,
+    failed: Callable[[str], RepositoryError],
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run kubectl to its end; the caller judges the exit code.
 
@@ -17,6 +23,7 @@ def run(
         command: All of it.
         timeout: Seconds that it may take.
         failed: Makes an error of a reason.
+        stdin: What it reads.
 
     Raises:
         RepositoryError: If there is no kubectl, or no answer in time.
@@ -24,7 +31,7 @@ def run(
     try:
         return subprocess.run(
             command,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -34,6 +41,21 @@ def run(
         raise absent() from None
     except subprocess.TimeoutExpired:
         raise failed(f"no answer within {timeout} s") from None
+
+
+def context() -> str:
+    """Return the name of the context that kubectl is set to; within a cluster there is none.
+
+    Raises:
+        RepositoryError: If there is no kubectl.
+    """
+    command = ("kubectl", "config", "current-context")
+    answer = run(command, _CONFIG, _silent)
+    return answer.stdout.strip() if not answer.returncode else ""
+
+
+def _silent(reason: str) -> RepositoryError:
+    return RepositoryError(Finding("kubectl config", None, reason, "check KUBECONFIG"))
 
 
 def absent() -> RepositoryError:

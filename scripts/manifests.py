@@ -204,6 +204,19 @@ class Repository:
             raise RepositoryError(*sorted(set(faults)))
         return [result for result in results if isinstance(result, Entry)]
 
+    def cluster(self, name: str) -> dict[str, Entry]:
+        """Return a cluster as each of its engines syncs it, by engine.
+
+        Raises:
+            RepositoryError: If there is no such cluster.
+        """
+        found = {e.engine: e for e in self.entries if e.cluster == name and e.synced}
+        if not found:
+            known = sorted({e.cluster for e in self.entries if e.synced})
+            text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
+            raise RepositoryError(Finding("clusters", None, text, fix))
+        return found
+
     @functools.cache  # noqa: B019 - lives as long as the run
     def build(self, path: str) -> list[dict[str, Json]]:
         """Return the objects of a kustomization, built with the load restrictor on.
@@ -253,7 +266,9 @@ class Repository:
             if item.get("kind") == "Kustomization" and group(item) == FLUX_GROUPS[2]:
                 path = item["spec"]["path"].removeprefix("./")
                 after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
-                units.append(Unit(item["metadata"]["name"], path, self.build(path), after))
+                # Flux decrypts what is in there, and nothing else can.
+                objects = [] if decrypts(cluster, path) else self.build(path)
+                units.append(Unit(item["metadata"]["name"], path, objects, after))
         entry = Entry(cluster, "flux", units)
         entry.releases.extend(flux_releases(list(entry.objects())))
         return entry
@@ -285,6 +300,11 @@ class Repository:
         entry = Entry(name, "flux", units)
         entry.releases.extend(flux_releases(list(entry.objects())))
         return entry
+
+
+def decrypts(cluster: str, path: str) -> bool:
+    """Say whether a Flux Kustomization's path is the folder of its cluster's encrypted Secrets."""
+    return path.removeprefix("./").rstrip("/") == f"clusters/{cluster}/{ENCRYPTED}"
 
 
 def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:

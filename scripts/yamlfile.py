@@ -60,6 +60,10 @@ def load_all(text: str, path: str) -> list[Json]:
         if mark and "\t" in lines[mark.line][: mark.column + 1]:
             problem, fix = "a tab", "indent with spaces, never tabs"
         raise RepositoryError(Finding(path, line, f"not valid YAML: {problem}", fix)) from error
+    except yaml.YAMLError as error:
+        problem = "a character that YAML does not allow"
+        fix = "remove control characters"
+        raise RepositoryError(Finding(path, None, f"not valid YAML: {problem}", fix)) from error
 
 
 def load(path: Path, root: Path) -> list[Json]:
@@ -67,9 +71,9 @@ def load(path: Path, root: Path) -> list[Json]:
     return load_all(path.read_text(encoding="utf-8"), str(path.relative_to(root)))
 
 
-def _compose(path: Path) -> Iterator[yaml.Node]:
+def _compose(text: str) -> Iterator[yaml.Node]:
     try:
-        yield from yaml.compose_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        yield from yaml.compose_all(text, yaml.CSafeLoader)
     except yaml.YAMLError:
         return
 
@@ -80,6 +84,29 @@ def _child(node: yaml.Node, key: str) -> tuple[yaml.Node, yaml.Node] | None:
     if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
         return node.value[int(key)], node.value[int(key)]
     return None
+
+
+def line_of(text: str, *keys: str, document: int = 0) -> int | None:
+    """Return the line of a key in a YAML text, or of the last of the keys that it has.
+
+    Args:
+        text: The YAML.
+        keys: Keys, and indices of lists, that lead to it.
+        document: Which of the documents.
+
+    Returns:
+        None if there is no such document, or this is not YAML.
+    """
+    nodes = list(_compose(text))
+    if document >= len(nodes):
+        return None
+    node, found = nodes[document], nodes[document].start_mark.line + 1
+    for key in keys:
+        child = _child(node, key)
+        if not child:
+            break
+        found, node = child[0].start_mark.line + 1, child[1]
+    return found
 
 
 def leaves(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], Json]]:
@@ -100,26 +127,6 @@ def maps(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], dict[str, J
             yield from maps(item, *keys, str(key))
 
 
-def line_of(path: Path, *keys: str) -> int | None:
-    """Return the line, from 1, of the deepest of these keys in a file's first document.
-
-    Args:
-        path: The file.
-        keys: Keys, and indices of lists, from the top level.
-
-    Returns:
-        None if the file has not even the first key.
-    """
-    line = None
-    at = next(_compose(path), None)
-    for key in keys:
-        found = _child(at, key) if at else None
-        if not found:
-            break
-        line, at = found[0].start_mark.line + 1, found[1]
-    return line
-
-
 class Sources:
     """Finds the file and line that an object, or a key in it, was written on."""
 
@@ -128,7 +135,7 @@ class Sources:
         self._objects: dict[tuple[str, str], list[tuple[str, yaml.Node]]] = {}
         for folder in folders:
             for path in sorted((root / folder).rglob("*.yaml")):
-                for node in _compose(path):
+                for node in _compose(path.read_text(encoding="utf-8")):
                     kind, metadata = _child(node, "kind"), _child(node, "metadata")
                     name = metadata and _child(metadata[1], "name")
                     if kind and name:

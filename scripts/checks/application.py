@@ -28,7 +28,7 @@ def check(repository: Repository) -> list[Finding]:
     lines = path.read_text(encoding="utf-8").splitlines()
     findings = []
     for key, part, message, fix in contradictions(data):
-        line = line_of(path, "data", key)
+        line = line_of(path.read_text(encoding="utf-8"), "data", key)
         if part and line:
             # Of a value with several lines, the one that is wrong.
             after = enumerate(lines[line:], line + 1)

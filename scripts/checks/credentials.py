@@ -1,18 +1,21 @@
-"""Credentials: none in git, and each Secret that something reads is in the README's table."""
+"""Credentials: none in git, and each Secret that something reads is in `base/secrets.yaml`."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts import secretfile
+from scripts.checks import encrypted
 from scripts.findings import Fault, Finding
 from scripts.manifests import ENCRYPTED, Entry, Repository, group
-from scripts.yamlfile import Json, leaves, load, maps
+from scripts.secretfile import Declared
+from scripts.yamlfile import Json, leaves, maps
 
-README = "README.md"
 OPERATOR = "monitoring.coreos.com"
 SOURCES = "source.toolkit.fluxcd.io"
 # What a credential looks like, wherever it stands.
@@ -47,38 +50,57 @@ class Secret(NamedTuple):
     optional: bool = False
 
 
+@dataclass(frozen=True)
+class Needed:
+    """A Secret that a cluster reads.
+
+    Attributes:
+        namespace: Where it is read.
+        name: Its name.
+        keys: The keys that are read.
+        declared: What is declared of it; None for one that is not.
+        brought: What of the sync brings it: a file or an ExternalSecret; empty for nothing.
+    """
+
+    namespace: str
+    name: str
+    keys: frozenset[str]
+    declared: Declared | None
+    brought: str = ""
+
+    @property
+    def optional(self) -> str:
+        """What it is like without it; empty where something waits for it."""
+        return self.declared.optional if self.declared else ""
+
+    def __str__(self) -> str:
+        """Return `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
 # Keys and indices that lead to where a Secret is named, and the Secret.
 Named = tuple[tuple[str, ...], Secret]
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Look for credentials, and compare the Secrets that are read with the README's table."""
-    findings = encrypted(repository)
-    rows = table(repository.root)
+    """Look for credentials, and compare the Secrets that are read with those that are declared."""
+    findings: list[Finding] = []
+    known = declared(repository.root)
     read: set[Secret] = set()
     for entry in repository.entries:
         findings += repository.locate(entry, plain(entry))
-        findings += repository.locate(entry, undocumented(entry, rows))
+        findings += repository.locate(entry, undeclared(entry, known))
         read |= {secret for _, _, (_, secret) in reads(entry)}
-    return findings + idle(rows, read)
+    return [*findings, *idle(known, read), *misplaced(repository)]
 
 
-def table(root: Path) -> dict[Secret, int]:
-    """Return the README's table of Secrets, each row with its line.
-
-    The first three columns are Secret, Namespace and Keys, with names in backticks.
-    """
-    rows: dict[Secret, int] = {}
-    path = root / README
-    within = False
-    for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), 1):
-        if line.startswith("## "):
-            within = line == "## Secrets"
-        elif within and line.startswith("|"):
-            names, namespaces, keys = (re.findall(r"`([^`]+)`", c) for c in line.split("|")[1:4])
-            for namespace in namespaces if names else ():
-                rows[Secret(namespace, names[0], frozenset(keys))] = number
-    return rows
+def declared(root: Path) -> dict[Secret, int]:
+    """Return the Secrets that `base/secrets.yaml` declares, each with its line, by namespace."""
+    return {
+        Secret(namespace, one.name, one.names, bool(one.optional)): one.line or 0
+        for one in secretfile.read(root).values()
+        for namespace in one.namespaces
+    }
 
 
 def reads(entry: Entry) -> Iterator[tuple[str, str, Named]]:
@@ -116,50 +138,99 @@ def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
                 yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
 
 
-def made(entry: Entry) -> Iterator[tuple[str, Secret]]:
+def made(entry: Entry, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
     """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name.
 
-    Those that take whatever the store has may have any key, and are left out.
+    Args:
+        entry: The cluster.
+        whole: Also those that take whatever the store has, and so may have any key.
     """
     for item in entry.objects():
-        if item["kind"] == "ExternalSecret" and "dataFrom" not in item["spec"]:
+        if item["kind"] == "ExternalSecret" and (whole or "dataFrom" not in item["spec"]):
             metadata, spec = item["metadata"], item["spec"]
             name = spec.get("target", {}).get("name", metadata["name"])
             keys = frozenset(d["secretKey"] for d in spec.get("data", []))
             yield metadata["name"], Secret(metadata["namespace"], name, keys)
 
 
-def undocumented(entry: Entry, rows: Mapping[Secret, int]) -> Iterator[Fault]:
-    """Find Secrets that are read or made otherwise than the table says."""
-    known = {(row.namespace, row.name): row.keys for row in rows}
+def undeclared(entry: Entry, known: Mapping[Secret, int]) -> Iterator[Fault]:
+    """Find Secrets that are read or made otherwise than they are declared."""
+    keys_of = {(one.namespace, one.name): one.keys for one in known}
     for kind, name, (keys, secret) in reads(entry):
-        row = known.get((secret.namespace, secret.name))
-        if row is None or not secret.keys <= row:
+        own = keys_of.get((secret.namespace, secret.name))
+        if own is None or not secret.keys <= own:
             wanted = f" with {', '.join(sorted(secret.keys))}" if secret.keys else ""
-            text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which no row describes"
-            yield Fault(kind, name, keys, text, f"add it to the table under Secrets in {README}")
+            text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which is not declared"
+            yield Fault(kind, name, keys, text, f"add it to {secretfile.PATH}")
     for name, secret in made(entry):
-        row = known.get((secret.namespace, secret.name))
-        if row != secret.keys:
-            wanted = ", ".join(sorted(row)) if row else "no such Secret"
+        own = keys_of.get((secret.namespace, secret.name))
+        if own != secret.keys:
+            wanted = ", ".join(sorted(own)) if own else "no such Secret"
             text = f"makes {secret.name} with {', '.join(sorted(secret.keys))}"
-            fix = f"the table under Secrets in {README} has {wanted}: make them the same"
+            fix = f"{secretfile.PATH} has {wanted}: make them the same"
             yield Fault("ExternalSecret", name, ("spec", "data"), text, fix)
 
 
-def idle(rows: Mapping[Secret, int], read: set[Secret]) -> list[Finding]:
-    """Find rows and keys of the table that nothing reads."""
-    findings = []
-    for row, line in rows.items():
-        uses = [s.keys for s in read if (s.namespace, s.name) == (row.namespace, row.name)]
-        unread = row.keys.difference(*uses) if frozenset() not in uses else frozenset[str]()
+def idle(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
+    """Find Secrets and keys that are declared and that nothing reads."""
+    for one, line in known.items():
+        uses = [s.keys for s in read if (s.namespace, s.name) == (one.namespace, one.name)]
+        unread = one.keys.difference(*uses) if frozenset() not in uses else frozenset[str]()
         if not uses:
-            text = f"nothing reads Secret {row.namespace}/{row.name}"
-            findings.append(Finding(README, line, text, "remove the row"))
+            text = f"nothing reads Secret {one.namespace}/{one.name}"
+            yield Finding(secretfile.PATH, line, text, "remove it, or this namespace of it")
         elif unread:
-            text = f"nothing reads {', '.join(sorted(unread))} of {row.namespace}/{row.name}"
-            findings.append(Finding(README, line, text, "remove the key"))
-    return findings
+            text = f"nothing reads {', '.join(sorted(unread))} of {one.namespace}/{one.name}"
+            yield Finding(secretfile.PATH, line, text, "remove the key")
+
+
+def misplaced(repository: Repository) -> Iterator[Finding]:
+    """Find Secrets that are read without the opt-in that they are declared for, or only by opt-ins.
+
+    What no cluster reads is an opt-in: tests/options alone reads it.
+    """
+    readers: dict[str, list[Entry]] = {}
+    for entry in repository.entries:
+        for name in dict.fromkeys(secret.name for _, _, (_, secret) in reads(entry)):
+            readers.setdefault(name, []).append(entry)
+    for name, one in secretfile.read(repository.root).items():
+        entries = readers.get(name, [])
+        if one.component:
+            found = [e for e in entries if not _within(repository.files(e), one.component)]
+            if found:
+                text = f"{found[0].name} reads {name} without {one.component}"
+                yield Finding(secretfile.PATH, one.line, text, "correct its component")
+        elif entries and not any(entry.synced for entry in entries):
+            text = f"no cluster reads {name}: it belongs to an opt-in"
+            yield Finding(secretfile.PATH, one.line, text, "name the opt-in's folder as component")
+
+
+def _within(files: Iterable[str], folder: str) -> bool:
+    return any(path.startswith(f"{folder}/") for path in files)
+
+
+def needed(entry: Entry, repository: Repository) -> list[Needed]:
+    """Return the Secrets that a cluster reads, by namespace and name.
+
+    A Secret that is not declared is taken for one that somebody waits for.
+    """
+    known = secretfile.read(repository.root)
+    brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(entry, whole=True)}
+    folder = repository.root / "clusters" / entry.cluster / ENCRYPTED
+    for path, item in encrypted.secrets(folder) if entry.synced else ():
+        metadata = item.get("metadata") or {}
+        place = metadata.get("namespace", ""), metadata.get("name", "")
+        brought[place] = str(path.relative_to(repository.root))
+    keys: dict[tuple[str, str], frozenset[str]] = {}
+    for _, _, (_, secret) in reads(entry):
+        place = secret.namespace, secret.name
+        keys[place] = keys.get(place, frozenset()) | secret.keys
+    found = []
+    for (namespace, name), read in sorted(keys.items()):
+        one = known.get(name)
+        own = read or (one.names if one else frozenset())
+        found.append(Needed(namespace, name, own, one, brought.get((namespace, name), "")))
+    return found
 
 
 def plain(entry: Entry) -> Iterator[Fault]:
@@ -169,7 +240,7 @@ def plain(entry: Entry) -> Iterator[Fault]:
         kind, name = item["kind"], item["metadata"]["name"]
         if kind == "Secret":
             text = "a plain Secret in git"
-            yield Fault(kind, name, (), text, f"create it in the cluster: see Secrets in {README}")
+            yield Fault(kind, name, (), text, "revoke what it holds; `make secrets` makes another")
             continue
         for keys, value in leaves(item):
             if not isinstance(value, str) or value.startswith("$") or not value:
@@ -179,21 +250,6 @@ def plain(entry: Entry) -> Iterator[Fault]:
             elif KEY_OF_SECRET.search(keys[-1]):
                 text = f"{'.'.join(keys)} is a credential in plain text"
                 yield Fault(kind, name, keys, text, fix)
-
-
-def encrypted(repository: Repository) -> list[Finding]:
-    """Check that what lies beside the engines' folders is encrypted by SOPS."""
-    return [
-        Finding(
-            str(path.relative_to(repository.root)),
-            None,
-            "a Secret that SOPS has not encrypted",
-            "revoke what it holds, and run `sops encrypt`",
-        )
-        for path in sorted(repository.root.glob(f"clusters/*/{ENCRYPTED}/*.yaml"))
-        for item in load(path, repository.root)
-        if item.get("kind") == "Secret" and "sops" not in item
-    ]
 
 
 def _selectors(namespace: str, value: Json) -> Iterator[Named]:

@@ -35,8 +35,9 @@ def check(repository: Repository) -> list[Finding]:
         for path in sorted(repository.root.glob(pattern)):
             name = str(path.relative_to(repository.root))
             document = load(path, repository.root)[0]
+            text = path.read_text(encoding="utf-8")
             for keys, message in invalid(pattern, document):
                 place = ".".join(keys) or "the top level"
                 fix = "see scripts/checks/files.schema.json"
-                findings.append(Finding(name, line_of(path, *keys), f"{place}: {message}", fix))
+                findings.append(Finding(name, line_of(text, *keys), f"{place}: {message}", fix))
     return findings

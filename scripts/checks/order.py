@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.checks.policies import without_itself
 from scripts.findings import Fault, Finding
-from scripts.manifests import Entry, Repository, Unit, group, of_engine
+from scripts.manifests import Entry, Repository, Unit, decrypts, group, of_engine
 from scripts.yamlfile import Json
 
 CRD_RELEASE = "prometheus-operator-crds"
@@ -36,7 +36,7 @@ def flux(root: Path, entry: Entry) -> Iterator[Fault]:
     yield from _graph("Kustomization", kustomizations)
     yield from _graph("HelmRelease", releases)
     for name, item in kustomizations.items():
-        yield from _kustomization(root, name, item)
+        yield from _kustomization(root, entry.cluster, name, item)
         yield from _health_checks(entry, name, item)
     if len({str(item["spec"].get("sourceRef")) for item in kustomizations.values()}) > 1:
         name = max(kustomizations)
@@ -123,13 +123,20 @@ def _graph(kind: str, items: Mapping[str, Mapping[str, Json]]) -> Iterator[Fault
         yield Fault(kind, cycle[0], ("spec", "dependsOn"), text, fix)
 
 
-def _kustomization(root: Path, name: str, item: Mapping[str, Json]) -> Iterator[Fault]:
+def _kustomization(
+    root: Path, cluster: str, name: str, item: Mapping[str, Json]
+) -> Iterator[Fault]:
     spec = item["spec"]
     if spec.get("prune") is not True:
         text = "does not prune: what is deleted in git stays in the cluster"
         yield Fault("Kustomization", name, ("spec", "prune"), text, "set spec.prune: true")
     path = str(spec.get("path"))
-    if not path.startswith("./overlays/") or not (root / path).is_dir():
+    if decrypts(cluster, path):
+        if (spec.get("decryption") or {}).get("provider") != "sops":
+            text = f"applies {path} without decrypting it"
+            fix = "set spec.decryption.provider: sops, and the Secret that has the key"
+            yield Fault("Kustomization", name, ("spec", "decryption"), text, fix)
+    elif not path.startswith("./overlays/") or not (root / path).is_dir():
         text = f"builds {path}, which is no folder of overlays"
         yield Fault(
             "Kustomization", name, ("spec", "path"), text, "name ./overlays/<environment>/…"

@@ -17,9 +17,12 @@ ELSEWHERE = (
     "base/config/thresholds.yaml",
     # Would change where the charts of tests/options come from; a test of its own builds it.
     "base/optional/mirror/*",
+    "base/secrets.yaml",
     "overlays/*/budget.yaml",
     f"clusters/*/flux/{BOOTSTRAP}/*.yaml",
-    f"clusters/*/{ENCRYPTED}/*.yaml",
+    f"clusters/*/{ENCRYPTED}/*",
+    # Whom SOPS encrypts for.
+    "clusters/*/.sops.yaml",
 )
 # Opt-in: reached by tests/options, where no cluster has opted in.
 OPTIONAL = "base/optional/"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -253,20 +250,7 @@ def _broken(world: World) -> list[Finding]:
 
 def _preflight(world: World) -> list[Finding]:
     """Run our own check of a cluster before an install, with kubectl."""
-    kubectl = tools.path("kubectl").parent
-    environment = {
-        **os.environ,
-        "KUBECONFIG": str(world.config),
-        "PATH": f"{kubectl}{os.pathsep}{os.environ['PATH']}",
-    }
-    run = subprocess.run(
-        (sys.executable, "-m", "scripts.preflight", f"--cluster={world.cluster}"),
-        cwd=tools.ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = world.ours("scripts.preflight")
     if run.returncode:
         text = f"says that the cluster is not ready: {run.stdout}{run.stderr}"
         return [Finding("make preflight", None, text, "correct the point, or the cluster here")]

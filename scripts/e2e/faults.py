@@ -13,7 +13,7 @@ from scripts.e2e import checks
 from scripts.e2e.registry import renumbered
 from scripts.e2e.remote import extend, replace
 from scripts.e2e.stack import MONITORING, operator
-from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, secrets, volumes
+from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, volumes
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import flux
 from scripts.kubernetes.client import ApiError, Object, named
@@ -295,8 +295,7 @@ def _namespace(world: World) -> Outcome:
     _released(world)
     # Its owner makes namespace and Secrets again, as for an install; Flux does the rest.
     began = time.monotonic()
-    world.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MONITORING}})
-    world.apply(*(s for s in secrets() if s["metadata"]["namespace"] == MONITORING))
+    world.secrets()
     for name in ("monitoring-releases", "monitoring-config"):
         owner = world.client.get(f"{KUSTOMIZE}/v1", "Kustomization", name, flux.NAMESPACE)
         world.reconcile(owner)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from scripts.e2e.remote import BRANCH, Remote, replace
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import control_plane, flux
 from scripts.kubernetes.client import ApiError, Json, Object, named
-from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, NAMESPACES, Entry, Repository
+from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, Entry, Repository
 from scripts.processes import Processes
 from scripts.proof.client import ApiError as RefusedError
 
@@ -100,15 +103,43 @@ class World:
         apply(*nodes(), storage_class(), *endpoints())
         others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.entry.engine == "flux" else ())]
         spaces = {workload.namespace for workload in others}
-        apply(*(namespace(name) for name in sorted(spaces | NAMESPACES)))
+        apply(*(namespace(name) for name in sorted(spaces)))
         apply(*(item for workload in others for item in workload.objects()))
-        apply(*secrets())
+        self.secrets()
         if self.entry.engine == "flux":
             flux.definitions(self.processes, self.client)
             for name in flux.CONTROLLERS:
                 metrics = urlsplit(flux.start(self.processes, name, self.config))
                 self.engine_ports[name] = metrics.port or 0
         self.settled(spaces)
+
+    def secrets(self) -> None:
+        """Run `make secrets`, which makes our namespaces, too.
+
+        Raises:
+            RepositoryError: If it fails.
+        """
+        run = self.ours("scripts.secrets", "--yes")
+        if run.returncode:
+            text = f"fails: {run.stdout}{run.stderr}"
+            raise RepositoryError(Finding("make secrets", None, text, "correct what it says"))
+
+    def ours(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of this repository against this cluster, with kubectl; ask it nothing."""
+        kubectl = tools.path("kubectl").parent
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.config),
+            "PATH": f"{kubectl}{os.pathsep}{os.environ['PATH']}",
+        }
+        return subprocess.run(
+            (sys.executable, "-m", module, f"--cluster={self.cluster}", *arguments),
+            cwd=tools.ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def apply(self, *items: Object) -> None:
         """Apply objects as whoever runs the cluster."""
@@ -385,18 +416,3 @@ def endpoints() -> Iterator[Object]:
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": int(port), "protocol": "TCP"}],
     }
-
-
-def secrets() -> Iterator[Object]:
-    """Yield the Secrets that the README has a user create."""
-    for where, name, keys in (
-        ("monitoring", "grafana-admin", ("admin-user", "admin-password")),
-        ("monitoring", "alloy-pseudonym-salt", ("salt",)),
-        ("monitoring-node", "alloy-pseudonym-salt", ("salt",)),
-    ):
-        yield {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": where},
-            "stringData": dict.fromkeys(keys, "only-here"),
-        }

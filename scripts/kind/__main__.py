@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -117,11 +116,12 @@ def main() -> int:
     where = source.of_head(repository.root)
     manifest = engines.manifest(given.engine)
     namespace, path = NAMESPACES[given.engine], OUTPUT / f"{given.engine}.png"
-    login = {"user": prepared.USER, "password": secrets.token_urlsafe(24)}
+    made = prepared.values(entry, repository)
+    login = prepared.login(entry, made)
     print(f"{entry.name}: {where.ref} of {where.url}, at {where.commit}", flush=True)
     with created(f"todo-monitoring-{given.engine}", keep=given.keep) as cluster:
         try:
-            cluster.create(*prepared.objects(namespace, login["password"]))
+            cluster.create(*prepared.objects(entry, namespace, made))
             prepared.application(cluster)
             progress(f"installing {given.engine}")
             cluster.apply(manifest, f"--namespace={namespace}")

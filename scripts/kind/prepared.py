@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from scripts import tools
+from scripts.checks import credentials
 from scripts.e2e.world import namespace
+from scripts.findings import Finding, RepositoryError
 from scripts.kind.cluster import Cluster
-from scripts.manifests import NAMESPACES
+from scripts.manifests import Entry, Repository
 from scripts.rules.facts import Facts
+from scripts.secrets import plan
+from scripts.secrets.plan import Place, Values
 from scripts.yamlfile import Json
 
 # Kubernetes' server for its own tests: it answers every path.
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
 URLS = ("FRONTEND_URL", "BACKEND_URL")
-USER = "admin"
 
 
-def objects(engine_namespace: str, password: str) -> Iterator[Json]:
-    """Yield namespaces, and the Secrets that the README has a user create; not the optional one."""
-    yield from map(namespace, sorted({*NAMESPACES, engine_namespace}))
-    salt = {"salt": secrets.token_hex(16)}
-    for where, name, values in (
-        ("monitoring", "grafana-admin", {"admin-user": USER, "admin-password": password}),
-        ("monitoring", "alloy-pseudonym-salt", salt),
-        ("monitoring-node", "alloy-pseudonym-salt", salt),
-    ):
-        metadata = {"namespace": where, "name": name}
-        yield {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
+def values(entry: Entry, repository: Repository) -> dict[Place, Values]:
+    """Return what `make secrets` makes for a cluster that has no Secret yet."""
+    needed = [one for one in credentials.needed(entry, repository) if not one.brought]
+    found = plan.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed))
+    return plan.values(found.make, {})
+
+
+def login(entry: Entry, made: Mapping[Place, Values]) -> dict[str, str]:
+    """Return user and password of Grafana's administrator.
+
+    Raises:
+        RepositoryError: If Grafana's values name no Secret that is made.
+    """
+    account = plan.administrator(entry)
+    if not account or account.place not in made:
+        text = "names no Secret that `make secrets` makes for its administrator"
+        fix = "name it in admin.existingSecret"
+        raise RepositoryError(Finding(f"{entry.name} Grafana", None, text, fix))
+    own = made[account.place]
+    return {"user": own[account.user].decode(), "password": own[account.password].decode()}
+
+
+def objects(entry: Entry, engine_namespace: str, made: Mapping[Place, Values]) -> Iterator[Json]:
+    """Yield the engine's namespace, ours as the sync brings them, and the Secrets."""
+    yield namespace(engine_namespace)
+    yield from (item for item in entry.objects() if item["kind"] == "Namespace")
+    yield from (plan.manifest(place, content) for place, content in made.items())
 
 
 def application(cluster: Cluster) -> None:

@@ -37,11 +37,11 @@ FORBIDDEN = "Error from server (Forbidden)"
 UNKNOWN = "the server doesn't have a resource type"
 
 
-class _ForbiddenError(Exception):
+class ForbiddenError(Exception):
     """The API server is there, and does not let this user read something."""
 
 
-class _UnknownError(Exception):
+class UnknownKindError(Exception):
     """The API server is there, and has no such kind of object."""
 
 
@@ -76,26 +76,24 @@ def read(secrets: Iterable[tuple[str, str]], resources: Sequence[str] = LISTS) -
     Raises:
         RepositoryError: If there is no kubectl, no cluster, or no access to it.
     """
-    version = str(_ask("version")["serverVersion"]["gitVersion"])
+    version = str(ask("version")["serverVersion"]["gitVersion"])
     forbidden: set[str] = set()
 
     def listed(resource: str) -> list[Json]:
         try:
-            return list(_ask("get", resource, "--all-namespaces")["items"])
-        except _ForbiddenError:
+            return list(ask("get", resource, "--all-namespaces")["items"])
+        except ForbiddenError:
             forbidden.add(resource)
             return []
-        except _UnknownError:
+        except UnknownKindError:
             return []
 
     def keys(secret: tuple[str, str]) -> frozenset[str] | None:
-        namespace, name = secret
         try:
-            found = _ask("get", "secret", name, f"--namespace={namespace}", "--ignore-not-found")
-        except _ForbiddenError:
-            forbidden.add(f"secret {namespace}/{name}")
+            return keys_of(*secret)
+        except ForbiddenError:
+            forbidden.add(f"secret {'/'.join(secret)}")
             return None
-        return frozenset(found.get("data") or {}) if found else None
 
     wanted = list(secrets)
     with ThreadPoolExecutor(4) as pool:
@@ -119,15 +117,32 @@ def get(path: str) -> str | None:
     return None if answer.returncode else answer.stdout
 
 
-def _ask(*arguments: str) -> Json:
-    """Return the JSON that kubectl prints.
+def keys_of(namespace: str, name: str, *options: str) -> frozenset[str] | None:
+    """Return the names of a Secret's keys; None where there is no such Secret.
+
+    Args:
+        namespace: Its namespace.
+        name: Its name.
+        options: More of kubectl's.
+
+    Raises:
+        ForbiddenError: If the user may not read it.
+        RepositoryError: If there is no answer that can be used.
+    """
+    place = f"--namespace={namespace}"
+    found = ask("get", "secret", name, place, "--ignore-not-found", *options)
+    return frozenset(found.get("data") or {}) if found else None
+
+
+def ask(*arguments: str) -> Json:
+    """Return the JSON that kubectl prints of what it reads.
 
     Returns:
         None where it prints nothing.
 
     Raises:
-        _ForbiddenError: If the user may not read it.
-        _UnknownError: If there is no such kind.
+        ForbiddenError: If the user may not read it.
+        UnknownKindError: If there is no such kind.
         RepositoryError: If there is no kubectl, or no answer that can be used.
     """
     command = ("kubectl", *arguments, "--output=json", f"--request-timeout={TIMEOUT}s")
@@ -136,9 +151,9 @@ def _ask(*arguments: str) -> Json:
     answer = kubectl.run(command, 3 * TIMEOUT, functools.partial(_failed, shown))
     if answer.returncode:
         if FORBIDDEN in answer.stderr:
-            raise _ForbiddenError
+            raise ForbiddenError
         if UNKNOWN in answer.stderr:
-            raise _UnknownError
+            raise UnknownKindError
         raise _failed(shown, kubectl.reason(answer.stderr))
     try:
         return json.loads(answer.stdout or "null")

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts import schemas
+from scripts import schemas, secretfile
+from scripts.checks.credentials import Needed
 from scripts.checks.policies import POD_SECURITY
 from scripts.findings import counted
 from scripts.preflight import capacity, storage
 from scripts.preflight.kubectl import Seen
-from scripts.preflight.stack import NeededSecret, Stack
+from scripts.preflight.stack import Stack
 from scripts.preflight.verdict import Verdict, missing, ok, warning
 from scripts.yamlfile import Json
 
@@ -196,9 +197,10 @@ def secrets(stack: Stack, seen: Seen) -> Verdict:
     said = {secret: text for secret in stack.secrets if (text := _lack(secret, seen))}
     text = "; ".join(said.values())
     if any(not secret.optional for secret in said):
-        return missing(text, "create what is missing: Secrets in README.md has the commands")
+        return missing(text, f"make secrets SECRETS=--cluster={stack.name}")
     if said:
-        return warning(text, "create it, or nobody is told of alerts: Who is told in README.md")
+        without = ", ".join(dict.fromkeys(secret.optional for secret in said))
+        return warning(text, f"until it is created, {without}; see {secretfile.PATH}")
     return ok(f"{len(stack.secrets)} with every key that is read")
 
 
@@ -316,7 +318,7 @@ def _judged(point: Point, stack: Stack, seen: Seen) -> Verdict:
         return missing(f"not checked: {error}", "write the quantity as 500m, 2, 64Mi or 50Gi")
 
 
-def _lack(secret: NeededSecret, seen: Seen) -> str:
+def _lack(secret: Needed, seen: Seen) -> str:
     """Return what a Secret lacks, in words; nothing where it lacks nothing."""
     found = seen.secrets.get((secret.namespace, secret.name))
     if found is None:

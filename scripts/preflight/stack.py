@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from scripts import budget, charts
 from scripts.budget import quantity
 from scripts.checks import credentials
+from scripts.checks.credentials import Needed
 from scripts.checks.policies import POD_SECURITY
 from scripts.checks.rendered.pods import repository as repository_of
-from scripts.findings import Finding, RepositoryError
-from scripts.manifests import Entry, Release, Repository, of_engine
+from scripts.findings import Finding
+from scripts.manifests import Release, Repository, of_engine
 from scripts.rendered import Cluster, Item, Pod, clusters
 from scripts.yamlfile import Json, load
 
 CRD_CHART = "prometheus-operator-crds"
-# How the README's table marks a Secret that nothing waits for.
-OPTIONAL = "(optional)"
 
 
 @dataclass(frozen=True)
@@ -42,27 +41,6 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class NeededSecret:
-    """A Secret that the stack reads.
-
-    Attributes:
-        namespace: Where it is read.
-        name: Its name.
-        keys: The keys that are read.
-        optional: Whether everything starts without it.
-    """
-
-    namespace: str
-    name: str
-    keys: frozenset[str]
-    optional: bool
-
-    def __str__(self) -> str:
-        """Return `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True)
 class Stack:
     """What one cluster of this repository needs; pods, claims and CRDs are none without charts.
 
@@ -77,7 +55,7 @@ class Stack:
         crds: The CRDs that the stack brings.
         crd_release: The release that brings them.
         namespaces: The Pod Security level that each namespace gets.
-        secrets: The Secrets.
+        secrets: The Secrets that no sync brings.
         declared: The objects that an engine reads, by engine.
     """
 
@@ -91,7 +69,7 @@ class Stack:
     crds: tuple[Item, ...]
     crd_release: Release
     namespaces: Mapping[str, str]
-    secrets: tuple[NeededSecret, ...]
+    secrets: tuple[Needed, ...]
     declared: Mapping[str, tuple[Json, ...]]
 
 
@@ -103,11 +81,7 @@ def read(name: str, repository: Repository) -> Stack:
     Raises:
         RepositoryError: If there is no such cluster, or a chart refuses its values.
     """
-    entries = {e.engine: e for e in repository.entries if e.cluster == name and e.synced}
-    if not entries:
-        known = sorted({e.cluster for e in repository.entries if e.synced})
-        text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
-        raise RepositoryError(Finding("clusters", None, text, fix))
+    entries = repository.cluster(name)
     entry = next(iter(entries.values()))
     absent = charts.missing(repository.entries)
     cluster = Cluster(repository, entry, ())
@@ -128,7 +102,7 @@ def read(name: str, repository: Repository) -> Stack:
             for item in entry.objects()
             if item["kind"] == "Namespace"
         },
-        tuple(_secrets(entry, repository)),
+        tuple(s for s in credentials.needed(entry, repository) if not s.brought),
         {engine: tuple(filter(of_engine, one.objects())) for engine, one in entries.items()},
     )
 
@@ -154,18 +128,3 @@ def _images(cluster: Cluster) -> dict[str, frozenset[str]]:
         image: frozenset(key for key, value in known.get(image, {}).items() if value is True)
         for image in sorted(run)
     }
-
-
-def _secrets(entry: Entry, repository: Repository) -> Iterator[NeededSecret]:
-    lines = (repository.root / credentials.README).read_text().splitlines()
-    rows = {
-        (r.namespace, r.name): (r.keys, n) for r, n in credentials.table(repository.root).items()
-    }
-    read: dict[tuple[str, str], frozenset[str]] = {}
-    for _, _, (_, secret) in credentials.reads(entry):
-        place = secret.namespace, secret.name
-        read[place] = read.get(place, frozenset()) | secret.keys
-    for (namespace, name), keys in sorted(read.items()):
-        row, number = rows.get((namespace, name), (frozenset[str](), 0))
-        optional = number > 0 and OPTIONAL in lines[number - 1]
-        yield NeededSecret(namespace, name, keys or row, optional)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from scripts import findings, tools
-from scripts.findings import GREEN, RED, YELLOW, Finding, RepositoryError, colour, execute, progress
+from scripts.findings import GREEN, RED, YELLOW, colour, confirmed, execute, progress
 from scripts.rules.facts import APPLICATION
 from scripts.verify import grafana, home, summary
 from scripts.verify.kubectl import Kubectl
@@ -64,13 +63,10 @@ def agreed(kubectl: Kubectl, rounds: int, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not sys.stdin.isatty():
-        message = "would delete Grafana's pod, and there is no terminal to ask on"
-        raise RepositoryError(Finding("verify", None, message, "add --yes"))
     where = f"namespace {kubectl.namespace} of context {kubectl.context()}"
     times = "once" if rounds == 1 else f"{rounds} times"
-    answer = input(f"Delete Grafana's pod {times} in {where}? [y/N] ")
-    return answer.strip().lower() in ("y", "yes")
+    question = f"Delete Grafana's pod {times} in {where}?"
+    return confirmed("verify", "delete Grafana's pod", question)
 
 
 def measured(measurement: Measurement, rounds: int) -> list[Round]:

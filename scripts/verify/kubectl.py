@@ -85,10 +85,7 @@ class Kubectl:
 
     def context(self) -> str:
         """Return the name of the context; within a cluster there may be none."""
-        try:
-            return self._run("config", "current-context").strip()
-        except RepositoryError:
-            return "none"
+        return kubectl.context() or "none"
 
     def pod(self) -> Pod:
         """Return Grafana's pod, which must be Ready.
@@ -139,7 +136,7 @@ class Kubectl:
             return [base64.b64decode(data[key], validate=True).decode() for key in keys]
         except (KeyError, binascii.Error, UnicodeDecodeError):
             message = f"has no usable {' and '.join(keys)}"
-            fix = "create it as the README says under Secrets"
+            fix = "delete it and run `make secrets`, which makes a new one"
             raise RepositoryError(Finding(f"Secret {name}", None, message, fix)) from None
 
     def watch(self) -> Watch:

@@ -1,13 +1,15 @@
-"""No credential is in git, and the README tells how to create each Secret that is read."""
+"""No credential is in git, and each Secret that is read is declared."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.checks import credentials
+from scripts import secretfile
+from scripts.checks import credentials, encrypted, files
 from scripts.checks.credentials import Secret
 from scripts.manifests import ENCRYPTED, Repository
 from scripts.yamlfile import maps
@@ -22,24 +24,63 @@ ROWS = {
 }
 
 
-def test_the_table_has_just_the_secrets_that_are_read(repository: Repository) -> None:
+FILE = """\
+# Two Secrets.
+token:
+  why: for a test
+  optional: nothing happens
+  namespaces: [one, two]
+  keys:
+    k1: { value: same }
+    k.2: { random: 16, encoding: hex }
+other:
+  why: for a test
+  namespaces: [one]
+  keys: { k: { given: what you have } }
+"""
+
+
+def test_the_tree_declares_what_it_reads(repository: Repository) -> None:
     assert credentials.check(repository) == []
-    assert credentials.table(repository.root).keys() == ROWS.keys()
+    assert credentials.declared(repository.root)
 
 
-def test_rows_are_read_from_their_section_alone(tmp_path: Path) -> None:
-    (tmp_path / credentials.README).write_text(
-        "# Title\n\n| `a` | `b` | `c` |\n\n## Secrets\n\n| Secret | Namespace | Keys | How |\n"
-        "|---|---|---|---|\n| `token` (opt-in) | `one`, `two` | `k1`, `k.2` | `a | b` |\n\n"
-        "## Sizes\n\n| `d` | `e` | `f` |\n"
-    )
+def declaring(root: Path, text: str) -> Path:
+    (root / secretfile.PATH).parent.mkdir(parents=True, exist_ok=True)
+    (root / secretfile.PATH).write_text(text)
+    return root
+
+
+def test_a_secret_is_declared_for_each_of_its_namespaces(tmp_path: Path) -> None:
     keys = frozenset({"k1", "k.2"})
-    expected = {Secret("one", "token", keys): 9, Secret("two", "token", keys): 9}
-    assert credentials.table(tmp_path) == expected
+    assert credentials.declared(declaring(tmp_path, FILE)) == {
+        Secret("one", "token", keys, optional=True): 2,
+        Secret("two", "token", keys, optional=True): 2,
+        Secret("one", "other", frozenset({"k"})): 9,
+    }
 
 
-def test_no_readme_no_rows(tmp_path: Path) -> None:
-    assert credentials.table(tmp_path) == {}
+def test_no_file_declares_nothing(tmp_path: Path) -> None:
+    assert credentials.declared(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("random: 16", "random: 8", "token.keys.k.2"),
+        ("encoding: hex", "encoding: rot13", "token.keys.k.2"),
+        ("{ value: same }", "{ value: same, given: no }", "token.keys.k1"),
+        ("  why: for a test\n", "", "token: 'why' is a required property"),
+        ("optional: nothing happens", "optional: true", "token.optional"),
+        ("[one, two]", "[]", "token.namespaces"),
+    ],
+)
+def test_the_file_s_shape(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert files.check(Repository(declaring(tmp_path, FILE))) == []
+    declaring(tmp_path, FILE.replace(old, new, 1))
+    findings = files.check(Repository(tmp_path))
+    assert [f.path for f in findings] == [secretfile.PATH], findings
+    assert findings[0].message.startswith(says)
 
 
 def _values(item: Any) -> Any:
@@ -65,19 +106,19 @@ def _values(item: Any) -> Any:
             "HelmRelease",
             "grafana",
             lambda o: _values(o).update(envFromSecret="smtp"),
-            r"grafana.yaml:\d+: .+: reads Secret monitoring/smtp, which no row",
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/smtp, which is not declared",
         ),
         (
             "HelmRelease",
             "loki",
             lambda o: _values(o).update(gateway={"basicAuth": {"existingSecret": "users"}}),
-            r"loki.yaml:\d+: .+: reads Secret monitoring/users, which no row",
+            r"loki.yaml:\d+: .+: reads Secret monitoring/users, which is not declared",
         ),
         (
             "HelmRelease",
             "alloy",
             lambda o: _values(o)["alloy"].update(envFrom=[{"secretRef": {"name": "more"}}]),
-            r"alloy.yaml:\d+: .+: reads Secret monitoring-node/more, which no row",
+            r"alloy.yaml:\d+: .+: reads Secret monitoring-node/more, which is not declared",
         ),
         (
             "HelmRelease",
@@ -91,7 +132,7 @@ def _values(item: Any) -> Any:
             lambda o: _values(o)["prometheus"]["prometheusSpec"].update(
                 remoteWrite=[{"basicAuth": {"password": {"name": "mimir", "key": "password"}}}]
             ),
-            r"stack.yaml:\d+: .+: reads Secret monitoring/mimir with password, which no row",
+            r"stack.yaml:\d+: .+: reads Secret monitoring/mimir with password, which is",
         ),
         (
             "HelmRelease",
@@ -99,7 +140,7 @@ def _values(item: Any) -> Any:
             lambda o: _values(o)["alloy"]["extraEnv"].append(
                 {"name": "X", "valueFrom": {"secretKeyRef": {"name": "grafana-admin", "key": "x"}}}
             ),
-            r"alloy.yaml:\d+: .+: reads Secret monitoring-node/grafana-admin with x, which no row",
+            r"alloy.yaml:\d+: .+: reads Secret monitoring-node/grafana-admin with x, which",
         ),
         (
             "HelmRelease",
@@ -107,37 +148,37 @@ def _values(item: Any) -> Any:
             lambda o: _values(o).update(
                 extraVolumes=[{"name": "tls", "secret": {"secretName": "loki-tls"}}]
             ),
-            r"loki.yaml:\d+: .+: reads Secret monitoring/loki-tls, which no row",
+            r"loki.yaml:\d+: .+: reads Secret monitoring/loki-tls, which is not declared",
         ),
         (
             "HelmRelease",
             "kube-prometheus-stack",
             lambda o: _values(o)["prometheus"]["prometheusSpec"].update(secrets=["etcd-client"]),
-            r"stack.yaml:\d+: .+: reads Secret monitoring/etcd-client, which no row",
+            r"stack.yaml:\d+: .+: reads Secret monitoring/etcd-client, which is not declared",
         ),
         (
             "HelmRelease",
             "kube-prometheus-stack",
             lambda o: _values(o).update({"global": {"imagePullSecrets": [{"name": "registry"}]}}),
-            r"stack.yaml:\d+: .+: reads Secret monitoring/registry, which no row",
+            r"stack.yaml:\d+: .+: reads Secret monitoring/registry, which is not declared",
         ),
         (
             "HelmRelease",
             "grafana",
             lambda o: _values(o).update(image={"pullSecrets": ["registry"]}),
-            r"grafana.yaml:\d+: .+: reads Secret monitoring/registry, which no row",
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/registry, which is not declared",
         ),
         (
             "OCIRepository",
             "grafana",
             lambda o: o["spec"].update(secretRef={"name": "registry"}),
-            r"grafana.yaml:\d+: .+: reads Secret monitoring/registry, which no row",
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/registry, which is not declared",
         ),
         (
             "OCIRepository",
             "grafana",
             lambda o: o["spec"].update(certSecretRef={"name": "ca"}),
-            r"grafana.yaml:\d+: .+: reads Secret monitoring/ca, which no row",
+            r"grafana.yaml:\d+: .+: reads Secret monitoring/ca, which is not declared",
         ),
         (
             "ScrapeConfig",
@@ -151,15 +192,15 @@ def _values(item: Any) -> Any:
             lambda o: o["spec"]["podMetricsEndpoints"][0].update(
                 authorization={"credentials": {"name": "dapr", "key": "api"}}
             ),
-            r"dapr.yaml:\d+: .+: reads Secret monitoring/dapr with api, which no row",
+            r"dapr.yaml:\d+: .+: reads Secret monitoring/dapr with api, which is not declared",
         ),
     ],
 )
-def test_a_secret_that_the_table_does_not_describe(
+def test_a_secret_that_is_not_declared(
     repository: Repository, kind: str, name: str, edit: Edit, says: str
 ) -> None:
     entry = edited(named(repository, OPTIONS), kind, name, edit)
-    assert_says(repository.locate(entry, credentials.undocumented(entry, ROWS)), says)
+    assert_says(repository.locate(entry, credentials.undeclared(entry, ROWS)), says)
 
 
 def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
@@ -168,7 +209,7 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
         _values(item)["alloy"]["extraEnv"].append({"name": "X", "valueFrom": source})
 
     entry = edited(named(repository, FLUX), "HelmRelease", "alloy", edit)
-    assert not list(credentials.undocumented(entry, ROWS))
+    assert not list(credentials.undeclared(entry, ROWS))
 
 
 @pytest.mark.parametrize(
@@ -210,13 +251,13 @@ def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
         lambda o: o["spec"]["data"].append({"secretKey": "theme"}),
     ],
 )
-def test_a_secret_made_otherwise_than_the_table_says(repository: Repository, edit: Edit) -> None:
+def test_a_secret_made_otherwise_than_it_is_declared(repository: Repository, edit: Edit) -> None:
     entry = edited(named(repository, OPTIONS), "ExternalSecret", "grafana-admin", edit)
-    findings = repository.locate(entry, credentials.undocumented(entry, ROWS))
+    findings = repository.locate(entry, credentials.undeclared(entry, ROWS))
     assert_says(findings, r"external-secrets.yaml:\d+: ExternalSecret grafana-admin: makes grafana")
 
 
-def test_rows_that_nothing_reads() -> None:
+def test_what_is_declared_and_not_read() -> None:
     rows = {
         Secret("monitoring", "unread", frozenset({"a"})): 10,
         Secret("monitoring", "half", frozenset({"a", "b"})): 11,
@@ -231,9 +272,9 @@ def test_rows_that_nothing_reads() -> None:
         Secret("monitoring", "by-two", frozenset({"b"})),
     }
     assert_says(
-        credentials.idle(rows, read),
-        "README.md:10: nothing reads Secret monitoring/unread",
-        "README.md:11: nothing reads b of monitoring/half",
+        list(credentials.idle(rows, read)),
+        "base/secrets.yaml:10: nothing reads Secret monitoring/unread",
+        "base/secrets.yaml:11: nothing reads b of monitoring/half",
     )
 
 
@@ -293,16 +334,103 @@ def test_a_key_whose_value_is_a_credential(
     assert_says(repository.locate(entry, credentials.plain(entry)), *(says if found else []))
 
 
-@pytest.mark.parametrize(("sops", "count"), [("sops:\n  age: []\n", 0), ("", 1)])
-def test_secrets_beside_the_engines_are_encrypted(tmp_path: Path, sops: str, count: int) -> None:
-    path = tmp_path / "clusters/oke-free" / ENCRYPTED / "grafana.yaml"
+def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> None:
+    """Told of a Secret of this tree that only opt-ins read, whichever it is."""
+    of_clusters = {
+        secret.name
+        for entry in repository.entries
+        if entry.synced
+        for _, _, (_, secret) in credentials.reads(entry)
+    }
+    declared = secretfile.read(repository.root).values()
+    (opt_in, *_) = (one for one in declared if one.name not in of_clusters)
+    item = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "Probe",
+        "metadata": {"name": "x", "namespace": opt_in.namespaces[0]},
+        "spec": {"bearerTokenSecret": {"name": opt_in.name, "key": opt_in.keys[0].name}},
+    }
+    entry = named(repository, FLUX)
+    found = list(credentials.misplaced(holding(repository, added(entry, item))))
+    text = f"base/secrets.yaml:{opt_in.line}: {FLUX} reads {opt_in.name} without {opt_in.component}"
+    assert_says(found, text)
+
+
+def test_a_secret_of_no_cluster_names_its_opt_in(copy: Repository) -> None:
+    path = copy.root / secretfile.PATH
+    path.write_text(re.sub(r"(?m)^  component: .*\n", "", path.read_text()))
+    found = list(credentials.misplaced(copy))
+    assert found
+    assert all("it belongs to an opt-in" in one.message and one.line for one in found)
+
+
+def test_what_the_sync_brings_is_known(repository: Repository, tmp_path: Path) -> None:
+    metadata = {"name": "token", "namespace": "monitoring"}
+    made = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata}
+    entry = named(repository, FLUX)
+    (release, *_) = (r for r in entry.releases if r.namespace == "monitoring")
+    names = ("token", "in-git", "nowhere")
+    entry = edited(
+        entry,
+        "HelmRelease",
+        release.owner[1],
+        lambda o: _values(o).update(x={"secrets": list(names)}),
+    )
+    entry = added(entry, {**made, "spec": {"dataFrom": []}})
+    path = tmp_path / "clusters" / entry.cluster / ENCRYPTED / "monitoring/in-git.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text(f"kind: Secret\nmetadata:\n  name: grafana-admin\n{sops}")
-    findings = credentials.encrypted(Repository(tmp_path))
-    assert_says(findings, *[r"secrets/grafana.yaml:.+: a Secret that SOPS has not"] * count)
+    path.write_text("kind: Secret\nmetadata: {name: in-git, namespace: monitoring}\n")
+    found = {one.name: one.brought for one in credentials.needed(entry, Repository(tmp_path))}
+    assert {name: found[name] for name in names} == {
+        "token": "ExternalSecret token",
+        "in-git": str(path.relative_to(tmp_path)),
+        "nowhere": "",
+    }
+
+
+BEGIN = "kind: Secret\nmetadata: {name: x}\n"
+SOPS = "sops: {mac: plain}\n"
+DONE = f"{BEGIN}data: {{a: 'ENC[x]', b: ''}}\n{SOPS}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.yaml", DONE, []),
+        ("one/two/a.json", '{"kind": "Secret", "data": {"a": "ENC[x]"}, "sops": {}}', []),
+        (".sops.yaml", "creation_rules: [{age: x}]\n", []),
+        ("kustomization.yaml", "resources: [a.yaml]\n", []),
+        ("a.yaml", BEGIN, [r"a.yaml:2: a Secret that SOPS has not encrypted"]),
+        ("a.yaml", f"{BEGIN}data:\n  a: eA==\n{SOPS}", [r"a.yaml:4: data.a is not encrypted"]),
+        ("a.yaml", f"{BEGIN}stringData:\n  a: 1\n{SOPS}", [r"a.yaml:4: stringData.a is not"]),
+        ("a.yml", f"{DONE}---\n{BEGIN}data:\n  a: x\n{SOPS}", [r"a.yml:9: data.a is not"]),
+        ("n/a.yaml", f"{BEGIN}data: {{a: x}}\n{SOPS}", [r"n/a.yaml:3: data.a is not"]),
+        ("n/m/a.json", '{"kind": "Secret", "data": {"a": "x"}, "sops": {}}', [r"data.a is not"]),
+        ("a.yaml.bak", f"{BEGIN}data: {{a: x}}\n{SOPS}", [r"a.yaml.bak:3: data.a is not"]),
+        ("a.yaml", "kind: List\nitems:\n- data: {a: x}\n", [r"a.yaml:3: items.0.data.a is not"]),
+        ("a.yaml", "kind: ConfigMap\ndata: {a: x}\n", [r"a.yaml:2: data.a is not encrypted"]),
+        (".env", "PASSWORD=x\n", [r".env:None: is no Secret in YAML or JSON"]),
+        ("a.bin", "\0x\n", [r"a.bin:None: is no Secret in YAML or JSON"]),
+        ("a.yaml", "a: [\n", [r"a.yaml:None: is no Secret in YAML or JSON"]),
+        (
+            "kustomization.yaml",
+            "secretGenerator:\n- {name: a, literals: [a=x]}\n",
+            [r"kustomization.yaml:1: secretGenerator has values in plain text"],
+        ),
+    ],
+)
+def test_secrets_beside_the_engines_are_encrypted(
+    tmp_path: Path, name: str, text: str, says: list[str]
+) -> None:
+    path = tmp_path / "clusters/any" / ENCRYPTED / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert_says(encrypted.check(Repository(tmp_path)), *says)
 
 
 def test_the_suite_reads_what_the_entries_read(repository: Repository) -> None:
     only_flux = holding(repository, named(repository, FLUX))
     unread = credentials.check(only_flux)
-    assert_says(unread, r"README.md:\d+: nothing reads Secret monitoring/redpanda-metrics")
+    opt_ins = [one for one in secretfile.read(repository.root).values() if one.component]
+    says = [f"base/secrets.yaml:{one.line}: nothing reads .*{one.name}" for one in opt_ins]
+    assert_says(unread, *says)

@@ -218,7 +218,7 @@ def test_secrets() -> None:
     more = copy.deepcopy(reference)
     more["valueFrom"]["secretKeyRef"]["key"] = "other"  # type: ignore[index]
     assert said(secrets.read, DEPLOYMENT, put(f"{CONTAINER}/env", [reference])) == [
-        "n/s with k is needed: create it before the merge (README.md)"
+        "n/s with k is needed: create it before the merge, with `make secrets`"
     ]
     assert said(secrets.read, before, put(f"{CONTAINER}/env", [reference, more])) == [
         "n/s needs other, too: add it before the merge"
@@ -239,7 +239,7 @@ def test_secrets_that_may_be_absent() -> None:
     more = [*optional, {"secretRef": {"name": "s", "optional": True}, "prefix": "S_"}]
     assert said(secrets.read, before, put(path, more)) == []
     assert said(secrets.read, before, put(path, needed)) == [
-        "n/s is needed: create it before the merge (README.md)"
+        "n/s is needed: create it before the merge, with `make secrets`"
     ]
     assert said(secrets.read, before, put(path, [])) == [
         "n/s is not read any more: it may be deleted after the sync"
@@ -253,5 +253,5 @@ def test_secrets_that_may_be_absent() -> None:
 def test_the_secret_of_a_source_is_needed() -> None:
     source = manifest("OCIRepository", api="source.toolkit.fluxcd.io/v1", spec={"url": "oci://a"})
     assert said(secrets.read, source, put("spec/secretRef", {"name": "s"})) == [
-        "n/s is needed: create it before the merge (README.md)"
+        "n/s is needed: create it before the merge, with `make secrets`"
     ]

@@ -26,7 +26,6 @@ from scripts.e2e.timeline import APPLIED, STEPS, Timeline
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK
-from tests.fixtures import CODE
 
 Json = dict[str, Any]
 
@@ -177,15 +176,6 @@ def test_two_nodes_are_no_larger_than_the_free_tier() -> None:
     nodes = list(world.nodes())
     assert [n["status"]["allocatable"]["cpu"] for n in nodes] == ["940m", "940m"]
     assert len(list(world.volumes())) == 2
-
-
-def test_the_secrets_are_those_of_the_readme() -> None:
-    text = (CODE / "README.md").read_text()
-    for secret in world.secrets():
-        metadata = secret["metadata"]
-        row = f"| `{metadata['name']}` | `{metadata['namespace']}` |"
-        (line,) = (line for line in text.splitlines() if line.startswith(row))
-        assert all(f"`{key}`" in line for key in secret["stringData"])
 
 
 def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository) -> None:

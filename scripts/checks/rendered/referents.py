@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scripts import secretfile
 from scripts.checks import credentials
 from scripts.findings import Finding
 from scripts.manifests import NAMESPACES
@@ -90,7 +91,7 @@ def accounts(cluster: Cluster) -> Iterator[Finding]:
 def configuration(cluster: Cluster) -> Iterator[Finding]:
     """Every ConfigMap and Secret that is read exists, with the keys that are read.
 
-    Secrets are not in git: those count that the README tells how to create.
+    Secrets are not in git: those count that `base/secrets.yaml` declares.
     """
     existing = _existing(cluster)
     read: list[tuple[Item, Reference]] = [(p.owner, r) for p in cluster.pods for r in _of_pod(p)]
@@ -101,7 +102,7 @@ def configuration(cluster: Cluster) -> Iterator[Finding]:
         found = existing.get((wanted.kind, wanted.namespace, wanted.name))
         if found is None:
             text = f"there is no {wanted.kind} {wanted.name} in {wanted.namespace}"
-            fix = "add it to the README's table of Secrets"
+            fix = f"add it to {secretfile.PATH}"
             if wanted.kind == "ConfigMap":
                 fix = "let a configMapGenerator make it, or correct its name"
             yield cluster.finding(item, text, fix)
@@ -128,7 +129,7 @@ def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
         (i.kind, i.namespace, i.name): {*(i.manifest.get("data") or {})}
         for i in cluster.of("ConfigMap")
     }
-    for secret in credentials.table(cluster.repository.root):
+    for secret in credentials.declared(cluster.repository.root):
         found["Secret", secret.namespace, secret.name] = {*secret.keys}
     return found
 

@@ -25,7 +25,7 @@ def read(pair: Pair) -> Said:
                 yield Sentence(TOPIC, f"{place} is still read, but nothing waits for it any more")
         elif place not in needed:
             what = _with(place, needs[place])
-            text = f"{what} is needed: create it before the merge ({credentials.README})"
+            text = f"{what} is needed: create it before the merge, with `make secrets`"
             yield Sentence(TOPIC, text)
         elif more := needs[place] - needed[place]:
             text = f"{place} needs {', '.join(sorted(more))}, too: add it before the merge"
