@@ -112,8 +112,8 @@ def budget(root: Path, name: str) -> dict[str, Json]:
     Raises:
         RepositoryError: If there is no such cluster.
     """
-    folder = root / "clusters" / name
-    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.yaml"))]
+    paths = sorted((root / "clusters" / name).rglob("*.yaml"))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
     if not texts:
         known = sorted(path.name for path in (root / "clusters").glob("*") if path.is_dir())
         text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"

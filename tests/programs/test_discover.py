@@ -25,7 +25,7 @@ from scripts.discover.layout import Layout as Objects
 from scripts.discover.proposal import Proposal
 from scripts.findings import RepositoryError
 from scripts.preflight import kubectl as preflight
-from scripts.rendered import Item
+from scripts.rendered import Cluster, Item
 from tests.programs import layouts
 from tests.programs.layouts import Layout
 
@@ -267,6 +267,7 @@ def found(*documents: Json, **named: str) -> parts.Application:
         ("prod-todo-chatbot-backend", "prod-todo-chatbot-frontend"),
         ("server", "client"),
         ("todo-fastapi", "todo-nextjs"),
+        ("web-backend", "web-api-client"),
         ("one", "two"),  # By their ports.
     ],
 )
@@ -738,6 +739,21 @@ def test_one_of_two_applications_by_its_namespace(root: Path, kubectl: Path) -> 
     assert made.values["FRONTEND_URL"] == "http://web.todo-b.svc:3000/"
     says = "no Deployment and no StatefulSet is in the namespace todo-c"
     assert says in refused(root, "--namespace=todo-c")
+
+
+@pytest.mark.parametrize(("cpu", "full"), [("100m", True), ("64", False)])
+def test_room_is_that_of_the_cluster_s_own_nodes(
+    kubectl: Path, rendered: list[Cluster], cpu: str, full: bool
+) -> None:
+    assert rendered
+    install(kubectl, *BACKEND, *FRONTEND)
+    answer(kubectl, "todo/backend:8000", "health", "ok")
+    allocatable = {"cpu": cpu, "memory": "64Gi", "pods": "110"}
+    node = {"metadata": {"name": "a"}, "spec": {}, "status": {"allocatable": allocatable}}
+    put(kubectl, "nodes", node)
+    # What the stack needs is read of a whole repository.
+    made, _ = proposed(tools.ROOT)
+    assert [one.name for one in made.risks] == (["no-room"] if full else [])
 
 
 def test_a_kind_that_is_not_installed_and_one_that_may_not_be_read(
