@@ -44,10 +44,12 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--from",
-        dest="source",
+        dest="sources",
         type=Path,
-        help="manifests, a kustomization or a Helm chart;"
-        " the cluster that kubectl reaches by default",
+        action="append",
+        default=[],
+        help="manifests, a kustomization or a Helm chart (may be repeated); the cluster that"
+        " kubectl reaches by default",
     )
     add("--openapi", help="the API's OpenAPI document: a file or a URL")
     add(
@@ -61,7 +63,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--frontend", default="", help="the same of the pages, or their URL if they are elsewhere")
     add("--reminders", default="", help="Dapr's cron binding that sends reminders")
     add("--values", action="append", default=[], help="a file of the chart's values")
-    add("--release", default="", help="the chart's release (default: the chart's name)")
+    add("--release", default="", help="the release (default: the chart's name)")
     add(
         "--cluster",
         default="oke-free",
@@ -85,12 +87,12 @@ def proposed(given: argparse.Namespace, now: str) -> tuple[Proposal, str]:
     before = inventory.values(now)
     document = routes.read(given.openapi) if given.openapi else None
     seen: Seen | None = None
-    if given.source:
+    if given.sources:
         if len(given.namespace) > 1:
             text, fix = "manifests are applied to one namespace", "give --namespace once"
             raise RepositoryError(Finding("--namespace", None, text, fix))
         namespace = next(iter(given.namespace), "")
-        layout = folder.read(given.source, namespace, given.values, given.release)
+        layout = folder.read(given.sources, namespace, given.values, given.release)
     else:
         progress("reading the cluster")
         layout, seen = cluster.read(given.namespace)
@@ -110,8 +112,8 @@ def budget(root: Path, name: str) -> dict[str, Json]:
     Raises:
         RepositoryError: If there is no such cluster.
     """
-    folder = root / "clusters" / name
-    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.yaml"))]
+    paths = sorted((root / "clusters" / name).rglob("*.yaml"))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
     if not texts:
         known = sorted(path.name for path in (root / "clusters").glob("*") if path.is_dir())
         text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"

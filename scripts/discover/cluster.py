@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts.discover.layout import Layout, collected, usable
+from scripts.discover.layout import PODS, Layout, collected, usable
 from scripts.findings import Finding, RepositoryError
 from scripts.preflight import kubectl
 from scripts.preflight.kubectl import Seen
@@ -50,7 +50,7 @@ def read(namespaces: Sequence[str]) -> tuple[Layout, Seen]:
     ]
     items = collected(found, "")
     for name in namespaces:
-        if not any(i.namespace == name and i.kind in {"Deployment", "StatefulSet"} for i in items):
+        if not any(i.namespace == name and i.kind in PODS for i in items):
             text = f"no Deployment and no StatefulSet is in the namespace {name}"
             fix = "correct --namespace: `kubectl get deployments --all-namespaces`"
             raise RepositoryError(Finding(SOURCE, None, text, fix))

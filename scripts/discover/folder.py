@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts import schemas, tools
-from scripts.discover.layout import Layout, collected, usable
+from scripts.discover.layout import PODS, Layout, collected, usable
 from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json, load, load_all
 
@@ -24,43 +24,45 @@ Found = list[tuple[str, Json]]
 
 
 def read(
-    source: Path, namespace: str = "", values: Sequence[str] = (), release: str = ""
+    sources: Sequence[Path], namespace: str = "", values: Sequence[str] = (), release: str = ""
 ) -> Layout:
-    """Read a folder or a file.
+    """Read folders or files as one application.
 
     Args:
-        source: The folder, or one file.
+        sources: The folders, or files; at least one.
         namespace: Where objects are that name no namespace; `default` if empty.
-        values: Files of a chart's values.
-        release: The chart's release; the chart's name if empty.
+        values: Files of values, for each chart.
+        release: The release of each chart; the chart's own name if empty.
 
     Raises:
         RepositoryError: If there is nothing to read, it contradicts itself, or helm or kustomize
             refuse it.
     """
-    if not source.exists():
-        fix = "name a folder of manifests, a kustomization or a Helm chart"
-        raise RepositoryError(Finding(str(source), None, "is not there", fix))
     notices: list[str] = []
-    if (source / CHART).exists():
-        found = _chart(source, namespace or DEFAULT, values, release, notices)
-    elif any((source / name).exists() for name in KUSTOMIZATIONS):
-        found = _kustomization(source)
-    else:
-        found = _plain(source, notices)
+    found: Found = []
+    for source in sources:
+        if not source.exists():
+            fix = "name a folder of manifests, a kustomization or a Helm chart"
+            raise RepositoryError(Finding(str(source), None, "is not there", fix))
+        if (source / CHART).exists():
+            found += _chart(source, namespace or DEFAULT, values, release, notices)
+        elif any((source / name).exists() for name in KUSTOMIZATIONS):
+            found += _kustomization(source)
+        else:
+            found += _plain(source, notices)
+    place = ", ".join(map(str, sources))
     items = collected(found, namespace or DEFAULT)
-    _populated(source, [document for _, document in found], namespace)
-    if not any(item.kind in {"Deployment", "StatefulSet"} for item in items):
+    _populated(place, [document for _, document in found], namespace)
+    if not any(item.kind in PODS for item in items):
         said = "; ".join(notices)
         text = f"holds no Deployment and no StatefulSet{f': {said}' if said else ''}"
         fix = "name the folder, the kustomization or the chart that is installed"
-        raise RepositoryError(Finding(str(source), None, text, fix))
+        raise RepositoryError(Finding(place, None, text, fix))
     named = any(document["metadata"].get("namespace") for _, document in found)
     if not namespace and not named:
-        notices.append(
-            f"no manifest names a namespace: `{DEFAULT}` is taken; --namespace says else"
-        )
-    return Layout(str(source), items, tuple(notices), implied=namespace or DEFAULT)
+        text = f"no manifest names a namespace: {DEFAULT} is taken; --namespace names another"
+        notices.append(text)
+    return Layout(place, items, tuple(notices))
 
 
 def _plain(source: Path, notices: list[str]) -> Found:
@@ -160,19 +162,19 @@ def _documents(text: str, place: str) -> Found:
     return found
 
 
-def _populated(source: Path, documents: list[Json], namespace: str) -> None:
+def _populated(place: str, documents: list[Json], namespace: str) -> None:
     """See that a namespace which is declared is used, where workloads name none.
 
     Raises:
         RepositoryError: If none of them is in it: who applies them says where they are.
     """
     declared = {str(one["metadata"]["name"]) for one in documents if one["kind"] == "Namespace"}
-    workloads = [one["metadata"] for one in documents if one["kind"] in {"Deployment"}]
+    workloads = [one["metadata"] for one in documents if one["kind"] in PODS]
     used = {str(one.get("namespace") or DEFAULT) for one in workloads}
     if not namespace and declared and used == {DEFAULT} and DEFAULT not in declared:
-        text = f"declares {', '.join(sorted(declared))}, and no Deployment is in it"
+        text = f"declares {', '.join(sorted(declared))}, and nothing runs in it"
         fix = f"give --namespace={min(declared)} if they are applied there, or --namespace=default"
-        raise RepositoryError(Finding(str(source), None, text, fix))
+        raise RepositoryError(Finding(place, None, text, fix))
 
 
 def _reason(text: str) -> str:

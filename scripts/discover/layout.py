@@ -14,6 +14,9 @@ from scripts.yamlfile import Json
 KINDS = frozenset(
     {"Component", "Deployment", "Namespace", "NetworkPolicy", "Service", "StatefulSet"}
 )
+# What has pods, and what leads to them: two of one name are two applications.
+PODS = frozenset({"Deployment", "StatefulSet"})
+UNIQUE = PODS | {"Service"}
 # Asks a Service's port for a path, such as `/health`; None where it answers with an error.
 Get = Callable[[Item, int, str], str | None]
 
@@ -27,14 +30,12 @@ class Layout:
         items: Objects of KINDS, each with its namespace.
         notices: What was left out or taken for granted, a sentence each.
         get: Asks the running application; None where nothing runs.
-        implied: The namespace of what names none; empty where each object names its own.
     """
 
     source: str
     items: tuple[Item, ...] = field(repr=False)
     notices: tuple[str, ...] = ()
     get: Get | None = None
-    implied: str = ""
 
     @cached_property
     def pods(self) -> tuple[Pod, ...]:
@@ -89,7 +90,7 @@ def collected(found: list[tuple[str, Json]], namespace: str) -> tuple[Item, ...]
         own = "" if kind == "Namespace" else str(metadata.get("namespace", namespace))
         filled = {**document, "metadata": {**metadata, "namespace": own}}
         first, other = places.setdefault((kind, own, name), (place, filled))
-        if kind != "Namespace" and not _same(filled, other):
+        if kind in UNIQUE and not _same(filled, other):
             text = f"{kind} {own}/{name} is in {first}, too, and is another one there"
             fix = "name the folder, the kustomization or the chart that is installed"
             faults.append(Finding(place, None, text, fix))

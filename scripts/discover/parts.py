@@ -14,7 +14,7 @@ from scripts.rendered import Item, Pod
 from scripts.yamlfile import Json
 
 BACKEND, FRONTEND = "backend", "frontend"
-# Words that say what a workload is. A name that has both is a frontend's, such as `web-api-client`.
+# Words that say what a workload is.
 WORDS: Mapping[str, frozenset[str]] = {
     BACKEND: frozenset({"api", "backend", "fastapi", "server"}),
     FRONTEND: frozenset({"client", "frontend", "nextjs", "ui", "web", "webapp"}),
@@ -107,10 +107,8 @@ class Part:
         if any(map(WORKERS.fullmatch, self.words[0])):
             return None
         for rank, words in enumerate(self.words):
-            if words & WORDS[FRONTEND] and not (role == BACKEND and "backend" in words):
-                return rank if role == FRONTEND and "backend" not in words else None
-            if words & WORDS[BACKEND]:
-                return rank if role == BACKEND else None
+            if said := _role(words):
+                return rank if said == role else None
         listens = {port.get("containerPort") for port in self.container.get("ports") or []}
         return len(self.words) if listens & PORTS[role] else None
 
@@ -308,6 +306,16 @@ def _is_related(pod: Pod) -> bool:
     return not is_system(place) and APPLICATION in _words(
         place, pod.owner.name, *(str(pod.labels.get(key, "")) for key in LABELS)
     )
+
+
+def _role(words: frozenset[str]) -> str | None:
+    """Return what words say; of both, as in `web-api-client`, all but `backend` are weaker."""
+    order = (
+        (BACKEND, frozenset({"backend"})),
+        (FRONTEND, WORDS[FRONTEND]),
+        (BACKEND, WORDS[BACKEND]),
+    )
+    return next((role for role, own in order if words & own), None)
 
 
 def _image(container: Mapping[str, Json]) -> str:

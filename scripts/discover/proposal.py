@@ -17,7 +17,6 @@ from scripts.yamlfile import Json
 OPENAPI = "/openapi.json"
 # What public deployments answer at.
 HEALTH_PATHS = ("/health", "/api/health")
-TEMPLATED = "{"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from scripts.discover.layout import Layout as Objects
 from scripts.discover.proposal import Proposal
 from scripts.findings import RepositoryError
 from scripts.preflight import kubectl as preflight
-from scripts.rendered import Item
+from scripts.rendered import Cluster, Item
 from tests.programs import layouts
 from tests.programs.layouts import Layout
 
@@ -233,6 +233,17 @@ def test_what_is_no_manifest_is_left_out_and_told(root: Path, written: Write) ->
     }
 
 
+def test_charts_and_folders_are_read_as_one_application(root: Path, written: Write) -> None:
+    written(*BACKEND, component("a"))
+    source = written(component("a", kind="bindings.http"), name="app/other.yaml")
+    written(*FRONTEND, name="pages/pages.yaml")
+    chart = layouts.FOLDER / "one-chart-in-default/app"
+    made, _ = proposed(root, source, source.replace("/app", "/pages"))
+    assert made.values["FRONTEND_URL"] == "http://frontend.todo.svc:3000/"
+    more, _ = proposed(root, source, f"--from={chart}", "--backend=todo/backend")
+    assert more.values["NAMESPACES"] == "default|todo"
+
+
 def test_one_file_is_read_as_well(root: Path, written: Write) -> None:
     source = written(*BACKEND, *FRONTEND)
     assert proposed(root, f"{source}/app.yaml")[0].values == proposed(root, source)[0].values
@@ -256,6 +267,7 @@ def found(*documents: Json, **named: str) -> parts.Application:
         ("prod-todo-chatbot-backend", "prod-todo-chatbot-frontend"),
         ("server", "client"),
         ("todo-fastapi", "todo-nextjs"),
+        ("web-backend", "web-api-client"),
         ("one", "two"),  # By their ports.
     ],
 )
@@ -279,10 +291,15 @@ def test_what_is_called_todo_goes_before_others() -> None:
     assert app.namespaces == ("todo",)
 
 
-def test_dapr_s_own_service_and_headless_ones_are_not_probed() -> None:
-    sidecar = {**service("backend-dapr", port=9090), "spec": service("backend")["spec"]}
+def test_a_headless_service_is_not_probed_where_there_is_another() -> None:
     headless = {**service("b"), "spec": {**service("backend")["spec"], "clusterIP": "None"}}
-    assert str(found(*BACKEND, *FRONTEND, sidecar, headless).backend) == "todo/backend"
+    assert str(found(*BACKEND, *FRONTEND, headless).backend) == "todo/backend"
+
+
+def test_the_service_that_dapr_makes_of_a_sidecar_is_not_the_application_s() -> None:
+    sidecar = {**service("backend-dapr"), "spec": service("backend")["spec"]}
+    with pytest.raises(RepositoryError, match="no Service is recognised as the backend"):
+        found(BACKEND[0], sidecar, *FRONTEND)
 
 
 def test_a_port_is_the_one_that_leads_to_the_container() -> None:
@@ -379,7 +396,7 @@ def test_pages_may_be_elsewhere(root: Path, written: Write) -> None:
                 *part("frontend", None, 3000),
             ],
             [],
-            r"declares todo, and no Deployment is in it .*--namespace=todo",
+            r"declares todo, and nothing runs in it .*--namespace=todo",
         ),
         ([service("backend")], [], r"holds no Deployment and no StatefulSet"),
         (
@@ -724,6 +741,21 @@ def test_one_of_two_applications_by_its_namespace(root: Path, kubectl: Path) -> 
     assert says in refused(root, "--namespace=todo-c")
 
 
+@pytest.mark.parametrize(("cpu", "full"), [("100m", True), ("64", False)])
+def test_room_is_that_of_the_cluster_s_own_nodes(
+    kubectl: Path, rendered: list[Cluster], cpu: str, full: bool
+) -> None:
+    assert rendered
+    install(kubectl, *BACKEND, *FRONTEND)
+    answer(kubectl, "todo/backend:8000", "health", "ok")
+    allocatable = {"cpu": cpu, "memory": "64Gi", "pods": "110"}
+    node = {"metadata": {"name": "a"}, "spec": {}, "status": {"allocatable": allocatable}}
+    put(kubectl, "nodes", node)
+    # What the stack needs is read of a whole repository.
+    made, _ = proposed(tools.ROOT)
+    assert [one.name for one in made.risks] == (["no-room"] if full else [])
+
+
 def test_a_kind_that_is_not_installed_and_one_that_may_not_be_read(
     root: Path, kubectl: Path
 ) -> None:
@@ -805,4 +837,4 @@ def test_a_person_is_asked(
 def test_no_secret_is_kept(tmp_path: Path, written: Write) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"a": "b"}}
     written(*BACKEND, secret)
-    assert all(item.kind != "Secret" for item in folder.read(tmp_path / "app").items)
+    assert all(item.kind != "Secret" for item in folder.read([tmp_path / "app"]).items)

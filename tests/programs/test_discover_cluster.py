@@ -80,7 +80,7 @@ def installed(server: Server, layout: Layout) -> Iterator[None]:
     """Install a layout; take it away again, but for its namespaces."""
     given = command.options(layout.options)
     space = next(iter(given.namespace), "")
-    objects = [dict(i.manifest) for i in folder.read(given.source, space, (), given.release).items]
+    objects = [dict(i.manifest) for i in folder.read(given.sources, space, (), given.release).items]
     for name in {str(item["metadata"]["namespace"]) for item in objects} - {"", "default"}:
         item: Json = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         server.client.apply(item, "test")

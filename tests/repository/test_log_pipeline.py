@@ -471,6 +471,7 @@ def test_routes_that_make_discover_proposes_are_those_that_are_counted() -> None
         "/api/v1/tasks/{user_id}",
         "/api/tasks/{id}",
         "/api/users/{user_id}/tasks",
+        "/api/{account}/profile",
         "/api/chat/conversations/{conversation_id}",
         "/users/me",
         "/ws/{user}",
