@@ -20,13 +20,17 @@ COMMENT = "make rules made this of {path}: change that."
 _TEXTS = ("expr", "for", "keep_firing_for")
 
 
-def render(root: Path) -> dict[Path, str]:
+def render(root: Path, facts: Facts | None = None) -> dict[Path, str]:
     """Return the text of each rule file, by its path below `root`.
+
+    Args:
+        root: Of the tree.
+        facts: In place of the tree's own.
 
     Raises:
         RepositoryError: For a specification or a file of facts that cannot be used.
     """
-    facts = Facts.of(root)
+    facts = facts or Facts.of(root)
     files = {}
     for path in sorted((root / SPECIFICATIONS).glob("*.yaml")):
         (specification,) = load(path, root)

@@ -23,8 +23,7 @@ from scripts.findings import RepositoryError
 from scripts.manifests import Repository
 from scripts.rendered import Cluster
 from scripts.simulation.world import FAULTS
-from tests.fixtures import CODE, FROZEN
-from tests.programs import rules
+from tests.fixtures import CODE, FROZEN, rules
 from tests.programs.days import SmallDay
 
 Json = Any

@@ -24,7 +24,7 @@ from scripts.rules.alerts import CONFIG_MAP
 from scripts.rules.facts import RUNBOOKS
 from scripts.simulation.model import Clock
 from scripts.simulation.world import OPENED
-from tests.programs import rules
+from tests.fixtures import rules
 from tests.programs.receivers import Inbox, receivers
 from tests.programs.test_simulation import survives
 

@@ -18,7 +18,7 @@ from scripts.proof import servers
 from scripts.proof.client import Api
 from scripts.rendered import Cluster
 from scripts.yamlfile import load
-from tests.programs import rules
+from tests.fixtures import rules
 
 pytestmark = pytest.mark.prove
 
@@ -99,18 +99,18 @@ def test_alerts_fire_for_their_lines_and_for_no_others(
     loki: Api, day: Lines, cluster: Cluster
 ) -> None:
     expected = {case["app"]: case["fires"] for case in CASES if "fires" in case}
-    assert fired(loki, day, rulers.loki_rules(cluster)) == expected
+    assert fired(loki, day, rules.tuned_loki(cluster)) == expected
 
 
 def test_every_alert_on_log_lines_is_seen_to_fire(cluster: Cluster) -> None:
-    declared = rules.alerts(rulers.loki_rules(cluster))
+    declared = rules.alerts(rules.tuned_loki(cluster))
     assert declared == {alert for case in CASES for alert in case.get("fires", ())}
 
 
 def test_no_alert_on_log_lines_can_be_negated_unnoticed(
     loki: Api, day: Lines, cluster: Cluster
 ) -> None:
-    files = rulers.loki_rules(cluster)
+    files = rules.tuned_loki(cluster)
     usual = fired(loki, day, files)
     unnoticed = []
     for rule in rules.rules(files):
@@ -126,7 +126,7 @@ def test_no_alert_on_log_lines_can_be_negated_unnoticed(
 def test_loki_reads_the_rules_where_they_are_mounted(loki: Api, cluster: Cluster) -> None:
     """From a ConfigMap's symbolic links, by the ruler of the rendered configuration."""
     deadline = time.monotonic() + 90
-    declared = rules.alerts(rulers.loki_rules(cluster))
+    declared = rules.alerts(rules.tuned_loki(cluster))
     while rules.loaded(loki) != declared and time.monotonic() < deadline:
         time.sleep(1)
     assert rules.loaded(loki) == declared

@@ -15,7 +15,7 @@ from scripts.budget import limits, quantity
 from scripts.manifests import Repository
 from scripts.rendered import Cluster
 from scripts.rules import budgets
-from tests.programs import rules
+from tests.fixtures import rules
 
 Json = Any
 
