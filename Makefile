@@ -86,6 +86,11 @@ test: $(READY) ## Run all tests
 	@$(RUN) scripts.tools $(TEST_TOOLS) > /dev/null # Here, as pytest would hide how far builds are.
 	@$(RUN) pytest -q
 
+.PHONY: adoption
+adoption: $(READY) ## Make the edits that owners make, in copies of this tree, and see that every promise holds after each
+	@$(RUN) scripts.tools $(TEST_TOOLS) > /dev/null
+	@$(RUN) pytest -q -m adoption
+
 .PHONY: prove
 prove: $(READY) ## Run every query of every dashboard, and every alert, on real servers with a simulated day
 	@$(RUN) scripts.proof $(PROVE)

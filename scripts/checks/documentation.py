@@ -1,21 +1,21 @@
 """What a README tells to type or to open is there: targets, options, programs, paths, headings.
 
-Read are every README.md and the runbooks. Of a README also its `sh` blocks and what stands in
-backticks; `<name>` stands for anything. Folders of clusters and environments are examples: a path is
-right if one of them has it, and a path of an engine that nobody uses here is not looked for.
+Read are every README.md and the runbooks; of a README also its `sh` blocks and what stands in
+backticks, where `<name>` stands for anything. Folders of clusters and environments are examples: a
+path is right if one of them has it, and one of an engine that nobody uses here is not looked for.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
+from scripts import markdown
 from scripts.findings import Finding
 from scripts.manifests import BOOTSTRAP, ENCRYPTED, ENGINES, Repository
 from scripts.rules.facts import RUNBOOKS
@@ -50,12 +50,9 @@ PROGRAMS = {
 # Arguments that are a path, whatever they look like; of kubectl's -k, a kustomization's.
 PATH_FLAGS = frozenset({"-f", "-k", "--filename", "--kustomize", "--path"})
 KUSTOMIZE_FLAGS = frozenset({"-k", "--kustomize"})
-BLOCK = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.M | re.S)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
-PLACEHOLDER = re.compile(r"<[\w][\w ./-]*>")
 PATH = re.compile(r"(?!\.\.)[\w.*…-]+(/[\w.*…-]*)+")
 FILE = re.compile(r"[\w*-]+\.(alloy|json|md|mjs|py|tmpl|toml|txt|yaml)")
-ASSIGNMENT = re.compile(r"(?P<name>[A-Z][A-Z_]*)=(?P<value>.*)", re.S)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 Fault = tuple[str, str]
 
@@ -127,7 +124,9 @@ class Tree:
         return any(self._has(p) for p in (Path(path), here / path))
 
     def _has(self, path: Path) -> bool:
-        parts = [p for p in path.as_posix().replace("…", "*").split("/") if p != "."]
+        parts = re.sub(r"[*…]+", "*", path.as_posix()).split("/")
+        if parts == ["."]:
+            return True
         if parts[0] in {"clusters", "overlays"} and len(parts) > 1:
             parts[1] = "*"
         if self._unused(parts):
@@ -167,72 +166,19 @@ def readmes(root: Path) -> Iterator[Path]:
             yield from readmes(path)
 
 
-def commands(text: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of each command in a page's `sh` blocks; `<name>` becomes `*`."""
-    for block in BLOCK.finditer(text):
-        if block["language"] != "sh":
-            continue
-        line = text.count("\n", 0, block.start()) + 2
-        whole = ""
-        for number, one in enumerate(block["text"].splitlines(), line):
-            first = line if not whole else first
-            line = number + 1
-            whole = f"{whole}{one.strip()}"
-            if whole.endswith("\\"):
-                whole = whole[:-1]
-                continue
-            if whole and not whole.startswith("#"):
-                yield first, PLACEHOLDER.sub("*", whole)
-            whole = ""
-
-
-def words(command: str) -> Iterator[list[str]]:
-    """Yield the words of each program that a line of shell runs.
-
-    Raises:
-        ValueError: If a quote is not closed.
-    """
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    one: list[str] = []
-    redirected = False
-    for word in lexer:
-        if set(word) <= set("<>"):
-            redirected = True
-        elif set(word) <= set("();|&"):
-            if one:
-                yield one
-            one = []
-        elif redirected:
-            redirected = False
-        elif one or not ASSIGNMENT.fullmatch(word):
-            one.append(word)
-    if one:
-        yield one
-
-
 def _declared(path: Path) -> set[str]:
-    calls = (n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call))
-    return {
-        argument.value
-        for call in calls
-        for argument in call.args
-        if isinstance(argument, ast.Constant) and str(argument.value).startswith("--")
-    }
-
-
-def _headings(text: str) -> set[str]:
-    """Return the anchors that GitHub gives a page's headings."""
-    found: dict[str, int] = {}
-    for heading in re.findall(r"^#+ +(.+?) *$", BLOCK.sub("", text), re.M):
-        bare = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-        anchor = re.sub(r"[^\w\- ]", "", bare.lower()).replace(" ", "-")
-        found[anchor] = found.get(anchor, -1) + 1
-    return {f"{a}-{n}" if n else a for a, last in found.items() for n in range(last + 1)}
+    """Return the options that a command declares, by its source: no program is started."""
+    text = path.read_text(encoding="utf-8")
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    literals = (a.value for call in calls for a in call.args if isinstance(a, ast.Constant))
+    # Options that several commands have, such as charts.add_allow_missing(parser).
+    shared = re.findall(r"\.add_((?!argument\b)\w+)\(", text)
+    found = {str(one) for one in literals if OPTION.fullmatch(str(one))}
+    return found | {f"--{one.replace('_', '-')}" for one in shared}
 
 
 def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
-    for number, line in _lines(text):
+    for number, line in markdown.prose(text):
         for found in LINK.finditer(line):
             if ":" in found["target"]:
                 continue  # Of the internet: nobody is asked when checks run.
@@ -243,36 +189,38 @@ def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
                 continue
             if target and not tree.has(str(place.relative_to(tree.root.resolve())), tree.root):
                 yield number, (f"links to {target}, which is not there", "correct the link")
-            elif anchor and place.is_file() and anchor not in _headings(place.read_text("utf-8")):
+            elif (
+                anchor
+                and place.is_file()
+                and anchor not in markdown.anchors(place.read_text("utf-8"))
+            ):
                 message = f"links to #{anchor}, and {target or path.name} has no such heading"
                 yield number, (message, "correct the anchor, or the heading")
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield a page's lines outside of blocks, numbered from 1."""
-    bare = BLOCK.sub(lambda block: "\n" * block[0].count("\n"), text)
-    yield from enumerate(bare.splitlines(), 1)
-
-
 def _prose(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
-    for number, line in _lines(text):
-        for token in re.findall(r"`([^`]+)`", line):
-            yield from ((number, fault) for fault in _token(tree, path, token))
+    for number, line in markdown.prose(text):
+        for token, word in markdown.quoted(line):
+            yield from ((number, fault) for fault in _token(tree, path, token, word))
 
 
-def _token(tree: Tree, path: Path, token: str) -> Iterator[Fault]:
-    word = PLACEHOLDER.sub("*", token)
+def _token(tree: Tree, path: Path, token: str, word: str) -> Iterator[Fault]:
     if word.startswith("make "):
         yield from _make(tree, word.split()[1:])
-    elif found := ASSIGNMENT.fullmatch(word):
+    elif found := markdown.ASSIGNMENT.fullmatch(word):
         yield from _variable(tree, tree.targets, found["name"], found["value"].strip('"'))
     elif PATH.fullmatch(word):
         first = word.split("/")[0]
         named = first in tree.top or (path.parent / first).exists()
         if (named or FILE.fullmatch(word.split("/")[-1])) and not tree.has(word, path.parent):
             yield _absent(token)
-    elif FILE.fullmatch(word) and path.parent != tree.root and not tree.has(word, path.parent):
+    elif FILE.fullmatch(word) and path.parent != tree.root and not _within(tree, path, word):
         yield _absent(token)
+
+
+def _within(tree: Tree, path: Path, name: str) -> bool:
+    """Say whether a file of this name is at the root, or anywhere in the page's folder."""
+    return tree.has(name, path.parent) or any(path.parent.rglob(name))
 
 
 def _absent(token: str) -> Fault:
@@ -280,9 +228,9 @@ def _absent(token: str) -> Fault:
 
 
 def _blocks(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
-    for number, command in commands(text):
+    for number, command in markdown.commands(text):
         try:
-            for one in words(command):
+            for one in markdown.words(command):
                 yield from ((number, fault) for fault in _command(tree, path, one))
         except ValueError as error:
             yield number, (f"is not shell: {error}", "correct the line")
@@ -320,7 +268,7 @@ def _make(tree: Tree, arguments: Iterable[str]) -> Iterator[Fault]:
             yield f"make {name}: the Makefile has no such target", "see `make help`"
             return
     for word in given:
-        if found := ASSIGNMENT.fullmatch(word):
+        if found := markdown.ASSIGNMENT.fullmatch(word):
             yield from _variable(tree, targets, found["name"], found["value"].strip('"'))
 
 
