@@ -140,7 +140,9 @@ def projects(entry: Entry) -> Iterator[Fault]:
             fix = f"use one of {', '.join(sorted(found))}"
             yield Fault("Application", name, ("spec", "project"), text, fix)
     for name, project in found.items():
-        members = {n: i["spec"] for n, i in applications.items() if i["spec"].get("project") == name}
+        members = {
+            n: i["spec"] for n, i in applications.items() if i["spec"].get("project") == name
+        }
         places = {
             (s["destination"]["server"], s["destination"]["namespace"]) for s in members.values()
         }
