@@ -87,9 +87,9 @@ test: $(READY) ## Run all tests
 	@$(RUN) pytest -q
 
 .PHONY: adoption
-adoption: $(READY) ## Make the edits that owners make, in copies of this tree, and see that every promise holds after each
-	@$(RUN) scripts.tools $(TEST_TOOLS) > /dev/null
-	@$(RUN) pytest -q -m adoption
+adoption: $(READY) ## Edit copies of this tree as owners do, and see that every promise holds after each
+	@$(RUN) scripts.tools $(TEST_TOOLS) sloth > /dev/null
+	@$(RUN) pytest -q -m adoption $(ADOPTION)
 
 .PHONY: prove
 prove: $(READY) ## Run every query of every dashboard, and every alert, on real servers with a simulated day

@@ -125,8 +125,7 @@ def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Row]:
 def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
     """Return how many scrapes a monitor makes: its endpoints, times the targets of each.
 
-    Raises:
-        KeyError: If its targets are not ours, and the budget does not say how many there are.
+    Targets that are not ours are those that the budget says there are.
     """
     declared = budget.get("series", {}).get("targets", {})
     if item.kind == "Probe":
@@ -139,7 +138,7 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
     nodes = int(budget.get("nodes", 1))
     for endpoint in scrape.endpoints(item):
         if item.name in scrape.EXTERNAL:
-            total += int(declared[item.name])
+            total += int(declared.get(item.name, 0))
             continue
         for target in scrape.targets(cluster, item, endpoint):
             if target.service and target.service.name in scrape.NO_PODS:
@@ -165,12 +164,10 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
         for key in sorted((budget.get(section, {}) if section else budget).keys() - keys.keys()):
             text = f"{section}{'.' if section else ''}{key} is no limit that is checked"
             yield Finding(place, None, text, f"use one of {', '.join(sorted(keys))}")
-    try:
-        taken = rows(cluster, budget)
-    except KeyError as error:
-        text = f"how many targets has the monitor {error}?"
-        yield Finding(place, None, text, "say so in series.targets")
-        return
+    taken = rows(cluster, budget)
+    for name in sorted(_undeclared(cluster, budget)):
+        text = f"how many targets has the monitor {name!r}?"
+        yield Finding(place, None, text, f"say so in it: series.targets.{name}")
     for text, fix in [*_sums(budget, taken), *_volumes(budget, taken), *_tier(budget)]:
         yield Finding(place, None, f"{cluster.name}: {text}", fix)
     if "replicas" in budget:
@@ -180,6 +177,13 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "lower it in the overlay's values")
     if "architecture" in budget:
         yield from architectures(cluster, budget["architecture"])
+
+
+def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
+    """Monitors of what is not ours, of which the budget does not say how many there are."""
+    other = set(ENGINES) - {cluster.entry.engine}
+    monitors = {item.name for item in cluster.of(*scrape.MONITORS)} & set(scrape.EXTERNAL)
+    return monitors - other - set(budget.get("series", {}).get("targets", {}))
 
 
 def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -13,19 +14,30 @@ from scripts.rendered import Cluster, clusters
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print why tests were skipped, each reason once, and how many bad changes are found."""
+    """Print why tests were skipped, each reason once, and what tests have recorded."""
     skipped = terminalreporter.stats.get("skipped", [])
     for reason, count in Counter(report.longrepr[2] for report in skipped).items():
         terminalreporter.write_line(f"{count} tests not run: {reason.removeprefix('Skipped: ')}")
-    found = [
-        dict(report.user_properties)
+    ours = [bool(told) for told in _recorded(terminalreporter, "ours")]
+    if ours:
+        terminalreporter.write_line(f"bad changes found: {sum(ours)} of {len(ours)}")
+    if adopted := _recorded(terminalreporter, "adoption"):
+        terminalreporter.write_line(f"{'s':>5}  {'generated':>9}  edit: files touched by hand")
+    for name, by_hand, generated, seconds in sorted(adopted):
+        touched = ", ".join(by_hand[:3]) + (f" and {len(by_hand) - 3} more" if by_hand[3:] else "")
+        terminalreporter.write_line(f"{seconds:>5.0f}  {generated:>9}  {name}: {touched}")
+
+
+def _recorded(terminalreporter: pytest.TerminalReporter, name: str) -> list[Any]:
+    """Return what tests have recorded under a name."""
+    return [
+        value
         for reports in terminalreporter.stats.values()
         for report in reports
-        if getattr(report, "when", "") == "call" and dict(report.user_properties).keys() >= {"ours"}
+        if getattr(report, "when", "") == "call"
+        for key, value in report.user_properties
+        if key == name
     ]
-    if found:
-        ours = sum(bool(one["ours"]) for one in found)
-        terminalreporter.write_line(f"bad changes found: {ours} of {len(found)}")
 
 
 @pytest.fixture(scope="session")

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from scripts import charts, tools
 from scripts.discover import inventory
+from scripts.e2e.registry import renumbered
+from scripts.findings import RepositoryError
+from scripts.manifests import Repository
 from scripts.yamlfile import load
 from tests.adoption import edits
 from tests.adoption.edits import AbsentError
 from tests.fixtures import LAYOUTS
 
-Edit = Callable[[Path], None]
+# Returns variables of the environment that commands then need.
+Edit = Callable[[Path], Mapping[str, str] | None]
 INVENTORY = "base/application/application.yaml"
 # What `flux bootstrap` commits, in the form of its current version.
 BOOTSTRAP = {
@@ -108,8 +113,8 @@ class Case:
 
     Attributes:
         name: What the owner does.
-        row: The first cell of the row of the README's table, or the heading of its section, that
-            names the files.
+        row: How the row of the README's table, or the heading of its section, begins that names
+            the files.
         edit: Does it to a copy of the tree.
     """
 
@@ -283,6 +288,35 @@ def route(root: Path) -> None:
     )
 
 
+def bumped(root: Path) -> Mapping[str, str]:
+    """The next version of a chart, which is this one under another number."""
+    path = root / "base/releases/prometheus-blackbox-exporter.yaml"
+    place = "OCIRepository/prometheus-blackbox-exporter:spec.ref.tag"
+    old = edits.value(path, place)
+    major, minor, patch = old.split(".")
+    new = f"{major}.{minor}.{int(patch) + 1}"
+    everything = {r.chart: r for entry in Repository(root).entries for r in entry.releases}
+    try:
+        archives = {chart: charts.archive(release) for chart, release in everything.items()}
+    except RepositoryError as error:
+        raise AbsentError("a chart cannot be had") from error
+    cache = root.parent / "cache" / tools.cache().name
+    (cache / "charts").mkdir(parents=True)
+    for known in (*tools.cache().iterdir(), *archives.values()):
+        if known != tools.cache() / "charts":
+            (cache / known.relative_to(tools.cache())).symlink_to(known)
+    renumbered(archives["prometheus-blackbox-exporter"], new, cache / "charts")
+    edits.put(path, place, new)
+    return {"XDG_CACHE_HOME": str(cache.parent)}
+
+
+def opted_in(root: Path) -> None:
+    """Traefik's monitor and rules, in one environment."""
+    path = first(root, "overlays/*/config/kustomization.yaml")
+    path.write_text(path.read_text() + "components:\n  - ../../../base/optional/traefik\n")
+    edits.put(path.parents[1] / "budget.yaml", "series.targets.traefik", 1)
+
+
 def second_release(root: Path) -> None:
     """One more chart: the blackbox exporter again, by another name."""
     name, other = "prometheus-blackbox-exporter", "probes-outside"
@@ -299,7 +333,8 @@ def second_release(root: Path) -> None:
     more = re.sub(rf"^  name: {name}$", f"  name: {other}", one, flags=re.MULTILINE)
     skeletons.write_text(skeletons.read_text().rstrip("\n") + "\n---\n" + more.rstrip("\n") + "\n")
     replaced = root / "base/argocd/applications/kustomization.yaml"
-    blocks = re.split(r"(?m)^(?=  - source:\n)", replaced.read_text())
+    in_project = replaced.read_text().replace(f"{name}|", f"{name}|{other}|", 1)
+    blocks = re.split(r"(?m)^(?=  - source:\n)", in_project)
     own = [b for b in blocks if re.search(rf"name: {name}\n", b)]
     copies = "".join(
         b.replace(f"name: {name}\n", f"name: {other}\n").rstrip("\n") + "\n" for b in own
@@ -334,5 +369,7 @@ CASES = (
     Case("a receiver less", TOLD, fewer_receivers),
     Case("a panel's text", "a panel or a query", panel),
     Case("a sample limit", "what is scraped", sample_limit),
+    Case("a chart's next version", "a chart's version or values, everywhere", bumped),
+    Case("an opt-in", "an opt-in", opted_in),
     Case("a chart more", "a chart more", second_release),
 )

@@ -65,7 +65,9 @@ def drop(path: Path, place: str) -> None:
     if not nodes:
         raise AbsentError(f"{path.name} has no {place}")
     first, end = nodes[0].start_mark.line, nodes[1].end_mark
-    last_line = end.line if end.column == 0 else end.line + 1
+    # A block ends where the next token begins, on another line.
+    alone = not lines[end.line][: end.column].strip() if end.line < len(lines) else True
+    last_line = end.line if alone else end.line + 1
     path.write_text("".join(lines[:first] + lines[last_line:]))
 
 

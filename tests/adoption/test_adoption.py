@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ def tree(tmp_path: Path) -> Path:
 def named(row: str) -> list[re.Pattern[str]]:
     """What a row of the README's table, or a section, names: paths with <placeholders>."""
     readme = (CODE / "README.md").read_text()
-    lines = [line for line in readme.splitlines() if line.startswith(f"| {row} |")]
+    lines = [line for line in readme.splitlines() if line.startswith(f"| {row}")]
     section = re.search(rf"(?ms)^##+ {re.escape(row)}\n(.*?)(?=^##? |\Z)", readme)
     assert lines or section, f"the README has neither a row nor a section {row!r}"
     text = lines[0].split("|")[2] if lines else section[1] if section else ""
@@ -75,7 +75,7 @@ def test_every_promise_holds_after(
     started = time.monotonic()
     before = texts(tree)
     try:
-        case.edit(tree)
+        variables = case.edit(tree) or {}
     except AbsentError as absent:
         pytest.skip(f"{case.name}: {absent}")
     edited = texts(tree)
@@ -85,23 +85,32 @@ def test_every_promise_holds_after(
     unnamed = {name for name in by_hand if not any(p.fullmatch(name) for p in patterns)}
     assert not unnamed, f"the README's {case.row!r} does not name these files"
     missing = charts.missing(Repository(tree).entries)
-    run(tree, "dashboards_py")
-    run(tree, "scripts.rules")
+    run(tree, variables, "dashboards_py")
+    run(tree, variables, "scripts.rules")
     generated = differing(edited, texts(tree))
     assert {name for name in generated if not GENERATED.fullmatch(name)} == set()
-    run(tree, "scripts.validate")
-    run(tree, "scripts.render", *(["--allow-missing"] if missing else []))
-    run(tree, "pytest", "-q", "-n0", "-m", "not prove and not mutation", "tests/repository")
+    run(tree, variables, "scripts.validate")
+    run(tree, variables, "scripts.render", *(["--allow-missing"] if missing else []))
+    run(
+        tree,
+        variables,
+        "pytest",
+        "-q",
+        "-n0",
+        "-m",
+        "not prove and not mutation",
+        "tests/repository",
+    )
     record_property(
         "adoption", [case.name, sorted(by_hand), len(generated), time.monotonic() - started]
     )
 
 
-def run(tree: Path, module: str, *arguments: str) -> None:
+def run(tree: Path, variables: Mapping[str, str], module: str, *arguments: str) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=tree,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, **variables, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
