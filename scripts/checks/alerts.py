@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from scripts import markdown
 from scripts.checks import catalogue, dashboards, queries
 from scripts.checks.dashboards import Query
 from scripts.findings import Finding, RepositoryError
@@ -25,8 +26,6 @@ from scripts.yamlfile import Json
 SEVERITIES = ("critical", "warning", "info", "none")
 TEXTS = ("summary", "description", "runbook_url", "dashboard_url")
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
-# A block of code: its language, and its text. In a list it is indented.
-BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,7 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
 
 def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
     """Yield language, line and text of each query of a page."""
-    for found in BLOCK.finditer(text):
+    for found in markdown.BLOCK.finditer(text):
         if found["language"] in {"promql", "logql"}:
             line = text.count("\n", 0, found.start()) + 2
             yield found["language"], line, found["text"].strip()

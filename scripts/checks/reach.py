@@ -18,6 +18,7 @@ ELSEWHERE = (
     # Would change where the charts of tests/options come from; a test of its own builds it.
     "base/optional/mirror/*",
     "base/secrets.yaml",
+    "*/README.md",
     "overlays/*/budget.yaml",
     f"clusters/*/flux/{BOOTSTRAP}/*.yaml",
     f"clusters/*/{ENCRYPTED}/*",

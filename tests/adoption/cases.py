@@ -175,7 +175,7 @@ def sops(root: Path) -> None:
 
 
 def third_environment(root: Path) -> None:
-    source = first(root, "overlays/*").name
+    source = first(root, "overlays/*/").name
     for kind in ("overlays", "clusters"):
         shutil.copytree(root / kind / source, root / kind / "third")
         for path in (root / kind / "third").rglob("*.yaml"):
@@ -185,7 +185,7 @@ def third_environment(root: Path) -> None:
 
 
 def only_one_environment(root: Path) -> None:
-    everything = sorted(path.name for path in root.glob("overlays/*"))
+    everything = sorted(path.name for path in root.glob("overlays/*/"))
     if len(everything) < 2:
         raise AbsentError("there is one environment only")
     for kind in ("overlays", "clusters"):
