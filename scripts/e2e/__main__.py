@@ -8,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from scripts import charts, tools
+from scripts import charts, clusters, tools
 from scripts.e2e import argocd, checks, faults, stack, timeline
 from scripts.e2e.neighbours import APPLICATION
 from scripts.e2e.remote import git
@@ -17,9 +17,6 @@ from scripts.findings import GREEN, RED, Finding, RepositoryError, colour, execu
 from scripts.kubernetes.client import Object
 from scripts.manifests import Entry, Repository
 from scripts.processes import Processes
-
-# The cluster that is broken: the default one. The others differ in values, not in what Flux does.
-BROKEN = "oke-free"
 
 
 class Table:
@@ -73,12 +70,15 @@ def main() -> int:
     # Not committed, so Flux cannot see it.
     if git(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
         progress("what is not committed is not synced: HEAD is")
+    # One is broken, which has volumes: the others differ in values, not in what Flux does.
+    flux = [entry.cluster for entry in entries if entry.engine == "flux"]
+    broken = clusters.keeping(repository.root, flux) if flux and not options.without_faults else ""
     found: list[Finding] = []
     for entry in entries:
         with Processes() as processes:
             try:
                 if entry.engine == "flux":
-                    own = _flux(processes, repository, entry, faulty=not options.without_faults)
+                    own = _flux(processes, repository, entry, faulty=entry.cluster == broken)
                 else:
                     own = _argocd(processes, repository, entry)
             except RepositoryError as error:
@@ -117,7 +117,7 @@ def _flux(
         _silent(table, world, before, others)
         with table.step("sidecars of each public layout of the application are found") as found:
             found += stack.sidecars(world, running)
-    if faulty and entry.cluster == BROKEN:
+    if faulty:
         there = checks.inventory(world.client)
         table.findings += _broken(world)
         _compared(table, world, there)
