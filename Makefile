@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
+VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
 TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool sops
 PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
@@ -16,8 +17,15 @@ E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver 
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
-all: dashboards validate test ## Build and check everything, then print what a cluster will get
+all: ## Build and check every manifest, and print what a cluster will get
+	@$(MAKE) --no-print-directory -j2 programs $(READY)
+	@$(MAKE) --no-print-directory dashboards validate
 	@$(RUN) scripts.render --allow-missing
+
+# Programs are built while Python's packages come.
+.PHONY: programs
+programs: $(BIN)/python
+	@$(RUN) scripts.tools $(VALIDATE_TOOLS) > /dev/null
 
 .PHONY: help
 help: ## List the targets
@@ -25,11 +33,13 @@ help: ## List the targets
 
 # pip verifies each package against the hash in the lock file. Only wheels: what a source archive is
 # built with is in no lock file.
-$(READY): requirements.txt
+$(READY): requirements.txt | $(BIN)/python
 	@echo "· installing Python packages into $(VENV)" >&2
-	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt
 	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -m venv $(VENV)
 
 .PHONY: dashboards
 dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py

@@ -24,11 +24,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if getattr(report, "when", "") == "call" and dict(report.user_properties).keys() >= {"ours"}
     ]
     if found:
-        ours, schema = (sum(bool(one[key]) for one in found) for key in ("ours", "schema"))
-        terminalreporter.write_line(
-            f"bad changes found: {ours} of {len(found)}; "
-            f"by kustomize build and kubeconform -strict alone: {schema}"
-        )
+        ours = sum(bool(one["ours"]) for one in found)
+        terminalreporter.write_line(f"bad changes found: {ours} of {len(found)}")
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def _repeated(other: Flate, grafana: Release, folder: Path, cache: Path) -> str:
     notes = [_how()]
     for number, (text, copies, edits) in enumerate(cases):
         progress(f"make diff and flate: {text}")
-        root = trees.multiply(tools.ROOT, folder / f"tree-{number}", copies)
+        root = trees.multiply(trees.FROZEN, folder / f"tree-{number}", copies)
         other.adopt(root)
         trees.commit(root)
         for edit in edits:
@@ -159,14 +159,14 @@ def _repeated(other: Flate, grafana: Release, folder: Path, cache: Path) -> str:
 
 def _each(other: Flate, folder: Path, cache: Path) -> str:
     """Compare each of the scripted changes once, with caches that know the tree before."""
-    root = trees.copied(tools.ROOT, folder / "each")
+    root = trees.copied(trees.FROZEN, folder / "each")
     other.adopt(root)
     first = trees.commit(root)
     for edit in WARMING:
         trees.apply(edit, root)
     _diff(root, cache)
     other.diff(root, flate.CRDS)
-    changes = trees.changes(tools.ROOT)
+    changes = trees.changes()
     rows = []
     # What is read of a report stays in memory for as long as the process that reads it.
     spawn = multiprocessing.get_context("spawn")

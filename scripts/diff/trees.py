@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from scripts import tools
 from scripts.e2e.remote import git
 from scripts.findings import Finding, RepositoryError
 from scripts.yamlfile import Json, load
@@ -13,7 +14,11 @@ from scripts.yamlfile import Json, load
 # What engines are given, clusters are judged by, and checks read besides.
 PARTS = ("base", "clusters", "overlays", "tests/options")
 FILES = (".sourceignore", "scripts/images.yaml")
-CHANGES = Path("tests/programs/diff_changes.yaml")
+# The repository that never changes with the manifests, and the scripted changes of it.
+TESTS = tools.ROOT / "tests"
+FROZEN = TESTS / "fixtures/repository"
+CHANGES = TESTS / "programs/diff_changes.yaml"
+BAD_CHANGES = TESTS / "programs/bad_changes"
 
 
 def copied(root: Path, folder: Path) -> Path:
@@ -54,9 +59,14 @@ def commit(root: Path) -> str:
     return git(root, "rev-parse", "HEAD")
 
 
-def changes(root: Path) -> list[Json]:
-    """Return each change of the table, with what `make diff` has to say of it."""
-    return list(load(root / CHANGES, root)[0])
+def changes() -> list[Json]:
+    """Return each scripted change of FROZEN, with what `make diff` has to say of it."""
+    return list(load(CHANGES, TESTS)[0])
+
+
+def bad_changes() -> list[Json]:
+    """Return each change of FROZEN that must be refused, with what is to be said of it."""
+    return [c for path in sorted(BAD_CHANGES.glob("*.yaml")) for c in load(path, TESTS)[0]]
 
 
 def apply(edit: Json, root: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from scripts import tools
 from scripts.diff import compare, sides, trees
 from scripts.diff.model import Action, Report
 from scripts.diff.trees import apply
@@ -18,7 +17,7 @@ from scripts.manifests import Repository
 from tests.fixtures import CODE, FROZEN
 
 Json = dict[str, Any]
-CHANGES: list[Json] = trees.changes(tools.ROOT)
+CHANGES: list[Json] = trees.changes()
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
 # Flags that only a chart's new version raises.

@@ -23,6 +23,7 @@ from scripts.e2e.remote import git
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
 from scripts.processes import LOOPBACK
+from tests.fixtures import FROZEN
 
 HOST = f"{LOOPBACK}:5000"
 # As flate 0.6.5 writes it.
@@ -225,7 +226,7 @@ def test_what_is_measured_can_be_changed(edit: dict[str, Any], copy: Repository)
 
 
 def test_a_cluster_is_there_n_times_and_all_are_alike(tmp_path: Path) -> None:
-    entries = Repository(trees.multiply(tools.ROOT, tmp_path, 3)).entries
+    entries = Repository(trees.multiply(FROZEN, tmp_path, 3)).entries
     names = sorted(e.cluster for e in entries if e.engine == "flux" and e.synced)
     assert names == ["oke-free", "oke-free-1", "oke-free-2"]
     by_name = {e.name: e for e in entries}
@@ -310,9 +311,9 @@ def test_nothing_is_said_of_what_flate_could_not_compare() -> None:
 
 def test_every_scripted_change_can_be_made_where_flate_finds_its_charts(tmp_path: Path) -> None:
     releases = Path("base/releases")
-    for number, change in enumerate(trees.changes(tools.ROOT)):
+    for number, change in enumerate(trees.changes()):
         root = tmp_path / str(number)
-        shutil.copytree(tools.ROOT / releases, root / releases)
+        shutil.copytree(FROZEN / releases, root / releases)
         for path in (root / releases).glob("*.yaml"):
             path.write_text(flate.readdressed(path.read_text(), HOST))
         # What is elsewhere is as it was.
@@ -322,4 +323,4 @@ def test_every_scripted_change_can_be_made_where_flate_finds_its_charts(tmp_path
 
 
 def test_every_scripted_change_fits_into_the_table() -> None:
-    assert max(len(change["change"]) for change in trees.changes(tools.ROOT)) < 68
+    assert max(len(change["change"]) for change in trees.changes()) < 68

@@ -67,7 +67,7 @@ def forgotten() -> Any:
     """No test leaves a path that another takes."""
     yield
     tools.path.cache_clear()
-    tools.go.cache_clear()
+    tools._go.cache_clear()
 
 
 def reports(name: str, version: str) -> str:
@@ -158,14 +158,14 @@ def test_only_the_pinned_go_builds_and_any_new_one_downloads(
     monkeypatch.setattr(subprocess, "run", no_pip)
     program = install("go", go(tools.go_version()))
     assert (tools.go("kustomize"), tools.go()) == (program, program)
-    tools.go.cache_clear()
+    tools._go.cache_clear()
     install("go", go("9.1.0"))
     assert tools.go() == program
     with pytest.raises(RepositoryError, match=f"install Go {tools.go_version()}"):
         tools.go("kustomize")
     assert {"--require-hashes", "--only-binary=:all:"} <= set(ran[0])
     install("go", go("1.2"))
-    tools.go.cache_clear()
+    tools._go.cache_clear()
     with pytest.raises(RepositoryError, match="could not be installed"):
         tools.go()
 

@@ -15,6 +15,7 @@ PROGRAMS = {
     "helm": ["helm"],
     "kubeconform": ["kubeconform"],
     "kustomize": ["kustomize"],
+    "sops": ["sops"],
 }
 
 
