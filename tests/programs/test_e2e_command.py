@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,8 @@ def test_clusters_are_named_with_or_without_their_engine(
 
 @pytest.mark.parametrize("name", ["options", "prod/other", "nowhere"])
 def test_what_no_engine_syncs_is_refused(name: str) -> None:
-    with pytest.raises(
-        RepositoryError, match=f"no cluster named {name}\n.*laptop, laptop/flux, prod"
-    ):
+    known = "laptop, laptop/flux, prod, prod/argocd, prod/flux"
+    with pytest.raises(RepositoryError, match=rf"no cluster named {name}\n.*{known}"):
         command.asked(ENTRIES, [name])
 
 
@@ -77,7 +77,7 @@ def test_what_runs_is_ended_when_somebody_interrupts(
             began.append(1)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.time, "sleep", interrupted)
+    monkeypatch.setattr(time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         command.beside([[str(tmp_path / "there")]], 2)
     assert began
