@@ -6,12 +6,11 @@ It only reads the cluster, and writes application.yaml after asking.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts import tools
+from scripts import clusters, tools
 from scripts.checks.references import INVENTORY
 from scripts.discover import cluster, folder, inventory, parts, proposal, risks, routes
 from scripts.discover.layout import Layout
@@ -33,7 +32,7 @@ from scripts.manifests import Repository
 from scripts.preflight import capacity, stack
 from scripts.preflight.kubectl import Seen
 from scripts.preflight.verdict import State
-from scripts.yamlfile import Json, load
+from scripts.yamlfile import Json
 
 NEXT = "`make dashboards rules` writes it into both, and `make validate` checks it"
 
@@ -64,11 +63,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--reminders", default="", help="Dapr's cron binding that sends reminders")
     add("--values", action="append", default=[], help="a file of the chart's values")
     add("--release", default="", help="the release (default: the chart's name)")
-    add(
-        "--cluster",
-        default="oke-free",
-        help="a folder of clusters/, whose room is looked at (default: %(default)s)",
-    )
+    clusters.add_option(parser, "a folder of clusters/, whose room is looked at")
     add("--yes", action="store_true", help="write without asking")
     add("--root", type=Path, default=tools.ROOT, help="the repository whose file is proposed")
     return parser.parse_args(arguments)
@@ -85,6 +80,7 @@ def proposed(given: argparse.Namespace, now: str) -> tuple[Proposal, str]:
         RepositoryError: If nothing can be proposed; says why.
     """
     before = inventory.values(now)
+    given.cluster = clusters.chosen(given.root, given.cluster)
     document = routes.read(given.openapi) if given.openapi else None
     seen: Seen | None = None
     if given.sources:
@@ -97,33 +93,13 @@ def proposed(given: argparse.Namespace, now: str) -> tuple[Proposal, str]:
         progress("reading the cluster")
         layout, seen = cluster.read(given.namespace)
     found = parts.application(layout, given.backend, given.frontend, given.reminders)
-    limits = budget(given.root, given.cluster)
+    limits = clusters.budget(given.root, given.cluster)
     elsewhere = "" if found.frontend else given.frontend
     made = proposal.of(layout, found, before, limits, document, elsewhere)
     warned = [*made.risks, *_room(given, layout, limits, seen)]
     after = inventory.edited(now, made.values)
     inventory.checked(after, layout.source)
     return Proposal(made.values, made.found, tuple(warned), made.notices), after
-
-
-def budget(root: Path, name: str) -> dict[str, Json]:
-    """Return the `budget.yaml` of the environment that a cluster syncs; empty without one.
-
-    Raises:
-        RepositoryError: If there is no such cluster.
-    """
-    paths = sorted((root / "clusters" / name).rglob("*.yaml"))
-    texts = [path.read_text(encoding="utf-8") for path in paths]
-    if not texts:
-        known = sorted(path.name for path in (root / "clusters").glob("*") if path.is_dir())
-        text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
-        raise RepositoryError(Finding("clusters", None, text, fix))
-    environments = {e for text in texts for e in re.findall(r"\boverlays/([\w.-]+)", text)}
-    for environment in sorted(environments):
-        path = root / "overlays" / environment / "budget.yaml"
-        if path.exists():
-            return dict(load(path, root)[0])
-    return {}
 
 
 def _room(

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import subprocess
+import sys
+import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import IO
 
-from scripts import charts, tools
+from scripts import charts, clusters, tools
 from scripts.e2e import argocd, checks, faults, stack, timeline
 from scripts.e2e.neighbours import APPLICATION
 from scripts.e2e.remote import git
 from scripts.e2e.world import UNANSWERED, World
-from scripts.findings import GREEN, RED, Finding, RepositoryError, colour, execute, progress, report
+from scripts.findings import (
+    GREEN,
+    RED,
+    Finding,
+    RepositoryError,
+    colour,
+    execute,
+    interruptible,
+    progress,
+    report,
+)
 from scripts.kubernetes.client import Object
 from scripts.manifests import Entry, Repository
 from scripts.processes import Processes
 
-# The cluster that is broken: the default one. The others differ in values, not in what Flux does.
-BROKEN = "oke-free"
+COMMAND = (sys.executable, "-m", "scripts.e2e")
 
 
 class Table:
@@ -54,31 +68,61 @@ class Table:
         print(f"{text:<62}{time.monotonic() - began:>7.1f}  {verdict}", flush=True)
 
 
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.e2e", description=__doc__)
+    charts.add_allow_missing(parser)
+    text = "only these: a folder of clusters/, or with its engine, such as local/flux"
+    parser.add_argument("cluster", nargs="*", help=text)
+    parser.add_argument("--without-faults", action="store_true", help="break nothing")
+    text = "how many to sync beside each other, each printed when it is done; the times get longer"
+    parser.add_argument("--jobs", type=int, default=1, help=text)
+    return parser.parse_args(arguments)
+
+
+def asked(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
+    """Return the clusters that are named, under the engines that are; every one if none is named.
+
+    Raises:
+        RepositoryError: If there is none of such a name.
+    """
+    synced = [entry for entry in entries if entry.synced]
+    known = {name for entry in synced for name in (entry.cluster, entry.name)}
+    if unknown := set(names) - known:
+        text, fix = f"no cluster named {', '.join(sorted(unknown))}", f"use some of {_list(known)}"
+        raise RepositoryError(Finding("clusters", None, text, fix))
+    return [e for e in synced if not names or {e.cluster, e.name} & set(names)]
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
 def main() -> int:
     """Run every cluster, or those named; return 1 if something is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    charts.add_allow_missing(parser)
-    parser.add_argument("cluster", nargs="*", help="only these; all by default")
-    parser.add_argument("--without-faults", action="store_true", help="break nothing")
-    options = parser.parse_args()
+    given = options()
     repository = Repository()
-    entries = [e for e in repository.entries if e.synced]
-    if unknown := set(options.cluster) - {e.cluster for e in entries}:
-        text = f"no cluster named {', '.join(sorted(unknown))}"
-        fix = f"use some of {', '.join(sorted({e.cluster for e in entries}))}"
-        raise RepositoryError(Finding("clusters", None, text, fix))
-    entries = [e for e in entries if e.cluster in options.cluster or not options.cluster]
-    if not charts.provable(entries, allow_missing=options.allow_missing):
+    entries = asked(repository.entries, given.cluster)
+    if not charts.provable(entries, allow_missing=given.allow_missing):
         return 0
     # Not committed, so Flux cannot see it.
     if git(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
         progress("what is not committed is not synced: HEAD is")
+    # One is broken, which has volumes: the others differ in values, not in what Flux does.
+    flux = [entry.cluster for entry in entries if entry.engine == "flux"]
+    broken = clusters.keeping(repository.root, flux) if flux and not given.without_faults else ""
+    faulty = [e for e in entries if e.engine == "flux" and e.cluster == broken]
+    if given.jobs > 1 and len(entries) > 1:
+        others = [e for e in entries if e not in faulty]
+        # What takes longest begins first.
+        commands = [[e.name] for e in faulty] + [[e.name, "--without-faults"] for e in others]
+        return beside(commands, given.jobs)
     found: list[Finding] = []
     for entry in entries:
         with Processes() as processes:
             try:
                 if entry.engine == "flux":
-                    own = _flux(processes, repository, entry, faulty=not options.without_faults)
+                    own = _flux(processes, repository, entry, faulty=entry in faulty)
                 else:
                     own = _argocd(processes, repository, entry)
             except RepositoryError as error:
@@ -91,6 +135,36 @@ def main() -> int:
     count = report(found)
     print(f"\n{count} findings" if count else "\nall is as it should be")
     return 1 if count else 0
+
+
+def beside(commands: Sequence[Sequence[str]], jobs: int) -> int:
+    """Run this program with each of some arguments; return 1 if one of them fails.
+
+    Args:
+        commands: The arguments of each, in the order in which they begin.
+        jobs: How many run at one time.
+    """
+    waiting, failed = list(commands), False
+    running: dict[subprocess.Popen[bytes], IO[bytes]] = {}
+    with contextlib.ExitStack() as files:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    output: IO[bytes] = files.enter_context(tempfile.TemporaryFile())
+                    command = (*COMMAND, *waiting.pop(0))
+                    running[subprocess.Popen(command, stdout=output)] = output
+                for process in [one for one in running if one.poll() is not None]:
+                    output = running.pop(process)
+                    output.seek(0)
+                    print(output.read().decode(), end="", flush=True)
+                    failed |= process.returncode != 0
+                time.sleep(0.2)
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait()
+    return int(failed)
 
 
 def _flux(
@@ -117,7 +191,7 @@ def _flux(
         _silent(table, world, before, others)
         with table.step("sidecars of each public layout of the application are found") as found:
             found += stack.sidecars(world, running)
-    if faulty and entry.cluster == BROKEN:
+    if faulty:
         there = checks.inventory(world.client)
         table.findings += _broken(world)
         _compared(table, world, there)
@@ -126,7 +200,9 @@ def _flux(
     print(f"\n{steps.table()}")
     within = steps.added <= timeline.BAR
     verdict = colour("within", GREEN) if within else colour("over", RED)
-    print(f"GitOps adds {steps.added:.1f} s: {verdict} the bar of {timeline.BAR:.0f} s")
+    # A busy machine makes each step longer.
+    load = f"at a load of {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    print(f"GitOps adds {steps.added:.1f} s: {verdict} the bar of {timeline.BAR:.0f} s, {load}")
     print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
     return table.findings
 
@@ -265,4 +341,4 @@ def _memory(processes: Processes) -> str:
 
 
 if __name__ == "__main__":
-    execute(main)
+    execute(lambda: interruptible(main, "interrupted; what ran is ended"))

@@ -16,10 +16,10 @@ import yaml
 
 from scripts import tools
 from scripts.e2e import checks
-from scripts.e2e.faults import kept, unharmed
-from scripts.e2e.remote import extend, replace
+from scripts.e2e.faults import dashboards, kept, unharmed
+from scripts.e2e.remote import extend
 from scripts.e2e.stack import MONITORING, OPERATOR_GROUP, TRACKING, operator
-from scripts.e2e.world import PATIENCE, World, namespace
+from scripts.e2e.world import PATIENCE, World, named_mirror, namespace
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.kubernetes import control_plane
 from scripts.kubernetes.client import ApiError, Client, Object, named
@@ -64,7 +64,7 @@ class ArgoCD:
         start(processes, client)
         world.revision = world.remote.commit(
             "Take the Applications' charts and this repository from beside it",
-            lambda tree: adopted(tree, world.cluster, world.registry.host, host, world.remote.url),
+            lambda tree: adopted(tree, world.cluster, host, world.remote.url),
         )
 
     def declared(self) -> list[Object]:
@@ -187,7 +187,7 @@ class ArgoCD:
         client = self.world.client
         grafana = client.get("apps/v1", "Deployment", "grafana", MONITORING)
         client.patch(grafana, {"spec": {"replicas": 3}})
-        client.delete(client.get("v1", "ConfigMap", "grafana-dashboards-todo", MONITORING))
+        client.delete(client.get("v1", "ConfigMap", dashboards(self.world)[0], MONITORING))
         client.delete(client.get("v1", "Service", "loki", MONITORING))
 
         def wrong() -> str:
@@ -418,17 +418,16 @@ def forbidden(tree: Path) -> None:
     extend(tree / "base/config/kustomization.yaml", "resources", "forbidden.yaml")
 
 
-def adopted(tree: Path, cluster: str, address: str, host: str, url: str) -> None:
+def adopted(tree: Path, cluster: str, host: str, url: str) -> None:
     """Have Argo CD take a cluster's charts from the overlay's mirror, and the rest from a remote.
 
     Args:
         tree: The repository.
         cluster: Which of `clusters/`.
-        address: The registry in the overlay's mirror.
-        host: The same by name: Argo CD finds no credentials for an address with a port.
+        host: The registry by name: Argo CD finds no credentials for an address with a port.
         url: The remote's.
     """
-    replace(tree / "base/optional/mirror/mirror.yaml", address, host)
+    named_mirror(tree, host)
     folder = tree / f"clusters/{cluster}/argocd"
     extend(folder / "kustomization.yaml", "components", "../../../base/optional/mirror/argocd")
     path = folder / "applications.yaml"

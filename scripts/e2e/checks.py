@@ -52,7 +52,7 @@ BESIDES = tuple(
             r"(GitRepository\.source|Kustomization\.kustomize)\S+ flux-system/flux-system",
             "what `flux bootstrap` leaves",
         ),
-        (r"PersistentVolume volume-\d", "the storage driver's, made on demand"),
+        (r"PersistentVolume volume-\d+", "the storage driver's, made on demand"),
     )
 )
 

@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from scripts import charts
+from scripts.budget import quantity
 from scripts.e2e import checks
 from scripts.e2e.registry import renumbered
-from scripts.e2e.remote import extend, replace
+from scripts.e2e.remote import extend
 from scripts.e2e.stack import MONITORING, operator
-from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World, volumes
+from scripts.e2e.world import HELM, KUSTOMIZE, SOURCE, World
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import flux
-from scripts.kubernetes.client import ApiError, Object, named
+from scripts.kubernetes.client import ApiError, Json, Object, named
 from scripts.manifests import NAMESPACES, Release
 
 GRAFANA = (f"{HELM}/v2", "HelmRelease", "grafana", MONITORING)
@@ -113,35 +116,80 @@ def _commit(change: Callable[[World, Path], object], pattern: str) -> Callable[[
     return run
 
 
+def _last_word(world: World, tree: Path, item: Object, patch: Json) -> None:
+    """Have the overlay patch an object after all its other patches, whatever they say of it."""
+    path = _folder(world, item) / "kustomization.yaml"
+    names = {key: item[key] for key in ("apiVersion", "kind")}
+    metadata = {"name": item["metadata"]["name"]}
+    document = yaml.safe_dump({**names, "metadata": metadata, **patch}, sort_keys=False)
+    target = {"kind": item["kind"], "name": item["metadata"]["name"]}
+    extend(tree / path, "patches", {"target": target, "patch": document})
+
+
+def _folder(world: World, item: Object) -> Path:
+    """Return the folder that an object is built from."""
+    return next(Path(unit.path) for unit in world.entry.units if item in unit.objects)
+
+
+def _declared(world: World, kind: str, name: str) -> Object:
+    """Return an object of ours as it is built."""
+    for item in world.entry.objects():
+        if item["kind"] == kind and item["metadata"]["name"] == name:
+            return item
+    text = f"a fault is about {kind} {name}, and {world.entry.name} has none"
+    raise RepositoryError(Finding("scripts/e2e/faults.py", None, text, "let it be about another"))
+
+
+def _valued(world: World, tree: Path, name: str, values: Json) -> None:
+    """Have a release get other values."""
+    item = _declared(world, "HelmRelease", name)
+    _last_word(world, tree, item, {"spec": {"values": values}})
+
+
 def _unbuildable(world: World, tree: Path) -> None:
-    path = tree / f"overlays/{world.cluster}/releases/kustomization.yaml"
-    extend(path, "resources", "missing.yaml")
+    path = _folder(world, _declared(world, "HelmRelease", "grafana")) / "kustomization.yaml"
+    extend(tree / path, "resources", "missing.yaml")
 
 
-def _bad_value(_: World, tree: Path) -> None:
-    wrong = "  values:\n    ingress: enabled\n"
-    replace(tree / "base/releases/loki.yaml", "  values:\n", wrong)
+def _bad_value(world: World, tree: Path) -> None:
+    _valued(world, tree, "loki", {"ingress": "enabled"})
 
 
 def _tag(world: World) -> str:
-    return _release(world).version
+    return _release(world, "grafana").version
 
 
-def _release(world: World) -> Release:
-    return next(r for r in world.entry.releases if r.name == "grafana")
+def _release(world: World, name: str) -> Release:
+    return next(r for r in world.entry.releases if r.name == name)
 
 
 def _next_tag(world: World) -> str:
-    head, _, last = _tag(world).rpartition(".")
-    return f"{head}.{int(last) + 1}"
+    return re.sub(r"\d+$", lambda found: str(int(found[0]) + 1), _tag(world))
 
 
 def _bump(world: World, tree: Path) -> None:
-    replace(tree / "base/releases/grafana.yaml", f'"{_tag(world)}"', f'"{_next_tag(world)}"')
+    item = _declared(world, "OCIRepository", "grafana")
+    _last_word(world, tree, item, {"spec": {"ref": {"tag": _next_tag(world), "digest": None}}})
 
 
-def _volume(_: World, tree: Path) -> None:
-    replace(tree / "overlays/oke-free/releases/loki.yaml", "size: 50Gi", "size: 60Gi")
+def _volume(world: World, tree: Path) -> None:
+    """Resize Loki's volume, or let it have one."""
+    persistence = _release(world, "loki").values.get("singleBinary", {}).get("persistence", {})
+    size = f"{2 * quantity(persistence.get('size', '10Gi')):.0f}"
+    more = {"enabled": True, "size": size}
+    _valued(world, tree, "loki", {"singleBinary": {"persistence": more}})
+
+
+def _more_cpu(world: World, tree: Path) -> None:
+    """Let Grafana request a little more: a change that replaces its pod."""
+    requests = _release(world, "grafana").values.get("resources", {}).get("requests", {})
+    cpu = f"{quantity(requests.get('cpu', 0)) * 1000 + 1:.0f}m"
+    _valued(world, tree, "grafana", {"resources": {"requests": {"cpu": cpu}}})
+
+
+def dashboards(world: World) -> list[str]:
+    """Return the ConfigMaps with dashboards that Grafana mounts."""
+    return list(_release(world, "grafana").values["dashboardsConfigMaps"].values())
 
 
 def _registry_down(world: World) -> Outcome:
@@ -166,8 +214,7 @@ def _remote_down(world: World) -> Outcome:
 def _killed(world: World) -> Outcome:
     """Kill helm-controller while an upgrade waits for its pods, which kwok holds back."""
     world.processes.kill("kwok")
-    value = ("cpu: 100m", "cpu: 101m")
-    world.push("Change a value", lambda tree: replace(tree / "base/releases/grafana.yaml", *value))
+    world.push("Change a value", lambda tree: _more_cpu(world, tree))
     told, noticed = _told(world, "Running 'upgrade' action")
     world.until(lambda: _pending(world), "the upgrade does not begin")
     world.processes.kill("helm-controller")
@@ -205,10 +252,11 @@ def _replicas(world: World) -> str:
 
 def _deleted(world: World) -> Outcome:
     """Delete the dashboards of a folder."""
-    dashboards = world.client.get("v1", "ConfigMap", "grafana-dashboards-todo", MONITORING)
-    world.client.delete(dashboards)
-    owner = (f"{KUSTOMIZE}/v1", "Kustomization", "monitoring-releases", flux.NAMESPACE)
-    return _mended(world, owner, lambda: "" if world.client.read(dashboards) else "it is not there")
+    item = world.client.get("v1", "ConfigMap", dashboards(world)[0], MONITORING)
+    world.client.delete(item)
+    name = item["metadata"]["labels"][f"{KUSTOMIZE}/name"]
+    owner = (f"{KUSTOMIZE}/v1", "Kustomization", name, flux.NAMESPACE)
+    return _mended(world, owner, lambda: "" if world.client.read(item) else "it is not there")
 
 
 def _mended(world: World, owner: tuple[str, str, str, str], missing: Callable[[], str]) -> Outcome:
@@ -218,36 +266,39 @@ def _mended(world: World, owner: tuple[str, str, str, str], missing: Callable[[]
     return Outcome("", 0.0, recovered + world.synced())
 
 
-def _pruned(world: World) -> Outcome:
-    """Take a dashboard and a rule file out of the repository."""
-    rule = ("monitoring.coreos.com/v1", "PrometheusRule", "capacity", MONITORING)
-    maps = ("v1", "ConfigMap", "grafana-dashboards-platform", MONITORING)
+def _fewer(world: World, tree: Path) -> None:
+    """Leave out the last dashboard of the last folder, and the first PrometheusRule."""
+    boards = _declared(world, "ConfigMap", dashboards(world)[-1])
+    rule = next(item for item in world.entry.objects() if item["kind"] == "PrometheusRule")
+    _last_word(world, tree, boards, {"data": {sorted(boards["data"])[-1]: None}})
+    _last_word(world, tree, rule, {"$patch": "delete"})
 
-    def change(tree: Path) -> None:
-        replace(tree / "base/dashboards/kustomization.yaml", "      - cluster-capacity.json\n", "")
-        replace(tree / "base/config/kustomization.yaml", "  - rules/capacity.yaml\n", "")
+
+def _pruned(world: World) -> Outcome:
+    """Take a dashboard and a PrometheusRule out of what is synced."""
+    boards = _declared(world, "ConfigMap", dashboards(world)[-1])
+    rule = next(item for item in world.entry.objects() if item["kind"] == "PrometheusRule")
+    file = sorted(boards["data"])[-1]
 
     def missing() -> str:
-        if "cluster-capacity.json" in world.client.get(*maps)["data"]:
+        if file in (world.client.read(boards) or {}).get("data", {}):
             return "the dashboard is still there"
-        try:
-            world.client.get(*rule)
-        except ApiError:
-            return ""
-        return "the rule is still there"
+        return "the rule is still there" if world.client.read(rule) else ""
 
-    world.push("Remove a dashboard and a rule file", change)
+    world.push("Remove a dashboard and a rule", lambda tree: _fewer(world, tree))
     noticed = world.until(missing, "what left the repository is not pruned")
     world.synced()
     world.revert()
     recovered = world.synced()
-    world.client.get(*rule)
+    if not world.client.read(rule) or file not in (world.client.read(boards) or {})["data"]:
+        text, fix = "does not come back with the revert", "see its Kustomization's status"
+        raise RepositoryError(Finding(f"{world.entry.name} {named(rule)}", None, text, fix))
     return Outcome("", noticed, recovered)
 
 
 def _upgraded(world: World) -> Outcome:
     """Upgrade Grafana's chart to a next version, and roll it back by a revert."""
-    release = _release(world)
+    release = _release(world, "grafana")
     folder = world.processes.folder("charts")
     archive = renumbered(charts.archive(release), _next_tag(world), folder)
     world.registry.push(archive, release)
@@ -296,8 +347,7 @@ def _namespace(world: World) -> Outcome:
     # Its owner makes namespace and Secrets again, as for an install; Flux does the rest.
     began = time.monotonic()
     world.secrets()
-    for name in ("monitoring-releases", "monitoring-config"):
-        owner = world.client.get(f"{KUSTOMIZE}/v1", "Kustomization", name, flux.NAMESPACE)
+    for owner in world.client.all(f"{KUSTOMIZE}/v1", "Kustomization", flux.NAMESPACE):
         world.reconcile(owner)
     world.until(lambda: _without_releases(world), "the releases do not come back")
     world.synced()
@@ -320,7 +370,7 @@ def _released(world: World) -> None:
     world.until(
         lambda: ", ".join(named(v) for v in released if world.client.read(v)), "volumes stay"
     )
-    world.apply(*volumes())
+    world.provision()
 
 
 def kept(name: str) -> bool:
@@ -342,8 +392,8 @@ def unharmed(world: World, before: Mapping[str, str]) -> None:
 def _removed(world: World) -> Outcome:
     """Remove everything as the README says, see that nothing is left, and install it again."""
     held = checks.held(world.client)
-    own = f"clusters/{world.cluster}/flux/monitoring.yaml"
-    world.push("Remove the monitoring", lambda tree: (tree / own).unlink())
+    own = f"clusters/{world.cluster}/flux"
+    world.push("Remove the monitoring", lambda tree: _without_units(tree / own))
 
     def left() -> str:
         found = [
@@ -361,6 +411,11 @@ def _removed(world: World) -> Outcome:
     return Outcome("", noticed, time.monotonic() - began)
 
 
+def _without_units(folder: Path) -> None:
+    for path in folder.glob("*.yaml"):
+        path.unlink()
+
+
 def _ours(item: Object) -> bool:
     """Say whether an object came with a sync: in one of our namespaces, or labelled by Flux."""
     labels = item["metadata"].get("labels") or {}
@@ -373,8 +428,6 @@ def _ours(item: Object) -> bool:
     )
 
 
-# What commits of faults change; a test sees that each still changes something.
-CHANGES = (_unbuildable, _bad_value, _bump, _volume)
 FAULTS = (
     Fault("a commit that does not build", _commit(_unbuildable, "missing.yaml")),
     Fault("a value that the chart refuses", _commit(_bad_value, "ingress")),

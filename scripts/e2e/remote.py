@@ -15,6 +15,7 @@ import yaml
 
 from scripts.findings import Finding, RepositoryError
 from scripts.processes import LOOPBACK, free_port
+from scripts.yamlfile import Json
 
 BRANCH = "main"
 # Whoever commits here; nothing of it leaves the temporary folder.
@@ -41,24 +42,26 @@ def git(folder: Path, *arguments: str) -> str:
     return run.stdout.strip()
 
 
-def replace(path: Path, old: str, new: str) -> None:
-    """Replace a text in a file, once.
+def edit(path: Path, change: Callable[[Json], object]) -> None:
+    """Change what a YAML file of one document holds; its comments go, in a tree that nobody reads.
 
-    Raises:
-        RepositoryError: If the file does not have it.
+    Args:
+        path: The file.
+        change: Changes the document that it is given.
     """
-    text = path.read_text(encoding="utf-8")
-    if old not in text:
-        message = f"has no {old!r} to replace"
-        raise RepositoryError(Finding(str(path), None, message, "correct the text here"))
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def extend(path: Path, key: str, value: str) -> None:
-    """Append to a list of a kustomization."""
-    content = yaml.safe_load(path.read_text())
-    content[key].append(value)
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+def extend(path: Path, key: str, *values: Json) -> None:
+    """Append to a list of a kustomization what it does not have yet."""
+
+    def change(content: Json) -> None:
+        there = content.setdefault(key, [])
+        there.extend(value for value in values if value not in there)
+
+    edit(path, change)
 
 
 class Remote:

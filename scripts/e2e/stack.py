@@ -105,11 +105,13 @@ class _Forward(BaseHTTPRequestHandler):
             return
         finally:
             connection.close()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.getheader("Content-Type") or "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        # Who asked may be gone meanwhile, as Prometheus is when it is ended in a scrape.
+        with contextlib.suppress(ConnectionError):
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.getheader("Content-Type") or "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
     def do_CONNECT(self) -> None:
         """Open a tunnel, for TLS (RFC 9110, 9.3.6)."""

@@ -13,27 +13,20 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from scripts import tools
+from scripts import clusters, tools
+from scripts.e2e.machines import Machines
 from scripts.e2e.neighbours import APPLICATION, FLUX, NEIGHBOURS
 from scripts.e2e.registry import Registry
-from scripts.e2e.remote import BRANCH, Remote, replace
+from scripts.e2e.remote import BRANCH, Remote, edit, extend
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import control_plane, flux
 from scripts.kubernetes.client import ApiError, Json, Object, named
 from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, Entry, Repository
+from scripts.preflight import stack
 from scripts.processes import Processes
 from scripts.proof.client import ApiError as RefusedError
 
-# What two virtual machines of 1 OCPU and 6 GB leave to pods: 60m and a quarter of the memory are
-# the kubelet's, and a node takes 31 pods with OKE's default network.
-NODES = 2
-ALLOCATABLE = {"cpu": "940m", "memory": "4600Mi", "pods": "31"}
-NODE_LABELS = {"kubernetes.io/arch": "arm64"}
-# Always Free leaves room for two volumes of 50 GB besides the nodes' own.
-VOLUMES = 2
-VOLUME_SIZE = "50Gi"
-STORAGE_CLASS = "oci-bv"
-DRIVER = "blockvolume.csi.oraclecloud.com"
+MIRROR = Path("base/optional/mirror")
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
 PATIENCE = 240.0
 # Where pods find the API server; nobody listens there.
@@ -61,6 +54,7 @@ class World:
         remote: What the engine pulls.
         registry: Where charts are.
         revision: The commit that the engine should be at.
+        machines: The nodes, and what volumes there can be.
         engine_ports: Where each of Flux's controllers has its metrics, on loopback.
     """
 
@@ -79,6 +73,7 @@ class World:
         self.entry = entry
         self.cluster = entry.cluster
         self.engine_ports: dict[str, int] = {}
+        self.machines = Machines(stack.read(entry.cluster, repository))
         self.client = control_plane.api_server(processes, controlled=True)
         self.config = control_plane.kubeconfig(processes, self.client)
         control_plane.controllers(processes, self.client)
@@ -92,7 +87,11 @@ class World:
     def adopt(self, tree: Path) -> None:
         """Make of a revision what a user who bootstraps it with a mirror has."""
         mirrored(tree, self.cluster, self.registry.host)
+        if self.entry.engine != "flux":
+            return
         folder = tree / f"clusters/{self.cluster}/flux/{BOOTSTRAP}"
+        # A user who has bootstrapped already has another address there, and Flux itself.
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         items = bootstrapped(self.remote.url, self.cluster)
         (folder / "gotk-sync.yaml").write_text(yaml.safe_dump_all(items))
@@ -100,7 +99,7 @@ class World:
     def _prepare(self) -> None:
         """Make the cluster what an installed one is, and put what has to be there before a sync."""
         apply = self.apply
-        apply(*nodes(), storage_class(), *endpoints())
+        apply(*self.machines.nodes(), *self.machines.storage_classes(), *endpoints())
         others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.entry.engine == "flux" else ())]
         spaces = {workload.namespace for workload in others}
         apply(*(namespace(name) for name in sorted(spaces)))
@@ -188,12 +187,13 @@ class World:
                 text = f"{what} within {patience:.0f} s: {said}"
                 fix = "see the condition's message"
                 raise RepositoryError(Finding(self.entry.name, None, text, fix))
-            time.sleep(0.1)
+            # Right to a twentieth: asking is work for the server, on the machine that syncs.
+            time.sleep(min(max(0.1, (time.monotonic() - began) / 20), 1.0))
         return time.monotonic() - began
 
     def provision(self) -> None:
         """Make the volumes that the storage driver would make as they are claimed."""
-        self.apply(*volumes())
+        self.apply(*self.machines.volumes())
 
     def bootstrap(self) -> None:
         """Apply what `flux bootstrap` leaves: the repository, and a Kustomization of a folder."""
@@ -307,19 +307,15 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
         host: The registry's host and port.
     """
     named_mirror(tree, host)
-    units = yaml.safe_load_all((tree / f"clusters/{cluster}/flux/monitoring.yaml").read_text())
-    (overlay,) = {
-        tree / u["spec"]["path"] for u in units if u["spec"]["path"].endswith("/releases")
-    }
-    path = overlay / "kustomization.yaml"
-    content = yaml.safe_load(path.read_text())
-    insecure = [{"op": "add", "path": "/spec/insecure", "value": True}]
-    content.setdefault("components", []).append("../../../base/optional/mirror")
-    content.setdefault("patches", []).extend(
-        {"target": {"kind": kind}, "patch": yaml.safe_dump(insecure)}
+    insecure = yaml.safe_dump([{"op": "add", "path": "/spec/insecure", "value": True}])
+    patches = [
+        {"target": {"kind": kind}, "patch": insecure}
         for kind in ("OCIRepository", "HelmRepository")
-    )
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    ]
+    for environment in clusters.environments(tree, cluster):
+        path = tree / "overlays" / environment / "releases/kustomization.yaml"
+        extend(path, "components", f"../../../{MIRROR}")
+        extend(path, "patches", *patches)
 
 
 def named_mirror(tree: Path, host: str) -> None:
@@ -329,9 +325,8 @@ def named_mirror(tree: Path, host: str) -> None:
         tree: The repository.
         host: The registry's host and port.
     """
-    mirror = Path("base/optional/mirror")
-    shutil.copytree(tools.ROOT / mirror, tree / mirror, dirs_exist_ok=True)
-    replace(tree / mirror / "mirror.yaml", "registry.example.com", host)
+    shutil.copytree(tools.ROOT / MIRROR, tree / MIRROR, dirs_exist_ok=True)
+    edit(tree / MIRROR / "mirror.yaml", lambda content: content["data"].update(HOST=host))
 
 
 def bootstrapped(url: str, cluster: str) -> list[Object]:
@@ -361,44 +356,6 @@ def bootstrapped(url: str, cluster: str) -> list[Object]:
 def namespace(name: str) -> Object:
     """Return a namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-
-
-def nodes() -> Iterator[Object]:
-    """Yield the nodes."""
-    for number in range(NODES):
-        node = control_plane.node(f"node-{number}", ALLOCATABLE, NODE_LABELS)
-        node["status"]["addresses"] = [
-            {"type": "InternalIP", "address": f"10.0.0.{number + 2}"},
-            {"type": "Hostname", "address": f"node-{number}"},
-        ]
-        yield node
-
-
-def storage_class() -> Object:
-    """Return the storage class of OKE."""
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": STORAGE_CLASS},
-        "provisioner": DRIVER,
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
-
-
-def volumes() -> Iterator[Object]:
-    """Yield the volumes that the class' driver would make on demand: as many as are free."""
-    for number in range(VOLUMES):
-        yield {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": f"volume-{number}"},
-            "spec": {
-                "storageClassName": STORAGE_CLASS,
-                "capacity": {"storage": VOLUME_SIZE},
-                "accessModes": ["ReadWriteOnce"],
-                "csi": {"driver": DRIVER, "volumeHandle": str(number)},
-            },
-        }
 
 
 def endpoints() -> Iterator[Object]:

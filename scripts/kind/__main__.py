@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts import findings, kubectl, tools
+from scripts import clusters, findings, kubectl, tools
 from scripts.checks import dashboards
 from scripts.findings import Finding, RepositoryError, execute, progress, report
 from scripts.kind import engines, picture, prepared, ready, source
@@ -27,7 +27,6 @@ from scripts.verify.grafana import Grafana, Visit
 from scripts.verify.kubectl import Kubectl
 from scripts.verify.waiting import until
 
-CLUSTER = "local"
 # Where each engine's own manifest puts it.
 NAMESPACES = {"flux": "flux-system", "argocd": "argocd"}
 # Asked for before minutes are spent; kubectl and the browser have messages of their own.
@@ -48,6 +47,8 @@ def options() -> argparse.Namespace:
     """Return the arguments of the command line."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.kind", description=__doc__)
     arguments.add_argument("engine", choices=ENGINES, help="which engine syncs")
+    text = "a folder of clusters/ (default: the only one, or the only one without volumes)"
+    arguments.add_argument("--cluster", default="", help=text)
     arguments.add_argument("--keep", action="store_true", help="leave the cluster there")
     text = "seconds that each wait may take"
     arguments.add_argument("--limit", type=float, default=LIMIT, help=text)
@@ -112,7 +113,11 @@ def main() -> int:
     given = options()
     programs()
     repository = Repository()
-    entry = next(e for e in repository.entries if e.name == f"{CLUSTER}/{given.engine}")
+    name = clusters.chosen(repository.root, given.cluster, kept=False)
+    entry = repository.cluster(name).get(given.engine)
+    if entry is None:
+        text, fix = f"is not synced by {given.engine}", "name the other engine, or another cluster"
+        raise RepositoryError(Finding(f"clusters/{name}", None, text, fix))
     where = source.of_head(repository.root)
     manifest = engines.manifest(given.engine)
     namespace, path = NAMESPACES[given.engine], OUTPUT / f"{given.engine}.png"

@@ -51,11 +51,19 @@ def objects(entry: Entry, engine_namespace: str, made: Mapping[Place, Values]) -
 
 
 def application(cluster: Cluster) -> None:
-    """Run a server at the application's addresses: half of the first row is about its pods."""
+    """Run a server at the application's addresses: half of the first row is about its pods.
+
+    What is outside of the cluster is left alone.
+    """
     data = Facts.of(tools.ROOT).application
     for url in (urlsplit(data[name]) for name in URLS):
-        name, where = str(url.hostname).split(".")[:2]
-        own = (name, f"--namespace={where}", f"--port={url.port}")
-        serve = ("--", "/agnhost", "netexec", f"--http-port={url.port}")
+        name, where, *rest = f"{url.hostname}..".split(".")
+        if rest[0] != "svc":
+            continue
+        port = url.port or 80
+        own = (name, f"--namespace={where}", f"--port={port}")
+        serve = ("--", "/agnhost", "netexec", f"--http-port={port}")
+        if where != "default":
+            cluster.create(namespace(where))
         cluster.ask("create", "deployment", *own, f"--image={IMAGE}", *serve)
         cluster.ask("expose", "deployment", *own)

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 
+from scripts import clusters
 from scripts.findings import GREEN, RED, YELLOW, colour, execute, progress
 from scripts.manifests import Repository
 from scripts.preflight import kubectl, points, stack
@@ -35,10 +36,10 @@ def table(judged: Sequence[tuple[Point, Verdict]]) -> str:
 def main() -> int:
     """Read the cluster and judge it; return the exit code."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.preflight", description=__doc__)
-    text = "a folder of clusters/ (default: %(default)s)"
-    arguments.add_argument("--cluster", default="oke-free", help=text)
+    clusters.add_option(arguments)
     options = arguments.parse_args()
-    needed = stack.read(options.cluster, Repository())
+    repository = Repository()
+    needed = stack.read(clusters.chosen(repository.root, options.cluster), repository)
     progress("reading the cluster")
     seen = kubectl.read((secret.namespace, secret.name) for secret in needed.secrets)
     judged = list(points.judge(needed, seen))

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from collections.abc import Iterable, Sequence
 
-from scripts import findings, kubectl, tools
+from scripts import clusters, findings, kubectl, tools
 from scripts.checks import credentials
 from scripts.checks.credentials import Needed
 from scripts.findings import (
@@ -31,8 +31,7 @@ from scripts.yamlfile import Json
 def options() -> argparse.Namespace:
     """Return the arguments of the command line."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.secrets", description=__doc__)
-    text = "a folder of clusters/ (default: %(default)s)"
-    arguments.add_argument("--cluster", default="oke-free", help=text)
+    clusters.add_option(arguments)
     arguments.add_argument("--yes", action="store_true", help="do not ask before creating")
     text = "encrypt into clusters/<cluster>/secrets, for Flux, and leave the cluster alone"
     arguments.add_argument("--sops", action="store_true", help=text)
@@ -218,12 +217,13 @@ def main() -> int:
     """Make what is missing; return the exit code."""
     given = options()
     repository = Repository()
+    name = clusters.chosen(repository.root, given.cluster)
     progress("working out what the cluster reads")
-    engines = repository.cluster(given.cluster)
+    engines = repository.cluster(name)
     entry = engines.get("flux") or next(iter(engines.values()))
     needed = credentials.needed(entry, repository)
     if given.sops:
-        return encrypt(entry, needed, Folder(tools.ROOT, given.cluster, given.age))
+        return encrypt(entry, needed, Folder(tools.ROOT, name, given.age))
     return create(entry, needed, Cluster(kubectl.context()), yes=given.yes)
 
 

@@ -26,6 +26,7 @@ from scripts.discover.proposal import Proposal
 from scripts.findings import RepositoryError
 from scripts.preflight import kubectl as preflight
 from scripts.rendered import Cluster, Item
+from tests.fixtures import CODE
 from tests.programs import layouts
 from tests.programs.layouts import Layout
 
@@ -46,7 +47,7 @@ def proposed(root: Path, *arguments: str) -> tuple[Proposal, str]:
 def run(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "scripts.discover", *arguments, f"--root={root}"],
-        cwd=tools.ROOT,
+        cwd=CODE,
         env=os.environ | variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -20,11 +20,13 @@ import yaml
 
 from scripts.e2e import faults, neighbours, stack, world
 from scripts.e2e.gate import Gate
+from scripts.e2e.machines import Machines
 from scripts.e2e.registry import renumbered
-from scripts.e2e.remote import Remote, git, replace
+from scripts.e2e.remote import Remote, extend, git
 from scripts.e2e.timeline import APPLIED, STEPS, Timeline
 from scripts.findings import Finding, RepositoryError
 from scripts.manifests import Repository
+from scripts.preflight.stack import Claim, Stack
 from scripts.processes import LOOPBACK
 
 Json = dict[str, Any]
@@ -89,12 +91,15 @@ def test_a_remote_that_is_down_refuses_and_is_there_again(remote: Remote, tmp_pa
     assert cloned(remote, tmp_path) == "two"
 
 
-def test_a_text_that_is_not_there_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("one one")
-    replace(tmp_path / "file", "one", "two")
-    assert (tmp_path / "file").read_text() == "two one"
-    with pytest.raises(RepositoryError, match="has no 'three' to replace"):
-        replace(tmp_path / "file", "three", "four")
+def test_what_a_list_has_already_is_not_added_again(tmp_path: Path) -> None:
+    path = tmp_path / "kustomization.yaml"
+    path.write_text("# Ours.\nresources: [one]\n")
+    extend(path, "resources", "one", "two")
+    extend(path, "components", "three")
+    assert yaml.safe_load(path.read_text()) == {
+        "resources": ["one", "two"],
+        "components": ["three"],
+    }
 
 
 @pytest.fixture
@@ -172,10 +177,32 @@ def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
         assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
 
 
-def test_two_nodes_are_no_larger_than_the_free_tier() -> None:
-    nodes = list(world.nodes())
-    assert [n["status"]["allocatable"]["cpu"] for n in nodes] == ["940m", "940m"]
-    assert len(list(world.volumes())) == 2
+def machines(*claims: Claim, **budget: Any) -> Machines:
+    return Machines(cast(Stack, SimpleNamespace(limits=budget, claims=claims)))
+
+
+def test_nodes_are_no_larger_than_their_share_of_the_tier() -> None:
+    made = machines(nodes=2, architecture="arm64", tier={"cpu": 2, "memory": "12Gi"})
+    nodes = list(made.nodes())
+    found = [n["status"]["allocatable"] for n in nodes]
+    assert [(one["cpu"], one["memory"]) for one in found] == [("940m", "4608Mi")] * 2
+    assert {n["metadata"]["labels"]["kubernetes.io/arch"] for n in nodes} == {"arm64"}
+
+
+def test_an_environment_without_a_tier_has_as_many_nodes_as_its_budget_says() -> None:
+    assert len(list(machines(nodes=3).nodes())) == 3
+
+
+def test_each_claim_has_a_class_and_a_volume_that_is_large_enough() -> None:
+    claims = [Claim("a", "-0", 3 * 2**30, "fast"), Claim("a", "-1", 2**30, None)]
+    made = machines(*claims)
+    classes = {c["metadata"]["name"]: c["metadata"]["annotations"] for c in made.storage_classes()}
+    assert classes["fast"] == {}
+    default = [name for name, annotations in classes.items() if annotations]
+    volumes = list(made.volumes())
+    assert [v["spec"]["storageClassName"] for v in volumes] == ["fast", *default]
+    assert {v["spec"]["capacity"]["storage"] for v in volumes} == {str(4 * 2**30)}
+    assert list(machines().volumes()) == []
 
 
 def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository) -> None:
@@ -187,17 +214,53 @@ def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository
             assert item["spec"]["insecure"] is True
 
 
-def test_every_change_of_a_fault_still_applies(copy: Repository) -> None:
-    class Stage:
-        cluster = "oke-free"
-        entry = next(e for e in copy.entries if e.name == "oke-free/flux")
+CHANGES = [
+    (faults._bad_value, "HelmRelease loki"),
+    (faults._bump, "OCIRepository grafana"),
+    (faults._volume, "HelmRelease loki"),
+    (faults._more_cpu, "HelmRelease grafana"),
+]
 
-    for change in faults.CHANGES:
-        before = {p: p.read_bytes() for p in copy.root.rglob("*.yaml")}
-        change(Stage(), copy.root)  # type: ignore[arg-type]
-        assert {p: p.read_bytes() for p in copy.root.rglob("*.yaml")} != before
-        for path, content in before.items():
-            path.write_bytes(content)
+
+def built(root: Path, environment: str) -> dict[str, Json]:
+    """What an environment is built to, by kind and name."""
+    paths = [f"overlays/{environment}/{part}" for part in ("releases", "config")]
+    found = [item for path in paths for item in Repository(root).build(path)]
+    return {f"{item['kind']} {item['metadata']['name']}": item for item in found}
+
+
+def stage(root: Path, cluster: str) -> Any:
+    entry = next(e for e in Repository(root).entries if e.name == f"{cluster}/flux")
+    return SimpleNamespace(entry=entry)
+
+
+@pytest.mark.parametrize("cluster", ["local", "oke-free"])
+@pytest.mark.parametrize(("change", "name"), CHANGES, ids=lambda one: getattr(one, "__name__", ""))
+def test_a_fault_changes_one_object_whatever_the_environment_says_of_it(
+    change: Callable[[Any, Path], None], name: str, cluster: str, copy: Repository
+) -> None:
+    before = built(copy.root, cluster)
+    change(stage(copy.root, cluster), copy.root)
+    after = built(copy.root, cluster)
+    assert {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)} == {
+        name
+    }
+
+
+def test_a_fault_leaves_out_a_dashboard_and_a_rule(copy: Repository) -> None:
+    before = built(copy.root, "oke-free")
+    faults._fewer(stage(copy.root, "oke-free"), copy.root)
+    after = built(copy.root, "oke-free")
+    (gone,) = before.keys() - after.keys()
+    (other,) = (key for key in after if before[key] != after[key])
+    assert gone.startswith("PrometheusRule ")
+    assert len(before[other]["data"]) == len(after[other]["data"]) + 1
+
+
+def test_a_fault_does_not_build(copy: Repository) -> None:
+    faults._unbuildable(stage(copy.root, "oke-free"), copy.root)
+    with pytest.raises(RepositoryError, match=r"missing\.yaml"):
+        built(copy.root, "oke-free")
 
 
 def test_a_timeline_is_a_table_by_time() -> None:

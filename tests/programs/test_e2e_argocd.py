@@ -119,7 +119,7 @@ def adopted(tmp_path: Path) -> Path:
     named_mirror(tree, "127.0.0.1:5000")
     take(tree / "overlays/local/releases/kustomization.yaml", "mirror")
     url = "http://127.0.0.1/r.git"
-    argocd.adopted(tree, "local", "127.0.0.1:5000", "localhost:5000", url)
+    argocd.adopted(tree, "local", "localhost:5000", url)
     return tree
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.checks import engines
-from scripts.e2e.remote import replace
+from scripts.e2e.world import named_mirror
 from scripts.manifests import Repository
 from tests.programs.entries import take
 
@@ -16,7 +16,7 @@ HOST = "registry.internal/proxy"
 
 @pytest.fixture
 def mirrored(copy: Repository) -> Repository:
-    replace(copy.root / "base/optional/mirror/mirror.yaml", "registry.example.com", HOST)
+    named_mirror(copy.root, HOST)
     take(copy.root / "overlays/local/releases/kustomization.yaml", "mirror")
     take(copy.root / "clusters/local/argocd/kustomization.yaml", "mirror/argocd")
     return Repository(copy.root)

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from scripts import tools
 from scripts.checks import credentials
 from scripts.checks.credentials import Needed
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
 from scripts.secretfile import Declared, Key
 from scripts.secrets.plan import Missing, administrator, hidden, manifest, plan, values
+from tests.fixtures import CODE
 
 Json = Any
 Keys = frozenset[str] | None
@@ -172,7 +172,6 @@ class Played:
     """A cluster, and what was asked of it."""
 
     folder: Path
-    root: Path
 
     @property
     def state(self) -> dict[str, Json]:
@@ -205,9 +204,9 @@ class Played:
         """Run the command; no value that the cluster holds may be told, or be in an argument."""
         environment = os.environ | {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"}
         answer = subprocess.run(
-            [sys.executable, "-m", "scripts.secrets", *arguments],
-            cwd=self.root,
-            env=environment | {"PYTHONPATH": str(tools.ROOT)} | variables,
+            [sys.executable, "-m", "tests.fixtures.run", "scripts.secrets", *arguments],
+            cwd=CODE,
+            env=environment | variables,
             capture_output=True,
             text=True,
             check=False,
@@ -240,7 +239,7 @@ def played(tmp_path: Path) -> Played:
     (folder / "kubectl").chmod(0o755)
     state: Json = {"context": "test", "objects": {}, "refuses": {}}
     (folder / "state.json").write_text(json.dumps(state))
-    return Played(folder, tools.ROOT)
+    return Played(folder)
 
 
 @pytest.fixture(scope="module")

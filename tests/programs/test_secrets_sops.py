@@ -21,6 +21,7 @@ from scripts.manifests import ENCRYPTED, Repository
 from scripts.secrets import __main__ as command
 from scripts.secrets.cluster import Cluster
 from scripts.secrets.files import Folder
+from tests.fixtures import CODE
 
 Json = Any
 CLUSTER = "oke-free"
@@ -314,7 +315,7 @@ def test_what_only_a_user_has_is_told_with_a_command(
 def test_a_recipient_alone_is_a_mistake() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "scripts.secrets", "--age=age1x"],
-        cwd=tools.ROOT,
+        cwd=CODE,
         capture_output=True,
         text=True,
         check=False,

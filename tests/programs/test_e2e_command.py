@@ -1,0 +1,83 @@
+"""`make e2e` as a command: which clusters it syncs, and several beside each other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.e2e import __main__ as command
+from scripts.findings import RepositoryError
+from scripts.manifests import Entry
+
+ENTRIES = [
+    Entry(cluster, engine, [])
+    for cluster, engine in (
+        ("laptop", "flux"),
+        ("options", "flux"),
+        ("prod", "argocd"),
+        ("prod", "flux"),
+    )
+]
+# Says what it got, waits until the other one has said so, and fails if it is told to.
+PLAYED = """
+import pathlib, sys, time
+folder, name, code = pathlib.Path(sys.argv[1]), *sys.argv[2:]
+(folder / name).touch()
+end = time.monotonic() + 20
+while len(list(folder.iterdir())) < 2 and time.monotonic() < end:
+    time.sleep(0.02)
+print(name, "beside" if time.monotonic() < end else "alone")
+sys.exit(int(code))
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], ["laptop/flux", "prod/argocd", "prod/flux"]),
+        (["prod"], ["prod/argocd", "prod/flux"]),
+        (["prod/flux", "laptop"], ["laptop/flux", "prod/flux"]),
+    ],
+)
+def test_clusters_are_named_with_or_without_their_engine(
+    names: list[str], expected: list[str]
+) -> None:
+    assert [entry.name for entry in command.asked(ENTRIES, names)] == expected
+
+
+@pytest.mark.parametrize("name", ["options", "prod/other", "nowhere"])
+def test_what_no_engine_syncs_is_refused(name: str) -> None:
+    known = "laptop, laptop/flux, prod, prod/argocd, prod/flux"
+    with pytest.raises(RepositoryError, match=rf"no cluster named {name}\n.*{known}"):
+        command.asked(ENTRIES, [name])
+
+
+@pytest.mark.parametrize("codes", ["00", "01", "10"])
+def test_two_run_beside_each_other_and_one_that_fails_fails_both(
+    codes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c", PLAYED, str(tmp_path)))
+    failed = command.beside([["one", codes[0]], ["two", codes[1]]], 2)
+    assert failed == ("1" in codes)
+    assert sorted(capfd.readouterr().out.splitlines()) == ["one beside", "two beside"]
+
+
+def test_what_runs_is_ended_when_somebody_interrupts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c", text))
+    began: list[object] = []
+
+    def interrupted(_: float) -> None:
+        if (tmp_path / "there").exists():
+            began.append(1)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        command.beside([[str(tmp_path / "there")]], 2)
+    assert began
