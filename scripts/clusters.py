@@ -13,7 +13,7 @@ from scripts.yamlfile import Json, load
 DEFAULT = "the only one, or the only one whose budget has volumes"
 
 
-def add_option(parser: argparse.ArgumentParser, text: str = "a folder of clusters/") -> None:
+def add_cluster(parser: argparse.ArgumentParser, text: str = "a folder of clusters/") -> None:
     """Add `--cluster`; `chosen` says what it means where it is not given."""
     parser.add_argument("--cluster", default="", help=f"{text} (default: {DEFAULT})")
 

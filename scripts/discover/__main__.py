@@ -63,7 +63,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--reminders", default="", help="Dapr's cron binding that sends reminders")
     add("--values", action="append", default=[], help="a file of the chart's values")
     add("--release", default="", help="the release (default: the chart's name)")
-    clusters.add_option(parser, "a folder of clusters/, whose room is looked at")
+    clusters.add_cluster(parser, "a folder of clusters/, whose room is looked at")
     add("--yes", action="store_true", help="write without asking")
     add("--root", type=Path, default=tools.ROOT, help="the repository whose file is proposed")
     return parser.parse_args(arguments)

@@ -36,7 +36,7 @@ def table(judged: Sequence[tuple[Point, Verdict]]) -> str:
 def main() -> int:
     """Read the cluster and judge it; return the exit code."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.preflight", description=__doc__)
-    clusters.add_option(arguments)
+    clusters.add_cluster(arguments)
     options = arguments.parse_args()
     repository = Repository()
     needed = stack.read(clusters.chosen(repository.root, options.cluster), repository)

@@ -31,7 +31,7 @@ from scripts.yamlfile import Json
 def options() -> argparse.Namespace:
     """Return the arguments of the command line."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.secrets", description=__doc__)
-    clusters.add_option(arguments)
+    clusters.add_cluster(arguments)
     arguments.add_argument("--yes", action="store_true", help="do not ask before creating")
     text = "encrypt into clusters/<cluster>/secrets, for Flux, and leave the cluster alone"
     arguments.add_argument("--sops", action="store_true", help=text)
