@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
-import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import yaml
 
 import dashboards_py
 from dashboards_py import __main__ as command
-from dashboards_py import application, metrics, panels, queries
+from dashboards_py import application, metrics, panels
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
@@ -66,21 +64,6 @@ def test_every_declared_metric_is_asked_for() -> None:
     text = "".join(path.read_text() for path in asking)
     declared = [name for name, value in vars(metrics).items() if isinstance(value, Metric)]
     assert [name for name in declared if not re.search(rf"\b{name}\b", text)] == []
-
-
-def test_every_question_is_asked_by_a_dashboard() -> None:
-    """But for those of a topic that has no dashboard any more."""
-    root = Path(dashboards_py.__path__[0])
-    asking = [root / "dashboards", Path(queries.__path__[0])]
-    text = "".join(path.read_text() for folder in asking for path in folder.glob("*.py"))
-    for module in pkgutil.iter_modules(queries.__path__, f"{queries.__name__}."):
-        questions = [
-            name
-            for name, function in vars(importlib.import_module(module.name)).items()
-            if callable(function) and getattr(function, "__module__", "") == module.name
-        ]
-        idle = [n for n in questions if not re.search(rf"(?<!def )\b{n}\(", text)]
-        assert idle in ([], questions), module.name
 
 
 def test_the_first_row_of_the_home_page_needs_one_scrape(home: Json) -> None:
