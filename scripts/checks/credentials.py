@@ -60,6 +60,7 @@ class Needed:
         keys: The keys that are read.
         declared: What is declared of it; None for one that is not.
         brought: What of the sync brings it: a file or an ExternalSecret; empty for nothing.
+        encrypted: Whether that is a file of SOPS, whose key only the cluster has.
     """
 
     namespace: str
@@ -67,6 +68,7 @@ class Needed:
     keys: frozenset[str]
     declared: Declared | None
     brought: str = ""
+    encrypted: bool = False
 
     @property
     def optional(self) -> str:
@@ -217,10 +219,12 @@ def needed(entry: Entry, repository: Repository) -> list[Needed]:
     known = secretfile.read(repository.root)
     brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(entry, whole=True)}
     folder = repository.root / "clusters" / entry.cluster / ENCRYPTED
+    files: set[tuple[str, str]] = set()
     for path, item in encrypted.secrets(folder) if entry.synced else ():
         metadata = item.get("metadata") or {}
         place = metadata.get("namespace", ""), metadata.get("name", "")
         brought[place] = str(path.relative_to(repository.root))
+        files.add(place)
     keys: dict[tuple[str, str], frozenset[str]] = {}
     for _, _, (_, secret) in reads(entry):
         place = secret.namespace, secret.name
@@ -229,7 +233,8 @@ def needed(entry: Entry, repository: Repository) -> list[Needed]:
     for (namespace, name), read in sorted(keys.items()):
         one = known.get(name)
         own = read or (one.names if one else frozenset())
-        found.append(Needed(namespace, name, own, one, brought.get((namespace, name), "")))
+        place = namespace, name
+        found.append(Needed(namespace, name, own, one, brought.get(place, ""), place in files))
     return found
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from scripts import clusters, tools
+from scripts.checks import credentials
 from scripts.e2e.machines import Machines
 from scripts.e2e.neighbours import APPLICATION, FLUX, NEIGHBOURS
 from scripts.e2e.registry import Registry
@@ -21,10 +22,12 @@ from scripts.e2e.remote import BRANCH, Remote, edit, extend
 from scripts.findings import Finding, RepositoryError
 from scripts.kubernetes import control_plane, flux
 from scripts.kubernetes.client import ApiError, Json, Object, named
-from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, Entry, Repository
+from scripts.manifests import BOOTSTRAP, FLUX_GROUPS, Entry, Repository, decrypts
 from scripts.preflight import stack
 from scripts.processes import Processes
 from scripts.proof.client import ApiError as RefusedError
+from scripts.secrets import plan
+from scripts.yamlfile import load
 
 MIRROR = Path("base/optional/mirror")
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
@@ -50,6 +53,7 @@ class World:
 
     Attributes:
         cluster: Which of `clusters/`.
+        repository: Ours.
         client: The API.
         remote: What the engine pulls.
         registry: Where charts are.
@@ -70,6 +74,7 @@ class World:
             revision: The commit that is synced first.
         """
         self.processes = processes
+        self.repository = repository
         self.entry = entry
         self.cluster = entry.cluster
         self.engine_ports: dict[str, int] = {}
@@ -87,6 +92,7 @@ class World:
     def adopt(self, tree: Path) -> None:
         """Make of a revision what a user who bootstraps it with a mirror has."""
         mirrored(tree, self.cluster, self.registry.host)
+        undeclared(tree, self.cluster)
         if self.entry.engine != "flux":
             return
         folder = tree / f"clusters/{self.cluster}/flux/{BOOTSTRAP}"
@@ -113,11 +119,18 @@ class World:
         self.settled(spaces)
 
     def secrets(self) -> None:
-        """Run `make secrets`, which makes our namespaces, too.
+        """Run `make secrets`, which makes our namespaces, too; nobody here decrypts SOPS' files.
 
         Raises:
             RepositoryError: If it fails.
         """
+        needed = [n for n in credentials.needed(self.entry, self.repository) if n.encrypted]
+        made = plan.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed)).make
+        spaces = {one.namespace for one in needed}
+        for item in self.entry.objects():
+            if item["kind"] == "Namespace" and item["metadata"]["name"] in spaces:
+                self.apply(item)
+        self.apply(*(plan.manifest(place, own) for place, own in plan.values(made, {}).items()))
         run = self.ours("scripts.secrets", "--yes")
         if run.returncode:
             text = f"fails: {run.stdout}{run.stderr}"
@@ -316,6 +329,15 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
         path = tree / "overlays" / environment / "releases/kustomization.yaml"
         extend(path, "components", f"../../../{MIRROR}")
         extend(path, "patches", *patches)
+
+
+def undeclared(tree: Path, cluster: str) -> None:
+    """Have Flux leave a cluster's encrypted Secrets alone: their key is not here."""
+    for path in (tree / f"clusters/{cluster}/flux").glob("*.yaml"):
+        items = load(path, tree)
+        kept = [i for i in items if not decrypts(cluster, (i.get("spec") or {}).get("path", ""))]
+        if kept != items:
+            path.write_text(yaml.safe_dump_all(kept, sort_keys=False))
 
 
 def named_mirror(tree: Path, host: str) -> None:

@@ -214,6 +214,15 @@ def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository
             assert item["spec"]["insecure"] is True
 
 
+def test_encrypted_secrets_are_not_synced_and_all_else_is(copy: Repository) -> None:
+    path = copy.root / "clusters/oke-free/flux/secrets.yaml"
+    path.write_text("spec: {path: ./clusters/oke-free/secrets}\n---\nspec: {path: ./other}\n")
+    files = {p: p.read_bytes() for p in path.parent.glob("*.yaml") if p != path}
+    world.undeclared(copy.root, "oke-free")
+    assert list(yaml.safe_load_all(path.read_text())) == [{"spec": {"path": "./other"}}]
+    assert {p: p.read_bytes() for p in files} == files
+
+
 CHANGES = [
     (faults._bad_value, "HelmRelease loki"),
     (faults._bump, "OCIRepository grafana"),
