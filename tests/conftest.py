@@ -13,6 +13,11 @@ from scripts.manifests import Repository
 from scripts.rendered import Cluster, clusters
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what mostly waits, so that all else runs meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print why tests were skipped, each reason once, and what tests have recorded."""
     skipped = terminalreporter.stats.get("skipped", [])

@@ -5,11 +5,13 @@ None of it is ours to change: `checks.untouched` sees that the sync does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scripts.kubernetes.client import Json, Object
 
+# The list of endpoints of each kind of monitor that selects pods or Services by labels.
+ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
 # What Dapr's injector adds to each pod of an application
 # (https://github.com/dapr/dapr/blob/master/pkg/injector/patcher/sidecar.go).
 SIDECAR_LABELS = {"dapr.io/sidecar-injected": "true", "dapr.io/metrics-enabled": "true"}
@@ -43,6 +45,12 @@ class Workload:
     memory: str = "0"
     replicas: int = 1
 
+    @property
+    def pod_labels(self) -> dict[str, str]:
+        """The pod's labels, with those that the injector adds."""
+        own = {**SIDECAR_LABELS, "dapr.io/app-id": self.app_id} if self.app_id else {}
+        return {**self.labels, **own}
+
     def objects(self) -> Iterator[Object]:
         """Yield the objects, as a chart would make them and the injector leave them."""
         requests = {"cpu": self.cpu, "memory": self.memory}
@@ -50,9 +58,7 @@ class Workload:
         containers: list[Json] = [
             {"name": self.name, "image": "app", "ports": ports, "resources": {"requests": requests}}
         ]
-        labels = dict(self.labels)
         if self.app_id:
-            labels |= {**SIDECAR_LABELS, "dapr.io/app-id": self.app_id}
             metrics = [{"name": "dapr-metrics", "containerPort": 9090}]
             containers.append({"name": "daprd", "image": "daprd", "ports": metrics})
         metadata = {"name": self.name, "namespace": self.namespace}
@@ -64,7 +70,7 @@ class Workload:
                 "replicas": self.replicas,
                 "selector": {"matchLabels": dict(self.labels)},
                 "template": {
-                    "metadata": {"labels": labels},
+                    "metadata": {"labels": self.pod_labels},
                     "spec": {"containers": containers},
                 },
             },
@@ -201,3 +207,23 @@ NEIGHBOURS = [
         replicas=2,
     ),
 ]
+
+
+def watched(objects: Iterable[Object], there: Iterable[Workload]) -> list[Workload]:
+    """Return what monitors look for in every namespace and nobody there is, such as an opt-in's.
+
+    Args:
+        objects: With the monitors among them.
+        there: Everything else that is on the nodes.
+    """
+    known = [workload.pod_labels for workload in there]
+    found = []
+    for item in objects:
+        spec = item.get("spec") or {}
+        if item["kind"] not in ENDPOINTS or not (spec.get("namespaceSelector") or {}).get("any"):
+            continue
+        labels, name = spec["selector"].get("matchLabels") or {}, item["metadata"]["name"]
+        if labels and not any(labels.items() <= one.items() for one in known):
+            port = str(spec[ENDPOINTS[item["kind"]]][0].get("port", "metrics"))
+            found.append(Workload(name, name, labels, 8080, "", labels, port))
+    return found

@@ -16,7 +16,7 @@ import yaml
 from scripts import clusters, tools
 from scripts.checks import credentials
 from scripts.e2e.machines import Machines
-from scripts.e2e.neighbours import APPLICATION, FLUX, NEIGHBOURS
+from scripts.e2e.neighbours import APPLICATION, FLUX, NEIGHBOURS, watched
 from scripts.e2e.registry import Registry
 from scripts.e2e.remote import BRANCH, Remote, edit, extend
 from scripts.findings import Finding, RepositoryError
@@ -107,6 +107,7 @@ class World:
         apply = self.apply
         apply(*self.machines.nodes(), *self.machines.storage_classes(), *endpoints())
         others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.entry.engine == "flux" else ())]
+        others += watched(self.entry.objects(), others)
         spaces = {workload.namespace for workload in others}
         apply(*(namespace(name) for name in sorted(spaces)))
         apply(*(item for workload in others for item in workload.objects()))

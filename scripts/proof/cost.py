@@ -12,13 +12,15 @@ import string
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from scripts import charts, simulation
+from scripts import charts, simulation, tools
 from scripts.findings import Finding, RepositoryError, progress
 from scripts.manifests import Repository
 from scripts.proof import evaluation, interpolation, model
 from scripts.proof.evaluation import Result
 from scripts.proof.interpolation import Window
 from scripts.proof.servers import Servers, servers
+from scripts.rules.facts import Facts
+from scripts.simulation.world import application_namespace
 
 CHART = "kube-prometheus-stack"
 SCALES = (1, 10)
@@ -189,7 +191,8 @@ def _answers(
     if uid != _NAMESPACE:
         return opened.results
     values = dict(opened.values)
-    values["namespace"] = interpolation.chosen(values["namespace"], "default")
+    namespace = application_namespace(Facts.of(tools.ROOT).application)
+    values["namespace"] = interpolation.chosen(values["namespace"], namespace)
     return evaluation.run(running, board, window, values)
 
 

@@ -21,9 +21,7 @@ from scripts.simulation.model import (
     histogram,
 )
 from scripts.simulation.world import (
-    APPLICATION,
     BACKEND,
-    CRON,
     FRONTEND,
     RECURRING,
     RELEASE,
@@ -250,7 +248,8 @@ def _components(world: World, pod: Pod) -> Iterator[Exposed]:
         every = int(300 / clock.step)
         begun = int(np.argmax(fails))
         tries = fails * (np.mod(np.arange(clock.steps) - begun, every) == 0)
-        failed = {**app, "component": types[-1], "reason": "init", "componentName": CRON}
+        component = {"component": types[-1], "componentName": world.reminder_binding}
+        failed = {**app, **component, "reason": "init"}
         total = programs.once_seen(cumulative(tries))
         yield "dapr_runtime_component_init_fail_total", failed, total
     yield "dapr_runtime_mtls_init_total", app, one
@@ -273,7 +272,8 @@ def _components(world: World, pod: Pod) -> Iterator[Exposed]:
                 world.cron.median,
             )
         ticks = split(world, pod, world.cron.succeeded)
-        yield from _called(pod, "POST", f"/{CRON}", "200", ticks, world.cron.median)
+        path = f"/{world.reminder_binding}"
+        yield from _called(pod, "POST", path, "200", ticks, world.cron.median)
 
 
 def _resiliency(world: World, pod: Pod) -> Iterator[Exposed]:
@@ -400,9 +400,9 @@ def _operator(world: World, pod: Pod) -> Iterator[Exposed]:
 def _placement(world: World, pod: Pod) -> Iterator[Exposed]:
     clock = world.clock
     connected = np.sum([p.exists for p in _sidecars(world)], axis=0)
-    yield "dapr_placement_runtimes_total", {"host_namespace": APPLICATION}, connected
+    yield "dapr_placement_runtimes_total", {"host_namespace": world.namespace}, connected
     none = clock.constant(0)
-    yield "dapr_placement_actor_runtimes_total", {"host_namespace": APPLICATION}, none
+    yield "dapr_placement_actor_runtimes_total", {"host_namespace": world.namespace}, none
     yield "dapr_placement_leader_status", {}, clock.constant(1)
     yield "dapr_placement_raft_leader_status", {}, clock.constant(1)
 
@@ -456,7 +456,7 @@ def ingress_nginx(world: World) -> Iterator[Exposed]:
             "host": "todo.example.org",
             "ingress": RELEASE,
             "method": method,
-            "namespace": APPLICATION,
+            "namespace": world.namespace,
             "path": "/api",
             "service": f"{RELEASE}-backend",
             "status": str(status),
@@ -477,7 +477,7 @@ def ingress_nginx(world: World) -> Iterator[Exposed]:
         "class": "k8s.io/ingress-nginx",
         "host": "todo.example.org",
         "identifier": "0-1",
-        "namespace": APPLICATION,
+        "namespace": world.namespace,
         "secret_name": "todo-tls",
     }
     expiry = world.clock.constant(world.clock.start + 55 * 86400)
@@ -489,7 +489,7 @@ def ingress_nginx(world: World) -> Iterator[Exposed]:
 def traefik(world: World) -> Iterator[Exposed]:
     """Yield what Traefik exposes, with metrics of entrypoints and services."""
     pod = programs.of_one(world, "traefik", "traefik")
-    service = f"{APPLICATION}-{RELEASE}-backend-http@kubernetes"
+    service = f"{world.namespace}-{RELEASE}-backend-http@kubernetes"
     for (method, status), parts in _from_outside(world).items():
         common = {"code": str(status), "method": method, "protocol": "http"}
         count = cumulative(np.sum([r.count for r in parts], axis=0))

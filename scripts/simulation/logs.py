@@ -29,10 +29,8 @@ from scripts.simulation.application import people, split
 from scripts.simulation.model import Array, Exposed, Pod, cumulative
 from scripts.simulation.programs import once_seen
 from scripts.simulation.world import (
-    APPLICATION,
     AUDIT,
     BACKEND,
-    CRON,
     FRONTEND,
     NOTIFICATION,
     RECURRING,
@@ -655,8 +653,9 @@ def _sidecars(plan: _Plan) -> None:
             begun = int(np.argmax(fails))
             every = np.mod(np.arange(world.clock.steps) - begun, 300 / world.clock.step) == 0
             message = (
-                f"Failed to init component {CRON} (bindings.cron/v1): [INIT_COMPONENT_FAILURE]: "
-                "initialization error occurred: expected 5 to 6 fields, found 2: every 1m"
+                f"Failed to init component {world.reminder_binding} (bindings.cron/v1): "
+                "[INIT_COMPONENT_FAILURE]: initialization error occurred: "
+                "expected 5 to 6 fields, found 2: every 1m"
             )
             say("component", fails * every, "error", message, "dapr.runtime.processor")
 
@@ -948,10 +947,10 @@ def _events(plan: _Plan) -> None:
             about = ("Node", "default", pod.node.name)
             node = pod.node.name
             plan.event(killed, about, "OOMKilling", text, "kernel-monitor", warning=True, node=node)
-    about = ("ReplicaSet", APPLICATION, "export-6f9d7c5b8")
+    about = ("ReplicaSet", world.namespace, "export-6f9d7c5b8")
     text = (
         'Error creating: pods "export-6f9d7c5b8-" is forbidden: error looking up service account '
-        'default/export: serviceaccount "export" not found'
+        f'{world.namespace}/export: serviceaccount "export" not found'
     )
     manager = "replicaset-controller"
     plan.event(every("rejected pods", 300), about, "FailedCreate", text, manager, warning=True)

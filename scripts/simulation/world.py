@@ -8,15 +8,19 @@ laid out as the public application's chart, Dapr's, Flux's and Oracle's own are.
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from scripts import rendered
 from scripts.budget import FILE, quantity
+from scripts.findings import Finding, RepositoryError
 from scripts.rendered import Cluster
+from scripts.rules.facts import APPLICATION, Facts
 from scripts.simulation.model import (
     HOUR,
     Array,
@@ -39,13 +43,13 @@ from scripts.yamlfile import Json, leaves, load
 
 MI = 2.0**20
 GI = 2.0**30
-APPLICATION = "default"
 RELEASE = "todo-ai-chatbot-release"
 BACKEND, FRONTEND = "todo-ai-chatbot-backend", "todo-ai-chatbot-frontend"
 RECURRING, NOTIFICATION, AUDIT = (
     f"todo-consumer-{name}" for name in ("recurring", "notification", "audit")
 )
-PUBSUB, TASKS, REMINDERS, CRON = "task-pubsub", "task-events", "reminders", "reminder-cron"
+PUBSUB, TASKS, REMINDERS = "task-pubsub", "task-events", "reminders"
+_URLS = ("BACKEND_URL", "FRONTEND_URL")
 OPENED = 20.0  # The hour at which dashboards are opened.
 
 # Container: cores and bytes requested, limits (0: none), cores and bytes in use on a usual day.
@@ -98,6 +102,8 @@ class World:
         tool_errors: Calls of MCP tools that fail, in each step.
         probes: Job of each Probe to 1 while it succeeds.
         certificate_expiry: Of Dapr's issuer, in seconds since the epoch.
+        namespace: The application's.
+        reminder_binding: Its cron binding that sends reminders.
     """
 
     clock: Clock
@@ -121,6 +127,8 @@ class World:
     tool_errors: Array = field(default_factory=lambda: np.zeros(0))
     probes: dict[str, Array] = field(default_factory=dict)
     certificate_expiry: float = 0.0
+    namespace: str = ""
+    reminder_binding: str = ""
 
     def during(self, fault: str) -> Array:
         """Return 1 while a fault lasts; 0 throughout on a healthy day.
@@ -148,9 +156,10 @@ class World:
             ),
         ]
 
-    def pods_of(self, workload: str, namespace: str = APPLICATION) -> list[Pod]:
-        """Return the pods of a workload, those of earlier replica sets first."""
-        return [p for p in self.pods if p.namespace == namespace and p.workload[1] == workload]
+    def pods_of(self, workload: str, namespace: str = "") -> list[Pod]:
+        """Return the pods of a workload, by default the application's; old replica sets first."""
+        wanted = namespace or self.namespace, workload
+        return [p for p in self.pods if (p.namespace, p.workload[1]) == wanted]
 
     def with_label(self, label: str, value: str | None = None) -> list[Pod]:
         """Return the pods with a label, and its value where one is given."""
@@ -169,6 +178,9 @@ def build(cluster: Cluster, clock: Clock, *, faulty: bool, seed: int = 1, scale:
     """
     world = World(clock, Noise(clock, seed), faulty, cluster)
     world.certificate_expiry = clock.start + 300 * 86400
+    inventory = Facts.of(cluster.repository.root).application
+    world.namespace = application_namespace(inventory)
+    world.reminder_binding = inventory["REMINDER_BINDING"]
     _nodes(world, scale)
     _traffic(world, scale)
     _messages(world, scale)
@@ -183,6 +195,23 @@ def build(cluster: Cluster, clock: Clock, *, faulty: bool, seed: int = 1, scale:
     up = 1 - world.during("probe fails")
     world.probes = {"frontend": clock.constant(1), "backend": up, "grafana": clock.constant(1)}
     return world
+
+
+def application_namespace(inventory: Mapping[str, str]) -> str:
+    """Return a namespace that is one of the application's, as its inventory says.
+
+    Raises:
+        RepositoryError: If the regular expression is one that no name can be made for.
+    """
+    pattern = inventory["NAMESPACES"]
+    hosts = [f"{urlsplit(inventory[key]).hostname}.".split(".")[1] for key in _URLS]
+    plain = re.sub(r"[^a-z0-9|-]+", "app", pattern)
+    for name in (*hosts, *plain.split("|")):
+        if name and re.fullmatch(pattern, name):
+            return name
+    text = f"NAMESPACES is {pattern}, and nothing that could be simulated matches it"
+    fix = "name the namespaces: one|other"
+    raise RepositoryError(Finding(str(APPLICATION), None, text, fix))
 
 
 def diurnal(clock: Clock) -> Array:
@@ -288,7 +317,13 @@ def _messages(world: World, scale: int) -> None:
     ticks[:: max(1, round(60 / clock.step))] = 1
     failed = world.during("sidecar component fails")
     world.cron = Consumed(
-        RECURRING, CRON, "", ticks * (1 - failed), none, ticks * failed, clock.constant(0.02)
+        RECURRING,
+        world.reminder_binding,
+        "",
+        ticks * (1 - failed),
+        none,
+        ticks * failed,
+        clock.constant(0.02),
     )
 
 
@@ -469,7 +504,7 @@ def _application(world: World, scale: int) -> None:
             began = clock.between(16.5, 24) if component == "backend" else None
             _app_pod(world, workload, app, labels, index, exists=began, revision=2)
         # The application's chart has one for each, by default of a single replica.
-        world.scalers.append(Scaler(APPLICATION, workload, workload, scale, scale, 80))
+        world.scalers.append(Scaler(world.namespace, workload, workload, scale, scale, 80))
     for app in (RECURRING, NOTIFICATION, AUDIT):
         for index in range(scale):
             _app_pod(world, app, app, {"app": app, **_dapr(app)}, index)
@@ -478,7 +513,7 @@ def _application(world: World, scale: int) -> None:
     # A pod that no node has room for.
     _pod(
         world,
-        namespace=APPLICATION,
+        namespace=world.namespace,
         workload=("Deployment", "report"),
         index=0,
         labels={"app": "report"},
@@ -509,7 +544,7 @@ def _app_pod(
 ) -> None:
     pod = _pod(
         world,
-        namespace=APPLICATION,
+        namespace=world.namespace,
         workload=("Deployment", workload),
         index=index,
         labels=labels,
@@ -581,7 +616,7 @@ def _jobs(world: World) -> None:
     """A backup of the database, four times a day; the last three runs are kept."""
     clock = world.clock
     every, lasts, kept = 6.0, 240 / HOUR, 3
-    backup = CronJob(APPLICATION, "backup", "0 */6 * * *", every * HOUR, kept)
+    backup = CronJob(world.namespace, "backup", "0 */6 * * *", every * HOUR, kept)
     world.cron_jobs.append(backup)
     for number in range(-kept, round(24 / every)):
         begin = number * every
@@ -736,7 +771,7 @@ def _workloads(world: World) -> None:
         wanted, none = world.during("rejected pods"), clock.constant(0)
         one = clock.constant(1)
         world.workloads.append(
-            Workload("Deployment", APPLICATION, "export", wanted, none, none, one)
+            Workload("Deployment", world.namespace, "export", wanted, none, none, one)
         )
 
 

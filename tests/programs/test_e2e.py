@@ -177,6 +177,18 @@ def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
         assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
 
 
+def test_what_a_monitor_looks_for_everywhere_is_there(repository: Repository) -> None:
+    clusters = [e for e in repository.entries if e.engine == "flux"]
+    there = [*neighbours.APPLICATION, *neighbours.NEIGHBOURS]
+    made = {e.cluster: neighbours.watched(e.objects(), there) for e in clusters}
+    assert [w for name, w in made.items() if name != "options" and w] == []
+    assert {w.name for w in made["options"]} == {"traefik", "ingress-nginx"}
+    for workload in made["options"]:
+        pod = next(workload.objects())["spec"]["template"]
+        assert pod["metadata"]["labels"] == {"app.kubernetes.io/name": workload.name}
+        assert pod["spec"]["containers"][0]["ports"][0]["name"] == "metrics"
+
+
 def machines(*claims: Claim, **budget: Any) -> Machines:
     return Machines(cast(Stack, SimpleNamespace(limits=budget, claims=claims)))
 

@@ -125,6 +125,7 @@ def test_alertmanager_leaves_its_sample_limit_room(rendered: list[Cluster], tmp_
     assert 200 < len(samples) <= int(monitor.spec["sampleLimit"]) / 1.25
 
 
+@pytest.mark.waits
 def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
     rendered: list[Cluster], tmp_path: Path
 ) -> None:

@@ -12,10 +12,18 @@ import pytest
 
 from scripts import catalogue
 from scripts.checks.rendered import scrape as monitors
+from scripts.findings import RepositoryError
 from scripts.rendered import Cluster
 from scripts.simulation import kubernetes
 from scripts.simulation.model import Array, Clock, Exposed, Node
-from scripts.simulation.world import APPLICATION, BACKEND, RELEASE, World, build, truth
+from scripts.simulation.world import (
+    BACKEND,
+    RELEASE,
+    World,
+    application_namespace,
+    build,
+    truth,
+)
 from scripts.yamlfile import Json
 
 pytestmark = pytest.mark.prove
@@ -160,7 +168,7 @@ def test_a_restarted_container_is_another_one_whose_counters_begin_again(inciden
     (container,) = (c for c in pod.containers if c.name == BACKEND)
     restarts = int(np.nanmax(container.restarts))
     target = of_kubernetes(incident)[f"cadvisor {pod.node.name if pod.node else None}"]
-    own = {"namespace": APPLICATION, "pod": pod.name, "container": BACKEND}
+    own = {"namespace": incident.namespace, "pod": pod.name, "container": BACKEND}
     counters = named(target, "container_cpu_usage_seconds_total", **own)
     assert restarts > 5
     assert len({labels["id"] for labels, _ in counters}) == len(counters) == restarts + 1
@@ -377,3 +385,26 @@ def test_kube_state_metrics_shows_what_its_arguments_allow(world: World) -> None
     for metric in {metric for metric, _, _ in state(world)}:
         assert re.match(rf"kube_({kinds})_|gotk_resource_info$", metric), metric
         assert not re.fullmatch(denied, metric), metric
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "expected"),
+    [
+        ("default", "api.default.svc", "default"),
+        ("todo-app|todo-web", "api.todo-web.svc", "todo-web"),
+        ("todo-app|todo-web", "todo.example.org", "todo-app"),
+        ("todo-.*", "api.todo-prod.svc.cluster.local", "todo-prod"),
+        ("todo-.*", "todo.example.org", "todo-app"),
+    ],
+)
+def test_the_application_runs_where_its_inventory_says(
+    pattern: str, host: str, expected: str
+) -> None:
+    urls = dict.fromkeys(("BACKEND_URL", "FRONTEND_URL"), f"http://{host}/")
+    assert application_namespace({"NAMESPACES": pattern, **urls}) == expected
+
+
+def test_namespaces_that_no_name_is_made_for_are_told() -> None:
+    urls = dict.fromkeys(("BACKEND_URL", "FRONTEND_URL"), "https://todo.example.org/")
+    with pytest.raises(RepositoryError, match=r"NAMESPACES is t\[0-9\]\{3}"):
+        application_namespace({"NAMESPACES": "t[0-9]{3}", **urls})
