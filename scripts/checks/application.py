@@ -24,6 +24,9 @@ _ROUTE = re.compile(r"/(?:[\w.~:@%-]|\{\w+\}|/)*")
 def check(repository: Repository) -> list[Finding]:
     """Return a finding, with its line, for each contradiction."""
     path = repository.root / INVENTORY
+    if not path.is_file():
+        text = "is not there, and everything else is told by it where the application is"
+        return [Finding(INVENTORY, None, text, "restore it, then run `make discover`")]
     data = load(path, repository.root)[0]["data"]
     lines = path.read_text(encoding="utf-8").splitlines()
     findings = []

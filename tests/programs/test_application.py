@@ -9,6 +9,7 @@ import pytest
 from scripts.checks import application, files
 from scripts.checks.references import INVENTORY
 from scripts.manifests import Repository
+from scripts.validate import validate
 from tests.programs import layouts
 
 GOOD = layouts.INVENTORY.replace('"old"', "old")
@@ -65,3 +66,9 @@ def test_what_contradicts_itself(tmp_path: Path, old: str, new: str, line: int, 
     assert old in GOOD
     found = said(tmp_path, GOOD.replace(old, new))
     assert any(one.startswith(f"{INVENTORY}:{line}: {says}") for one in found), found
+
+
+def test_without_an_inventory_there_is_one_message(copy: Repository) -> None:
+    (copy.root / INVENTORY).unlink()
+    (finding,) = validate(copy)
+    assert finding.path == INVENTORY

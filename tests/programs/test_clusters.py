@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts.checks import clusters, engines, files
+from scripts.findings import RepositoryError
 from scripts.manifests import Repository
-from scripts.validate import validate
 from tests.programs.entries import assert_says
 
 # A tree of two clusters, `blue` synced by both engines and `green` by Flux alone.
@@ -215,7 +215,9 @@ def test_an_overlay_that_fills_in_no_name_is_found(tree: Path) -> None:
 
 def test_an_overlay_without_a_name_does_not_build(tree: Path) -> None:
     replace("overlays/green/releases/kustomization.yaml", "  - cluster.yaml\n", "")(tree)
-    (finding,) = validate(Repository(tree))
+    with pytest.raises(RepositoryError) as refused:
+        _ = Repository(tree).entries
+    (finding,) = refused.value.findings
     assert finding.path == "overlays/green/releases/kustomization.yaml"
     assert "nothing selected by ConfigMap" in finding.message
 
