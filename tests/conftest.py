@@ -35,14 +35,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _recorded(terminalreporter: pytest.TerminalReporter, name: str) -> list[Any]:
     """Return what tests have recorded under a name."""
-    return [
-        value
+    found = (
+        dict(report.user_properties)
         for reports in terminalreporter.stats.values()
         for report in reports
         if getattr(report, "when", "") == "call"
-        for key, value in report.user_properties
-        if key == name
-    ]
+    )
+    return [properties[name] for properties in found if name in properties]
 
 
 @pytest.fixture(scope="session")

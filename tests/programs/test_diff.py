@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,19 @@ EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
 OF_VERSIONS = {"dead-value", "major-version"}
 
 
+@functools.cache
+def built() -> sides.Side:
+    """The frozen repository, built once for every change of it."""
+    side = sides.Side(FROZEN, "before")
+    _ = side.entries, side.sources
+    return side
+
+
 def compared(before: Path, after: Path) -> Report:
     old, new = sides.Side(before, "before"), sides.Side(after, "after")
+    if before == FROZEN:
+        # What is built, and nothing of what was found in a comparison before.
+        old.__dict__.update(entries=built().entries, sources=built().sources)
     return compare.report(sides.pairs(old, new), old, new)
 
 
