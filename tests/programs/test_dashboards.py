@@ -52,12 +52,6 @@ def panel(dashboard: Json, title: str) -> Json:
 # What is committed
 
 
-def exported_names() -> dict[str, Metric]:
-    """Declared metrics as queries name them: of a histogram they read the buckets."""
-    suffixes = {Kind.HISTOGRAM: "_bucket"}
-    return {m.name + suffixes.get(m.kind, ""): m for m in metrics.BY_NAME.values()}
-
-
 # The command
 
 

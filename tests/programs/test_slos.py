@@ -1,4 +1,4 @@
-"""Objectives: the rules that are committed are those of the specifications."""
+"""Objectives: what is lost, what is dropped on the way, and what sloth refuses."""
 
 from __future__ import annotations
 
@@ -13,29 +13,11 @@ import yaml
 from scripts.checks import monitors, policies, reach
 from scripts.findings import RepositoryError
 from scripts.manifests import Repository
-from scripts.rules import RULES, facts, slos
+from scripts.rules import facts, slos
 from tests.fixtures import FROZEN
 
 ROOT = FROZEN
-SPECIFICATIONS = sorted((ROOT / slos.SPECIFICATIONS).glob("*.yaml"))
 Json = dict[str, Any]
-
-
-def load(path: Path) -> Json:
-    parsed: Json = yaml.safe_load(path.read_text())
-    return parsed
-
-
-def rules(name: str) -> list[Json]:
-    groups = load(ROOT / RULES / f"{slos.PREFIX}{name}.yaml")["spec"]["groups"]
-    return [rule for group in groups for rule in group["rules"]]
-
-
-def squeezed(text: str) -> str:
-    return re.sub(r"\s+", "", text)
-
-
-# Without sloth: what a person could forget to generate
 
 
 def test_the_bucket_that_an_objective_reads_is_kept() -> None:
