@@ -20,7 +20,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 all: ## Build and check every manifest, and print what a cluster will get
 	@$(MAKE) --no-print-directory -j2 programs $(READY)
 	@$(MAKE) --no-print-directory dashboards validate
-	@$(RUN) scripts.render --allow-missing
+	@$(RUN) scripts.checks.render --allow-missing
 
 # Programs are built while Python's packages come.
 .PHONY: programs
@@ -51,11 +51,11 @@ rules: $(READY) ## Generate the rules of base/config/slos, base/config/alerts an
 
 .PHONY: validate
 validate: $(READY) ## Check every manifest of every cluster, both engines, without charts (seconds)
-	@$(RUN) scripts.validate
+	@$(RUN) scripts.checks.validate
 
 .PHONY: render
 render: $(READY) ## Render every release of every cluster into build/ and print the budget
-	@$(RUN) scripts.render
+	@$(RUN) scripts.checks.render
 
 .PHONY: diff
 diff: $(READY) ## Say what the working tree changes in each cluster: make diff BASE=main DIFF=--output=build/diff
@@ -63,23 +63,23 @@ diff: $(READY) ## Say what the working tree changes in each cluster: make diff B
 
 .PHONY: pictures
 pictures: $(READY) ## Draw the dashboards that changed, before and after, for make diff: make pictures BASE=main
-	@$(RUN) scripts.preview.changed $(if $(BASE),--base=$(BASE))
+	@$(RUN) scripts.lab.preview.changed $(if $(BASE),--base=$(BASE))
 
 .PHONY: discover
 discover: $(READY) ## Propose application.yaml by the cluster that kubectl reaches: make discover DISCOVER="--from=../app/k8s"
-	@$(RUN) scripts.discover $(DISCOVER)
+	@$(RUN) scripts.live.discover $(DISCOVER)
 
 .PHONY: preflight
 preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for an install; it only reads
-	@$(RUN) scripts.preflight $(PREFLIGHT)
+	@$(RUN) scripts.live.preflight $(PREFLIGHT)
 
 .PHONY: secrets
 secrets: $(READY) ## Make the Secrets that the cluster needs and lacks, asking first: make secrets SECRETS=--cluster=local
-	@$(RUN) scripts.secrets $(SECRETS)
+	@$(RUN) scripts.live.secrets $(SECRETS)
 
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first
-	@$(RUN) scripts.verify $(VERIFY)
+	@$(RUN) scripts.live.verify $(VERIFY)
 
 .PHONY: test
 test: $(READY) ## Run all tests
@@ -93,37 +93,37 @@ adoption: $(READY) ## Edit copies of this tree as owners do, and see that every 
 
 .PHONY: prove
 prove: $(READY) ## Run every query of every dashboard, and every alert, on real servers with a simulated day
-	@$(RUN) scripts.proof $(PROVE)
-	@$(RUN) scripts.alerting $(PROVE)
+	@$(RUN) scripts.lab.proof $(PROVE)
+	@$(RUN) scripts.lab.alerting $(PROVE)
 	@$(RUN) scripts.tools $(PROVE_TOOLS) > /dev/null
 	@$(RUN) pytest -q -m prove
 
 .PHONY: preview
 preview: prove ## Draw the dashboards with what make prove found: pages and pictures in build/preview
-	@$(RUN) scripts.preview
+	@$(RUN) scripts.lab.preview
 
 .PHONY: e2e
 e2e: $(READY) ## Sync each cluster with real Flux and real Argo CD, break it, and see it mended
 	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null
-	@$(RUN) scripts.e2e $(E2E)
+	@$(RUN) scripts.cluster.e2e $(E2E)
 	@$(RUN) pytest -q -n0 -m e2e
 
 .PHONY: rehearse
 rehearse: $(READY) ## Sync the revision BASE for real, then HEAD, and say what breaks: make rehearse BASE=main
-	@$(RUN) scripts.e2e.rehearsal $(BASE)
+	@$(RUN) scripts.cluster.rehearsal $(BASE)
 
 .PHONY: kind
 kind: $(READY) ## Install this commit on a kind cluster with ENGINE=flux or argocd, picture and measure the home page
 	@$(RUN) scripts.tools kustomize > /dev/null
-	@$(RUN) scripts.kind $(ENGINE) $(KIND)
+	@$(RUN) scripts.live.kind $(ENGINE) $(KIND)
 
 .PHONY: capture
-capture: $(READY) ## Run the real exporters and write their metrics' names into scripts/catalogue
-	@$(RUN) scripts.capture
+capture: $(READY) ## Run the real exporters and write their metrics' names into scripts/model/catalogue
+	@$(RUN) scripts.cluster.capture
 
 .PHONY: bench
 bench: $(READY) ## Measure the targets and what the dashboards cost, beside other tools and dashboards
-	@$(RUN) scripts.bench
+	@$(RUN) scripts.bench.__main__
 
 .PHONY: lint
 lint: $(READY) ## Lint Python, YAML, shell and workflows

@@ -10,7 +10,7 @@ from pathlib import Path
 from dashboards_py import dashboards, grafana
 from dashboards_py.application import ROOT
 from dashboards_py.panels import Definition
-from scripts.findings import Finding, RepositoryError, execute
+from scripts.core.findings import Finding, RepositoryError, execute
 
 OUTPUT = Path("base/dashboards")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from scripts.findings import Finding, RepositoryError
+from scripts.core.findings import Finding, RepositoryError
 
 INVENTORY = Path("base/application/application.yaml")
 ROOT = Path(__file__).resolve().parents[1]

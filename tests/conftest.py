@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from scripts import charts
-from scripts.manifests import Repository
-from scripts.rendered import Cluster, clusters
+from scripts.model import charts
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster, clusters
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from dashboards_py.promql import Series, Vector
 from dashboards_py.queries import workloads
 from dashboards_py.queries.variables import JOB
 from dashboards_py.query import regex
-from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES
+from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES
 
 OURS = regex("|".join(sorted(NAMESPACES)))
 STACK = regex("|".join(sorted(NAMESPACES | ENGINE_NAMESPACES)))

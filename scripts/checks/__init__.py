@@ -1,1 +1,1 @@
-"""One module a topic; `scripts.validate` finds those that have a `check(repository)`."""
+"""One module a topic; `scripts.checks.validate` finds those that have a `check(repository)`."""

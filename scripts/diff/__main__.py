@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from scripts import render, tools
-from scripts.diff import compare, revisions, sides
+from scripts import tools
+from scripts.checks import render
+from scripts.core.findings import RepositoryError, execute, progress, report
+from scripts.diff import compare, rendering
 from scripts.diff.model import Report
 from scripts.diff.objects import Pair
 from scripts.diff.outputs import html, markdown, terminal
-from scripts.diff.revisions import Revision
-from scripts.findings import RepositoryError, execute, progress, report
-from scripts.rendered import Cluster
+from scripts.model import revisions
+from scripts.model.rendered import Cluster
+from scripts.model.revisions import Revision
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     "terminal": terminal.text,
@@ -37,10 +39,10 @@ def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, lis
         return Report(before.title, after.title), []
     with tempfile.TemporaryDirectory(prefix="todo-monitoring-diff-") as folder:
         old, new = (
-            sides.Side(revisions.unpack(root, one, Path(folder) / name), one.title)
+            rendering.Side(revisions.unpack(root, one, Path(folder) / name), one.title)
             for name, one in (("before", before), ("after", after))
         )
-        found = sides.pairs(old, new)
+        found = rendering.pairs(old, new)
         return compare.report(found, old, new), found
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from scripts.findings import Finding, RepositoryError
+from scripts.core.findings import Finding, RepositoryError
 
 _TOKEN = re.compile(
     r"""

@@ -9,11 +9,10 @@ from typing import TypeVar
 
 import yaml
 
-from scripts.checks.routing import TEMPLATE
+from scripts.checks.static.routing import TEMPLATE
+from scripts.core.findings import Finding, RepositoryError
 from scripts.diff import objects
-from scripts.diff.model import Flag, Report, Sentence
-from scripts.diff.objects import Pair
-from scripts.diff.readers import (
+from scripts.diff.analyzers import (
     access,
     alerts,
     amounts,
@@ -34,9 +33,10 @@ from scripts.diff.readers import (
     targets,
     versions,
 )
-from scripts.diff.readers.words import Reader
-from scripts.diff.sides import MISSHAPEN, Side, misread
-from scripts.findings import Finding, RepositoryError
+from scripts.diff.analyzers.analyzer import Reader
+from scripts.diff.model import Flag, Report, Sentence
+from scripts.diff.objects import Pair
+from scripts.diff.rendering import MISSHAPEN, Side, misread
 from scripts.rules import slos
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.findings import Finding
+from scripts.core.findings import Finding
 
 Json = Any
 

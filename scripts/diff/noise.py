@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.checks.settings import get
-from scripts.yamlfile import Json
+from scripts.checks.static.settings import get
+from scripts.core.yamlfile import Json
 
 # Labels that say a version, and so change with it.
 VERSIONS = frozenset({"helm.sh/chart", "app.kubernetes.io/version"})

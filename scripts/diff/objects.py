@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scripts.core.yamlfile import Json
 from scripts.diff import noise, text, values
 from scripts.diff.model import Action, Change, Edit
-from scripts.manifests import Release, group
-from scripts.rendered import Cluster
-from scripts.yamlfile import Json
+from scripts.model.manifests import Release, group
+from scripts.model.rendered import Cluster
 
 Manifest = Mapping[str, Json]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
+from scripts.core.yamlfile import Json
 from scripts.diff.model import ABSENT
 from scripts.diff.values import Difference, Lines, Member, Step
-from scripts.yamlfile import Json
 
 INDENT = "  "
 

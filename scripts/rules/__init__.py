@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from scripts.yamlfile import Json
+from scripts.core.yamlfile import Json
 
 RULES = Path("base/config/rules")
 SCHEMA = (

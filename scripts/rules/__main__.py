@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts import tools
-from scripts.findings import execute
+from scripts.core.findings import execute
 from scripts.rules import RULES, alerts, budgets, slos
 
 

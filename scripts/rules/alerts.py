@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.core.yamlfile import Json, load
 from scripts.rules import RULES, dump, prometheus_rule, tidy
 from scripts.rules.facts import Facts
-from scripts.yamlfile import Json, load
 
 SPECIFICATIONS = Path("base/config/alerts")
 PREFIX = "alerts-"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.budget import FILE, quantity
-from scripts.findings import Finding, RepositoryError
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json, load
+from scripts.model.budget import FILE, quantity
 from scripts.rules import prometheus_rule
-from scripts.yamlfile import Json, load
 
 RECORD = "todo:budget:limit"
 NAME = "budget"

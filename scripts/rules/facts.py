@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.findings import Finding, RepositoryError
-from scripts.yamlfile import Json, load
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json, load
 
 THRESHOLDS = Path("base/config/thresholds.yaml")
 APPLICATION = Path("base/application/application.yaml")

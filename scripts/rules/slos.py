@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts import tools
-from scripts.findings import Finding, RepositoryError
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json, load_all
 from scripts.rules import RULES, alerts, prometheus_rule, tidy
 from scripts.rules.facts import Facts
-from scripts.yamlfile import Json, load_all
 
 SPECIFICATIONS = Path("base/config/slos")
 PREFIX = "slo-"

@@ -25,7 +25,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.findings import Finding, RepositoryError, progress
+from scripts.core.findings import Finding, RepositoryError, progress
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
@@ -222,7 +222,7 @@ def _completed(name: str, temporary: Path) -> list[str]:
     module = _upstream(name)
     if not module or not lacking.exists():
         return []
-    from scripts.tools import sources  # It needs this module.
+    from scripts.tools import sources
 
     copy = temporary / "module"
     shutil.copytree(sources.module(module, version(name)), copy)

@@ -4,7 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from scripts import tools
-from scripts.findings import execute
+from scripts.core.findings import execute
 
 # At a time: while one is linked, or its modules come, another is compiled.
 BUILDS = 2

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from scripts import tools
-from scripts.findings import Finding, RepositoryError, progress
+from scripts.core.findings import Finding, RepositoryError, progress
 
 
 def download(name: str, version: str) -> dict[str, str]:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import yaml
 
-from scripts import charts, tools
-from scripts.discover import inventory
-from scripts.e2e.registry import renumbered
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
-from scripts.yamlfile import load
+from scripts import tools
+from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import load
+from scripts.live.discover import inventory
+from scripts.model import charts
+from scripts.model.manifests import Repository
+from scripts.servers.registry import renumbered
 from tests.adoption import edits
 from tests.adoption.edits import AbsentError
 from tests.fixtures import LAYOUTS

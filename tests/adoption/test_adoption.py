@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import charts
-from scripts.manifests import Repository
+from scripts.model import charts
+from scripts.model.manifests import Repository
 from tests.adoption.cases import CASES, Case
 from tests.adoption.edits import AbsentError
 from tests.fixtures import CODE
@@ -90,8 +90,8 @@ def test_every_promise_holds_after(
     run(tree, variables, "scripts.rules")
     generated = differing(edited, texts(tree))
     assert {name for name in generated if not GENERATED.fullmatch(name)} == set()
-    run(tree, variables, "scripts.validate")
-    run(tree, variables, "scripts.render", *(["--allow-missing"] if missing else []))
+    run(tree, variables, "scripts.checks.validate")
+    run(tree, variables, "scripts.checks.render", *(["--allow-missing"] if missing else []))
     run(
         tree,
         variables,

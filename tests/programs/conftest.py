@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.manifests import Repository
+from scripts.model.manifests import Repository
 from tests.fixtures import FROZEN
 
 

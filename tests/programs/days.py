@@ -24,7 +24,7 @@ CORES = {"web-1": 0.25, "web-2": 0.5}
 
 @dataclass(frozen=True)
 class SmallDay:
-    """A day as `scripts.proof` wants it."""
+    """A day as `scripts.lab.proof` wants it."""
 
     name: str
     start: float

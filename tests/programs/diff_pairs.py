@@ -9,8 +9,8 @@ from typing import Any
 
 from scripts.diff.model import Flag
 from scripts.diff.objects import Pair
-from scripts.manifests import Entry, Release, Repository, Unit, of_engine
-from scripts.rendered import Cluster, Item
+from scripts.model.manifests import Entry, Release, Repository, Unit, of_engine
+from scripts.model.rendered import Cluster, Item
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scripts.core.findings import Finding
 from scripts.diff.model import (
     ABSENT,
     Action,
@@ -16,7 +17,6 @@ from scripts.diff.model import (
     Report,
     Sentence,
 )
-from scripts.findings import Finding
 
 EVERYWHERE = ("local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux")
 OKE = ("oke-free/argocd", "oke-free/flux")

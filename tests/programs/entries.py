@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from scripts.findings import Finding
-from scripts.manifests import Entry, Repository, Unit, flux_releases
+from scripts.core.findings import Finding
+from scripts.model.manifests import Entry, Repository, Unit, flux_releases
 from tests.fixtures import FROZEN
 
 # Found by glob, so that a new cluster is tested without a change here.

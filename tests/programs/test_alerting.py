@@ -14,15 +14,15 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.alerting import delivery, faults, rulers
-from scripts.alerting.delivery import TEMPLATE, Delivery, Held, Notification
-from scripts.alerting.faults import TOLD
-from scripts.alerting.rulers import Firing
-from scripts.checks import alerts, routing
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
-from scripts.simulation.world import FAULTS
+from scripts.checks.static import alerts, routing
+from scripts.core.findings import RepositoryError
+from scripts.lab.alerting import delivery, faults, rulers
+from scripts.lab.alerting.delivery import TEMPLATE, Delivery, Held, Notification
+from scripts.lab.alerting.faults import TOLD
+from scripts.lab.alerting.rulers import Firing
+from scripts.lab.simulation.world import FAULTS
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
 from tests.fixtures import CODE, FROZEN, rules
 from tests.programs.days import SmallDay
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks import application, files
-from scripts.checks.references import INVENTORY
-from scripts.manifests import Repository
-from scripts.validate import validate
+from scripts.checks.static import application, files
+from scripts.checks.static.references import INVENTORY
+from scripts.checks.validate import validate
+from scripts.model.manifests import Repository
 from tests.programs import layouts
 
 GOOD = layouts.INVENTORY.replace('"old"', "old")

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from scripts import ablation, budget
+from scripts.bench import trees
 from scripts.checks import rendered as rendered_checks
-from scripts.diff import trees
-from scripts.findings import Finding, RepositoryError
-from scripts.manifests import Repository
-from scripts.rendered import clusters
-from scripts.validate import validate
+from scripts.checks import unused_values
+from scripts.checks.validate import validate
+from scripts.core.findings import Finding, RepositoryError
+from scripts.model import budget
+from scripts.model.manifests import Repository
+from scripts.model.rendered import clusters
 from tests.fixtures import FROZEN
 
 Change = dict[str, Any]
@@ -77,8 +78,8 @@ def findings_of(
             return found
         if change["needs"] == "values":
             path = Path(change["file"]).stem
-            ours = [v for v in ablation.variants(repository) if v.release.name == path]
-            return ablation.faults(repository, ours[:1])
+            ours = [v for v in unused_values.variants(repository) if v.release.name == path]
+            return unused_values.faults(repository, ours[:1])
         installed = clusters(repository)
         costs = [finding for cluster in installed for finding in budget.faults(cluster)]
         found = [*rendered_checks.faults(installed), *costs]

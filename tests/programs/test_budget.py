@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts import budget
-from scripts.manifests import Repository
-from scripts.rendered import Cluster, Item
+from scripts.model import budget
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster, Item
 
 Json = dict[str, Any]
 

@@ -14,16 +14,18 @@ import yaml
 
 from dashboards_py import metrics
 from dashboards_py.promql import Kind
-from scripts import catalogue, processes, tools
-from scripts.capture import documents, families
-from scripts.capture.__main__ import SOURCES
-from scripts.capture.families import Block, Family
-from scripts.checks import catalogue as check
-from scripts.checks import queries
-from scripts.checks.dashboards import Query
+from scripts import tools
 from scripts.checks.rendered import exposed
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
+from scripts.checks.static import catalogue as check
+from scripts.checks.static import queries
+from scripts.checks.static.dashboards import Query
+from scripts.cluster.capture import documents, families
+from scripts.cluster.capture.__main__ import SOURCES
+from scripts.cluster.capture.families import Block, Family
+from scripts.model import catalogue
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
+from scripts.servers import processes
 from tests.programs.entries import OPTIONS, named
 
 FILES = sorted(catalogue.FOLDER.glob("*.yaml"))

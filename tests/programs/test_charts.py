@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import charts, tools
-from scripts.manifests import Release
+from scripts import tools
+from scripts.model import charts
+from scripts.model.manifests import Release
 
 # Stands for Helm: the archive that it pulls holds where it was pulled from.
 HELM = """#!/bin/sh

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import clusters
-from scripts.findings import RepositoryError
+from scripts.core.findings import RepositoryError
+from scripts.model import clusters
 
 
 def tree(root: Path, **volumes: int) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks import clusters, engines, files
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
+from scripts.checks.static import clusters, engines, files
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Repository
 from tests.programs.entries import assert_says
 
 # A tree of two clusters, `blue` synced by both engines and `green` by Flux alone.

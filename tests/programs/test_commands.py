@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.manifests import Repository
+from scripts.model.manifests import Repository
 from tests.fixtures import CODE
 
 CACHED = ("builds", "schemas", "tools", "valid")
@@ -46,7 +46,7 @@ def without_charts(tmp_path: Path) -> dict[str, str]:
 
 
 def test_validate_passes_on_a_good_tree(copy: Repository) -> None:
-    answer = run("scripts.validate", copy.root)
+    answer = run("scripts.checks.validate", copy.root)
     assert answer.returncode == 0
     assert re.search(r"valid: \d+ objects, \d+ checks", answer.stdout)
 
@@ -55,7 +55,7 @@ def test_validate_names_line_and_remedy_and_changes_nothing(copy: Repository) ->
     path = copy.root / "base/releases/loki.yaml"
     path.write_text(path.read_text().replace("\n  values:\n", "\n\tvalues:\n"))
     before = contents(copy.root)
-    answer = run("scripts.validate", copy.root)
+    answer = run("scripts.checks.validate", copy.root)
     assert answer.returncode == 1
     first, second, *_ = answer.stderr.splitlines()
     assert re.match(r"base/releases/loki.yaml:\d+: not valid YAML: ", first)
@@ -67,7 +67,7 @@ def test_validate_names_line_and_remedy_and_changes_nothing(copy: Repository) ->
 def test_render_names_each_missing_chart_and_where_to_put_it(
     without_charts: dict[str, str], repository: Repository
 ) -> None:
-    answer = run("scripts.render", **without_charts)
+    answer = run("scripts.checks.render", **without_charts)
     assert answer.returncode == 1
     charts = {r.chart for e in repository.entries for r in e.releases}
     for chart in charts:
@@ -77,7 +77,7 @@ def test_render_names_each_missing_chart_and_where_to_put_it(
 
 
 def test_render_may_leave_out_what_needs_a_missing_chart(without_charts: dict[str, str]) -> None:
-    answer = run("scripts.render", "--allow-missing", **without_charts)
+    answer = run("scripts.checks.render", "--allow-missing", **without_charts)
     assert answer.returncode == 0
     assert "not rendered: chart loki" in answer.stdout
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from scripts.core.yamlfile import load
 from scripts.diff.outputs import markdown
-from scripts.yamlfile import load
 from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge
 

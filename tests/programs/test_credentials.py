@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from scripts import secretfile
-from scripts.checks import credentials, encrypted, files
-from scripts.checks.credentials import Secret
-from scripts.manifests import ENCRYPTED, Repository
-from scripts.yamlfile import maps
+from scripts.checks.static import credentials, encrypted, files
+from scripts.checks.static.credentials import Secret
+from scripts.core.yamlfile import maps
+from scripts.model import secretfile
+from scripts.model.manifests import ENCRYPTED, Repository
 from tests.programs.entries import FLUX, OPTIONS, Edit, added, assert_says, edited, holding, named
 
 ROWS = {

@@ -21,8 +21,8 @@ from dashboards_py import application, grafana, layout, logql, metrics, panels
 from dashboards_py.promql import Kind, Metric, Vector
 from dashboards_py.queries import chatbot, cluster, dapr, health, lines, traffic, workloads
 from dashboards_py.query import Language, Query, QueryError, Source, not_equal, regex
-from scripts.checks import dashboards as checks
-from scripts.findings import RepositoryError, execute
+from scripts.checks.static import dashboards as checks
+from scripts.core.findings import RepositoryError, execute
 from tests.fixtures import CODE, FROZEN
 
 FOLDER = FROZEN / "base/dashboards"

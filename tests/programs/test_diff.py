@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from scripts.diff import compare, sides, trees
+from scripts.bench import trees
+from scripts.bench.trees import apply
+from scripts.diff import compare, rendering
 from scripts.diff.model import Action, Report
-from scripts.diff.trees import apply
-from scripts.manifests import Repository
+from scripts.model.manifests import Repository
 from tests.fixtures import CODE, FROZEN
 
 Json = dict[str, Any]
@@ -26,19 +27,19 @@ OF_VERSIONS = {"dead-value", "major-version"}
 
 
 @functools.cache
-def built() -> sides.Side:
+def built() -> rendering.Side:
     """The frozen repository, built once for every change of it."""
-    side = sides.Side(FROZEN, "before")
+    side = rendering.Side(FROZEN, "before")
     _ = side.entries, side.sources
     return side
 
 
 def compared(before: Path, after: Path) -> Report:
-    old, new = sides.Side(before, "before"), sides.Side(after, "after")
+    old, new = rendering.Side(before, "before"), rendering.Side(after, "after")
     if before == FROZEN:
         # What is built, and nothing of what was found in a comparison before.
         old.__dict__.update(entries=built().entries, sources=built().sources)
-    return compare.report(sides.pairs(old, new), old, new)
+    return compare.report(rendering.pairs(old, new), old, new)
 
 
 def objects(report: Report) -> list[str]:
@@ -93,9 +94,9 @@ def test_the_table_holds_every_flag_and_changes_that_change_nothing() -> None:
 
 def test_every_reader_is_asked() -> None:
     modules = {reader.__module__ for reader in compare.READERS}
-    folder = CODE / "scripts/diff/readers"
+    folder = CODE / "scripts/diff/analyzers"
     readers = {
-        f"scripts.diff.readers.{path.stem}"
+        f"scripts.diff.analyzers.{path.stem}"
         for path in folder.glob("*.py")
         if re.search(r"^def \w+\(pair: Pair.*\) -> Said:", path.read_text(), re.MULTILINE)
     }

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.diff.analyzers import alerts, objectives
 from scripts.diff.model import Flag
-from scripts.diff.readers import alerts, objectives
 from tests.programs.diff_pairs import Json, cluster, manifest, pair
 
 

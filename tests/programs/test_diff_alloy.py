@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.core.findings import RepositoryError
 from scripts.diff import alloy
-from scripts.findings import RepositoryError
 
 
 def expression(text: str) -> list[str]:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import charts, tools
+from scripts import tools
+from scripts.bench.trees import apply
 from scripts.diff.model import Action, Report
-from scripts.diff.trees import apply
-from scripts.e2e.registry import renumbered
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
+from scripts.model import charts
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
+from scripts.servers.registry import renumbered
 from tests.fixtures import FROZEN
 from tests.programs.test_diff import compared, objects
 

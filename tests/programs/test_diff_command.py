@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.diff import revisions
 from scripts.diff.__main__ import main
-from scripts.manifests import Repository
+from scripts.model import revisions
+from scripts.model.manifests import Repository
 
 Run = Callable[..., tuple[int, str, str]]
 MONITORS = "base/config/monitors/stack.yaml"

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.diff import cost, flate, trees
-from scripts.diff.cost import Row, Told
-from scripts.diff.flate import Flate, Outcome
-from scripts.e2e.remote import git
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
-from scripts.processes import LOOPBACK
+from scripts.bench import diff_cost, flate, trees
+from scripts.bench.diff_cost import Row, Told
+from scripts.bench.flate import Flate, Outcome
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Repository
+from scripts.servers.git_remote import git
+from scripts.servers.processes import LOOPBACK
 from tests.fixtures import FROZEN
 
 HOST = f"{LOOPBACK}:5000"
@@ -218,7 +218,9 @@ def test_an_edit_that_no_longer_fits_is_refused(edit: dict[str, Any], tmp_path: 
     assert (tmp_path / "file").read_text() == "abcabc"
 
 
-@pytest.mark.parametrize("edit", [cost.VALUE, *cost.WARMING], ids=lambda edit: edit["file"])
+@pytest.mark.parametrize(
+    "edit", [diff_cost.VALUE, *diff_cost.WARMING], ids=lambda edit: edit["file"]
+)
 def test_what_is_measured_can_be_changed(edit: dict[str, Any], copy: Repository) -> None:
     before = (copy.root / edit["file"]).read_text()
     trees.apply(edit, copy.root)
@@ -256,7 +258,7 @@ def test_the_cache_knows_no_render_and_writes_none_into_the_users(
     for name in ("charts/a-1.tgz", "charts/one/b-1.tgz", "renders/x.json", "tools/helm/helm"):
         (user / name).parent.mkdir(parents=True, exist_ok=True)
         (user / name).touch()
-    cost.share(tmp_path / "own")
+    diff_cost.share(tmp_path / "own")
     own = tmp_path / "own" / user.name
     assert sorted(path.name for path in own.iterdir()) == ["charts", "tools"]
     found = (path.relative_to(own) for path in (own / "charts").rglob("*.tgz"))
@@ -277,8 +279,8 @@ def test_both_take_turns_and_every_failure_is_kept() -> None:
         calls.append("there")
         return next(failing)
 
-    *_, failures = cost.by_turns(lambda: calls.append("here"), there)
-    assert calls == ["here", "there"] * (1 + cost.ROUNDS)
+    *_, failures = diff_cost.by_turns(lambda: calls.append("here"), there)
+    assert calls == ["here", "there"] * (1 + diff_cost.ROUNDS)
     assert failures == ("once",)
 
 
@@ -288,7 +290,7 @@ def test_the_table_says_what_each_says_and_how_long_it_takes() -> None:
         Row("a route", Told(0, 1, ("alert-silenced",)), 0.5, NOTHING, 1.0),
         Row("a comment", Told(0, 0, ()), 0.5, NOTHING, 1.0),
     ]
-    _, _, value, route, comment, last = cost.each(rows).splitlines()
+    _, _, value, route, comment, last = diff_cost.each(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "2", "8", "2.25"]
     assert route.split() == ["a", "route", "0", "1", "0.50", "0", "0", "1.00", "alert-silenced"]
     assert comment.split() == ["a", "comment", "0", "0", "0.50", "0", "0", "1.00"]
@@ -301,12 +303,12 @@ def test_nothing_is_said_of_what_flate_could_not_compare() -> None:
         Row("a value", Told(3, 1, ()), 0.5, broken, 2.25),
         Row("a comment", Told(0, 0, ()), 0.5, NOTHING, 1.0),
     ]
-    _, _, value, _, last = cost.each(rows).splitlines()
+    _, _, value, _, last = diff_cost.each(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "–", "–", "–"]
     # What both compare is added up, so that the sums can be set side by side.
     assert last.split()[-6:] == ["both", "compare", "0", "0.50", "0", "1.00"]
     assert "among 1 that" in last
-    assert cost.failed(rows) == ["a value: clusters/one/flux: no chart"]
+    assert diff_cost.failed(rows) == ["a value: clusters/one/flux: no chart"]
 
 
 def test_every_scripted_change_can_be_made_where_flate_finds_its_charts(tmp_path: Path) -> None:

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
+from scripts.diff.analyzers import dashboards
 from scripts.diff.model import Flag
-from scripts.diff.readers import (
-    dashboards,
-)
-from scripts.manifests import Release
-from scripts.rendered import Cluster
+from scripts.model.manifests import Release
+from scripts.model.rendered import Cluster
 from tests.programs.diff_pairs import (
     Edit,
     Json,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from scripts.diff.analyzers import delivery, targets
 from scripts.diff.model import Flag
-from scripts.diff.readers import delivery, targets
 from tests.programs.diff_pairs import Edit, Json, cluster, manifest, pair, put
 
 

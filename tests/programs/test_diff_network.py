@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from scripts.diff.analyzers import network
 from scripts.diff.model import Flag
-from scripts.diff.readers import network
 from tests.programs.diff_pairs import DEPLOYMENT, Json, cluster, manifest, pair, put
 
 INSIDE: Json = {"from": [{"podSelector": {}}]}

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.diff.model import Report
 from scripts.diff.outputs import html, shown
-from scripts.preview import browser
+from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge, pictured
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from scripts.diff.analyzers import projects
 from scripts.diff.model import Flag
-from scripts.diff.readers import projects
 from tests.programs.diff_pairs import Json, cluster, manifest, pair, said
 
 ANY_KIND = [{"group": "*", "kind": "*"}]

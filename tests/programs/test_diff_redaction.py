@@ -7,11 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from scripts.diff import pipelines
+from scripts.diff.analyzers import redaction
 from scripts.diff.model import Flag
-from scripts.diff.readers import (
-    redaction,
-)
-from scripts.rendered import Cluster
+from scripts.model.rendered import Cluster
 from tests.programs.diff_pairs import (
     Json,
     cluster,

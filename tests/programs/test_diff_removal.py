@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from scripts.diff.analyzers import removal
 from scripts.diff.model import Flag
-from scripts.diff.readers import removal
-from scripts.manifests import Release
-from scripts.rendered import Cluster, Item
+from scripts.model.manifests import Release
+from scripts.model.rendered import Cluster, Item
 from tests.programs.diff_pairs import STATEFUL, Json, cluster, manifest, pair, put, said
 
 ARGO_CD = "argocd.argoproj.io/sync-options"

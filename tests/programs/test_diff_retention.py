@@ -7,8 +7,8 @@ import json
 
 import pytest
 
+from scripts.diff.analyzers import retention
 from scripts.diff.model import Flag
-from scripts.diff.readers import retention
 from tests.programs.diff_pairs import Json, cluster, manifest, pair
 
 

@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
+from scripts.diff.analyzers import immutable, storage
 from scripts.diff.model import Flag
-from scripts.diff.readers import (
-    immutable,
-    storage,
-)
-from scripts.rendered import Item
+from scripts.model.rendered import Item
 from tests.programs.diff_pairs import (
     BINDING,
     CLAIM,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scripts.diff import noise, text
+from scripts.diff.analyzers import analyzer, retention
 from scripts.diff.model import ABSENT
-from scripts.diff.readers import retention, words
 from scripts.diff.values import differences
 
 Json = Any
@@ -193,21 +193,21 @@ def test_no_value_of_a_secret_is_shown() -> None:
     ],
 )
 def test_queries_differ_in_words(before: str, after: str, expected: list[str]) -> None:
-    assert words.query(before, after) == expected
+    assert analyzer.query(before, after) == expected
 
 
 def test_what_a_sentence_names_is_short() -> None:
-    assert words.listed("abc") == "a, b, c"
-    assert words.listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
+    assert analyzer.listed("abc") == "a, b, c"
+    assert analyzer.listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
     (short,), (wide,) = (differences({"a": v}, {"a": 1}) for v in ("x", "x" * 100))
-    assert words.setting(short) == "a x → 1"
-    assert words.setting(wide) == "a"
+    assert analyzer.setting(short) == "a x → 1"
+    assert analyzer.setting(wide) == "a"
     (nested,) = differences({}, {"a": {"b": 1}})
-    assert words.setting(nested) == "a"
-    assert words.moved("a", None, "") == 'a none → ""'
-    assert words.moved("a", ABSENT, False) == "a none → false"
-    (long,) = words.query(f'a{{b="{"x" * 400}"}}', "a")
-    assert len(long) < 2 * words.WIDTH
+    assert analyzer.setting(nested) == "a"
+    assert analyzer.moved("a", None, "") == 'a none → ""'
+    assert analyzer.moved("a", ABSENT, False) == "a none → false"
+    (long,) = analyzer.query(f'a{{b="{"x" * 400}"}}', "a")
+    assert len(long) < 2 * analyzer.WIDTH
 
 
 def test_durations_are_compared_in_seconds() -> None:

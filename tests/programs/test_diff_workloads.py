@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from scripts.diff.readers import (
-    scale,
-    targets,
-)
+from scripts.diff.analyzers import scale, targets
 from tests.programs.diff_pairs import (
     DEPLOYMENT,
     manifest,

@@ -17,15 +17,15 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.checks import application
-from scripts.checks.references import INVENTORY
-from scripts.discover import __main__ as command
-from scripts.discover import cluster, folder, inventory, parts, risks, routes
-from scripts.discover.layout import Layout as Objects
-from scripts.discover.proposal import Proposal
-from scripts.findings import RepositoryError
-from scripts.preflight import kubectl as preflight
-from scripts.rendered import Cluster, Item
+from scripts.checks.static import application
+from scripts.checks.static.references import INVENTORY
+from scripts.core.findings import RepositoryError
+from scripts.live.discover import __main__ as command
+from scripts.live.discover import cluster, folder, inventory, parts, risks, routes
+from scripts.live.discover.layout import Layout as Objects
+from scripts.live.discover.proposal import Proposal
+from scripts.live.preflight import kubectl as preflight
+from scripts.model.rendered import Cluster, Item
 from tests.fixtures import CODE
 from tests.programs import layouts
 from tests.programs.layouts import Layout
@@ -46,7 +46,7 @@ def proposed(root: Path, *arguments: str) -> tuple[Proposal, str]:
 
 def run(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scripts.discover", *arguments, f"--root={root}"],
+        [sys.executable, "-m", "scripts.live.discover", *arguments, f"--root={root}"],
         cwd=CODE,
         env=os.environ | variables,
         stdin=subprocess.DEVNULL,

@@ -15,13 +15,13 @@ from typing import ClassVar
 import pytest
 
 from scripts import tools
-from scripts.checks.references import INVENTORY
-from scripts.discover import __main__ as command
-from scripts.discover import folder
-from scripts.findings import RepositoryError
-from scripts.kubernetes import control_plane
-from scripts.kubernetes.client import ApiError, Client, Json, Object
-from scripts.processes import Processes
+from scripts.checks.static.references import INVENTORY
+from scripts.core.findings import RepositoryError
+from scripts.live.discover import __main__ as command
+from scripts.live.discover import folder
+from scripts.servers.kubernetes import control_plane
+from scripts.servers.kubernetes.client import ApiError, Client, Json, Object
+from scripts.servers.processes import Processes
 from tests.programs import layouts
 from tests.programs.layouts import Layout
 

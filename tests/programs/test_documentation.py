@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks import documentation
-from scripts.manifests import Repository
+from scripts.checks.static import documentation
+from scripts.model.manifests import Repository
 
 MAKEFILE = """\
 .PHONY: look

@@ -18,16 +18,16 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from scripts.e2e import faults, neighbours, stack, world
-from scripts.e2e.gate import Gate
-from scripts.e2e.machines import Machines
-from scripts.e2e.registry import renumbered
-from scripts.e2e.remote import Remote, extend, git
-from scripts.e2e.timeline import APPLIED, STEPS, Timeline
-from scripts.findings import Finding, RepositoryError
-from scripts.manifests import Repository
-from scripts.preflight.stack import Claim, Stack
-from scripts.processes import LOOPBACK
+from scripts.cluster.e2e import background, faults, stack, world
+from scripts.cluster.e2e.machines import Machines
+from scripts.cluster.e2e.timeline import APPLIED, STEPS, Timeline
+from scripts.core.findings import Finding, RepositoryError
+from scripts.model.manifests import Repository
+from scripts.model.requirements import Claim, Stack
+from scripts.servers.git_remote import Remote, extend, git
+from scripts.servers.processes import LOOPBACK
+from scripts.servers.registry import renumbered
+from scripts.servers.tcp_proxy import Gate
 
 Json = dict[str, Any]
 
@@ -168,7 +168,7 @@ def test_a_renumbered_chart_differs_in_its_version_alone(tmp_path: Path) -> None
 
 
 def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
-    every = [w for layout in neighbours.LAYOUTS.values() for w in layout]
+    every = [w for layout in background.LAYOUTS.values() for w in layout]
     assert len({(w.namespace, w.name) for w in every}) == len(every)
     for workload in every:
         deployment, service = workload.objects()
@@ -179,8 +179,8 @@ def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
 
 def test_what_a_monitor_looks_for_everywhere_is_there(repository: Repository) -> None:
     clusters = [e for e in repository.entries if e.engine == "flux"]
-    there = [*neighbours.APPLICATION, *neighbours.NEIGHBOURS]
-    made = {e.cluster: neighbours.watched(e.objects(), there) for e in clusters}
+    there = [*background.APPLICATION, *background.NEIGHBOURS]
+    made = {e.cluster: background.watched(e.objects(), there) for e in clusters}
     assert [w for name, w in made.items() if name != "options" and w] == []
     assert {w.name for w in made["options"]} == {"traefik", "ingress-nginx"}
     for workload in made["options"]:

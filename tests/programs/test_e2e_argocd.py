@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.e2e import argocd
-from scripts.e2e.world import named_mirror
-from scripts.manifests import Repository
+from scripts.cluster.e2e import argocd
+from scripts.cluster.e2e.world import named_mirror
+from scripts.model.manifests import Repository
 from tests.programs.entries import take
 
 REVISION = "a1b2c3"

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from scripts.e2e import checks, faults
-from scripts.e2e.world import World
-from scripts.findings import RepositoryError
-from scripts.kubernetes.client import Client, stated
+from scripts.cluster.e2e import checks, faults
+from scripts.cluster.e2e.world import World
+from scripts.core.findings import RepositoryError
+from scripts.servers.kubernetes.client import Client, stated
 
 
 def labelled(value: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.e2e import __main__ as command
-from scripts.findings import RepositoryError
-from scripts.manifests import Entry
+from scripts.cluster.e2e import __main__ as command
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Entry
 
 ENTRIES = [
     Entry(cluster, engine, [])

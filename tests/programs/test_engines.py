@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import engines
-from scripts.manifests import Entry, Repository
+from scripts.checks.static import engines
+from scripts.model.manifests import Entry, Repository
 from tests.programs.entries import (
     ARGOCD,
     CLUSTERS,

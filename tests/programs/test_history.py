@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.processes import free_port
-from scripts.proof import servers
-from scripts.proof.client import Api
+from scripts.servers import monitoring
+from scripts.servers.api import Api
+from scripts.servers.processes import free_port
 
 pytestmark = pytest.mark.prove
 
@@ -185,7 +185,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         "--storage.tsdb.retention.time=100y",
         f"--web.listen-address=127.0.0.1:{port}",
     )
-    with servers.running("prometheus", arguments, port, "/-/ready") as api:
+    with monitoring.running("prometheus", arguments, port, "/-/ready") as api:
         yield Past(json.loads(done.stdout), api)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.proof import interpolation as grafana
-from scripts.proof.interpolation import (
+from scripts.grafana import interpolation as grafana
+from scripts.grafana.interpolation import (
     DAY,
     HOUR,
     LOGQL,

@@ -20,17 +20,17 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts import schemas, tools
-from scripts.checks import dashboards, schema
-from scripts.findings import RepositoryError, execute
-from scripts.kind import __main__ as command
-from scripts.kind import engines, picture, prepared, ready, source
-from scripts.kind.cluster import Cluster
-from scripts.kind.source import Source
-from scripts.manifests import ENGINES, FLUX_GROUPS, Entry, Repository, group, identity
-from scripts.preflight import stack
-from scripts.preview import browser
-from scripts.yamlfile import load
+from scripts import tools
+from scripts.checks.static import dashboards, schema
+from scripts.core.findings import RepositoryError, execute
+from scripts.core.yamlfile import load
+from scripts.live.kind import __main__ as command
+from scripts.live.kind import engines, picture, prepared, ready, source
+from scripts.live.kind.cluster import Cluster
+from scripts.live.kind.source import Source
+from scripts.model import requirements, schemas
+from scripts.model.manifests import ENGINES, FLUX_GROUPS, Entry, Repository, group, identity
+from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.test_verify import HIDDEN, KUBECTL, PASSWORD, WARM, played, playing
 from tests.programs.test_verify import Server as Grafana
@@ -323,7 +323,7 @@ def test_argo_cd_builds_the_folder_with_the_source_in_place_of_what_git_names(
 def test_every_secret_is_created_that_the_stack_needs(repository: Repository) -> None:
     needed = {
         (s.namespace, s.name): s.keys
-        for s in stack.read("local", repository).secrets
+        for s in requirements.read("local", repository).secrets
         if not s.optional
     }
     entry = entry_of(repository, "flux")
@@ -474,7 +474,7 @@ def machine(
     monkeypatch.setattr(source, "of_head", lambda _: SOURCE)
     monkeypatch.setattr("secrets.token_urlsafe", lambda _: PASSWORD)
     monkeypatch.setattr(command, "ROUNDS", 1)
-    monkeypatch.setattr(command, "VERIFY", ("tests.fixtures.run", "scripts.verify"))
+    monkeypatch.setattr(command, "VERIFY", ("tests.fixtures.run", "scripts.live.verify"))
     monkeypatch.setattr(command, "LIMIT", 30.0)
     monkeypatch.setattr(command, "OUTPUT", tmp_path / "build")
     monkeypatch.setattr(ready, "PAUSE", 0.01)

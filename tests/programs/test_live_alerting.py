@@ -11,19 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from scripts import simulation, tools
-from scripts.alerting import faults, rulers
-from scripts.alerting.delivery import TEMPLATE
-from scripts.checks.clusters import LABEL
+from scripts import tools
 from scripts.checks.rendered import scrape as monitors
-from scripts.processes import free_port
-from scripts.proof import servers
-from scripts.proof.client import Api
-from scripts.rendered import Cluster
+from scripts.checks.static.clusters import LABEL
+from scripts.lab import simulation
+from scripts.lab.alerting import faults, rulers
+from scripts.lab.alerting.delivery import TEMPLATE
+from scripts.lab.simulation.model import Clock
+from scripts.lab.simulation.world import OPENED
+from scripts.model.rendered import Cluster
 from scripts.rules.alerts import CONFIG_MAP
 from scripts.rules.facts import RUNBOOKS
-from scripts.simulation.model import Clock
-from scripts.simulation.world import OPENED
+from scripts.servers import monitoring
+from scripts.servers.api import Api
+from scripts.servers.processes import free_port
 from tests.fixtures import rules
 from tests.programs.receivers import Inbox, receivers
 from tests.programs.test_simulation import survives
@@ -78,7 +79,7 @@ def alertmanager(folder: Path, inbox: Inbox) -> Iterator[Api]:
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",
     )
-    with servers.running("alertmanager", arguments, port, "/-/ready") as api:
+    with monitoring.running("alertmanager", arguments, port, "/-/ready") as api:
         yield api
 
 
@@ -135,19 +136,19 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
     (tmp_path / "alertmanager").mkdir()
     with receivers() as inbox, alertmanager(tmp_path / "alertmanager", inbox) as manager:
         ruler = (
-            servers.Change(
+            monitoring.Change(
                 "ruler.alertmanager_url", f"http://127.0.0.1:{manager.port}", "the one of this run"
             ),
-            servers.Change("ruler.evaluation_interval", "5s", "so that nobody waits a minute"),
-            servers.Change("ruler.poll_interval", "2s", "so that nobody waits a minute"),
+            monitoring.Change("ruler.evaluation_interval", "5s", "so that nobody waits a minute"),
+            monitoring.Change("ruler.poll_interval", "2s", "so that nobody waits a minute"),
         )
-        with servers.loki(cluster, day / "logs.jsonl", ruler) as loki:
+        with monitoring.loki(cluster, day / "logs.jsonl", ruler) as loki:
             deadline = time.monotonic() + 60
             while (loaded := rules.loaded(loki)) != rules.alerts(rulers.loki_rules(cluster)):
                 assert time.monotonic() < deadline, loaded
                 time.sleep(1)
-            live = servers.Evaluation(_INTERVAL, manager.port)
-            with servers.prometheus(cluster, day / "tsdb", live):
+            live = monitoring.Evaluation(_INTERVAL, manager.port)
+            with monitoring.prometheus(cluster, day / "tsdb", live):
                 # Longer than the time in which a group collects its alerts.
                 assert inbox.quiet("/webhook", seconds=45, patience=180)
                 told = inbox.at("/webhook")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import engines
-from scripts.e2e.world import named_mirror
-from scripts.manifests import Repository
+from scripts.checks.static import engines
+from scripts.cluster.e2e.world import named_mirror
+from scripts.model.manifests import Repository
 from tests.programs.entries import take
 
 HOST = "registry.internal/proxy"

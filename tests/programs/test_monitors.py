@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import monitors
-from scripts.manifests import Repository
+from scripts.checks.static import monitors
+from scripts.model.manifests import Repository
 from tests.programs.entries import CLUSTERS, OPTIONS, Edit, assert_says, edited, holding, named
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.checks import order
-from scripts.manifests import Repository
+from scripts.checks.static import order
+from scripts.model.manifests import Repository
 from tests.programs.entries import (
     ARGOCD,
     CLUSTERS,

@@ -14,15 +14,17 @@ from typing import Any
 
 import pytest
 
-from scripts import simulation
-from scripts.diff import revisions
+from scripts.core.findings import Finding, RepositoryError
+from scripts.diff.analyzers import pictures
 from scripts.diff.model import ABSENT, Picture
 from scripts.diff.outputs import shown
-from scripts.diff.readers import pictures
-from scripts.findings import Finding, RepositoryError
-from scripts.manifests import Repository
-from scripts.preview import browser, drawing, store
-from scripts.preview.changed import main
+from scripts.grafana import picture_store
+from scripts.lab import simulation
+from scripts.lab.preview import drawing
+from scripts.lab.preview.changed import main
+from scripts.model import revisions
+from scripts.model.manifests import Repository
+from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.days import small_day
 from tests.programs.diff_pairs import cluster, pair
@@ -45,13 +47,13 @@ CPU = panel(
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of pictures without any."""
     folder = tmp_path / "pictures"
-    monkeypatch.setattr(store, "folder", lambda: folder)
+    monkeypatch.setattr(picture_store, "folder", lambda: folder)
     return folder
 
 
 def drawn(model: Json, day: str = DAYS[0]) -> Path:
     """A picture in the cache."""
-    path = store.place(day, model)
+    path = picture_store.place(day, model)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"PNG")
     return path
@@ -97,19 +99,19 @@ def test_a_picture_is_found_by_what_the_dashboard_holds() -> None:
     model = dashboard("a")
     path = drawn(model)
     os.utime(path, (0, 0))
-    assert store.find(dict(reversed(model.items()))) == [path]
-    assert store.find(model | {"title": "other"}) == [None]
+    assert picture_store.find(dict(reversed(model.items()))) == [path]
+    assert picture_store.find(model | {"title": "other"}) == [None]
 
 
 def test_both_pictures_are_of_one_day_and_of_the_newest_that_has_both() -> None:
     one, other = dashboard("a"), dashboard("b")
     first, second = drawn(one, DAYS[0]), drawn(other, DAYS[1])
-    assert store.find(one, other) == [None, second]
-    assert store.find(one, None) == [first, None]
+    assert picture_store.find(one, other) == [None, second]
+    assert picture_store.find(one, None) == [first, None]
     both = [first, drawn(other, DAYS[0])]
-    assert store.find(one, other) == both
+    assert picture_store.find(one, other) == both
     newest = [drawn(one, DAYS[1]), second]
-    assert store.find(one, other) == newest
+    assert picture_store.find(one, other) == newest
 
 
 def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) -> None:
@@ -117,18 +119,18 @@ def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) ->
     root = copy.root
 
     def scene() -> str:
-        store.scene.cache_clear()
-        return store.scene(root)
+        picture_store.scene.cache_clear()
+        return picture_store.scene(root)
 
     for file, same in (
         ("base/config/rules/new.yaml", False),
         ("base/dashboards/new.json", True),
         ("base/logs/pods.alloy", False),
         ("overlays/local/new.yaml", False),
-        ("scripts/preview/page.css", False),
-        ("scripts/preview/__pycache__/page.pyc", True),
-        ("scripts/proof/servers.py", False),
-        ("scripts/simulation/world.py", False),
+        ("scripts/lab/preview/page.css", False),
+        ("scripts/lab/preview/__pycache__/page.pyc", True),
+        ("scripts/servers/monitoring.py", False),
+        ("scripts/lab/simulation/world.py", False),
         ("scripts/tools/loki/go.mod", False),
         ("tests/options/flux/new.yaml", False),
         ("README.md", True),
@@ -138,22 +140,22 @@ def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) ->
         with (root / file).open("a") as text:
             text.write("# more\n")
         assert (scene() == before) is same, file
-    store.scene.cache_clear()
+    picture_store.scene.cache_clear()
 
 
 def test_sources_of_a_scene_are_there() -> None:
-    assert [path for path in store._SOURCES if not (CODE / path).is_dir()] == []
+    assert [path for path in picture_store._SOURCES if not (CODE / path).is_dir()] == []
 
 
 def test_pictures_of_days_long_past_are_removed() -> None:
     old = drawn(dashboard("a"), "2020-01-01-healthy-1-a")
     new = drawn(dashboard("a"), NEVER_OLD)
-    store.prune()
+    picture_store.prune()
     assert (old.parent.exists(), new.exists()) == (False, True)
     shutil.rmtree(new.parent)
     drawn(dashboard("a"), "2020-01-01-healthy-1-a")
-    store.prune()
-    assert list(store.folder().iterdir()) == []
+    picture_store.prune()
+    assert list(picture_store.folder().iterdir()) == []
 
 
 # What `make diff` shows
@@ -240,7 +242,7 @@ def test_nothing_is_started_where_no_dashboard_differs(clone: Path, tmp_path: Pa
     (tmp_path / "bin/git").symlink_to(shutil.which("git") or "")
     empty = tmp_path / "empty"
     answer = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "scripts.preview.changed", str(clone)],
+        [sys.executable, "-X", "importtime", "-m", "scripts.lab.preview.changed", str(clone)],
         cwd=CODE,
         env={"XDG_CACHE_HOME": str(empty), "PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)},
         capture_output=True,
@@ -320,11 +322,11 @@ def test_what_differs_is_drawn_before_and_after(
     assert told[0].startswith(f"{FOLDER}/added.json: working tree: panel 'Panel' shows an error")
     assert re.match(rf"{FOLDER}/mended.json: main \(\w+\): .*KeyError 'fieldConfig'", told[1])
 
-    one, other = (path for path in store.find(dashboard("changed"), after) if path)
+    one, other = (path for path in picture_store.find(dashboard("changed"), after) if path)
     assert (width(one), width(other)) == (browser.WIDTH, browser.WIDTH)
     content = other.read_bytes()
     assert one.read_bytes() != content
-    assert None not in store.find(dashboard("removed"), added, dashboard("mended"))
+    assert None not in picture_store.find(dashboard("removed"), added, dashboard("mended"))
     pictures = {path: path.stat().st_mtime_ns for path in kept.rglob("*") if path.is_file()}
     assert len(pictures) == 5, "what did not change is drawn, or something is left behind"
 

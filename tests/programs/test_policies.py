@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import policies
-from scripts.manifests import BOOTSTRAP, Repository
+from scripts.checks.static import policies
+from scripts.model.manifests import BOOTSTRAP, Repository
 from tests.programs.entries import (
     ARGOCD,
     CLUSTERS,

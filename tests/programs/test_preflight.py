@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from scripts import charts, schemas
-from scripts.findings import Finding, RepositoryError
-from scripts.manifests import ENCRYPTED, Repository
-from scripts.preflight import capacity, kubectl, points, stack
-from scripts.preflight.kubectl import Seen
-from scripts.preflight.stack import Stack
-from scripts.rendered import Cluster
+from scripts.core.findings import Finding, RepositoryError
+from scripts.live.preflight import capacity, checklist, kubectl
+from scripts.live.preflight.kubectl import Seen
+from scripts.model import charts, requirements, schemas
+from scripts.model.manifests import ENCRYPTED, Repository
+from scripts.model.rendered import Cluster
+from scripts.model.requirements import Stack
 from tests.fixtures import CODE
 from tests.programs import entries
 
@@ -210,7 +210,7 @@ def seen(lists: Lists | None = None, version: str = "v1.36.1", **changes: Json) 
 
 @pytest.fixture(scope="module")
 def needed(repository: Repository) -> Stack:
-    return stack.read("oke-free", repository)
+    return requirements.read("oke-free", repository)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def fitted(needed: Stack, rendered: list[Cluster]) -> Stack:
 
 def judged(need: Stack, cluster: Seen, name: str) -> tuple[str, str]:
     """State of one point, and all that is said of it."""
-    (verdict,) = (v for point, v in points.judge(need, cluster) if point.name == name)
+    (verdict,) = (v for point, v in checklist.judge(need, cluster) if point.name == name)
     assert bool(verdict.fix) == (verdict.state != "ok")
     return str(verdict.state), f"{verdict.text}; {verdict.fix}"
 
@@ -236,16 +236,16 @@ def assert_is(need: Stack, cluster: Seen, name: str, state: str, pattern: str) -
 
 
 def test_two_arm_nodes_of_oke_are_ready(fitted: Stack) -> None:
-    states = {point.name: str(verdict.state) for point, verdict in points.judge(fitted, seen())}
+    states = {point.name: str(verdict.state) for point, verdict in checklist.judge(fitted, seen())}
     assert set(states.values()) == {"ok"}, states
 
 
 def test_a_kind_cluster_is_ready_for_the_laptop(
     repository: Repository, rendered: list[Cluster]
 ) -> None:
-    laptop = stack.read(rendered[0].entry.cluster, repository)
+    laptop = requirements.read(rendered[0].entry.cluster, repository)
     assert laptop.name == "local"
-    states = {p.name: str(v.state) for p, v in points.judge(laptop, seen(kind()))}
+    states = {p.name: str(v.state) for p, v in checklist.judge(laptop, seen(kind()))}
     assert set(states.values()) == {"ok"}, states
 
 
@@ -615,7 +615,7 @@ def test_a_secret_that_is_read_exists_with_its_keys(needed: Stack) -> None:
 
 def test_keys_that_are_read_one_by_one_are_of_one_secret(repository: Repository) -> None:
     everything = dataclasses.replace(entries.named(repository, entries.OPTIONS), cluster="every")
-    found = stack.read("every", entries.holding(repository, everything)).secrets
+    found = requirements.read("every", entries.holding(repository, everything)).secrets
     assert {s.keys for s in found if s.name == "redpanda-metrics"} == {
         frozenset({"username", "password"})
     }
@@ -625,7 +625,7 @@ def test_a_secret_that_the_sync_brings_need_not_be_there(copy: Repository) -> No
     path = copy.root / "clusters/oke-free" / ENCRYPTED / "grafana-admin.yaml"
     path.parent.mkdir()
     path.write_text("kind: Secret\nmetadata: {name: grafana-admin, namespace: monitoring}\n")
-    found = {str(secret) for secret in stack.read("oke-free", copy).secrets}
+    found = {str(secret) for secret in requirements.read("oke-free", copy).secrets}
     assert {"/".join(place) for place in SECRETS} - found == {"monitoring/grafana-admin"}
 
 
@@ -668,8 +668,8 @@ def test_pods_of_others_in_our_namespace_are_told(fitted: Stack) -> None:
 # What could not be checked
 
 
-@pytest.mark.parametrize("point", points.POINTS, ids=lambda point: point.name)
-def test_what_may_not_be_read_is_missing(needed: Stack, point: points.Point) -> None:
+@pytest.mark.parametrize("point", checklist.POINTS, ids=lambda point: point.name)
+def test_what_may_not_be_read_is_missing(needed: Stack, point: checklist.Point) -> None:
     for resource in point.reads:
         cluster = dataclasses.replace(seen(), forbidden=frozenset({resource}))
         text = f"not checked: {resource} may not be read"
@@ -688,8 +688,8 @@ def test_without_a_chart_it_is_said_which_points_were_not_checked(
 ) -> None:
     finding = Finding("chart loki 18.11.0", None, "nowhere", "put it there")
     monkeypatch.setattr(charts, "missing", lambda _: [finding])
-    bare = stack.read("oke-free", repository)
-    found = {p.name: str(v.state) for p, v in points.judge(bare, seen())}
+    bare = requirements.read("oke-free", repository)
+    found = {p.name: str(v.state) for p, v in checklist.judge(bare, seen())}
     unchecked = {name for name, state in found.items() if state == "missing"}
     assert unchecked == {
         *("architecture", "CPU", "memory", "pods", "placement"),
@@ -700,7 +700,7 @@ def test_without_a_chart_it_is_said_which_points_were_not_checked(
 
 def test_a_cluster_that_is_not_of_this_repository_is_named(repository: Repository) -> None:
     with pytest.raises(RepositoryError, match=r"there is no cluster eks\n.*local, oke-free"):
-        stack.read("eks", repository)
+        requirements.read("eks", repository)
 
 
 # The command, with a kubectl that answers from files
@@ -739,7 +739,7 @@ class StandIn:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "tests.fixtures.run", "scripts.preflight", *arguments],
+            [sys.executable, "-m", "tests.fixtures.run", "scripts.live.preflight", *arguments],
             cwd=CODE,
             env={**self.environment, **variables},
             capture_output=True,

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from scripts.findings import RepositoryError
-from scripts.preview import __main__ as preview
-from scripts.preview import browser, frames, pages
+from scripts.core.findings import RepositoryError
+from scripts.grafana import frames, pages
+from scripts.lab.preview import __main__ as preview
+from scripts.servers import browser
 from tests.programs import preview_results
 from tests.programs.preview_results import answer
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.e2e.world import World
-from scripts.findings import RepositoryError
-from scripts.kubernetes.client import ApiError
-from scripts.manifests import Entry
-from scripts.processes import Processes
-from scripts.proof.client import ApiError as RefusedError
+from scripts.cluster.e2e.world import World
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Entry
+from scripts.servers.api import ApiError as RefusedError
+from scripts.servers.kubernetes.client import ApiError
+from scripts.servers.processes import Processes
 from tests.fixtures import CODE
 
 

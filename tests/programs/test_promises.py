@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.manifests import Repository
+from scripts.model.manifests import Repository
 from tests.fixtures import CODE, FROZEN
 
 PROMISES = sorted((CODE / "tests/repository").glob("*.py"))

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts import simulation, tools
-from scripts.findings import Finding, RepositoryError
-from scripts.proof import evaluation, model, narrowing, truth, verdicts
-from scripts.proof import servers as real
-from scripts.proof.client import ApiError
-from scripts.proof.evaluation import Opened
-from scripts.proof.servers import Servers
-from scripts.proof.truth import Check
-from scripts.rendered import Cluster, rule_files
+from scripts import tools
+from scripts.core.findings import Finding, RepositoryError
+from scripts.grafana import evaluation, model, narrowing
+from scripts.grafana.evaluation import Opened
+from scripts.lab import simulation
+from scripts.lab.proof import truth, verdicts
+from scripts.lab.proof.truth import Check
+from scripts.model.rendered import Cluster, rule_files
+from scripts.servers import monitoring as real
+from scripts.servers.api import ApiError
+from scripts.servers.monitoring import Servers
 from tests.programs.days import CORES, PODS, SmallDay, board, lines, panel, small_day
 
 pytestmark = pytest.mark.prove

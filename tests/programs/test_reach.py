@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.checks import reach
-from scripts.manifests import BOOTSTRAP, ENCRYPTED, Repository
+from scripts.checks.static import reach
+from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
 from tests.programs.entries import OPTIONS, holding, named
 
 KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"

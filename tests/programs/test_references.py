@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import references
-from scripts.manifests import Repository, Unit
+from scripts.checks.static import references
+from scripts.model.manifests import Repository, Unit
 from tests.programs.entries import (
     ARGOCD,
     CLUSTERS,

@@ -13,20 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts import budget, tools
+from scripts import tools
 from scripts.checks import rendered as checks
-from scripts.checks.rendered import (
-    exposed,
-    objects,
-    pods,
-    programs,
-    referents,
-    relabelings,
-    scrape,
-)
-from scripts.findings import Finding
-from scripts.rendered import Cluster, Item
-from scripts.yamlfile import load
+from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import load
+from scripts.model import budget
+from scripts.model.rendered import Cluster, Item
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]

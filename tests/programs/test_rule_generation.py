@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Repository
 from scripts.rules import RULES, __main__, alerts, budgets, facts, slos, tidy
 from scripts.rules.facts import APPLICATION, THRESHOLDS, Facts
 from tests.fixtures import FROZEN

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scripts import schemas
-from scripts.checks import schema
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
-from scripts.yamlfile import load
+from scripts.checks.static import schema
+from scripts.core.yamlfile import load
+from scripts.model import schemas
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
 from tests.fixtures import CODE
 from tests.programs.entries import (
     CLUSTERS,

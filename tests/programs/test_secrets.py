@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import credentials
-from scripts.checks.credentials import Needed
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
-from scripts.secretfile import Declared, Key
-from scripts.secrets.plan import Missing, administrator, hidden, manifest, plan, values
+from scripts.checks.static import credentials
+from scripts.checks.static.credentials import Needed
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Repository
+from scripts.model.secretfile import Declared, Key
+from scripts.model.secrets import Missing, administrator, hidden, manifest, plan, values
 from tests.fixtures import CODE
 
 Json = Any
@@ -204,7 +204,7 @@ class Played:
         """Run the command; no value that the cluster holds may be told, or be in an argument."""
         environment = os.environ | {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"}
         answer = subprocess.run(
-            [sys.executable, "-m", "tests.fixtures.run", "scripts.secrets", *arguments],
+            [sys.executable, "-m", "tests.fixtures.run", "scripts.live.secrets", *arguments],
             cwd=CODE,
             env=environment | variables,
             capture_output=True,

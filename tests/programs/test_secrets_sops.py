@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
-from scripts import secretfile, tools, validate
-from scripts.checks import credentials, order
-from scripts.checks.credentials import Needed
-from scripts.findings import RepositoryError
-from scripts.manifests import ENCRYPTED, Repository
-from scripts.secrets import __main__ as command
-from scripts.secrets.cluster import Cluster
-from scripts.secrets.files import Folder
+from scripts import tools
+from scripts.checks import validate
+from scripts.checks.static import credentials, order
+from scripts.checks.static.credentials import Needed
+from scripts.core.findings import RepositoryError
+from scripts.live.secrets import __main__ as command
+from scripts.live.secrets.cluster import Cluster
+from scripts.live.secrets.files import Folder
+from scripts.model import secretfile
+from scripts.model.manifests import ENCRYPTED, Repository
 from tests.fixtures import CODE
 
 Json = Any
@@ -314,7 +316,7 @@ def test_what_only_a_user_has_is_told_with_a_command(
 
 def test_a_recipient_alone_is_a_mistake() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "scripts.secrets", "--age=age1x"],
+        [sys.executable, "-m", "scripts.live.secrets", "--age=age1x"],
         cwd=CODE,
         capture_output=True,
         text=True,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checks import settings
-from scripts.manifests import Repository
+from scripts.checks.static import settings
+from scripts.model.manifests import Repository
 from tests.programs.entries import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pytest
 
-from scripts import catalogue
 from scripts.checks.rendered import scrape as monitors
-from scripts.findings import RepositoryError
-from scripts.rendered import Cluster
-from scripts.simulation import kubernetes
-from scripts.simulation.model import Array, Clock, Exposed, Node
-from scripts.simulation.world import (
+from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
+from scripts.lab.simulation import kubernetes
+from scripts.lab.simulation.model import Array, Clock, Exposed, Node
+from scripts.lab.simulation.world import (
     BACKEND,
     RELEASE,
     World,
@@ -24,7 +23,8 @@ from scripts.simulation.world import (
     build,
     truth,
 )
-from scripts.yamlfile import Json
+from scripts.model import catalogue
+from scripts.model.rendered import Cluster
 
 pytestmark = pytest.mark.prove
 START = 1763942400.0  # A midnight UTC.

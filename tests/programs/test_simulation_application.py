@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts import catalogue, simulation
-from scripts.rendered import Cluster
-from scripts.simulation import application, logs, stack
-from scripts.simulation.model import Array, Clock, Exposed, Pod
-from scripts.simulation.world import (
+from scripts.lab import simulation
+from scripts.lab.simulation import application, logs, stack
+from scripts.lab.simulation.model import Array, Clock, Exposed, Pod
+from scripts.lab.simulation.world import (
     AUDIT,
     BACKEND,
     FRONTEND,
@@ -23,6 +22,8 @@ from scripts.simulation.world import (
     backlog,
     build,
 )
+from scripts.model import catalogue
+from scripts.model.rendered import Cluster
 
 pytestmark = pytest.mark.prove
 MIDNIGHT = 20_780 * 86400.0

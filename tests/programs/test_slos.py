@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.checks import monitors, policies, reach
-from scripts.findings import RepositoryError
-from scripts.manifests import Repository
+from scripts.checks.static import monitors, policies, reach
+from scripts.core.findings import RepositoryError
+from scripts.model.manifests import Repository
 from scripts.rules import facts, slos
 from tests.fixtures import FROZEN
 

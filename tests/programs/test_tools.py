@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.findings import RepositoryError
+from scripts.core.findings import RepositoryError
 from scripts.tools import sources
 
 # How each release reports its version: the argument that it takes, and what it prints.

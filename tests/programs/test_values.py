@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from scripts import ablation
-from scripts.ablation import ABSENT, Variant
-from scripts.findings import Finding
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
+from scripts.checks import unused_values
+from scripts.checks.unused_values import ABSENT, Variant
+from scripts.core.findings import Finding
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
 
 Json = dict[str, Any]
 BLACKBOX = "prometheus-blackbox-exporter"
@@ -30,12 +30,14 @@ def variant(cluster: Cluster, release: str, **values: Any) -> Variant:
 
 
 def faults(cluster: Cluster, *found: Variant) -> list[Finding]:
-    return ablation.faults(cluster.repository, list(found))
+    return unused_values.faults(cluster.repository, list(found))
 
 
 @pytest.mark.usefixtures("rendered")
 def test_every_value_does_something(repository: Repository) -> None:
-    assert list(map(str, ablation.faults(repository, ablation.variants(repository)))) == []
+    assert (
+        list(map(str, unused_values.faults(repository, unused_values.variants(repository)))) == []
+    )
 
 
 def test_a_misspelt_key_is_found(cluster: Cluster) -> None:
@@ -99,7 +101,7 @@ def test_what_was_tried_is_not_tried_again(cluster: Cluster) -> None:
 
 def test_keys_are_scalars_lists_and_empty_maps() -> None:
     values: Json = {"a": {"b": 1, "c": [{"d": 2}], "e": {}}, "f": None}
-    assert dict(ablation.paths(values)) == {
+    assert dict(unused_values.paths(values)) == {
         ("a", "b"): 1,
         ("a", "c"): [{"d": 2}],
         ("a", "e"): {},
@@ -109,13 +111,13 @@ def test_keys_are_scalars_lists_and_empty_maps() -> None:
 
 def test_taking_a_key_out_leaves_the_others() -> None:
     values: Json = {"a": {"b": 1, "c": 2}, "d": 3}
-    assert ablation.without(values, ("a", "b")) == {"a": {"c": 2}, "d": 3}
-    assert ablation.without(values, ("d",)) == {"a": {"b": 1, "c": 2}}
+    assert unused_values.without(values, ("a", "b")) == {"a": {"c": 2}, "d": 3}
+    assert unused_values.without(values, ("d",)) == {"a": {"b": 1, "c": 2}}
     assert values == {"a": {"b": 1, "c": 2}, "d": 3}
 
 
 def test_defaults_are_looked_up_in_the_sub_chart_too(cluster: Cluster) -> None:
     stack = cluster.release("kube-prometheus-stack")
-    assert ablation.default(stack, ("prometheus-node-exporter", "hostNetwork")) is True
-    assert ablation.default(stack, ("prometheus", "prometheusSpec", "replicas")) == 1
-    assert ablation.default(stack, ("prometheus", "prometheusSpec", "replica")) is ABSENT
+    assert unused_values.default(stack, ("prometheus-node-exporter", "hostNetwork")) is True
+    assert unused_values.default(stack, ("prometheus", "prometheusSpec", "replicas")) == 1
+    assert unused_values.default(stack, ("prometheus", "prometheusSpec", "replica")) is ABSENT

@@ -19,14 +19,14 @@ from typing import Any
 
 import pytest
 
-from scripts.findings import RepositoryError, execute
-from scripts.proof import model
-from scripts.verify import __main__ as command
-from scripts.verify import grafana, home, summary, waiting
-from scripts.verify.grafana import Credentials, Grafana, Visit
-from scripts.verify.kubectl import Kubectl, Pod
-from scripts.verify.rounds import Round
-from scripts.verify.waiting import MissingError, until
+from scripts.core.findings import RepositoryError, execute
+from scripts.grafana import model
+from scripts.live.verify import __main__ as command
+from scripts.live.verify import grafana, home, summary, waiting
+from scripts.live.verify.grafana import Credentials, Grafana, Visit
+from scripts.live.verify.kubectl import Kubectl, Pod
+from scripts.live.verify.rounds import Round
+from scripts.live.verify.waiting import MissingError, until
 from tests.fixtures import CODE
 
 Json = Any
@@ -583,7 +583,7 @@ def test_what_was_measured_before_an_error_is_shown(
 
 def test_control_c_ends_the_port_forward(cluster: Cluster, server: Server) -> None:
     server.result = nothing
-    arguments = (sys.executable, "-m", "tests.fixtures.run", "scripts.verify", "--yes")
+    arguments = (sys.executable, "-m", "tests.fixtures.run", "scripts.live.verify", "--yes")
     # Who starts the tests in the background may have had them ignore it, and a child would, too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(arguments, cwd=CODE, stderr=subprocess.PIPE, text=True)

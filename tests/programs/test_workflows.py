@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from scripts import schemas, tools
-from scripts.manifests import Repository
-from scripts.yamlfile import load, load_all
+from scripts import tools
+from scripts.core.yamlfile import load, load_all
+from scripts.model import schemas
+from scripts.model.manifests import Repository
 from tests.fixtures import CODE
 
 ROOT = CODE

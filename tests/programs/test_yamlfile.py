@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.findings import RepositoryError
-from scripts.yamlfile import line_of, load_all
+from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import line_of, load_all
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.manifests import Repository
+from scripts.model.manifests import Repository
 
 
 @pytest.fixture(scope="session")

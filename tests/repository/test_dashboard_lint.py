@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.checks import dashboards as checks
-from scripts.checks import queries
+from scripts.checks.static import dashboards as checks
+from scripts.checks.static import queries
 
 COMMITTED = checks.load(tools.ROOT)
 PROVISIONED = {"prometheus", "loki", "alertmanager"}

@@ -17,7 +17,7 @@ from dashboards_py import application, metrics, panels
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
-from scripts.checks import dashboards as checks
+from scripts.checks.static import dashboards as checks
 
 FOLDER = tools.ROOT / checks.FOLDER
 HOME = "todo-overview.json"

@@ -31,7 +31,7 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.discover import routes
+from scripts.live.discover import routes
 
 Json = dict[str, Any]
 LOGS = tools.ROOT / "base" / "logs"

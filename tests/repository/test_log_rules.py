@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.alerting import rulers
-from scripts.proof import servers
-from scripts.proof.client import Api
-from scripts.rendered import Cluster
-from scripts.yamlfile import load
+from scripts.core.yamlfile import load
+from scripts.lab.alerting import rulers
+from scripts.model.rendered import Cluster
+from scripts.servers import monitoring
+from scripts.servers.api import Api
 from tests.fixtures import rules
 
 pytestmark = pytest.mark.prove
@@ -82,7 +82,7 @@ def _entries(start: float) -> Iterator[Json]:
 
 @pytest.fixture(scope="module")
 def loki(cluster: Cluster, day: Lines) -> Iterator[Api]:
-    with servers.loki(cluster, day.logs) as api:
+    with monitoring.loki(cluster, day.logs) as api:
         yield api
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from scripts import render
-from scripts.findings import Finding
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
-from scripts.validate import validate
+from scripts.checks import render
+from scripts.checks.validate import validate
+from scripts.core.findings import Finding
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
 
 
 def nothing(findings: Iterable[Finding]) -> None:

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.checks import queries
-from scripts.manifests import Repository
+from scripts.checks.static import queries
+from scripts.model.manifests import Repository
 
 pytestmark = pytest.mark.prove
 Rule = Mapping[str, Any]

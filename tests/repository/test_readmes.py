@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.checks.documentation import readmes
-from scripts.markdown import BLOCK, PLACEHOLDER, commands, words
+from scripts.checks.static.documentation import readmes
+from scripts.core.markdown import BLOCK, PLACEHOLDER, commands, words
 
 PAGES = {
     path.relative_to(tools.ROOT).as_posix(): path.read_text("utf-8") for path in readmes(tools.ROOT)

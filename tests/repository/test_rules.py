@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from scripts.budget import limits, quantity
-from scripts.manifests import Repository
-from scripts.rendered import Cluster
+from scripts.model.budget import limits, quantity
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
 from scripts.rules import budgets
 from tests.fixtures import rules
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.markdown import BLOCK
+from scripts.core.markdown import BLOCK
 from scripts.rules.facts import RUNBOOKS
 
 PAGES = sorted((tools.ROOT / RUNBOOKS).glob("*.md"))

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import (
-    exposed,
-    objects,
-    pods,
-    programs,
-    referents,
-    relabelings,
-    scrape,
-)
-from scripts.findings import Finding
-from scripts.rendered import Cluster
+from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.core.findings import Finding
+from scripts.model.rendered import Cluster
 
 Check = Callable[[Cluster], Iterable[Finding]]
 

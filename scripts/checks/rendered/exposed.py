@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from scripts.checks import catalogue, queries
-from scripts.findings import Finding
-from scripts.rendered import Cluster
+from scripts.checks.static import catalogue, queries
+from scripts.core.findings import Finding
+from scripts.model.rendered import Cluster
 
 # What rules of charts name, and why it is right that the catalogue has it not.
 METRICS: Mapping[str, str] = {

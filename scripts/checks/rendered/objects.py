@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from scripts.checks import schema
-from scripts.checks.order import CRD_RELEASE
-from scripts.findings import Finding
-from scripts.manifests import ENGINES, NAMESPACES, group
-from scripts.rendered import CLUSTER_SCOPED, Cluster, Item
+from scripts.checks.static import schema
+from scripts.checks.static.order import CRD_RELEASE
+from scripts.core.findings import Finding
+from scripts.model.manifests import ENGINES, NAMESPACES, group
+from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
 
 KEPT = {
     "helm.sh/resource-policy": "keep",

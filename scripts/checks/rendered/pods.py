@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from scripts.findings import Finding
-from scripts.rendered import Cluster
-from scripts.yamlfile import Json
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model.rendered import Cluster
 
 RESTRICTED = frozenset({"monitoring"})
 # What the pods of monitoring-node may see of their node.

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks.rendered import pods
-from scripts.findings import Finding
-from scripts.rendered import Cluster
-from scripts.yamlfile import Json, load
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json, load
+from scripts.model.rendered import Cluster
 
 IMAGES = "scripts/images.yaml"
 # An image's repository, a tool, the tool's version, and those that run in a cluster.
@@ -55,7 +55,7 @@ def _differences(cluster: Cluster) -> Iterator[Difference]:
             image = str(container.get("image"))
             running.setdefault(pods.repository(image), set()).add(pods.version(image))
     for image, versions in sorted(running.items()):
-        # An image that is not described is named with its processors: see scripts/budget.py.
+        # An image that is not described is named with its processors: see scripts/model/budget.py.
         module = described.get(image, {}).get("module")
         for tool in tools.NAMES:
             if module not in (pinned := tools.modules(tool)):

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts import secretfile
-from scripts.checks import credentials
-from scripts.findings import Finding
-from scripts.manifests import NAMESPACES
-from scripts.rendered import Cluster, Item, Pod
-from scripts.yamlfile import leaves, maps
+from scripts.checks.static import credentials
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import leaves, maps
+from scripts.model import secretfile
+from scripts.model.manifests import NAMESPACES
+from scripts.model.rendered import Cluster, Item, Pod
 
 # The address of a Service of ours, wherever it stands: with its namespace, or a URL's host.
 _ADDRESS = re.compile(

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks import queries
-from scripts.checks.dashboards import Query
-from scripts.checks.exporters import EVERY, OWN, collector, monitors
 from scripts.checks.rendered import scrape
-from scripts.findings import Finding
-from scripts.rendered import Cluster, Item, Pod
-from scripts.yamlfile import Json
+from scripts.checks.static import queries
+from scripts.checks.static.dashboards import Query
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model.exporters import EVERY, OWN, collector, monitors
+from scripts.model.rendered import Cluster, Item, Pod
 
 
 @dataclass(frozen=True)

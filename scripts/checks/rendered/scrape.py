@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.findings import Finding
-from scripts.rendered import Cluster, Item, Pod
-from scripts.yamlfile import Json
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model.rendered import Cluster, Item, Pod
 
 MONITORS = ("PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor")
 SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")

@@ -12,9 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from scripts.core.findings import counted
 from scripts.diff.model import Action, Change, Report
 from scripts.diff.outputs import shown
-from scripts.findings import counted
 
 # The comment is found by the beginning of its first line, which says how many flags there are.
 MARKER = "<!-- todo-monitoring-diff flags={} -->"

@@ -6,9 +6,9 @@ import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from scripts.core.findings import DIM, GREEN, RED, YELLOW, colour
 from scripts.diff.model import Action, Change, Report
 from scripts.diff.outputs import shown
-from scripts.findings import DIM, GREEN, RED, YELLOW, colour
 
 BOLD = 1
 COLOURS = {Action.ADDED: GREEN, Action.CHANGED: YELLOW, Action.REMOVED: RED}

@@ -1,0 +1,249 @@
+"""What `make diff` takes and says, beside `flate diff` on the same changes of the same trees.
+
+Wall-clock seconds of new processes, one after the other. flate compares one cluster's Flux folder
+at a time and nothing of Argo CD; `make diff` compares every cluster under both engines.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from scripts import tools
+from scripts.bench import flate, trees
+from scripts.bench.flate import Flate, Outcome
+from scripts.core.findings import progress
+from scripts.core.yamlfile import Json
+from scripts.diff.__main__ import compared
+from scripts.model import charts, revisions
+from scripts.model.manifests import Release, Repository
+from scripts.servers.git_remote import git
+from scripts.servers.processes import Processes
+from scripts.servers.registry import renumbered
+
+T = TypeVar("T")
+
+# Releases of one cluster, and copies of it that are compared.
+COPY = 7
+REVIEWED = (2, 7)
+ROUNDS = 3
+GRAFANA = "base/releases/grafana.yaml"
+VALUE = {"file": GRAFANA, "replace": "cpu: 100m", "by": "cpu: 101m"}
+# Of the user's cache, what both sides of a comparison find there on any machine.
+SHARED = ("schemas", "tools")
+# Comments in a file of each unit: everything is rendered once, and nothing differs.
+WARMING = (
+    {"file": "base/releases/loki.yaml", "append": "# Nothing.\n"},
+    {"file": "base/config/network-policies.yaml", "append": "# Nothing.\n"},
+)
+NOT_MEASURED = "–"
+COUNTED = (
+    "objects: each once; says: sentences; lines: added and removed, in all clusters together;\n"
+    "CRDs, which flate leaves out unless it is told otherwise, are compared by both"
+)
+
+
+class Told(NamedTuple):
+    """What `make diff` says of one change: how many objects, sentences, and flags' names."""
+
+    objects: int
+    sentences: int
+    flags: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """One change, what each says of it, and the seconds that this takes each of them."""
+
+    change: str
+    told: Told
+    here: float
+    outcome: Outcome
+    there: float
+
+
+def tables() -> Iterator[str]:
+    """Yield the tables, each as soon as it is measured.
+
+    Raises:
+        RepositoryError: Where a chart or openssl is missing.
+    """
+    entries = [entry for entry in Repository().entries if entry.synced]
+    releases = [release for entry in entries for release in entry.releases]
+    with Processes() as processes:
+        other = Flate(processes)
+        other.registry.fill(releases)
+        grafana = next(release for release in releases if release.name == "grafana")
+        folder, cache = processes.folder("trees"), processes.folder("cache")
+        share(cache)
+        yield _repeated(other, grafana, folder, cache)
+        yield _each(other, folder, cache)
+
+
+def share(cache: Path) -> None:
+    """Have a cache begin with the user's programs, schemas and charts, and without any render."""
+    user, own = tools.cache(), cache / tools.cache().name
+    (own / "charts").mkdir(parents=True)
+    for name in SHARED:
+        if (user / name).exists():
+            (own / name).symlink_to(user / name)
+    for archive in (user / "charts").rglob("*.tgz"):
+        link = own / archive.relative_to(user)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(archive)
+
+
+def by_turns(
+    here: Callable[[], object], there: Callable[[], Outcome]
+) -> tuple[float, float, tuple[str, ...]]:
+    """Return the median seconds of both, and what flate could not compare.
+
+    Each is done once before, which fills its caches; then they take turns, so that whatever else
+    the machine does slows both down.
+    """
+    here()
+    outcomes = [there()]
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        taken[0].append(timed(here)[1])
+        outcome, seconds = timed(there)
+        taken[1].append(seconds)
+        outcomes.append(outcome)
+    failures = dict.fromkeys(one for outcome in outcomes for one in outcome.failures)
+    return statistics.median(taken[0]), statistics.median(taken[1]), tuple(failures)
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """Do some work; return what it returns, and its seconds."""
+    started = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - started
+
+
+def _repeated(other: Flate, grafana: Release, folder: Path, cache: Path) -> str:
+    """Compare the same trees again and again."""
+    major, _, rest = grafana.version.partition(".")
+    bumped = f"{int(major) + 1}.{rest}"
+    other.registry.push(
+        renumbered(charts.archive(grafana), bumped, cache / tools.cache().name / "charts"), grafana
+    )
+    bump = {"file": GRAFANA, "replace": f'"{grafana.version}"', "by": f'"{bumped}"'}
+    cases: tuple[tuple[str, int, Sequence[Json]], ...] = (
+        ("nothing changed", 1, ()),
+        ("one value", 1, (VALUE,)),
+        ("a chart's version", 1, (bump,)),
+        *((f"one value, {COPY * n} releases", n, (VALUE,)) for n in REVIEWED),
+    )
+    lines = [f"{'the same change again, seconds':<42}{'make diff':>10}{'flate':>8}{'ratio':>8}"]
+    notes = [_how()]
+    for number, (text, copies, edits) in enumerate(cases):
+        progress(f"make diff and flate: {text}")
+        root = trees.multiply(trees.FROZEN, folder / f"tree-{number}", copies)
+        other.adopt(root)
+        trees.commit(root)
+        for edit in edits:
+            trees.apply(edit, root)
+        here, there, failures = by_turns(partial(_diff, root, cache), partial(other.diff, root))
+        beside = f"{NOT_MEASURED:>8}" * 2 if failures else f"{there:>8.2f}{there / here:>7.2f}x"
+        lines.append(f"{text:<42}{here:>10.2f}{beside}")
+        notes += [f"{text}: {one}" for one in failures]
+    return "\n".join([*lines, *notes])
+
+
+def _each(other: Flate, folder: Path, cache: Path) -> str:
+    """Compare each of the scripted changes once, with caches that know the tree before."""
+    root = trees.copied(trees.FROZEN, folder / "each")
+    other.adopt(root)
+    first = trees.commit(root)
+    for edit in WARMING:
+        trees.apply(edit, root)
+    _diff(root, cache)
+    other.diff(root, flate.CRDS)
+    changes = trees.changes()
+    rows = []
+    # What is read of a report stays in memory for as long as the process that reads it.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, initializer=_take, initargs=(cache,)) as apart:
+        for number, change in enumerate(changes, 1):
+            progress(f"make diff and flate, {number} of {len(changes)}: {change['change']}")
+            git(root, "reset", "--quiet", "--hard", first)
+            git(root, "clean", "--quiet", "--force", "-d")
+            for edit in change.get("both", ()):
+                trees.apply(edit, root)
+            if "both" in change:
+                trees.commit(root)
+            for edit in change["edits"]:
+                trees.apply(edit, root)
+            _, here = timed(partial(_diff, root, cache))
+            outcome, there = timed(partial(other.diff, root, flate.CRDS))
+            told = apart.submit(_told, root).result()
+            rows.append(Row(change["change"], told, here, outcome, there))
+    return "\n".join([each(rows), COUNTED, _how(flate.CRDS), *failed(rows)])
+
+
+def each(rows: Sequence[Row]) -> str:
+    """Return the table of the scripted changes."""
+    heading = "each change once, new to both"
+    ours, theirs = f"{'objects':>8}{'says':>6}{'s':>7}", f"{'objects':>9}{'lines':>7}{'s':>7}"
+    lines = [
+        f"{heading:<68}{'make diff':>21}{'flate':>23}",
+        f"{'':<68}{ours}{theirs}  flags of make diff",
+        *map(_row, rows),
+    ]
+    both = [row for row in rows if not row.outcome.failures]
+    here = f"{sum(any(row.told) for row in both):>8}{sum(row.here for row in both):>13.2f}"
+    told = sum(bool(row.outcome.objects) for row in both)
+    there = f"{told:>9}{sum(row.there for row in both):>14.2f}"
+    text = f"it says something of, among {len(both)} that both compare"
+    return "\n".join([*lines, f"{text:<68}{here}{there}"])
+
+
+def failed(rows: Sequence[Row]) -> list[str]:
+    """Return what flate could not compare."""
+    return [f"{row.change}: {one}" for row in rows for one in row.outcome.failures]
+
+
+def _row(row: Row) -> str:
+    told, outcome = row.told, row.outcome
+    there = f"{len(outcome.objects):>9}{outcome.lines:>7}{row.there:>7.2f}"
+    if outcome.failures:
+        there = f"{NOT_MEASURED:>9}{NOT_MEASURED:>7}{NOT_MEASURED:>7}"
+    here = f"{told.objects:>8}{told.sentences:>6}{row.here:>7.2f}"
+    return f"{row.change:<68}{here}{there}  {', '.join(told.flags)}".rstrip()
+
+
+def _how(*flags: str) -> str:
+    asked = " ".join((flate.NAME, *flate.arguments(*flags)))
+    return (
+        f"{flate.NAME} {tools.version(flate.NAME)}: `{asked}` for one cluster's Flux folder\n"
+        "after the other, nothing of Argo CD; make diff compares both engines of every cluster"
+    )
+
+
+def _take(cache: Path) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+
+
+def _told(root: Path) -> Told:
+    after = revisions.working_tree(root)
+    report, _ = compared(root, revisions.named(root, flate.BASE), after)
+    names = sorted({flag.name for flag in report.flags})
+    return Told(len(report.changes), len(report.sentences), tuple(names))
+
+
+def _diff(root: Path, cache: Path) -> None:
+    command = (sys.executable, "-m", "scripts.diff", f"--base={flate.BASE}", str(root))
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    run = subprocess.run(
+        command, cwd=tools.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise RuntimeError(run.stdout[-2000:] + run.stderr[-2000:])

@@ -1,0 +1,96 @@
+"""`make render`: what each cluster gets through the charts, and each check that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from scripts import tools
+from scripts.checks import rendered as rendered_checks
+from scripts.checks import unused_values
+from scripts.core.findings import GREEN, YELLOW, Finding, colour, counted, execute, report
+from scripts.core.yamlfile import Json
+from scripts.model import budget, charts
+from scripts.model.manifests import Entry, Repository, identity
+from scripts.model.rendered import Cluster, clusters
+
+OUTPUT = tools.ROOT / "build"
+
+
+def write(entry: Entry, rendered: dict[str, list[dict[str, Json]]], folder: Path) -> int:
+    """Write an entry's units and releases as one YAML file each.
+
+    Args:
+        entry: A cluster under one engine.
+        rendered: Objects by release.
+        folder: Replaced as a whole.
+
+    Returns:
+        How many objects were written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    files = {f"{unit.name}.yaml": unit.objects for unit in entry.units}
+    files |= {f"releases/{name}.yaml": objects for name, objects in rendered.items()}
+    for name, objects in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ordered = sorted(objects, key=identity)
+        path.write_text(yaml.dump_all(ordered, Dumper=yaml.CSafeDumper, sort_keys=False))
+    return sum(map(len, files.values()))
+
+
+def check(repository: Repository, installed: Sequence[Cluster]) -> list[Finding]:
+    """Return what every check that needs the charts finds.
+
+    Args:
+        repository: The tree.
+        installed: All its clusters, with their charts rendered.
+    """
+    costs = [finding for cluster in installed for finding in budget.faults(cluster)]
+    values = unused_values.faults(repository, unused_values.variants(repository))
+    images = budget.unused_images(installed)
+    return [*rendered_checks.faults(installed), *costs, *images, *values]
+
+
+def main() -> int:
+    """Render and check every cluster; return the exit code."""
+    started = time.monotonic()
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
+    arguments.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="leave out what needs a chart that cannot be had, and say so",
+    )
+    options = arguments.parse_args()
+    repository = Repository(options.root.resolve())
+    if absent := charts.missing(repository.entries):
+        if not options.allow_missing:
+            report(absent)
+            return 1
+        for finding in absent:
+            print(colour(f"not rendered: {finding.path}: {finding.message}", YELLOW))
+        return 0
+    rendered = charts.render_all(repository.entries)
+    for entry in repository.entries:
+        if entry.synced:
+            own = {r.name: rendered[entry.name, r.name] for r in entry.releases}
+            count = write(entry, own, OUTPUT / entry.cluster / entry.engine)
+            print(f"build/{entry.name}: {count} objects")
+    installed = clusters(repository)
+    print(f"\n{budget.table(installed)}\n", flush=True)
+    if found := report(check(repository, installed)):
+        print(counted(found, "finding"), file=sys.stderr)
+        return 1
+    print(colour(f"valid: every chart is rendered, {time.monotonic() - started:.1f} s", GREEN))
+    return 0
+
+
+if __name__ == "__main__":
+    execute(main)

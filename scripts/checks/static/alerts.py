@@ -1,0 +1,197 @@
+"""An alert is what its specification makes, tells a person what to do, and links to what exists.
+
+What is checked besides: the runbooks' own queries, by the parsers and the catalogue of real names,
+as a query that fails in the night is worse than none.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from scripts.checks.static import catalogue, dashboards, queries
+from scripts.checks.static.dashboards import Query
+from scripts.core import markdown
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
+from scripts.model.manifests import Entry, Repository
+from scripts.rules import alerts, budgets, each, slos
+from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
+
+SEVERITIES = ("critical", "warning", "info", "none")
+TEXTS = ("summary", "description", "runbook_url", "dashboard_url")
+HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert of this repository, as a server gets it.
+
+    Attributes:
+        rule: All of it.
+        lang: `promql` or `logql`.
+        where: The object that it is in.
+    """
+
+    rule: Mapping[str, Json]
+    lang: str
+    where: str
+
+    @property
+    def name(self) -> str:
+        """The rule's name."""
+        return str(self.rule["alert"])
+
+    @property
+    def query(self) -> Query:
+        """Its expression."""
+        return Query(f"{self.where}: {self.name}", self.lang, str(self.rule["expr"]))
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check specifications, thresholds, every alert of every entry, and the runbooks."""
+    try:
+        findings = [*outdated(repository.root), *unused(repository.root)]
+    except RepositoryError as error:
+        return list(error.findings)
+    # Entries have most alerts in common; an alert may have a rule for each severity.
+    distinct = {str(alert.rule): alert for entry in repository.entries for alert in of(entry)}
+    declared = list(distinct.values())
+    variables = {
+        uid: {v["name"] for v in board.get("templating", {}).get("list", ())}
+        for uid, board in _boards(repository.root)
+    }
+    for alert in declared:
+        findings += [Finding(alert.where, None, *said) for said in told(alert, variables)]
+    findings += _expressions(alert.query for alert in declared if alert.lang == "logql")
+    return [*findings, *runbooks(repository, {alert.name for alert in declared})]
+
+
+def of(entry: Entry) -> Iterator[Alert]:
+    """Yield each alert of an entry's own rules, those of Loki included."""
+    for item in entry.objects():
+        name = item["metadata"]["name"]
+        if item["kind"] == "PrometheusRule":
+            yield from _alerts(item["spec"], "promql", f"PrometheusRule {name}")
+        elif item["kind"] == "ConfigMap" and name == alerts.CONFIG_MAP:
+            for file, text in (item.get("data") or {}).items():
+                yield from _alerts(_parsed(text), "logql", f"{alerts.LOKI_RULES}/{file}")
+
+
+@functools.cache
+def _parsed(text: str) -> dict[str, Json]:
+    """Parse a rule file of Loki, which every cluster shares."""
+    return dict(yaml.load(text, yaml.CSafeLoader))
+
+
+def outdated(root: Path) -> Iterator[Finding]:
+    """Every generated rule file is what its specification makes; sloth's are not made here."""
+    made = alerts.render(root) | budgets.render(root)
+    for path, text in made.items():
+        committed = root / path
+        if not committed.is_file() or committed.read_text(encoding="utf-8") != text:
+            message = "is not what its specification makes"
+            yield Finding(
+                path.as_posix(), None, message, "run `make rules`, and commit what it writes"
+            )
+
+
+def unused(root: Path) -> Iterator[Finding]:
+    """Every threshold is compared with something."""
+    asked = {*named(root), slos.MINIMUM}
+    for name in sorted(Facts.of(root).thresholds.keys() - asked):
+        line = line_of(root / THRESHOLDS, f"{name}:")
+        yield Finding(THRESHOLDS.as_posix(), line, f"no rule names {name}", "use it, or delete it")
+
+
+def told(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with what an alert tells a person, and what to do about it.
+
+    Args:
+        alert: The alert.
+        variables: Of each dashboard, by uid.
+    """
+    severity = (alert.rule.get("labels") or {}).get("severity")
+    if severity not in SEVERITIES:
+        text = f"{alert.name} has the severity {severity}"
+        yield text, f"use one of {', '.join(SEVERITIES)}: routes choose by it"
+    annotations = alert.rule.get("annotations") or {}
+    for key in TEXTS:
+        if not annotations.get(key):
+            yield f"{alert.name} has no {key}", "give it one: it is what a person reads first"
+    if not annotations.get("runbook_url", "").endswith(f"/{alert.name}.md"):
+        yield (
+            f"{alert.name} links to another alert's runbook",
+            f"link to {RUNBOOKS}/{alert.name}.md",
+        )
+    if "{{" in annotations.get("summary", ""):
+        text = f"the summary of {alert.name} is a template"
+        yield text, "put what differs into the description: the summary is a group's title"
+    uid, _, query = annotations.get("dashboard_url", "").rpartition("/d/")[2].partition("?")
+    if uid not in variables:
+        known = ", ".join(sorted(variables))
+        yield f"{alert.name} links to the dashboard {uid!r}, which is not there", f"use {known}"
+        return
+    asked = {part.partition("=")[0].removeprefix("var-") for part in query.split("&") if part}
+    for name in sorted(asked - variables[uid]):
+        known = ", ".join(sorted(variables[uid]))
+        yield f"{alert.name} sets the variable {name}, which {uid} does not have", f"use {known}"
+
+
+def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
+    """Each alert has a page with its headings, each page an alert, and its queries can be asked.
+
+    Args:
+        repository: Whose pages.
+        declared: The names of all alerts.
+    """
+    folder = repository.root / RUNBOOKS
+    pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
+    for name in sorted(declared - pages.keys()):
+        place = f"{RUNBOOKS}/{name}.md"
+        fix = f"write it: {', '.join(HEADINGS)}"
+        yield Finding(place, None, f"{name} has no runbook", fix)
+    asked: list[Query] = []
+    for name, path in pages.items():
+        place = path.relative_to(repository.root).as_posix()
+        if name not in declared:
+            yield Finding(place, None, "no alert has this name", "rename the page, or delete it")
+        text = path.read_text(encoding="utf-8")
+        found = tuple(re.findall(r"^## (.+)$", text, re.M))
+        if found != HEADINGS or not text.startswith(f"# {name}\n"):
+            message = f"its headings are {', '.join(found) or 'missing'}"
+            yield Finding(place, 1, message, f"write # {name}, then ## {', ## '.join(HEADINGS)}")
+        asked += [Query(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)]
+    yield from _expressions(asked)
+    known = next((e for e in repository.entries if not e.synced), None)
+    if known:
+        names = catalogue.Names(known.objects())
+        for query, text, fix in catalogue.faults(names, asked):
+            yield Finding(query.where, None, text, fix)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
+    """Yield language, line and text of each query of a page."""
+    for found in markdown.BLOCK.finditer(text):
+        if found["language"] in {"promql", "logql"}:
+            line = text.count("\n", 0, found.start()) + 2
+            yield found["language"], line, found["text"].strip()
+
+
+def _expressions(asked: Iterable[Query]) -> Iterator[Finding]:
+    for query, answer in queries.parse(asked).items():
+        yield from queries.judge(query, answer)
+
+
+def _alerts(content: Mapping[str, Json], lang: str, where: str) -> Iterator[Alert]:
+    yield from (Alert(rule, lang, where) for rule in each(content) if "alert" in rule)
+
+
+def _boards(root: Path) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    for board in dashboards.load(root).values():
+        yield str(board["uid"]), board

@@ -1,0 +1,226 @@
+"""Every metric and label that a query names exists, in what its exporter really exposes.
+
+A metric's labels are the exporter's (`scripts/model/catalogue`) and the target's, which our monitors add.
+What a rule records has the labels of its expression. All is an upper bound: what is refused cannot
+be there, so a query that names it draws nothing, or sums what it should tell apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from scripts.checks.static import queries
+from scripts.checks.static.dashboards import Query
+from scripts.checks.static.monitors import ENDPOINTS, MONITORS
+from scripts.checks.static.queries import Answer
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model import catalogue
+from scripts.model.exporters import EVERY, KUBELET, OWN, monitors
+from scripts.model.manifests import Repository
+
+# What Prometheus and its operator add to each target, by the kind of the monitor: pkg/prometheus/
+# promcfg.go of the operator at the version of `scripts/schemas.yaml`.
+_ALWAYS = frozenset({"instance", "job"})
+_POD = _ALWAYS | {"container", "endpoint", "namespace", "pod"}
+TARGET_LABELS: Mapping[str, frozenset[str]] = {
+    "PodMonitor": _POD,
+    "Probe": _ALWAYS | {"namespace"},
+    "ScrapeConfig": _ALWAYS,
+    "ServiceMonitor": _POD | {"service"},
+}
+# Behind these Services are nodes or API servers, no pods.
+_NO_POD = _ALWAYS | {"endpoint", "namespace", "service"}
+_KUBELET = _NO_POD | {"metrics_path", "node"}
+# Where a chart brings the monitor, only the rendered check knows it: here, what it might add.
+_OF_CHARTS = TARGET_LABELS["ServiceMonitor"] | _KUBELET
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check the queries of every entry's rules, and of the dashboards where every option is on."""
+    findings = []
+    for entry in repository.entries:
+        objects = list(entry.objects())
+        names, rules = Names(objects), _rules_of(objects)
+        for query, text, fix in faults(names, rules):
+            name, keys = rules[query]
+            path, line = repository.where("PrometheusRule", name, *keys, entry=entry)
+            findings.append(Finding(path, line, f"{query.where}: {text}", fix))
+        if not entry.synced:
+            panels = queries.dashboard_queries(repository)
+            findings += [Finding(q.where, None, *said) for q, *said in faults(names, panels)]
+    return findings
+
+
+def _rules_of(objects: Iterable[Mapping[str, Json]]) -> dict[Query, tuple[str, tuple[str, ...]]]:
+    """Return the query of each rule with the object's name and the keys that lead to it."""
+    return {
+        Query(str(rule.get("record") or rule.get("alert")), "promql", str(rule["expr"])): (
+            item["metadata"]["name"],
+            ("spec", "groups", str(number), "rules", str(index), "expr"),
+        )
+        for item in objects
+        if item["kind"] == "PrometheusRule"
+        for number, group in enumerate(item["spec"].get("groups") or ())
+        for index, rule in enumerate(group.get("rules") or ())
+    }
+
+
+def faults(names: Names, asked: Iterable[Query]) -> Iterator[tuple[Query, str, str]]:
+    """Yield each metric or label that cannot be there, with what is wrong and what to do.
+
+    Args:
+        names: What is scraped and recorded.
+        asked: Queries of rules or dashboards; those in LogQL are left out. Recorded names are not
+            judged: other checks look for the rule.
+    """
+    promql = [query for query in asked if query.lang == "promql"]
+    for query, answer in queries.parse(promql).items():
+        for metric in sorted(answer.metrics):
+            if ":" not in metric and not names.known(metric):
+                near = catalogue.nearest(metric)
+                fix = f"write {near}" if near else "correct it, or add its exporter to the capture"
+                yield query, f"no exporter exposes {metric}", fix
+        for demand in answer.demands:
+            known = names.labels(demand.metrics)
+            if known is None or demand.label in known:
+                continue
+            whose = " and ".join(sorted(demand.metrics)) or "what it is applied to"
+            where = "" if demand.place == "selector" else f", which {demand.place} names"
+            text = f"{whose} has no label {demand.label!r}{where}"
+            fix = (
+                f"use one of {', '.join(sorted(known))}" if known else "keep it in the aggregation"
+            )
+            yield query, text, fix
+
+
+class Names:
+    """The metrics of one entry: scraped through its monitors and recorded by its rules."""
+
+    def __init__(self, objects: Iterable[Mapping[str, Json]]) -> None:
+        """Take the entry's objects."""
+        self._objects = list(objects)
+
+    def known(self, metric: str) -> bool:
+        """Whether an exporter of the catalogue exposes a metric, or a rule records it."""
+        return (
+            metric in catalogue.series()
+            or metric in self._recorded
+            or OWN.fullmatch(metric) is not None
+        )
+
+    def labels(self, metrics: Iterable[str]) -> frozenset[str] | None:
+        """Return every label that some of these metrics can have; None if not all are known."""
+        found: frozenset[str] = frozenset()
+        for metric in metrics:
+            own = self._labels_of(metric)
+            if own is None:
+                return None
+            found |= own
+        return found
+
+    def _labels_of(self, metric: str) -> frozenset[str] | None:
+        if metric not in self._cache:
+            self._cache[metric] = None  # A rule that reads itself cannot be resolved.
+            self._cache[metric] = self._resolve(metric)
+        return self._cache[metric]
+
+    def _resolve(self, metric: str) -> frozenset[str] | None:
+        if metric in self._recorded:
+            found: frozenset[str] = frozenset()
+            for labels, answer in self._recorded[metric]:
+                inner = self.labels(answer.output.metrics)
+                if inner is None or answer.output.any:
+                    return None
+                found |= labels | answer.output.labels | inner
+            return found - {"__name__"}
+        if OWN.fullmatch(metric):
+            return None if metric.startswith("ALERTS") else _OF_CHARTS  # An alert's are its own.
+        if metric not in catalogue.series():
+            return None
+        exposed = frozenset().union(*(labels for _, labels in catalogue.series()[metric]))
+        if EVERY.fullmatch(metric):
+            return exposed | _OF_CHARTS
+        return exposed.union(*self._targets(metric, exposed)) - self._dropped(metric)
+
+    @cached_property
+    def _cache(self) -> dict[str, frozenset[str] | None]:
+        return {}
+
+    @cached_property
+    def _recorded(self) -> dict[str, list[tuple[frozenset[str], Answer]]]:
+        rules = [
+            (rule, Query("", "promql", str(rule["expr"])))
+            for item in self._objects
+            if item["kind"] == "PrometheusRule"
+            for group in item["spec"].get("groups") or []
+            for rule in group.get("rules") or []
+            if "record" in rule
+        ]
+        answers = queries.parse([query for _, query in rules])
+        found: dict[str, list[tuple[frozenset[str], Answer]]] = {}
+        for rule, query in rules:
+            labels = frozenset(rule.get("labels") or {})
+            found.setdefault(rule["record"], []).append((labels, answers[query]))
+        return found
+
+    @cached_property
+    def _monitors(self) -> dict[str, list[Mapping[str, Json]]]:
+        found: dict[str, list[Mapping[str, Json]]] = {}
+        for item in self._objects:
+            if item["kind"] in MONITORS:
+                found.setdefault(item["metadata"]["name"], []).append(item)
+        return found
+
+    def _endpoints(self, metric: str) -> Iterator[tuple[Mapping[str, Json], Mapping[str, Json]]]:
+        """Yield each monitor of ours that scrapes a metric, with its endpoint."""
+        for name, place in monitors(metric):
+            for item in self._monitors.get(name, ()):
+                key = ENDPOINTS.get(item["kind"])
+                for endpoint in item["spec"].get(key) or () if key else (item["spec"],):
+                    port, path = endpoint.get("port"), endpoint.get("path", "/metrics")
+                    if place in ({port, path} if key else {""}):
+                        yield item, endpoint
+
+    def _targets(self, metric: str, exposed: frozenset[str]) -> Iterator[frozenset[str]]:
+        """Yield what the target's labels add, by each of the monitors."""
+        found = list(self._endpoints(metric))
+        if not found:
+            yield _OF_CHARTS | {f"exported_{label}" for label in exposed & _OF_CHARTS}
+        for item, endpoint in found:
+            spec = item["spec"]
+            added = set(self._of_target(item))
+            added |= {str(r["targetLabel"]) for r in _rules(endpoint) if "targetLabel" in r}
+            for key in ("targetLabels", "podTargetLabels"):
+                added |= {re.sub(r"\W", "_", label) for label in spec.get(key) or ()}
+            for target in spec.get("staticConfigs") or ():
+                added |= set(target.get("labels") or ())
+            if not endpoint.get("honorLabels"):
+                added |= {f"exported_{label}" for label in exposed & added}
+            yield frozenset(added)
+
+    def _of_target(self, item: Mapping[str, Json]) -> frozenset[str]:
+        if item["metadata"]["name"] == KUBELET:
+            return _KUBELET
+        selected = (item["spec"].get("selector") or {}).get("matchLabels") or {}
+        if selected.get("provider") == "kubernetes":
+            return _NO_POD
+        return TARGET_LABELS[item["kind"]]
+
+    def _dropped(self, metric: str) -> frozenset[str]:
+        """Return the labels that every monitor of a metric drops."""
+        dropped = [
+            frozenset(str(rule["regex"]) for rule in _rules(endpoint) if _drops(rule))
+            for _, endpoint in self._endpoints(metric)
+        ]
+        return frozenset.intersection(*dropped) if dropped else frozenset()
+
+
+def _rules(endpoint: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    return [*(endpoint.get("relabelings") or ()), *(endpoint.get("metricRelabelings") or ())]
+
+
+def _drops(rule: Mapping[str, Json]) -> bool:
+    return str(rule.get("action", "")).lower() == "labeldrop"

@@ -1,0 +1,149 @@
+"""Each cluster has an overlay and a name of its own, the same in its metrics, logs and alerts.
+
+Two clusters of one name are one cluster to whoever reads both: alerts of one resolve those of the
+other, and a store that both write to mixes their series.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from scripts.checks.static.engines import unfilled
+from scripts.checks.static.settings import get
+from scripts.core.findings import Fault, Finding
+from scripts.core.yamlfile import Json, load
+from scripts.model.manifests import Entry, Repository, in_values
+from scripts.rules.facts import line_of
+
+# Where an environment says it, and what copies it (base/cluster).
+NAME = ("ConfigMap", "cluster", "data", "NAME")
+LABEL, VARIABLE = "cluster", "CLUSTER"
+OVERLAYS = "overlays"
+
+Place = tuple[str, int | None]
+At = tuple[str, ...]
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check every synced entry by itself, then the clusters against each other."""
+    findings: list[Finding] = []
+    named: dict[str, dict[str, Entry]] = {}
+    synced: dict[str, dict[str, list[Place]]] = {}
+    for entry in repository.entries:
+        if not entry.synced:
+            continue
+        findings += repository.locate(entry, labelled(entry))
+        found = environments(repository, entry)
+        findings += mixed(entry, found)
+        for environment, place in found.items():
+            synced.setdefault(environment, {}).setdefault(entry.cluster, []).append(place)
+        if name := _name(entry):
+            named.setdefault(name, {}).setdefault(entry.cluster, entry)
+    findings += shared(synced)
+    # Clusters that share an overlay share its name, and are told so.
+    told = {tuple(clusters) for clusters in synced.values()}
+    for name, entries in named.items():
+        if tuple(entries) not in told:
+            findings += twice(repository, name, entries)
+    return findings
+
+
+def labelled(entry: Entry) -> Iterator[Fault]:
+    """Metrics, logs and alerts of one cluster carry the same name."""
+    name = _name(entry)
+    for release in entry.releases:
+        if release.chart not in CARRIERS:
+            continue
+        at, found = CARRIERS[release.chart](release.values)
+        if found is None:
+            text = f"what it sends does not carry the cluster's name: {'.'.join(at)} is not set"
+            fix = "set it as base/releases does; base/cluster fills it in"
+            yield in_values(release, at, text, fix)
+        elif name and found != name and not unfilled(found):
+            text = f"calls the cluster {found!r}, and Prometheus calls it {name!r}"
+            yield in_values(release, at, text, "leave both to the environment's cluster.yaml")
+
+
+def environments(repository: Repository, entry: Entry) -> dict[str, Place]:
+    """Return the overlays that an entry names itself, each with the first place where it does."""
+    found: dict[str, Place] = {}
+    kind, keys = "Kustomization", ["spec", "path"]
+    if entry.engine == "argocd":
+        kind, keys = "Application", ["spec", "source", "path"]
+        file = f"{entry.units[0].path}/kustomization.yaml"
+        for resource in load(repository.root / file, repository.root)[0].get("resources", []):
+            path = os.path.normpath(f"{entry.units[0].path}/{resource}")
+            if environment := _environment(path):
+                line = line_of(repository.root / file, str(resource))
+                found.setdefault(environment, (file, line))
+    for unit in entry.units[1:]:
+        if environment := _environment(unit.path):
+            place = repository.where(kind, unit.name, *keys, entry=entry)
+            found.setdefault(environment, place)
+    return found
+
+
+def mixed(entry: Entry, found: Mapping[str, Place]) -> Iterator[Finding]:
+    """A cluster syncs one overlay: the name and the budget of another are not its own."""
+    for environment in list(found)[1:]:
+        text = f"{entry.name} syncs {OVERLAYS}/{environment} besides {OVERLAYS}/{next(iter(found))}"
+        yield Finding(*found[environment], text, "name one overlay throughout")
+
+
+def shared(synced: Mapping[str, Mapping[str, Iterable[Place]]]) -> Iterator[Finding]:
+    """An overlay is one cluster's."""
+    for environment, clusters in synced.items():
+        first, *others = clusters
+        for cluster in others:
+            text = f"the cluster {cluster} syncs {OVERLAYS}/{environment}, as the cluster {first}"
+            fix = f"copy {OVERLAYS}/{environment}, name the copy here, and the cluster in the copy"
+            for place in clusters[cluster]:
+                yield Finding(*place, text, fix)
+
+
+def twice(repository: Repository, name: str, entries: Mapping[str, Entry]) -> Iterator[Finding]:
+    """A name is one cluster's."""
+    first, *others = entries
+    for cluster in others:
+        place = repository.where(*NAME, entry=entries[cluster])
+        text = f"the cluster {cluster} has the name {name!r}, as the cluster {first} has"
+        yield Finding(*place, text, "give it a name of its own")
+
+
+def _name(entry: Entry) -> str | None:
+    """Return what Prometheus calls the cluster; None where that is nowhere, or not filled in."""
+    for release in entry.releases:
+        if release.chart == "kube-prometheus-stack":
+            _, name = _prometheus(release.values)
+            return None if name is None or unfilled(name) else str(name)
+    return None
+
+
+def _environment(path: str) -> str | None:
+    folder, _, rest = path.partition("/")
+    return rest.partition("/")[0] if folder == OVERLAYS else None
+
+
+def _prometheus(values: Json) -> tuple[At, Json]:
+    at = ("prometheus", "prometheusSpec", "externalLabels", LABEL)
+    return at, get(values, *at)
+
+
+def _loki(values: Json) -> tuple[At, Json]:
+    at = ("loki", "rulerConfig", "external_labels", LABEL)
+    return at, get(values, *at)
+
+
+def _alloy(values: Json) -> tuple[At, Json]:
+    at = ("alloy", "extraEnv")
+    variables = {one.get("name"): one.get("value") for one in get(values, *at) or ()}
+    return at, variables.get(VARIABLE)
+
+
+# What sends metrics, logs or alerts: where its values carry the name, and what they have there.
+CARRIERS: Mapping[str, Callable[[Json], tuple[At, Json]]] = {
+    "alloy": _alloy,
+    "kube-prometheus-stack": _prometheus,
+    "loki": _loki,
+}

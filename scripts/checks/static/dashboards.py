@@ -1,0 +1,439 @@
+"""Checks of Grafana dashboards: pure functions from the committed JSON to findings.
+
+They read the JSON and not the Python that made it, so that they hold for what a cluster gets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from scripts.core import yamlfile
+from scripts.core.findings import Finding, RepositoryError
+from scripts.model.manifests import Repository
+
+Json = Mapping[str, Any]
+
+FOLDER = "base/dashboards"
+COLUMNS = 24
+# etcd's and the API server's limit on one object.
+CONFIGMAP_BYTES = 1024 * 1024
+NUMERIC = {"gauge", "stat", "timeseries"}
+
+# What Grafana puts in for its own variables, to a parser as good as any other value.
+BUILT_IN = {
+    "__auto": "5m",
+    "__interval": "1m",
+    "__range": "1h",
+    "__rate_interval": "2m",
+}
+_VARIABLE = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>\w+)(?:[.:][^}]*)?\})")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+# Redpanda's lag is a gauge, the sum over partitions; what a rule records has colons in its name.
+_COUNTER = re.compile(r"(?<![\w:])(?!\w+_lag_sum\b)\w+_(?:total|bucket|count|sum)\b(?!:|\s*\[)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query of a dashboard, ready for a parser.
+
+    Attributes:
+        where: File and panel.
+        lang: `promql` or `logql`.
+        expr: The text with every Grafana variable replaced by a value.
+    """
+
+    where: str
+    lang: str
+    expr: str
+
+
+def load(root: Path) -> dict[str, Json]:
+    """Return the committed dashboards below a root, by file name.
+
+    Raises:
+        RepositoryError: If a file is not JSON; names the line.
+    """
+    found = {}
+    for path in sorted((root / FOLDER).glob("*.json")):
+        try:
+            found[path.name] = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            place = f"{FOLDER}/{path.name}"
+            message = f"not JSON: {error.msg}"
+            raise RepositoryError(
+                Finding(place, error.lineno, message, "run `make dashboards`")
+            ) from error
+    return found
+
+
+def datasources(values: Json) -> list[Json]:
+    """Return the data sources that values of Grafana's chart provision."""
+    files = (values.get("datasources") or {}).values()
+    return [source for file in files for source in file.get("datasources", [])]
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Run every check on the committed dashboards, for the data sources of every entry."""
+    uids = [
+        {str(source.get("uid")) for source in datasources(release.values)}
+        for entry in repository.entries
+        for release in entry.releases
+        if release.chart == "grafana"
+    ]
+    provisioned = set.intersection(*uids) if uids else set()
+    kustomization = yamlfile.load(repository.root / FOLDER / "kustomization.yaml", repository.root)[
+        0
+    ]
+    return faults(load(repository.root), provisioned, kustomization)
+
+
+def faults(
+    dashboards: Mapping[str, Json], datasources: Set[str], kustomization: Json
+) -> list[Finding]:
+    """Run every check.
+
+    Args:
+        dashboards: File name, as `todo-overview.json`, to the parsed file.
+        datasources: uids that Grafana provisions.
+        kustomization: Parsed `base/dashboards/kustomization.yaml`.
+    """
+    findings = [f for name, dashboard in dashboards.items() for f in schema(name, dashboard)]
+    if findings:
+        # The other checks take the shape for granted.
+        return findings
+    for name, dashboard in dashboards.items():
+        findings += _of_one(name, json.dumps(dashboard), frozenset(datasources))
+    return findings + links(dashboards) + configmaps(dashboards, kustomization)
+
+
+@cache
+def _of_one(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding, ...]:
+    """Run the checks that need one dashboard only; most runs see most dashboards again."""
+    dashboard = json.loads(text)
+    return (
+        *uid(name, dashboard),
+        *ids(name, dashboard),
+        *grid(name, dashboard),
+        *texts(name, dashboard),
+        *datasource_uids(name, dashboard, datasources),
+        *variables(name, dashboard),
+        *ranges(name, dashboard),
+        *counters(name, dashboard),
+    )
+
+
+def schema(name: str, dashboard: Json) -> list[Finding]:
+    """Compare with the schema of classic dashboards, `dashboard.schema.json`."""
+    fix = "correct dashboards_py/grafana.py or the schema"
+    return [_finding(name, fault, fix) for fault in _schema_faults(json.dumps(dashboard))]
+
+
+@cache
+def _schema_faults(text: str) -> list[str]:
+    faults = []
+    for error in _validator().iter_errors(json.loads(text)):
+        place = "/".join(str(part) for part in error.absolute_path) or "the top level"
+        message = error.message if len(error.message) <= 200 else f"fails {error.validator!r}"
+        faults.append(f"{place}: {message}")
+    return faults
+
+
+def uid(name: str, dashboard: Json) -> list[Finding]:
+    """The uid is the file's name, and so unique."""
+    if name == f"{dashboard['uid']}.json":
+        return []
+    message = f"uid {dashboard['uid']!r} is not the file's name"
+    return [_finding(name, message, "name the file after the uid: links depend on it")]
+
+
+def ids(name: str, dashboard: Json) -> list[Finding]:
+    """No two panels have one id."""
+    counted = Counter(panel["id"] for panel in panels(dashboard, rows=True))
+    return [
+        _finding(name, f"{times} panels have id {number}", "give the panels different titles")
+        for number, times in counted.items()
+        if times > 1
+    ]
+
+
+def grid(name: str, dashboard: Json) -> list[Finding]:
+    """Panels stay within the grid and do not overlap."""
+    findings = []
+    for group in _visible_together(dashboard):
+        for panel in group:
+            place = panel["gridPos"]
+            if place["x"] + place["w"] > COLUMNS:
+                message = f"panel {panel['title']!r} ends at column {place['x'] + place['w']}"
+                findings.append(_finding(name, message, f"there are {COLUMNS} columns"))
+        for one, other in combinations(group, 2):
+            if _overlap(one["gridPos"], other["gridPos"]):
+                message = f"panels {one['title']!r} and {other['title']!r} overlap"
+                findings.append(_finding(name, message, "let dashboards_py/layout.py place them"))
+    return findings
+
+
+def texts(name: str, dashboard: Json) -> list[Finding]:
+    """Each panel says what it shows, in which unit."""
+    findings = []
+    for panel in panels(dashboard):
+        for key in ("title", "description"):
+            if not panel[key].strip():
+                findings.append(_finding(name, f"panel {panel['id']} has no {key}", "write one"))
+        missing = []
+        if panel["type"] in NUMERIC and "unit" not in panel["fieldConfig"]["defaults"]:
+            missing = [f"panel {panel['title']!r}"]
+        if panel["type"] == "table":
+            missing = [f"column {c!r} of {panel['title']!r}" for c in _columns_without_unit(panel)]
+        findings += [_finding(name, f"{what} has no unit", "name one") for what in missing]
+    return findings
+
+
+def datasource_uids(name: str, dashboard: Json, provisioned: Set[str]) -> list[Finding]:
+    """Every datasource is one that Grafana is given at start."""
+    used = {value["uid"] for key, value in _walk(dashboard) if key == "datasource"}
+    fix = f"use one of: {', '.join(sorted(provisioned))}"
+    return [
+        _finding(name, f"datasource {unknown!r} is not provisioned", fix)
+        for unknown in sorted(used - provisioned)
+    ]
+
+
+def variables(name: str, dashboard: Json) -> list[Finding]:
+    """Variables are defined and used, and those with several values are matched as a list."""
+    defined = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    used = {found for text in _texts(dashboard) for found in _variables_in(text)}
+    findings = [
+        _finding(name, f"variable {missing!r} is not defined", "add it to the dashboard")
+        for missing in sorted(used - defined.keys())
+    ]
+    findings += [
+        _finding(name, f"variable {idle!r} is not used", "remove it, or use it")
+        for idle in sorted(defined.keys() - used)
+    ]
+    for variable in defined.values():
+        if not (variable.get("multi") or variable.get("includeAll")):
+            continue
+        exact = re.compile(rf'[^!~]=\s*"[^"]*\$(?:{variable["name"]}\b|\{{{variable["name"]}[:}}])')
+        for where, _, expr, _ in _expressions(dashboard):
+            if exact.search(expr):
+                message = f"{where}: {variable['name']!r} has several values but is compared with ="
+                findings.append(_finding(name, message, "compare with =~"))
+        if variable.get("includeAll") and "allValue" not in variable:
+            message = f"variable {variable['name']!r} has All without a value"
+            fix = "give it an all_value: without one, All fails where its query finds nothing"
+            findings.append(_finding(name, message, fix))
+    return findings
+
+
+def ranges(name: str, dashboard: Json) -> list[Finding]:
+    """Ranges follow the zoom: a fixed one skips samples, `$__interval` has too few for a rate."""
+    findings = []
+    for where, lang, expr, instant in _expressions(dashboard):
+        allowed = {"promql": {"$__rate_interval"}, "logql": {"$__auto"}}[lang]
+        if instant:
+            allowed = allowed | {"$__range"}
+        for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", expr)):
+            if found not in allowed:
+                fix = f"use [{' or '.join(sorted(allowed))}]"
+                findings.append(_finding(name, f"{where}: range [{found}]", fix))
+    return findings
+
+
+def counters(name: str, dashboard: Json) -> list[Finding]:
+    """A graph of a counter shows its rate or increase, not how long ago a process started."""
+    findings = []
+    for where, lang, expr, instant in _expressions(dashboard):
+        if lang != "promql" or instant:
+            continue
+        bare = re.sub(r"\{[^}]*\}", "", _STRING.sub("", expr))
+        for counter in _COUNTER.findall(bare):
+            fix = f"use rate({counter}[$__rate_interval])"
+            findings.append(_finding(name, f"{where}: counter {counter} without rate", fix))
+    return findings
+
+
+def links(dashboards: Mapping[str, Json]) -> list[Finding]:
+    """Links lead to dashboards that exist, and set variables that those have."""
+    known = {board["uid"]: board for board in dashboards.values()}
+    findings = []
+    for name, dashboard in dashboards.items():
+        for target, query in _leading_on(json.dumps(dashboard)):
+            if target not in known:
+                message = f"a link leads to dashboard {target!r}, which does not exist"
+                findings.append(_finding(name, message, f"link to: {', '.join(sorted(known))}"))
+                continue
+            has = {variable["name"] for variable in known[target]["templating"]["list"]}
+            sets = set(re.findall(r"\bvar-(\w+)=", query))
+            sets |= set(re.findall(r"\$\{(\w+):queryparam\}", query))
+            findings += [
+                _finding(name, f"a link sets {lost!r}, which {target} has not", "correct it")
+                for lost in sorted(sets - has)
+            ]
+        for link in dashboard["links"]:
+            for tag in link["tags"]:
+                if not any(tag in board["tags"] for board in known.values()):
+                    message = f"the bar lists dashboards with tag {tag!r}; none has it"
+                    findings.append(_finding(name, message, "correct the tag"))
+    return findings
+
+
+@cache
+def _leading_on(text: str) -> list[tuple[str, str]]:
+    """Return uid and query of each link in a dashboard."""
+    found = (re.findall(r"/d/([\w-]+)(?:\?(\S*))?", t) for t in _texts(json.loads(text)))
+    return [link for links in found for link in links]
+
+
+def configmaps(dashboards: Mapping[str, Json], kustomization: Json) -> list[Finding]:
+    """Each dashboard is in exactly one ConfigMap, and each ConfigMap fits into etcd."""
+    findings = []
+    here = "kustomization.yaml"
+    listed: Counter[str] = Counter()
+    for generator in kustomization.get("configMapGenerator", []):
+        files = generator.get("files", [])
+        listed.update(files)
+        size = sum(_bytes(json.dumps(dashboards[file])) for file in files if file in dashboards)
+        if size >= CONFIGMAP_BYTES:
+            message = f"ConfigMap {generator['name']} has {size} bytes; {CONFIGMAP_BYTES} fit"
+            findings.append(_finding(here, message, "move dashboards to another folder"))
+    for file in sorted(dashboards.keys() | listed.keys()):
+        if file not in dashboards:
+            findings.append(_finding(here, f"{file} does not exist", "remove the line"))
+        elif listed[file] != 1:
+            message = f"{file} is in {listed[file]} ConfigMaps"
+            findings.append(_finding(here, message, "list it once, under its Grafana folder"))
+    return findings
+
+
+def queries(dashboard: Json) -> list[Query]:
+    """Return every query with its variables filled in: panels, annotations and variables."""
+    values = BUILT_IN | {v["name"]: _value(v) for v in dashboard["templating"]["list"]}
+    where = f"{FOLDER}/{dashboard['uid']}.json"
+    found = [
+        Query(f"{where}: {place}", lang, _interpolate(expr, values))
+        for place, lang, expr, _ in _expressions(dashboard)
+    ]
+    for variable in dashboard["templating"]["list"]:
+        query = variable["query"]
+        if variable["type"] != "query":
+            continue
+        place = f"{where}: variable {variable['name']!r}"
+        if "stream" in query:
+            found.append(Query(place, "logql", _interpolate(query["stream"], values)))
+        else:
+            series = re.fullmatch(r"label_values\((.*), \w+\)", query["query"])
+            text = series.group(1) if series else query["query"]
+            found.append(Query(place, "promql", _interpolate(text, values)))
+    return found
+
+
+def panels(dashboard: Json, *, rows: bool = False) -> Iterator[Json]:
+    """Yield panels, also those inside collapsed rows; the rows themselves only on request."""
+    for panel in dashboard["panels"]:
+        if panel["type"] != "row" or rows:
+            yield panel
+        if panel["type"] == "row":
+            yield from panel["panels"]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    path = Path(__file__).with_name("dashboard.schema.json")
+    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _finding(name: str, message: str, fix: str) -> Finding:
+    return Finding(f"{FOLDER}/{name}", None, message, fix)
+
+
+@cache
+def _bytes(text: str) -> int:
+    """Return the size of a dashboard's file as dashboards_py writes it."""
+    return len(json.dumps(json.loads(text), sort_keys=True, indent=2).encode()) + 1
+
+
+def _visible_together(dashboard: Json) -> Iterator[list[Json]]:
+    """Yield panels that share the grid: the dashboard's own, then each collapsed row's."""
+    yield list(dashboard["panels"])
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            yield list(panel["panels"])
+
+
+def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
+    return all(
+        one[start] < other[start] + other[size] and other[start] < one[start] + one[size]
+        for start, size in (("x", "w"), ("y", "h"))
+    )
+
+
+def _columns_without_unit(table: Json) -> list[str]:
+    overrides = table["fieldConfig"]["overrides"]
+    with_unit = {
+        override["matcher"]["options"]
+        for override in overrides
+        if any(found["id"] == "unit" for found in override["properties"])
+    }
+    renamed: dict[str, str] = {}
+    for step in table["transformations"]:
+        renamed |= step["options"].get("renameByName", {})
+    return [new for old, new in renamed.items() if old.startswith("Value") and new not in with_unit]
+
+
+def _expressions(dashboard: Json) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield place, language, text, and whether it is evaluated once, for every query."""
+    languages = {"prometheus": "promql", "loki": "logql"}
+    for panel in panels(dashboard):
+        for target in panel["targets"]:
+            once = target.get("instant", False) or target.get("queryType") == "instant"
+            place = f"panel {panel['title']!r}, query {target['refId']}"
+            yield place, languages[target["datasource"]["type"]], target["expr"], once
+    for annotation in dashboard["annotations"]["list"]:
+        lang = languages[annotation["datasource"]["type"]]
+        yield f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"], False
+
+
+def _walk(value: object) -> Iterator[tuple[str, Any]]:
+    """Yield each key and value at any depth."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield key, inner
+            yield from _walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _walk(inner)
+
+
+def _texts(dashboard: Json) -> Iterator[str]:
+    """Yield each text; values of a list too."""
+    for _, value in _walk(dashboard):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                yield text
+
+
+def _variables_in(text: str) -> Iterable[str]:
+    names = (match["name"] or match["braced"] for match in _VARIABLE.finditer(text))
+    return [name for name in names if not name.startswith("__")]
+
+
+def _value(variable: Json) -> str:
+    current = variable["current"]["value"]
+    return str(variable.get("allValue") or (current if isinstance(current, str) else current[0]))
+
+
+def _interpolate(text: str, values: Mapping[str, str]) -> str:
+    def replace(match: re.Match[str]) -> str:
+        return values.get(match["name"] or match["braced"], match[0])
+
+    return _VARIABLE.sub(replace, text)

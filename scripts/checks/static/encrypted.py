@@ -1,0 +1,89 @@
+"""Secrets in git: SOPS has encrypted every value of each file in `clusters/<cluster>/secrets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json, leaves, line_of, load_all, maps
+from scripts.model.manifests import ENCRYPTED, Repository
+
+# What belongs beside encrypted Secrets and is none.
+KUSTOMIZATION, RULES = "kustomization.yaml", ".sops.yaml"
+# How SOPS writes a value.
+VALUE = "ENC["
+FIX = "revoke what it holds, and make it anew with `make secrets SECRETS=--sops`"
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each value beside the engines' folders that is not encrypted."""
+    return [
+        finding
+        for path in sorted(repository.root.glob(f"clusters/*/{ENCRYPTED}/**/*"))
+        if path.is_file() and path.name != RULES
+        for finding in _of_file(path, str(path.relative_to(repository.root)))
+    ]
+
+
+def unencrypted(text: str, name: str) -> Iterator[Finding]:
+    """Find values that are not encrypted.
+
+    Args:
+        text: The file's content.
+        name: What to call the file in a finding.
+    """
+    for index, item in enumerate(_parsed(text) or [None]):
+        if not isinstance(item, dict):
+            said = "is no Secret in YAML or JSON, so nobody sees whether it is encrypted"
+            yield Finding(name, None, said, FIX)
+            continue
+        for place in _plain(item):
+            said = f"{'.'.join(place)} is not encrypted"
+            yield Finding(name, line_of(text, *place, document=index), said, FIX)
+        if item.get("kind") == "Secret" and "sops" not in item:
+            line = line_of(text, "metadata", document=index)
+            yield Finding(name, line, "a Secret that SOPS has not encrypted", FIX)
+
+
+def secrets(folder: Path) -> Iterator[tuple[Path, dict[str, Json]]]:
+    """Yield the Secrets of a cluster's folder, each with its file; their values are encrypted."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in {KUSTOMIZATION, RULES}:
+            for item in _parsed(_text(path)):
+                if isinstance(item, dict) and item.get("kind") == "Secret":
+                    yield path, item
+
+
+def _of_file(path: Path, name: str) -> Iterator[Finding]:
+    text = _text(path)
+    if path.name != KUSTOMIZATION:
+        yield from unencrypted(text, name)
+        return
+    for item in _parsed(text):
+        for generator in item.get("secretGenerator") or () if isinstance(item, dict) else ():
+            if generator.get("literals"):
+                said = "secretGenerator has values in plain text"
+                yield Finding(name, line_of(text, "secretGenerator"), said, FIX)
+
+
+def _plain(item: dict[str, Json]) -> Iterator[tuple[str, ...]]:
+    """Yield where an object, or one in a list of them, has a value that is not encrypted."""
+    for keys, holder in maps(item):
+        for kind in ("data", "stringData") if keys[:1] != ("sops",) else ():
+            for inner, value in leaves(holder.get(kind)):
+                # SOPS leaves what is empty as it is.
+                if value not in ("", None) and not str(value).startswith(VALUE):
+                    yield (*keys, kind, *inner)
+
+
+def _parsed(text: str) -> list[Json]:
+    """Return the documents of YAML or JSON; none of anything else."""
+    try:
+        return load_all(text, "")
+    except RepositoryError:
+        return []
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,116 @@
+"""Both engines of a cluster declare the same: releases, values, and every object besides.
+
+kustomize skips a misspelt replacement target in silence, so this is what proves the derivation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from itertools import chain
+
+from scripts.core.findings import Fault, Finding
+from scripts.core.yamlfile import Json, leaves
+from scripts.model.manifests import Entry, Repository, of_engine
+
+# What a release says under both engines, and where in an Application.
+SHARED = {
+    "chart": ("source", "chart"),
+    "version": ("source", "targetRevision"),
+    "repository": ("source", "repoURL"),
+    "name": ("source", "helm", "releaseName"),
+    "namespace": ("destination", "namespace"),
+    "values": ("source", "helm", "valuesObject"),
+}
+ABSENT = object()
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Compare the engines of every cluster, and look for placeholders that nothing filled."""
+    findings: list[Finding] = []
+    clusters: dict[str, dict[str, Entry]] = {}
+    for entry in repository.entries:
+        clusters.setdefault(entry.cluster, {})[entry.engine] = entry
+        findings += repository.locate(entry, placeholders(entry))
+    for engines in clusters.values():
+        if len(engines) == 2:
+            pair = engines["flux"], engines["argocd"]
+            # All that Flux's entry is built from, Argo CD's is too.
+            findings += repository.locate(pair[1], chain(releases(*pair), objects(*pair)))
+    return findings
+
+
+def releases(flux: Entry, argocd: Entry) -> Iterator[Fault]:
+    """Compare each HelmRelease with the Application of the same name."""
+    left = {release.owner[1]: release for release in flux.releases}
+    right = {release.owner[1]: release for release in argocd.releases}
+    for name in sorted(left.keys() | right.keys()):
+        if name not in right:
+            text, fix = "has no Application", "add its skeleton to base/argocd/applications"
+            yield Fault("HelmRelease", name, (), text, fix)
+            continue
+        if name not in left:
+            text, fix = "has no HelmRelease", "declare the release in base/releases, or remove this"
+            yield Fault("Application", name, (), text, fix)
+            continue
+        one, other = dataclasses.asdict(left[name]), dataclasses.asdict(right[name])
+        for key, at in SHARED.items():
+            for path, flux_has, argocd_has in unequal(one[key], other[key], key):
+                text = f"{path} is {flux_has} for Flux and {argocd_has} for Argo CD"
+                fix = "correct the skeleton, or its replacement in the kustomization.yaml beside it"
+                yield Fault("Application", name, ("spec", *at), text, fix)
+
+
+def objects(flux: Entry, argocd: Entry) -> Iterator[Fault]:
+    """Compare everything that is applied besides the engines' own objects."""
+    left, right = _applied(flux), _applied(argocd)
+    for key in sorted(left.keys() | right.keys()):
+        kind, _, name = key
+        for path, flux_has, argocd_has in unequal(left.get(key, ABSENT), right.get(key, ABSENT)):
+            text = f"{path or 'it'} is {flux_has} for Flux and {argocd_has} for Argo CD"
+            fix = "let both engines build the same overlay"
+            yield Fault(kind, name, tuple(path.split(".")), text, fix)
+
+
+def placeholders(entry: Entry) -> Iterator[Fault]:
+    """Find the values that are still `copied`, or `copied from …`."""
+    for item in entry.objects():
+        for keys, value in leaves(item):
+            if unfilled(value):
+                text = f"{'.'.join(keys)} is still {value!r}"
+                fix = "add the kustomize replacement that fills it, or correct its target"
+                yield Fault(item["kind"], item["metadata"]["name"], keys, text, fix)
+
+
+def unfilled(value: Json) -> bool:
+    """Say whether a value is a placeholder that kustomize should have replaced."""
+    return isinstance(value, str) and (value == "copied" or value.startswith("copied from "))
+
+
+def unequal(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the deepest paths at which two values differ, types included, with both values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            deeper = f"{path}.{key}" if path else str(key)
+            yield from unequal(one.get(key, ABSENT), other.get(key, ABSENT), deeper)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from unequal(left, right, f"{path}.{index}")
+    elif type(one) is not type(other) or one != other:
+        yield path, _short(one), _short(other)
+
+
+def _applied(entry: Entry) -> dict[tuple[str, str, str], dict[str, Json]]:
+    return {
+        (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
+        for item in entry.objects()
+        if not of_engine(item)
+    }
+
+
+def _short(value: Json) -> str:
+    if value is ABSENT:
+        return "absent"
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

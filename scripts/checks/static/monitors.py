@@ -1,0 +1,147 @@
+"""What Prometheus is told to scrape and to record: bounded, unambiguous, by the field's names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from scripts.checks.static import dashboards
+from scripts.checks.static.queries import dashboard_queries
+from scripts.core.findings import Fault, Finding
+from scripts.core.yamlfile import Json, maps
+from scripts.model.manifests import Entry, Repository, in_values
+
+MONITORS = frozenset({"PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor"})
+# What each kind calls its list of endpoints; the others are one endpoint themselves.
+ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
+# The target's own label under another name: without it no two series are one.
+DROPPABLE = frozenset({"exported_namespace"})
+# Prometheus's regular expressions are RE2, which has neither of these.
+NOT_RE2 = re.compile(r"\(\?(=|!|<=|<!|>)|\\[1-9]")
+# https://prometheus.io/docs/practices/rules/#naming
+RECORD = re.compile(r"[a-z_]+:[a-z][a-z0-9_]*:[a-z0-9_]+|sloth_slo_info")
+_RECORDED = re.compile(r"\b(?:slo|todo):[a-z_:0-9]+")
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check every monitor and every recording rule of every entry."""
+    findings: list[Finding] = []
+    used = recorded_names(query.expr for query in dashboard_queries(repository))
+    for entry in repository.entries:
+        for item in entry.objects():
+            if item["kind"] in MONITORS:
+                findings += repository.locate(entry, monitor(item))
+        findings += repository.locate(entry, in_releases(entry))
+        findings += repository.locate(entry, rules(entry))
+        findings += [
+            Finding(dashboards.FOLDER, None, f"no rule records {name}", "correct it, or record it")
+            for name in sorted(used - _records(entry))
+        ]
+    return findings
+
+
+def monitor(item: Mapping[str, Json]) -> Iterator[Fault]:
+    """A monitor of ours is bounded, names its job and ports, and keeps series apart."""
+    kind, name, spec = item["kind"], item["metadata"]["name"], item["spec"]
+    if not spec.get("sampleLimit"):
+        text = "has no sampleLimit, so the series budget is no bound"
+        fix = "set spec.sampleLimit to about twice what a target exposes"
+        yield Fault(kind, name, ("spec",), text, fix)
+    key = ENDPOINTS.get(kind)
+    endpoints = spec.get(key, []) if key else [spec]
+    for index, endpoint in enumerate(endpoints):
+        at = ("spec", key, str(index)) if key else ("spec",)
+        renamed = [r.get("targetLabel") for r in endpoint.get("relabelings", [])]
+        if not (spec.get("jobLabel") or spec.get("jobName") or "job" in renamed):
+            text = "has no job of its own: it would be the monitor's name or the Service's"
+            yield Fault(kind, name, at, text, "set jobLabel, jobName, or relabel job")
+        if key and not endpoint.get("port"):
+            text = "names no port"
+            yield Fault(kind, name, at, text, "set port to the name of the container's port")
+    for keys, text, fix in relabelings(item):
+        yield Fault(kind, name, keys, text, fix)
+
+
+def in_releases(entry: Entry) -> Iterator[Fault]:
+    """What values say of a chart's own monitors keeps series apart, too."""
+    for release in entry.releases:
+        for keys, text, fix in relabelings(release.values):
+            yield in_values(release, keys, text, fix)
+
+
+def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Check every list of relabelings in a value.
+
+    Yields:
+        Keys that lead to the rule, what is wrong, what to do.
+    """
+    for keys, rule in maps(value):
+        place = next((key for key in reversed(keys) if not key.isdigit()), "").lower()
+        if not place.endswith("relabelings") or not keys[-1].isdigit():
+            continue
+        action, regex = str(rule.get("action", "replace")).lower(), str(rule.get("regex", "(.*)"))
+        try:
+            re.compile(regex)
+            wrong = "RE2 has no such group" if NOT_RE2.search(regex) else ""
+        except re.error as error:
+            wrong = str(error)
+        if wrong:
+            yield keys, f"{regex!r} is no regular expression of Prometheus: {wrong}", "correct it"
+        if not place.endswith("metricrelabelings"):
+            continue  # Labels of a target are still apart by its address.
+        if action in {"labeldrop", "labelkeep"} and regex not in DROPPABLE:
+            text = f"{action} {regex} can make two series one, and counters wrong"
+            yield keys, text, "drop the series instead"
+        if action not in {"drop", "keep", "dropequal", "keepequal", "labeldrop", "labelkeep"}:
+            text = f"{action} of {rule.get('targetLabel', regex)} can make two series one"
+            yield keys, text, "drop the series instead"
+
+
+def rules(entry: Entry) -> Iterator[Fault]:
+    """Rules are named by the convention, each once, and read what others record."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    records = _records(entry)
+    for item in entry.objects():
+        if item["kind"] != "PrometheusRule":
+            continue
+        name = item["metadata"]["name"]
+        for index, group in enumerate(item["spec"].get("groups", [])):
+            at = ("spec", "groups", str(index))
+            seen["group", group["name"]] += 1
+            if seen["group", group["name"]] == 2:
+                text = f"group {group['name']} is declared a second time"
+                yield Fault("PrometheusRule", name, at, text, "rename one of them")
+            for number, rule in enumerate(group.get("rules") or []):
+                keys = (*at, "rules", str(number))
+                record = rule.get("record")
+                if record and not RECORD.fullmatch(record):
+                    text = f"{record} is not named level:metric:operations"
+                    yield Fault("PrometheusRule", name, keys, text, "rename it")
+                labels = [f"{key}={value}" for key, value in sorted(rule.get("labels", {}).items())]
+                if record:
+                    seen[record, *labels] += 1
+                    if seen[record, *labels] == 2:
+                        text = f"{' '.join((record, *labels))} is recorded a second time"
+                        fix = "give one of them a label that tells them apart"
+                        yield Fault("PrometheusRule", name, keys, text, fix)
+                for missing in sorted(recorded_names([str(rule["expr"])]) - records):
+                    text = f"reads {missing}, which no rule records"
+                    fix = f"use one of {', '.join(sorted(records))}"
+                    yield Fault("PrometheusRule", name, keys, text, fix)
+
+
+def recorded_names(expressions: Iterable[str]) -> set[str]:
+    """Return the names in expressions that our recording rules must provide."""
+    return {name for text in expressions for name in _RECORDED.findall(text)}
+
+
+def _records(entry: Entry) -> set[str]:
+    return {
+        rule["record"]
+        for item in entry.objects()
+        if item["kind"] == "PrometheusRule"
+        for group in item["spec"].get("groups", [])
+        for rule in group.get("rules") or []
+        if "record" in rule
+    }

@@ -1,0 +1,146 @@
+"""Every PromQL and LogQL expression parses, by the parsers of Prometheus and Loki themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts import tools
+from scripts.checks.static import dashboards
+from scripts.checks.static.dashboards import Query
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model.manifests import Repository, identity
+
+# What Loki indexes: the labels that the log pipelines send. All else is structured metadata.
+STREAM_LABELS = frozenset({"app", "cluster", "container", "level", "namespace"})
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A label that a PromQL query names, and that only these metrics can bring.
+
+    Attributes:
+        label: The label.
+        place: Where it is named: `selector`, `by`, `without`, `on`, `ignoring`, `group_left`, …
+        metrics: The metrics behind that part of the query.
+    """
+
+    label: str
+    place: str
+    metrics: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Output:
+    """An upper bound of the labels of a PromQL query's result.
+
+    Attributes:
+        labels: Those that the query names.
+        metrics: Those of these metrics come on top.
+        any: Nothing can be said.
+    """
+
+    labels: frozenset[str]
+    metrics: frozenset[str]
+    any: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a parser says of one query.
+
+    Attributes:
+        error: Its message; empty where the query is valid.
+        metrics: The names of the metrics that it selects (PromQL).
+        selector_labels: The labels that its selectors name, by selector.
+        demands: What it takes for granted about labels (PromQL).
+        output: The labels of its result (PromQL).
+    """
+
+    error: str
+    metrics: frozenset[str]
+    selector_labels: tuple[frozenset[str], ...]
+    demands: tuple[Demand, ...]
+    output: Output
+
+
+def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
+    """Parse queries, all in one process.
+
+    Returns:
+        An answer for each query.
+    """
+    distinct = list(dict.fromkeys(queries))
+    new = [k for k in dict.fromkeys((q.lang, q.expr) for q in distinct) if k not in _ANSWERS]
+    if new:
+        asked = [{"id": str(n), "lang": lang, "expr": expr} for n, (lang, expr) in enumerate(new)]
+        run = tools.run("obscheck", "queries", stdin=json.dumps(asked))
+        if run.returncode:
+            raise RuntimeError(run.stderr)
+        _ANSWERS.update({new[int(a["id"])]: _answer(a) for a in json.loads(run.stdout)})
+    return {query: _ANSWERS[query.lang, query.expr] for query in distinct}
+
+
+# Every entry asks most of what the others ask.
+_ANSWERS: dict[tuple[str, str], Answer] = {}
+
+
+def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[Query]:
+    """Return the expression of every rule of the PrometheusRules among the objects."""
+    return [
+        Query(f"{identity(dict(item))}: {rule.get('record') or rule.get('alert')}", "promql", text)
+        for item in objects
+        if item.get("kind") == "PrometheusRule"
+        for group in item["spec"].get("groups", [])
+        for rule in group.get("rules") or []
+        if (text := str(rule["expr"]))
+    ]
+
+
+def dashboard_queries(repository: Repository) -> list[Query]:
+    """Return every query of every committed dashboard."""
+    return [q for d in dashboards.load(repository.root).values() for q in dashboards.queries(d)]
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each query that its server would refuse, or that selects no stream."""
+    rules = [q for entry in repository.entries for q in rule_queries(entry.objects())]
+    answers = parse([*rules, *dashboard_queries(repository)])
+    return [finding for query, answer in answers.items() for finding in judge(query, answer)]
+
+
+def judge(query: Query, answer: Answer) -> Iterable[Finding]:
+    """Yield why a server would refuse a query, or answer it with nothing."""
+    if answer.error:
+        message = f"not valid {query.lang}: {answer.error}: {query.expr[:120]}"
+        yield Finding(query.where, None, message, "correct the expression")
+    if query.lang == "logql":
+        for labels in answer.selector_labels:
+            for unknown in sorted(labels - STREAM_LABELS):
+                message = f"streams have no label {unknown!r}, so the query matches nothing"
+                yield Finding(
+                    query.where, None, message, f"filter after the selector: | {unknown}=…"
+                )
+
+
+def _answer(raw: dict[str, Any]) -> Answer:
+    matched = [
+        Demand(m["label"], "selector", frozenset({s["metric"]}))
+        for s in raw["selectors"]
+        for m in s["matchers"] or []
+        if s["metric"] and m["label"] != "__name__"
+    ]
+    asked = [Demand(d["label"], d["place"], frozenset(d["metrics"])) for d in raw["demands"]]
+    output = raw["output"]
+    return Answer(
+        raw["error"] or "",
+        frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
+        tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
+        tuple(dict.fromkeys((*matched, *asked))),
+        Output(
+            frozenset(output["labels"] or ()), frozenset(output["metrics"] or ()), output["any"]
+        ),
+    )

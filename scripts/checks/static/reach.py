@@ -1,0 +1,55 @@
+"""No file that no cluster reaches: such a file looks as if it did something."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+from scripts.core.findings import Finding
+from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
+
+FOLDERS = ("base", "clusters", "overlays")
+# Read by the checks, a generator or a person, or by an engine without being listed anywhere.
+ELSEWHERE = (
+    "base/config/alerts/*.yaml",
+    "base/config/alertmanager/*",
+    "base/config/runbooks/*.md",
+    "base/config/slos/*.yaml",
+    "base/config/thresholds.yaml",
+    # Would change where the charts of tests/options come from; a test of its own builds it.
+    "base/optional/mirror/*",
+    "base/secrets.yaml",
+    "*/README.md",
+    "overlays/*/budget.yaml",
+    f"clusters/*/flux/{BOOTSTRAP}/*.yaml",
+    f"clusters/*/{ENCRYPTED}/*",
+    # Whom SOPS encrypts for.
+    "clusters/*/.sops.yaml",
+)
+# Opt-in: reached by tests/options, where no cluster has opted in.
+OPTIONAL = "base/optional/"
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each file below base, clusters and overlays that nothing reads."""
+    clusters: set[str] = set()
+    options: set[str] = set()
+    for entry in repository.entries:
+        (clusters if entry.synced else options).update(repository.files(entry))
+    reached = clusters | {path for path in options if path.startswith(OPTIONAL)}
+    files = {
+        str(path.relative_to(repository.root))
+        for folder in FOLDERS
+        for path in (repository.root / folder).rglob("*")
+        if path.is_file()
+    }
+    return [
+        Finding(path, None, "no cluster reaches this file", _fix(path))
+        for path in sorted(files - reached)
+        if not any(fnmatch(path, pattern) for pattern in ELSEWHERE)
+    ]
+
+
+def _fix(path: str) -> str:
+    if path.startswith(OPTIONAL):
+        return "list its folder in the components of tests/options, or delete it"
+    return "list it in a kustomization.yaml, or delete it"

@@ -1,0 +1,140 @@
+"""Alertmanager's template routes, groups and holds back by alerts and labels that there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scripts import tools
+from scripts.checks.static import alerts, catalogue, clusters, queries
+from scripts.checks.static.alerts import SEVERITIES
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json, load, maps
+from scripts.model.manifests import Repository
+from scripts.rules.facts import line_of
+
+TEMPLATE = "base/config/alertmanager/alertmanager.yaml"
+# Alerts of the chart that the template names.
+OF_CHART = frozenset({"InfoInhibitor"})
+# Keys of receivers that hold what only files may hold.
+CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
+_MATCHER = re.compile(r'([^\s"{,=!~]+)"?\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",}]*)')
+
+
+class Matcher(NamedTuple):
+    """A label, how it is compared, and with what."""
+
+    label: str
+    operator: str
+    value: str
+
+    def __str__(self) -> str:
+        """Return it as Alertmanager reads it: `severity=~"warning|info"`."""
+        return f'{self.label}{self.operator}"{self.value}"'
+
+
+def matchers(texts: Iterable[Json]) -> list[Matcher]:
+    """Return the matchers of a list in which a text may hold several."""
+    return [
+        Matcher(label, operator, value.strip(' "'))
+        for text in texts
+        for label, operator, value in _MATCHER.findall(str(text))
+    ]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What can be matched.
+
+    Attributes:
+        labels: Every label that an alert can have, by the alert's name.
+    """
+
+    labels: Mapping[str, frozenset[str]]
+
+    def matching(self, texts: Sequence[str]) -> list[str]:
+        """Return the alerts that matchers choose, as far as their names say."""
+        patterns = [one.value for one in matchers(texts) if one.label == "alertname"]
+        return [name for name in self.labels if all(re.fullmatch(p, name) for p in patterns)]
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check the template: by amtool, then by this repository's alerts."""
+    path = repository.root / TEMPLATE
+    run = tools.run("amtool", "check-config", path)
+    if run.returncode:
+        said = " ".join(run.stdout.partition("FAILED:")[2].split()) or run.stderr.strip()
+        return [Finding(TEMPLATE, None, f"amtool: {said}", "correct what it names")]
+    (config,) = load(path, repository.root)
+    known = Known(labels(repository))
+    found = [*faults(config, known), *credentials(config)]
+    return [Finding(TEMPLATE, line_of(path, key), text, fix) for key, text, fix in found]
+
+
+def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str, str]]:
+    """Yield a text to look for, what is wrong, and what to do."""
+    every = frozenset().union(*known.labels.values())
+    for _, holder in maps(config):
+        for key in ("matchers", "source_matchers", "target_matchers"):
+            for text in map(str, holder.get(key) or ()):
+                for matcher in matchers([text]) or [Matcher(text, "", "")]:
+                    yield from _matcher(text, matcher, known, every)
+        for label in holder.get("group_by") or ():
+            if label != "..." and label not in every:
+                yield f"group_by: [{', '.join(holder['group_by'])}]", *_no_label(label, every)
+    for rule in config.get("inhibit_rules") or ():
+        sources, targets = (known.matching(rule[f"{k}_matchers"]) for k in ("source", "target"))
+        for label in rule.get("equal") or ():
+            for names, side in ((sources, "source"), (targets, "target")):
+                if names and not any(label in known.labels[name] for name in names):
+                    text = f"no alert that is the {side} has the label {label}"
+                    fix = "compare labels that both have: a missing one equals a missing one"
+                    yield str(rule[f"{side}_matchers"][0]), text, fix
+
+
+def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+    """No receiver holds a credential: files of the Secret do."""
+    for _, holder in maps(config.get("receivers") or []):
+        for key, value in holder.items():
+            if CREDENTIAL.search(key) and isinstance(value, str):
+                yield f"{key}:", f"{key} holds what should be in a file", f"use {key}_file"
+
+
+def _matcher(
+    text: str, matcher: Matcher, known: Known, every: frozenset[str]
+) -> Iterator[tuple[str, str, str]]:
+    label, values = matcher.label, matcher.value.split("|")
+    if label not in every:
+        yield text, *_no_label(label, every)
+    elif label == "severity":
+        for value in sorted(set(values) - set(SEVERITIES)):
+            yield text, f"no alert has the severity {value}", f"use {', '.join(SEVERITIES)}"
+    elif label == "alertname":
+        for value in values:
+            if not any(re.fullmatch(value, name) for name in (*known.labels, *OF_CHART)):
+                fix = f"use one of {', '.join(sorted(known.labels))}"
+                yield text, f"no alert is called {value}", fix
+
+
+def _no_label(label: str, every: frozenset[str]) -> tuple[str, str]:
+    return f"no alert has the label {label!r}", f"use one of {', '.join(sorted(every))}"
+
+
+def labels(repository: Repository) -> dict[str, frozenset[str]]:
+    """Return an upper bound of each alert's labels, by its name."""
+    found: dict[str, frozenset[str]] = {}
+    for entry in repository.entries:
+        names = catalogue.Names(entry.objects())
+        declared = list(alerts.of(entry))
+        answers = queries.parse([alert.query for alert in declared])
+        for alert in declared:
+            own = frozenset({"alertname", clusters.LABEL, *(alert.rule.get("labels") or {})})
+            if alert.lang == "logql":
+                own |= queries.STREAM_LABELS
+            else:
+                output = answers[alert.query].output
+                own |= output.labels | (names.labels(output.metrics) or frozenset())
+            found[alert.name] = found.get(alert.name, frozenset()) | own
+    return found

@@ -1,0 +1,102 @@
+"""Every object is one that the API's schemas allow, by kubeconform; an unknown kind is a fault."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from scripts import tools
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model import schemas
+from scripts.model.manifests import Repository
+
+CRD = "CustomResourceDefinition"
+
+
+def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
+    """Validate objects against every supported version of Kubernetes.
+
+    What was found valid before is not asked again: the cache knows objects by their content, and
+    the schemas, kubeconform and this module that judged them.
+    CustomResourceDefinitions are left out: they are most of what there is to read, and upstream's.
+
+    Returns:
+        Messages by the object's identity, each with the versions of Kubernetes that it holds for.
+    """
+    code = _digest(Path(__file__).read_text())[:12]
+    judged_by = f"{schemas.folder().name}-{tools.version('kubeconform')}-{code}"
+    known = tools.cache() / "valid" / judged_by
+    distinct = {json.dumps(o, sort_keys=True) for o in objects if o.get("kind") != CRD}
+    asked = {_digest(o): o for o in sorted(distinct)}
+    asked = {digest: o for digest, o in asked.items() if not (known / digest).exists()}
+    if not asked:
+        return {}
+    stream = "\n---\n".join(asked.values())
+    places = [f"-schema-location={place}" for place in schemas.locations()]
+
+    def validate(version: str) -> list[dict[str, Any]]:
+        flags = ("-strict", "-output=json", f"-kubernetes-version={version}", "-n=1")
+        run = tools.run("kubeconform", *flags, *places, "-", stdin=stream)
+        answer: list[dict[str, Any]] = json.loads(run.stdout or "{}").get("resources") or []
+        if run.returncode and not answer:
+            raise RuntimeError(run.stdout + run.stderr)
+        return answer
+
+    versions = schemas.kubernetes_versions()
+    with ThreadPoolExecutor(len(versions)) as pool:
+        answers = dict(zip(versions, pool.map(validate, versions), strict=True))
+    found: dict[tuple[str, str], list[str]] = {}
+    for version, resources in answers.items():
+        for resource in resources:
+            name = f"{resource['kind']} {resource['name']}"
+            for message in _messages(resource):
+                found.setdefault((name, message), []).append(version)
+    result: dict[str, set[str]] = {}
+    for (name, message), held in found.items():
+        suffix = "" if len(held) == len(versions) else f" (Kubernetes {', '.join(held)})"
+        result.setdefault(name, set()).add(message + suffix)
+    for digest, text in asked.items():
+        item = json.loads(text)
+        if f"{item.get('kind')} {item.get('metadata', {}).get('name')}" not in result:
+            tools.write(known / digest, "")
+    return result
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each object that a supported Kubernetes would refuse."""
+    findings = []
+    objects = (item for entry in repository.entries for item in entry.objects())
+    for name, messages in invalid(objects).items():
+        kind, _, short = name.partition(" ")
+        for message in messages:
+            place = repository.where(kind, short, *_keys(message))
+            fix = "see the kind's API reference"
+            if "could not find schema" in message:
+                fix = "correct apiVersion and kind, or add the CRD's module to scripts/schemas.yaml"
+            findings.append(Finding(*place, f"{name}: {message}", fix))
+    return findings
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _keys(message: str) -> list[str]:
+    """The keys that lead to what a message is about."""
+    at = re.search(r"\(at '/([^']*)'\)", message)
+    unknown = re.search(r"additional properties '([^']+)'", message)
+    return [*(at[1].split("/") if at else ()), *([unknown[1]] if unknown else ())]
+
+
+def _messages(resource: Mapping[str, Any]) -> list[str]:
+    if resource["status"] == "statusValid":
+        return []
+    # kubeconform's list of errors stops at the outermost field; its message names the innermost.
+    details = re.findall(r"- at '(/[^']*)': (.+?)(?= - at '|$)", resource["msg"], re.DOTALL)
+    return [f"{text} (at '{path}')" for path, text in details] or [str(resource["msg"])]

@@ -1,0 +1,170 @@
+"""Values whose absence shows only in production: a full disk, an empty panel, a slow start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from scripts.checks.static import references
+from scripts.core.findings import Fault, Finding
+from scripts.core.yamlfile import Json
+from scripts.model.budget import quantity
+from scripts.model.manifests import Entry, Release, Repository, in_values
+
+# Of its volume, what Prometheus may fill with blocks: the write-ahead log and the head come on top.
+FULL = 0.85
+SELECTORS = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
+VOLUME = ("storageSpec", "volumeClaimTemplate", "spec", "resources", "requests", "storage")
+EVENTS = "loki.source.kubernetes_events"
+# Prometheus's units are powers of two, however they are written.
+BYTE_SIZES = {
+    prefix: 1024**power for power, prefix in enumerate(("", "K", "M", "G", "T", "P", "E"))
+}
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Check the values of every release."""
+    findings = []
+    for entry in repository.entries:
+        findings += repository.locate(entry, events(entry))
+        for release in entry.releases:
+            if rule := RULES.get(release.chart):
+                findings += repository.locate(entry, rule(release))
+    return findings
+
+
+def prometheus(release: Release) -> Iterator[Fault]:
+    """Prometheus loads what this repository declares, and never fills its volume."""
+    at = ("prometheus", "prometheusSpec")
+    spec = get(release.values, *at) or {}
+    for kind in SELECTORS:
+        key = f"{kind}SelectorNilUsesHelmValues"
+        if spec.get(key) is not False:
+            text = f"{key} is not false: only what the chart itself brings is loaded"
+            yield in_values(release, (*at, key), text, f"set {key}: false")
+    kept, volume = spec.get("retentionSize"), get(spec, *VOLUME)
+    if not kept:
+        text = "no retentionSize: the volume fills, and Prometheus stops"
+        yield in_values(
+            release, (*at, "retentionSize"), text, "set it to 85 % of the volume at most"
+        )
+        return
+    try:
+        too_much = volume is not None and byte_size(str(kept)) > FULL * quantity(str(volume))
+    except ValueError as error:
+        fix = "write retentionSize as 40GiB and the volume as 50Gi"
+        yield in_values(release, (*at, "retentionSize"), str(error), fix)
+        return
+    if too_much:
+        text = f"retentionSize {kept} is over 85 % of the volume of {volume}"
+        fix = "leave room for the write-ahead log and the head block"
+        yield in_values(release, (*at, "retentionSize"), text, fix)
+
+
+def loki(release: Release) -> Iterator[Fault]:
+    """Loki deletes what is past its retention, and takes no memory for caches."""
+    for key in ("retention_enabled", "delete_request_store"):
+        if not get(release.values, "loki", "compactor", key):
+            text = f"compactor.{key} is not set, so retention_period deletes nothing"
+            yield in_values(release, ("loki", "compactor", key), text, "set both of these keys")
+    retention = ("loki", "limits_config", "retention_period")
+    if not get(release.values, *retention):
+        text = "no retention_period: logs are kept for ever"
+        yield in_values(release, retention, text, "set it, such as 168h")
+    at = ("loki", "schemaConfig", "configs")
+    periods = get(release.values, *at) or [{}]
+    newest = max(periods, key=lambda period: str(period.get("from")))
+    kind = (newest.get("store"), newest.get("schema"), get(newest, "index", "period"))
+    if kind != ("tsdb", "v13", "24h"):
+        text = f"the schema is {kind}; structured metadata and retention need tsdb, v13, 24h"
+        yield in_values(release, at, text, "add a period with these that begins in the future")
+    for cache in ("chunksCache", "resultsCache"):
+        if get(release.values, cache, "enabled") is not False:
+            text = f"{cache} is on: by default it requests gigabytes"
+            yield in_values(release, (cache, "enabled"), text, "set enabled: false")
+
+
+def grafana(release: Release) -> Iterator[Fault]:
+    """Grafana starts from what it is given: no volume, no download, no password of its own."""
+    if not get(release.values, "admin", "existingSecret"):
+        text = "no admin.existingSecret: each render makes a new password, and a restart"
+        yield in_values(release, ("admin", "existingSecret"), text, "name the Secret grafana-admin")
+    if get(release.values, "persistence", "enabled"):
+        text = "a volume: attaching it takes longer than a dashboard may"
+        yield in_values(release, ("persistence",), text, "keep all as code, without a volume")
+    at = ("grafana.ini", "plugins", "preinstall_disabled")
+    if get(release.values, *at) is not True:
+        text = "plugins are downloaded at each start: preinstall_disabled is not true"
+        yield in_values(release, at, text, "set preinstall_disabled: true")
+    if release.values.get("plugins"):
+        yield in_values(release, ("plugins",), "plugins are downloaded at each start", "remove it")
+
+
+def crds(release: Release) -> Iterator[Fault]:
+    """A deleted release, under either engine, leaves the CRDs and so what they are the kinds of."""
+    at = ("crds", "annotations")
+    found = get(release.values, *at) or {}
+    options = set(str(found.get("argocd.argoproj.io/sync-options")).split(","))
+    if (
+        found.get("helm.sh/resource-policy") != "keep"
+        or not {"Prune=false", "Delete=false"} <= options
+    ):
+        text = "CRDs go with their release, and every object of these kinds with them"
+        fix = "annotate helm.sh/resource-policy: keep and sync-options: Prune=false,Delete=false"
+        yield in_values(release, at, text, fix)
+
+
+def events(entry: Entry) -> Iterator[Fault]:
+    """One pod in the whole cluster sends Kubernetes' events: each further one sends all again."""
+    pipelines = {
+        (item["metadata"].get("namespace"), item["metadata"]["name"]): item.get("data") or {}
+        for item in entry.objects()
+        if item["kind"] == "ConfigMap"
+    }
+    collectors = [release for release in entry.releases if release.chart == "alloy"]
+    senders = []
+    for release in collectors:
+        name, key = references.pipeline(release)
+        if EVENTS not in pipelines.get((release.namespace, name), {}).get(key, ""):
+            continue
+        senders.append(release)
+        controller = release.values.get("controller", {})
+        single = controller.get("type") == "deployment" and controller.get("replicas", 1) == 1
+        if not single:
+            text = "sends each of Kubernetes' events from several pods"
+            fix = "set controller.type: deployment, and one replica"
+            yield in_values(release, ("controller",), text, fix)
+    for release in senders[1:]:
+        text = f"sends Kubernetes' events, which {senders[0].name} sends already"
+        fix = f"take {EVENTS} out of its pipeline"
+        yield in_values(release, ("alloy", "configMap"), text, fix)
+    if collectors and not senders:
+        text, fix = "nothing sends Kubernetes' events", f"put {EVENTS} into its pipeline"
+        yield in_values(collectors[-1], ("alloy", "configMap"), text, fix)
+
+
+def get(value: Json, *keys: str) -> Json:
+    """Return what the keys lead to in nested maps; None where one of them is missing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def byte_size(text: str) -> int:
+    """Return a size in Prometheus's notation, such as 40GiB or 40GB, in bytes.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    match = re.fullmatch(r"(\d+)([KMGTPE]?)i?B", text)
+    if not match:
+        raise ValueError(f"{text!r} is no size that Prometheus knows")
+    return int(match[1]) * int(BYTE_SIZES[match[2]])
+
+
+RULES: Mapping[str, Callable[[Release], Iterator[Fault]]] = {
+    "grafana": grafana,
+    "kube-prometheus-stack": prometheus,
+    "loki": loki,
+    "prometheus-operator-crds": crds,
+}

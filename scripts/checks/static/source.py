@@ -1,0 +1,21 @@
+"""Every YAML file of the repository is YAML, without tabs and without a key that stands twice."""
+
+from __future__ import annotations
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import load
+from scripts.model.manifests import Repository
+
+FOLDERS = ("base", "clusters", "overlays", ".github", "tests/options")
+
+
+def check(repository: Repository) -> list[Finding]:
+    """Return a finding for each file that is not strict YAML."""
+    findings: list[Finding] = []
+    for folder in FOLDERS:
+        for path in sorted((repository.root / folder).rglob("*.y*ml")):
+            try:
+                load(path, repository.root)
+            except RepositoryError as error:
+                findings.extend(error.findings)
+    return findings

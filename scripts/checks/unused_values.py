@@ -1,0 +1,206 @@
+"""Values that do nothing: each key is taken out, and what the chart renders must change.
+
+Helm ignores a key that no template reads, and most charts have no schema, so a misspelt key looks
+as if it worked. Keys are taken out one at a time; a list is one value. One trial takes out nothing:
+two renders of the same values must be the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from scripts import tools
+from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.yamlfile import Json
+from scripts.model import charts
+from scripts.model.manifests import Entry, Release, Repository
+
+Keys = tuple[str, ...]
+# What takes less than two seconds is not announced.
+WORTH_SAYING = 20
+ABSENT = object()
+
+
+class Variant:
+    """One release as one entry configures it, and what came of the trials on it.
+
+    Attributes:
+        entry: Whose release it is.
+        release: The release.
+        renders: How often Helm was run for it.
+    """
+
+    def __init__(self, entry: Entry, release: Release) -> None:
+        """Read what the per-user cache knows."""
+        self.entry = entry
+        self.release = release
+        self.renders = 0
+        self._path = tools.cache() / "unused-values" / f"{charts.content_key(release)}.json"
+        text = self._path.read_text() if self._path.exists() else "{}"
+        self._known: dict[str, bool] = json.loads(text)
+
+    def knows(self, keys: Keys) -> bool:
+        """Say whether a trial was made already."""
+        return json.dumps(keys) in self._known
+
+    def changes(self, keys: Keys) -> bool:
+        """Say whether the chart renders something else, or nothing, without this key."""
+        name = json.dumps(keys)
+        if name not in self._known:
+            values = without(self.release.values, keys) if keys else self.release.values
+            try:
+                self._known[name] = self._render(values) != self._whole
+            except RepositoryError:
+                self._known[name] = True
+        return self._known[name]
+
+    def save(self) -> None:
+        """Keep what was learnt in the per-user cache."""
+        if self.renders:
+            tools.write(self._path, json.dumps(self._known, indent=0, sort_keys=True))
+
+    @functools.cached_property
+    def _whole(self) -> str:
+        return self._render(self.release.values)
+
+    def _render(self, values: dict[str, Json]) -> str:
+        self.renders += 1
+        return charts.template(self.release, values)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A key of a release, and every variant that sets it to the same value."""
+
+    keys: Keys
+    variants: tuple[Variant, ...]
+
+    @property
+    def pending(self) -> bool:
+        """Whether Helm has to be run to decide it."""
+        return not any(v.knows(self.keys) for v in self.variants)
+
+    def changes(self) -> bool:
+        """Say whether the key does something in one variant at least; there it earns its place."""
+        return any(variant.changes(self.keys) for variant in self.variants)
+
+
+def paths(values: Mapping[str, Json], *keys: str) -> Iterator[tuple[Keys, Json]]:
+    """Yield each scalar, list and empty map of the values, with the keys that lead to it."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from paths(value, *keys, key)
+        else:
+            yield (*keys, key), value
+
+
+def without(values: Mapping[str, Json], keys: Keys) -> dict[str, Json]:
+    """Return a copy of the values that lacks one key."""
+    first, *rest = keys
+    if rest:
+        return {**values, first: without(values[first], tuple(rest))}
+    return {key: value for key, value in values.items() if key != first}
+
+
+def variants(repository: Repository) -> list[Variant]:
+    """Return every release of every entry, what renders alike only once."""
+    distinct = {
+        charts.content_key(release): (entry, release)
+        for entry in reversed(repository.entries)
+        for release in entry.releases
+    }
+    return [Variant(entry, release) for entry, release in distinct.values()]
+
+
+def trials(found: list[Variant]) -> list[Trial]:
+    """Return a trial for each key and value of each release, and one that takes out nothing."""
+    grouped: dict[tuple[str, Keys, str], list[Variant]] = {}
+    for variant in found:
+        for keys, value in paths(variant.release.values):
+            text = json.dumps(value, sort_keys=True)
+            grouped.setdefault((variant.release.name, keys, text), []).append(variant)
+    whole = [Trial((), (variant,)) for variant in found]
+    return whole + [Trial(keys, tuple(members)) for (_, keys, _), members in grouped.items()]
+
+
+def run(found: list[Variant]) -> Iterator[tuple[Trial, bool]]:
+    """Make the trials that no run before has made, in parallel; yield each with its outcome."""
+    planned = trials(found)
+    pending = sum(trial.pending for trial in planned)
+    if pending > WORTH_SAYING:
+        progress(f"taking {pending} keys out of the charts' values, one at a time")
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        yield from zip(planned, pool.map(Trial.changes, planned), strict=True)
+    for variant in found:
+        variant.save()
+
+
+def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
+    """Return a finding for each key that does nothing, and for each render that is random."""
+    findings = []
+    for trial, changed in run(found):
+        first = trial.variants[0]
+        release = first.release
+        keys = ("spec", "values", *trial.keys)
+        path, line = repository.where("HelmRelease", release.owner[1], *keys, entry=first.entry)
+        name = f"{release.name}: {'.'.join(trial.keys)}"
+        if not trial.keys and changed:
+            text = f"{release.name} renders something else each time"
+            fix = "find what is random, usually a generated password, and set it"
+            findings.append(Finding(path, line, text, fix))
+        elif trial.keys and not changed:
+            value = functools.reduce(lambda at, key: at[key], trial.keys, release.values)
+            if default(release, trial.keys) == value:
+                findings.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
+            else:
+                text = f"{name} changes nothing that the chart renders"
+                fix = f"correct its name or its place: compare the values of {release.chart}"
+                findings.append(Finding(path, line, text, fix))
+    return findings
+
+
+def default(release: Release, keys: Keys) -> Json:
+    """Return what the chart, or the sub-chart that the first key names, has at these keys.
+
+    Returns:
+        `ABSENT` where its `values.yaml` has nothing there.
+    """
+    files = values(release)
+    own = _at(files.get("", {}), keys)
+    return _at(files.get(keys[0], {}), keys[1:]) if own is ABSENT else own
+
+
+def values(release: Release) -> dict[str, Json]:
+    """Return a chart's own values by the name of the sub-chart; its own by the empty string."""
+    return _read(charts.archive(release))
+
+
+@functools.cache
+def _read(path: Path) -> dict[str, Json]:
+    found = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            parts = member.name.split("/")
+            own, sub = len(parts) == 2, len(parts) == 4 and parts[1] == "charts"
+            if parts[-1] == "values.yaml" and (own or sub):
+                content = archive.extractfile(member)
+                loaded = yaml.load(content or b"", Loader=yaml.CSafeLoader)
+                found[parts[2] if sub else ""] = loaded or {}
+    return found
+
+
+def _at(values: Json, keys: Keys) -> Json:
+    for key in keys:
+        if not isinstance(values, dict) or key not in values:
+            return ABSENT
+        values = values[key]
+    return values

@@ -1,0 +1,136 @@
+"""Metric families: read from what a program exposes, written as a file of the catalogue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.model.catalogue import FOLDER, SERIES, TYPES
+from scripts.servers.processes import request
+
+_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+(?: \d+)?")
+# What Go's runtime says of itself in detail: it differs by Go's release, not by the program.
+_RUNTIME = re.compile(
+    r"go_(cgo|cpu|gc|godebug|memory|sched|sync)_"
+    r"(?!(duration_seconds|gogc_percent|gomaxprocs_threads|gomemlimit_bytes)$).+"
+)
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"')
+
+
+@dataclass
+class Family:
+    """A metric's type, and every label that one of its series has."""
+
+    type: str
+    labels: set[str] = field(default_factory=set)
+
+
+Families = dict[str, Family]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Families of one origin.
+
+    Attributes:
+        source: The program and its version.
+        how: `run …` or `document …`.
+        families: What it exposes.
+    """
+
+    source: str
+    how: str
+    families: Families
+
+
+def parse(text: str) -> Families:
+    """Read Prometheus' text format: families that have at least one series.
+
+    https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+    """
+    types: dict[str, str] = {}
+    found: Families = {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            types[name] = kind if kind in TYPES else "untyped"
+        sample = _SAMPLE.fullmatch(line)
+        if line.startswith("#") or not sample:
+            continue
+        name, kind, own = _family(sample[1], types)
+        labels = set(_LABEL.findall(sample[2] or "")) - own
+        found.setdefault(name, Family(kind)).labels.update(labels)
+    return found
+
+
+def _family(name: str, types: Mapping[str, str]) -> tuple[str, str, set[str]]:
+    """Return family, type and the labels that stand for the type."""
+    for kind, parts in SERIES.items():
+        for suffix, _ in parts:
+            base = name.removesuffix(suffix) if suffix else name
+            if (suffix == "" or name.endswith(suffix)) and types.get(base) == kind:
+                return base, kind, {"le", "quantile"}
+    return name, types.get(name, "untyped"), set()
+
+
+def scrape(*urls: str) -> Families:
+    """Return what is exposed at some addresses of this machine, as Prometheus would read it.
+
+    Raises:
+        RepositoryError: If one does not answer with metrics.
+    """
+    found = []
+    for url in urls:
+        status, body = request(url)
+        if status != 200:
+            raise RepositoryError(
+                Finding(
+                    "scripts/cluster/capture",
+                    None,
+                    f"{url} answers {status}",
+                    "see the program's log",
+                )
+            )
+        found.append(parse(body.decode()))
+    return merge(*found)
+
+
+def merge(*parts: Families) -> Families:
+    """Return the union of several scrapes: a family has the labels of all of them."""
+    found: Families = {}
+    for part in parts:
+        for name, family in part.items():
+            found.setdefault(name, Family(family.type)).labels.update(family.labels)
+    return found
+
+
+def without(families: Families, known: Iterable[str]) -> Families:
+    """Return the families whose names are not known yet."""
+    names = set(known)
+    return {name: family for name, family in families.items() if name not in names}
+
+
+def write(name: str, *blocks: Block) -> int:
+    """Write `<name>.yaml` of the catalogue; what a later block repeats is left out.
+
+    Returns:
+        How many families it lists.
+    """
+    known: set[str] = set()
+    texts = []
+    for block in blocks:
+        families = without(block.families, known)
+        families = {n: f for n, f in families.items() if not _RUNTIME.fullmatch(n)}
+        known |= families.keys()
+        if not families:
+            continue
+        lines = [f'source: "{block.source}"', f'how: "{block.how}"', "metrics:"]
+        lines += [
+            f'  {metric}: "{" ".join((family.type, *sorted(family.labels)))}"'
+            for metric, family in sorted(families.items())
+        ]
+        texts.append("\n".join(lines) + "\n")
+    (FOLDER / f"{name}.yaml").write_text("---\n".join(texts), encoding="utf-8")
+    return len(known)

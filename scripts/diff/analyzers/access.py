@@ -1,0 +1,186 @@
+"""Who may do more than before: roles, bindings, accounts, pods and namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from scripts.checks.rendered.pods import violations
+from scripts.checks.static.policies import POD_SECURITY
+from scripts.diff.analyzers.analyzer import Said, listed, moved
+from scripts.diff.model import Flag
+from scripts.diff.objects import Manifest, Pair
+from scripts.live.preflight.checklist import LEVELS
+from scripts.model.rendered import Cluster, Pod
+
+ROLES = frozenset({"ClusterRole", "Role"})
+BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
+# With such a label, a role's rights are another one's, too: `aggregate-to-admin`.
+AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
+ANY = "*"
+
+
+class Right(NamedTuple):
+    """What one rule of a role allows.
+
+    Attributes:
+        verb: `get`, or `*`.
+        group: The API group; None for an address of the API server.
+        resource: `pods`, `pods/exec`, `*/scale`, `*`, or the address.
+        name: The one object's name; empty for all.
+    """
+
+    verb: str
+    group: str | None
+    resource: str
+    name: str = ""
+
+
+def roles(pair: Pair) -> Said:
+    """Find roles that allow more, or more people, and bindings that give a role to more."""
+    for key, before, after in pair.differing:
+        if after is None:
+            continue
+        if key.kind in ROLES:
+            old = set(_rights(before or {}))
+            more = [r for r in dict.fromkeys(_rights(after)) if not any(_covers(o, r) for o in old)]
+            if more:
+                why = f"It allows more: {listed(_grouped(more))}."
+                fix = "Narrow the values of the chart that ask for it, or say what needs it."
+                yield Flag("rbac-widened", str(key), why, fix)
+            if joined := [role for role in _joined(after) if role not in _joined(before or {})]:
+                why = f"Who has the role {listed(joined)} gets what it allows, too."
+                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
+        elif key.kind in BINDINGS:
+            known = (before or {}).get("subjects") or ()
+            new = [s for s in after.get("subjects") or () if s not in known]
+            if new:
+                names = listed(f"{s['kind']} {s['name']}" for s in new)
+                why = f"It gives {after['roleRef']['kind']} {after['roleRef']['name']} to {names}."
+                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
+
+
+def accounts(pair: Pair) -> Said:
+    """Find workloads that act as another account, one that something had given rights to."""
+    bound = {
+        (subject.get("namespace") or item.namespace, subject["name"])
+        for item in pair.before.of(*BINDINGS)
+        for subject in item.manifest.get("subjects") or ()
+        if subject["kind"] == "ServiceAccount"
+    }
+    before = {str(pod.owner): _account(pod) for pod in pair.before.pods}
+    for pod in pair.after.pods:
+        old, new = before.get(str(pod.owner)), _account(pod)
+        if old not in (None, new) and (pod.owner.namespace, new) in bound:
+            why = f"{moved('Its ServiceAccount', old, new)}: it gets the rights of that one."
+            fix = "Give it an account of its own, with just the rights that it needs."
+            yield Flag("rbac-widened", str(pod.owner), why, fix)
+
+
+def pods(pair: Pair) -> Said:
+    """Find pods that may do more on their node."""
+    before, after = _powers(pair.before), _powers(pair.after)
+    for owner, powers in after.items():
+        if added := [power for power in powers if power not in before.get(owner, ())]:
+            why = f"Who breaks out of it gets more of the node: {listed(added)}."
+            fix = "Do without, or keep it in the namespace monitoring-node, and say why."
+            yield Flag("privileged", owner, why, fix)
+
+
+def namespaces(pair: Pair) -> Said:
+    """Find namespaces that admit pods of a looser Pod Security level."""
+    for key, before, after in pair.differing:
+        if key.kind == "Namespace" and before is not None and after is not None:
+            old, new = (_level(manifest) for manifest in (before, after))
+            if LEVELS.index(new) < LEVELS.index(old):
+                why = f"{moved('Pod Security level', old, new)}: it admits pods that it refused."
+                yield Flag(
+                    "privileged", str(key), why, "Keep the level; move the pod that needs it."
+                )
+
+
+def _rights(manifest: Manifest) -> Iterator[Right]:
+    for rule in manifest.get("rules") or ():
+        for verb in rule["verbs"]:
+            for address in rule.get("nonResourceURLs") or ():
+                yield Right(verb, None, address)
+            for resource in rule.get("resources") or ():
+                for name in rule.get("resourceNames") or [""]:
+                    for group in rule.get("apiGroups") or [""]:
+                        yield Right(verb, group, resource, name)
+
+
+def _grouped(rights: Iterable[Right]) -> list[str]:
+    """Rights in words: `secrets (get, list)`."""
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        resource = f"{right.resource}.{right.group}" if right.group else right.resource
+        what = f"{resource} {right.name}" if right.name else resource
+        verbs.setdefault(what, []).append(right.verb)
+    return [f"{what} ({', '.join(own)})" for what, own in verbs.items()]
+
+
+def _covers(wide: Right, narrow: Right) -> bool:
+    """Say whether who has one right has the other, as the API server compares them.
+
+    `pods` is not `pods/exec`: k8s.io/component-helpers/auth/rbac/validation/policy_comparator.go.
+    """
+    if wide.verb not in (ANY, narrow.verb):
+        return False
+    if wide.group is None or narrow.group is None:
+        below = wide.resource.endswith(ANY) and narrow.resource.startswith(wide.resource[:-1])
+        return wide.group == narrow.group and (below or wide.resource == narrow.resource)
+    _, slash, subresource = narrow.resource.partition("/")
+    resources = {ANY, narrow.resource, *([f"{ANY}/{subresource}"] if slash else [])}
+    return (
+        wide.group in (ANY, narrow.group)
+        and wide.resource in resources
+        and wide.name in ("", narrow.name)
+    )
+
+
+def _joined(manifest: Manifest) -> list[str]:
+    """Roles that get a ClusterRole's rights."""
+    labels = manifest.get("metadata", {}).get("labels") or {}
+    return sorted(
+        key.removeprefix(AGGREGATED)
+        for key, value in labels.items()
+        if key.startswith(AGGREGATED) and value == "true"
+    )
+
+
+def _account(pod: Pod) -> str:
+    return str(pod.spec.get("serviceAccountName") or "default")
+
+
+def _powers(cluster: Cluster) -> dict[str, list[str]]:
+    """What each workload's pods may do that the restricted level forbids."""
+    found = {}
+    for pod in cluster.pods:
+        paths = {
+            volume["name"]: f"hostPath {volume['hostPath'].get('path')}"
+            for volume in pod.spec.get("volumes") or ()
+            if "hostPath" in volume
+        }
+        written = [
+            f"{paths[mount['name']]} to write"
+            for container in pod.containers
+            for mount in container.get("volumeMounts") or ()
+            if mount["name"] in paths and not mount.get("readOnly")
+        ]
+        named = [text for text in violations(pod.spec) if not text.endswith("is a hostPath")]
+        capabilities = [
+            f"container {c['name']}: capability {name}"
+            for c in pod.containers
+            for name in ((c.get("securityContext") or {}).get("capabilities") or {}).get("add")
+            or ()
+        ]
+        found[str(pod.owner)] = list(
+            dict.fromkeys([*paths.values(), *written, *capabilities, *named])
+        )
+    return found
+
+
+def _level(manifest: Manifest) -> str:
+    # Without the label, the API server's default holds: everything is admitted.
+    return str((manifest["metadata"].get("labels") or {}).get(POD_SECURITY, LEVELS[0]))

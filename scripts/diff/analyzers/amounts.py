@@ -1,0 +1,128 @@
+"""What clusters ask for before and after, beside their budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from scripts.checks.static.settings import get
+from scripts.diff.analyzers.analyzer import Said, moved
+from scripts.diff.model import Amount, Flag
+from scripts.diff.objects import Pair
+from scripts.model import budget
+from scripts.model.rendered import Cluster
+
+Rows = list[budget.Row]
+
+
+def _cores(number: float) -> str:
+    return f"{number * 1000:.0f}m"
+
+
+def _mebibytes(number: float) -> str:
+    return f"{number / 2**20:.0f}Mi"
+
+
+def _gibibytes(number: float) -> str:
+    return f"{number / 2**30:.0f}Gi"
+
+
+def _count(number: float) -> str:
+    return f"{number:.0f}"
+
+
+# For each line: what the releases take together, how it is written, and where the limit stands.
+LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple[str, ...]]] = {
+    "CPU": (lambda rows: sum(r.cpu for r in rows), _cores, ("requests", "cpu")),
+    "memory": (lambda rows: sum(r.memory for r in rows), _mebibytes, ("requests", "memory")),
+    "memory limits": (lambda rows: sum(r.limit for r in rows), _mebibytes, ()),
+    "volumes": (lambda rows: sum(len(r.volumes) for r in rows), _count, ("volumes", "count")),
+    "storage": (
+        lambda rows: sum(size for r in rows for size, _ in r.volumes),
+        _gibibytes,
+        ("volumes", "total"),
+    ),
+    "images": (lambda rows: len({image for r in rows for image in r.images}), _count, ()),
+    "series": (lambda rows: sum(r.series for r in rows), _count, ("series", "limit")),
+}
+
+
+def amounts(pair: Pair) -> Iterator[Amount]:
+    """Yield the lines of a cluster; it is whole."""
+    sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
+    most = [_limits(cluster) for cluster in (pair.before, pair.after)]
+    for resource, (_, write, _) in LINES.items():
+        before, after = (write(side[resource]) if side else "" for side in sides)
+        old, limit = (write(side[resource]) if resource in side else "" for side in most)
+        over = bool(limit and after) and sides[1][resource] > most[1][resource] + 1e-9
+        former = (old or "none") if before and after and old != limit else ""
+        yield Amount(pair.after.entry.cluster, resource, before, after, limit, over, former)
+
+
+def read(pair: Pair) -> Said:
+    """Find limits that are raised, and what is above one, or for other processors, from now on."""
+    if not pair.whole:
+        return
+    before, after = _faults(pair.before), _faults(pair.after)
+    for text in after.keys() - before.keys():
+        yield after[text]
+    if pair.before.entry.units and pair.after.entry.units:
+        yield from _raised(pair)
+
+
+def _raised(pair: Pair) -> Iterator[Flag]:
+    for resource, before, after in limits(pair):
+        if before is not None and (after is None or after > before):
+            write = LINES[resource][1]
+            text = moved(resource, write(before), None if after is None else write(after))
+            why = f"{text}: what was too much is not any more, and no node grows with it."
+            fix = "Raise it only by what the nodes, or the bill, really have."
+            yield Flag("budget-raised", _place(pair.after), why, fix)
+
+
+def limits(pair: Pair) -> Iterator[tuple[str, float | None, float | None]]:
+    """Yield each limit that differs, by its resource; None on the side that has none."""
+    old, new = _limits(pair.before), _limits(pair.after)
+    for resource in LINES:
+        before, after = old.get(resource), new.get(resource)
+        if before != after:
+            yield resource, before, after
+
+
+def _place(cluster: Cluster) -> str:
+    return f"overlays/{budget.environment(cluster)}/{budget.FILE}"
+
+
+def _totals(cluster: Cluster) -> dict[str, float]:
+    if not cluster.entry.units:
+        return {}
+    rows = list(budget.rows(cluster, budget.limits(cluster)).values())
+    return {resource: total(rows) for resource, (total, _, _) in LINES.items()}
+
+
+def _limits(cluster: Cluster) -> dict[str, float]:
+    found = {}
+    written = budget.limits(cluster)
+    for resource, (_, _, keys) in LINES.items():
+        limit = get(written, *keys) if keys else None
+        if limit is not None:
+            found[resource] = budget.quantity(limit)
+    return found
+
+
+def _faults(cluster: Cluster) -> dict[str, Flag]:
+    """Flags by what they say of a cluster, whichever engine syncs it."""
+    place = _place(cluster)
+    found = {}
+    for fault in budget.faults(cluster):
+        text = fault.message.removeprefix(f"{cluster.name}: ")
+        found[text] = Flag("over-budget", place, _sentence(text), _sentence(fault.fix))
+    if architecture := budget.limits(cluster).get("architecture"):
+        for fault in budget.architectures(cluster, architecture):
+            where, _, text = fault.message.partition(": ")
+            why, fix = _sentence(text), _sentence(fault.fix)
+            found[fault.message] = Flag("image-architecture", where, why, fix)
+    return found
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

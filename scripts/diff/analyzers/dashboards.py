@@ -1,0 +1,180 @@
+"""Dashboards and data sources, as Grafana gets them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Set
+
+from scripts.checks.static import dashboards
+from scripts.core.findings import Finding, RepositoryError, counted
+from scripts.core.yamlfile import Json
+from scripts.diff.analyzers.analyzer import Said, listed, query, setting
+from scripts.diff.model import Flag, Sentence
+from scripts.diff.objects import Pair
+from scripts.diff.values import Difference, differences
+from scripts.model.manifests import Release
+from scripts.model.rendered import Cluster
+
+TOPIC = "Dashboards"
+# Of a panel, what is compared for itself.
+PARTS = frozenset({"gridPos", "id", "title"})
+Model = Mapping[str, Json]
+
+
+def read(pair: Pair) -> Said:
+    """Compare the dashboards by their uids, and their panels by their titles."""
+    before, after = _by_uid(pair.before), _by_uid(pair.after)
+    added = [uid for uid in after if uid not in before]
+    # Where Grafana itself goes, that is what has to be said.
+    served = bool(_grafana(pair.after))
+    for uid, old in before.items():
+        if uid in after:
+            yield from _compared(old, after[uid])
+            continue
+        twin = next((new for new in added if after[new]["title"] == old["title"]), None)
+        if twin is None:
+            yield Sentence(TOPIC, f"{old['title']}: removed")
+            now, fix = "is gone", f"Keep it, or take {uid} out of all that names it."
+        else:
+            added.remove(twin)
+            yield from _compared(old, after[twin])
+            now, fix = f"is now {twin}", f"Keep the uid {uid}, or change all that names it."
+        if served:
+            why = (
+                f"{uid} {now}: links, alerts, bookmarks and a home page that name it lead nowhere."
+            )
+            yield Flag("dashboard-uid", f"dashboard {old['title']}", why, fix)
+    for uid in added:
+        new = after[uid]
+        panels = counted(len(list(dashboards.panels(new))), "panel")
+        yield Sentence(TOPIC, f"{new['title']}: new, {panels}")
+
+
+def sources(pair: Pair) -> Said:
+    """Compare the uids of the data sources, which panels name."""
+    if not _grafana(pair.after):
+        return  # There are no panels either.
+    before, after = _sources(pair.before), _sources(pair.after)
+    renamed = {name: uid for uid, name in after.items()}
+    for uid, name in before.items():
+        if uid not in after:
+            now = f"is now {renamed[name]}" if name in renamed else "is gone"
+            why = f"Panels ask the data source {uid}, which {now}: they stay empty."
+            fix = f"Keep the uid {uid}."
+            yield Flag("datasource-uid", f"data source {name}", why, fix)
+
+
+def of(cluster: Cluster) -> dict[str, Model]:
+    """Return every dashboard that a ConfigMap holds, by its file's name."""
+    found = {}
+    for item in cluster.of("ConfigMap"):
+        for file, text in (item.manifest.get("data") or {}).items():
+            if file.endswith(".json") and '"panels"' in text:
+                found[file] = _parsed(file, text)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(file: str, text: str) -> Model:
+    """Parse a dashboard, which most clusters have in common."""
+    try:
+        parsed: Model = json.loads(text)
+    except json.JSONDecodeError as error:
+        place, message = f"{dashboards.FOLDER}/{file}", f"not JSON: {error.msg}"
+        finding = Finding(place, error.lineno, message, "run `make dashboards`")
+        raise RepositoryError(finding) from error
+    return parsed
+
+
+def _by_uid(cluster: Cluster) -> dict[str, Model]:
+    return {str(model.get("uid") or file): model for file, model in of(cluster).items()}
+
+
+def _grafana(cluster: Cluster) -> list[Release]:
+    return [release for release in cluster.entry.releases if release.chart == "grafana"]
+
+
+def _sources(cluster: Cluster) -> dict[str, str]:
+    """Names of the data sources, by uid; without one, no panel can name it."""
+    return {
+        str(source["uid"]): source["name"]
+        for release in _grafana(cluster)
+        for source in dashboards.datasources(release.values)
+        if source.get("uid")
+    }
+
+
+def _compared(old: Model, new: Model) -> Iterator[Sentence]:
+    if old != new:
+        yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _told(old, new))
+
+
+def _told(old: Model, new: Model) -> Iterator[str]:
+    before, after = _panels(old), _panels(new)
+    removed = [title for title in before if title not in after]
+    for title in after:
+        if title in before:
+            continue
+        # The queries tell that it is the same panel by another name.
+        asked = _queries(after[title])
+        twin = next((o for o in removed if asked and _queries(before[o]) == asked), None)
+        if twin is None:
+            yield f"panel “{title}” added"
+        else:
+            removed.remove(twin)
+            yield f"panel “{twin}” is called “{title}”"
+    yield from (f"panel “{title}” removed" for title in removed)
+    places = 0
+    for title in (title for title in after if title in before):
+        one, other = before[title], after[title]
+        places += one.get("gridPos") != other.get("gridPos")
+        for text in _panel(one, other):
+            yield f"“{title}”: {text}"
+    if places:
+        yield f"{counted(places, 'panel')} at another place or of another size"
+    one, other = ({k: v for k, v in side.items() if k != "panels"} for side in (old, new))
+    yield from _settings(list(differences(one, other)))
+
+
+def _panels(model: Model) -> dict[str, Model]:
+    """Panels by title; a second one of the same title by its place among them."""
+    found: dict[str, Model] = {}
+    for panel in dashboards.panels(model):
+        title, number = panel.get("title") or "untitled", 1
+        while (name := f"{title} ({number})" if number > 1 else title) in found:
+            number += 1
+        found[name] = panel
+    return found
+
+
+def _queries(panel: Model) -> dict[str, str]:
+    return {t["refId"]: str(t.get("expr", "")) for t in panel.get("targets") or ()}
+
+
+def _panel(old: Model, new: Model) -> Iterator[str]:
+    before, after = _queries(old), _queries(new)
+    for reference in sorted({*before, *after}):
+        if reference not in after:
+            yield f"query {reference} removed"
+        elif reference not in before:
+            yield f"query {reference} added"
+        elif before[reference] != after[reference]:
+            yield f"query {reference}: {', '.join(query(before[reference], after[reference]))}"
+    common = before.keys() & after.keys()
+    yield from _settings(list(differences(_rest(old, common), _rest(new, common))))
+
+
+def _rest(panel: Model, common: Set[str]) -> dict[str, Json]:
+    """A panel without what is compared for itself; of its queries, those of both revisions."""
+    targets = [
+        {key: value for key, value in target.items() if key != "expr"}
+        for target in panel.get("targets") or ()
+        if target["refId"] in common
+    ]
+    return {key: value for key, value in panel.items() if key not in PARTS} | {"targets": targets}
+
+
+def _settings(found: list[Difference]) -> Iterator[str]:
+    if found:
+        yield listed(setting(one) for one in found)

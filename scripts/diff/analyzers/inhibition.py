@@ -1,0 +1,85 @@
+"""Which alerts hold others back, by the template of Alertmanager's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from scripts.checks.static.routing import TEMPLATE, Matcher, matchers
+from scripts.core.yamlfile import Json
+from scripts.diff.analyzers import amtool
+from scripts.diff.analyzers.alerts import WATCHDOG
+from scripts.diff.analyzers.amtool import ASKED, Alert, Config
+from scripts.diff.analyzers.analyzer import listed
+from scripts.diff.model import Flag
+
+ALWAYS: Alert = (WATCHDOG, "none")
+Rule = Mapping[str, Json]
+
+
+def name(rule: Rule) -> str:
+    """Return what an inhibition is known by."""
+    source, target = (", ".join(rule[f"{side}_matchers"]) for side in ("source", "target"))
+    return f"of {target} by {source}"
+
+
+def read(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
+    """Find inhibitions that hold back what nobody may miss, or all that there is.
+
+    Args:
+        old: The template before.
+        new: The template after.
+        alerts: Each alert that is in both.
+    """
+    added = {
+        str(number): (rule, lost)
+        for number, rule in enumerate(new.get("inhibit_rules") or ())
+        if (lost := _lost(rule, old.get("inhibit_rules") or [])) is not None
+    }
+    asked: dict[str, list[Matcher]] = {}
+    for number, (rule, _) in added.items():
+        source, target = (_matchers(rule, side) for side in ("source", "target"))
+        asked |= {f"{number} source": source, f"{number} target": target}
+        # Any alert may have the other labels.
+        asked[f"{number} may"] = [one for one in target if one.label in ASKED]
+    found = amtool.chosen(asked, {*alerts, ALWAYS}) if asked else {}
+    for number, (rule, lost) in added.items():
+        critical = [alert for alert, severity in found[f"{number} may"] if severity == "critical"]
+        if ALWAYS in found[f"{number} target"]:
+            why = "While it holds, the dead man's switch outside takes alerting for dead."
+            fix = f'Add `alertname != "{WATCHDOG}"` to its target_matchers.'
+        elif ALWAYS in found[f"{number} source"]:
+            why = f"{WATCHDOG} is a source of it and always fires: its targets may never be told."
+            fix = f"Leave {WATCHDOG} out of its source_matchers."
+        elif lost:
+            why = f"One alert holds back others whatever their {' and '.join(lost)}."
+            fix = f"Keep {', '.join(lost)} in `equal`."
+        elif critical:
+            why = f"What is critical may not be told: {listed(critical)}."
+            fix = "Be sure that the source says it, or narrow target_matchers or `equal`."
+        else:
+            continue
+        yield Flag("alert-silenced", f"{TEMPLATE}: inhibition {name(rule)}", why, fix)
+
+
+def _lost(rule: Rule, old: list[Rule]) -> list[str] | None:
+    """Return the labels that `equal` no longer has; None if as much was held back before."""
+    equal = set(rule.get("equal") or ())
+    known = [
+        sorted(set(other.get("equal") or ()) - equal)
+        for other in old
+        if _sides(other) == _sides(rule)
+    ]
+    least = min(known, key=len, default=[])
+    return None if known and not least else least
+
+
+def _sides(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
+    """Both lists of matchers, however they are ordered and written."""
+    return [
+        {(m.label, m.operator, frozenset(m.value.split("|"))) for m in _matchers(rule, side)}
+        for side in ("source", "target")
+    ]
+
+
+def _matchers(rule: Rule, side: str) -> list[Matcher]:
+    return matchers(rule[f"{side}_matchers"])

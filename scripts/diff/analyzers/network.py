@@ -1,0 +1,76 @@
+"""Pods that anybody may reach, or that may reach anything, where NetworkPolicies forbade it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from scripts.checks.rendered.scrape import matches
+from scripts.core.yamlfile import Json
+from scripts.diff.analyzers.analyzer import Said, listed
+from scripts.diff.model import Flag
+from scripts.diff.objects import Pair
+from scripts.model.rendered import Item, Pod
+
+# Of a policy's types: where its rules and a rule's peers stand, and what it means to have none.
+TYPES = {
+    "Ingress": ("ingress", "from", "Anybody may reach it"),
+    "Egress": ("egress", "to", "It may reach anything"),
+}
+EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
+EVERY_PORT = "every port"
+
+
+def read(pair: Pair) -> Said:
+    """Find pods that the policies open to all; of a policy that is removed, that is said."""
+    before = {str(policy): policy for policy in pair.before.of("NetworkPolicy")}
+    kept = before | {str(policy): policy for policy in pair.after.of("NetworkPolicy")}
+    pods = {str(pod.owner): pod for pod in pair.before.pods}
+    for pod in pair.after.pods:
+        if (old := pods.get(str(pod.owner))) is None:
+            continue
+        for kind, (_, _, what) in TYPES.items():
+            known = set(_open(old, before.values(), kind))
+            now = sorted(set(_open(pod, kept.values(), kind)) - known)
+            if now and EVERY_PORT not in known:
+                ports = EVERY_PORT if EVERY_PORT in now else listed(now)
+                why = f"{what} on {ports}, which its NetworkPolicies did not allow."
+                fix = "Name who needs it in the policies that choose its pods."
+                yield Flag("network-opened", str(pod.owner), why, fix)
+
+
+def _open(pod: Pod, policies: Iterable[Item], kind: str) -> Iterator[str]:
+    """Yield the ports on which all may reach pods, or on which these may reach all."""
+    own = [policy for policy in policies if kind in _types(policy) and _chooses(policy, pod)]
+    if not own:
+        yield EVERY_PORT
+    rules, peers, _ = TYPES[kind]
+    for policy in own:
+        for rule in policy.spec.get(rules) or ():
+            if not rule.get(peers) or any(map(_everybody, rule[peers])):
+                yield from map(_port, rule.get("ports") or [{}])
+
+
+def _types(policy: Item) -> list[str]:
+    # https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/
+    implied = ["Ingress", *(["Egress"] if policy.spec.get("egress") else [])]
+    return policy.spec.get("policyTypes") or implied
+
+
+def _chooses(policy: Item, pod: Pod) -> bool:
+    selector = policy.spec.get("podSelector") or {}
+    return policy.namespace == pod.owner.namespace and matches(selector, pod.labels)
+
+
+def _everybody(peer: Mapping[str, Json]) -> bool:
+    """Say whether a peer is every address, or every pod of every namespace."""
+    if "ipBlock" in peer:
+        return peer["ipBlock"]["cidr"] in EVERYWHERE
+    return peer.get("namespaceSelector") == {} and not peer.get("podSelector")
+
+
+def _port(port: Mapping[str, Json]) -> str:
+    protocol = port.get("protocol", "TCP")
+    if "port" not in port:
+        return f"every {protocol} port" if port else EVERY_PORT
+    last = f"-{port['endPort']}" if "endPort" in port else ""
+    return f"{protocol} port {port['port']}{last}"

@@ -1,0 +1,41 @@
+"""Objectives, by their specifications: what their rules become is in the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.core.yamlfile import load
+from scripts.diff.analyzers.analyzer import Said, moved
+from scripts.diff.model import Json, Sentence
+from scripts.diff.values import differences
+from scripts.rules import slos
+
+TOPIC = "Objectives"
+
+
+def read(before: Path, after: Path) -> Said:
+    """Compare the objectives of two trees by their names."""
+    old, new = (dict(_objectives(root)) for root in (before, after))
+    for name in sorted({*old, *new}):
+        if name not in old:
+            yield Sentence(TOPIC, f"{name}: new, {new[name]['objective']} %")
+        elif name not in new:
+            yield Sentence(TOPIC, f"{name}: removed, it was {old[name]['objective']} %")
+        elif phrases := list(_phrases(old[name], new[name])):
+            yield Sentence(TOPIC, f"{name}: {', '.join(phrases)}")
+
+
+def _objectives(root: Path) -> Iterator[tuple[str, dict[str, Json]]]:
+    for path in sorted((root / slos.SPECIFICATIONS).glob("*.yaml")):
+        for objective in load(path, root)[0]["slos"]:
+            yield objective["name"], objective
+
+
+def _phrases(old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
+    if old["objective"] != new["objective"]:
+        yield moved("objective", f"{old['objective']} %", f"{new['objective']} %")
+    words = {"sli": "what counts as failed changes", "alerting": "its alerts change"}
+    for key, text in words.items():
+        if any(differences(old.get(key), new.get(key))):
+            yield text

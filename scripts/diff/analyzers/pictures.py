@@ -1,0 +1,28 @@
+"""Pictures of the dashboards that differ, where `make pictures` has drawn them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scripts.diff.analyzers import dashboards
+from scripts.diff.model import ABSENT, Picture
+from scripts.diff.objects import Pair
+from scripts.grafana import picture_store
+
+
+def pictures(pairs: Iterable[Pair]) -> Iterator[Picture]:
+    """Yield a picture of each dashboard that differs, drawn or not."""
+    changed: dict[str, tuple[dashboards.Model | None, dashboards.Model | None]] = {}
+    for pair in pairs:
+        before, after = dashboards.of(pair.before), dashboards.of(pair.after)
+        for file in {*before, *after}:
+            sides = before.get(file), after.get(file)
+            if sides[0] != sides[1]:
+                changed.setdefault(file, sides)
+    for _, sides in sorted(changed.items(), key=lambda item: item[0]):
+        uid = next(model["uid"] for model in reversed(sides) if model)
+        one, other = (
+            ABSENT if model is None else str(path) if path else None
+            for model, path in zip(sides, picture_store.find(*sides), strict=True)
+        )
+        yield Picture(str(uid), one, other)

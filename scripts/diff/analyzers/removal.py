@@ -1,0 +1,171 @@
+"""What is deleted, or would be made anew beside what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from scripts.checks.static.settings import get
+from scripts.core.findings import counted
+from scripts.diff.analyzers.analyzer import Said
+from scripts.diff.analyzers.storage import deletes_claims
+from scripts.diff.model import Flag
+from scripts.diff.objects import Key, Manifest, Pair
+from scripts.model.rendered import Cluster
+
+# Kinds whose removal takes more along than itself.
+WHY: Mapping[str, str] = {
+    "Alertmanager": "The operator deletes Alertmanager with it: nobody is told of anything.",
+    "CustomResourceDefinition": "Every object of its kind in the cluster is deleted with it.",
+    "Namespace": "Everything in it is deleted with it, volumes included.",
+    "NetworkPolicy": "Who may reach its pods changes: anybody, where no other policy chooses them.",
+    "PersistentVolumeClaim": "Its volume is deleted with it, and what is stored there.",
+    "Prometheus": "The operator deletes Prometheus with it; a volume that it claims stays, unused.",
+    "StatefulSet": "Its pods are deleted; volumes that it claims stay, unused and paid for.",
+}
+# Likewise, where the policy for the claims is to delete them.
+WHY_DELETING: Mapping[str, str] = {
+    "Prometheus": "The operator deletes Prometheus with it, and its volume with what is stored.",
+    "StatefulSet": "Its pods are deleted, and its volumes with what is stored there.",
+}
+ARGO_CD, FLUX, HELM = (
+    "argocd.argoproj.io/sync-options",
+    "kustomize.toolkit.fluxcd.io/prune",
+    "helm.sh/resource-policy",
+)
+PRUNE = ("spec", "prune"), ("spec", "syncPolicy", "automated", "prune")
+FORCE = (("spec", "force"),)
+# Of one object, the same.
+FORCED = "kustomize.toolkit.fluxcd.io/force", "enabled"
+
+
+def read(pair: Pair) -> Said:
+    """Find objects, releases and units that are removed, renamed or moved."""
+    engine = pair.before.entry.engine
+    added = {key[2:]: key for key, before, _ in pair.differing if before is None}
+    releases = {release.name for release in pair.after.entry.releases}
+    units = {unit.name for unit in pair.after.entry.units}
+    for key, before, after in pair.differing:
+        if before is None:
+            continue
+        gone = key.unit not in (releases if key.release else units)
+        kept = _kept(engine, before, released=key.release, gone=gone)
+        if after is not None:
+            yield from _protection(engine, key, before, after)
+            yield from _switched(key, before, after)
+        elif (other := added.get(key[2:])) is not None:
+            if kept or (key.release and gone):
+                continue  # It stays; or that the release is gone is said of itself.
+            why = f"{key.unit} prunes what {other.unit} applies, perhaps after it was made."
+            fix = f"First keep {key.unit} from pruning it, then move it in a second change."
+            yield Flag("moved", str(key), why, fix)
+        elif key.kind in WHY:
+            lost = WHY[key.kind]
+            if deletes_claims(before):
+                lost = WHY_DELETING.get(key.kind, lost)
+            why, fix = lost, "Keep it, or be sure that nobody needs it."
+            if kept:
+                why = "It stays, and nothing looks after it any more."
+                fix = f"Delete it only if nobody uses it: {lost[0].lower()}{lost[1:]}"
+            yield Flag("object-removed", str(key), why, fix)
+    yield from _releases(pair.before, pair.after)
+    yield from _units(pair.before, pair.after)
+
+
+def switched(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
+    """Say whether the Kustomization or Application of a unit turns one of these on."""
+    own = (o for o in cluster.entry.units[0].objects if o["metadata"]["name"] == unit)
+    return any(get(item, *keys) is True for item in own for keys in switches)
+
+
+def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:
+    """Say whether an object stays when it is not declared any more.
+
+    Args:
+        engine: Each heeds its own annotation, and Argo CD Helm's in part.
+        manifest: The object.
+        released: Whether a release brings it.
+        gone: Whether all of its release or unit is not declared any more either.
+    """
+    annotations = manifest["metadata"].get("annotations") or {}
+    keep = annotations.get(HELM) == "keep"
+    if engine == "flux":
+        return keep if released else annotations.get(FLUX) == "disabled"
+    options = {option.strip() for option in str(annotations.get(ARGO_CD, "")).split(",")}
+    if not gone:
+        return "Prune=false" in options
+    # With an Application go all but these (v3.5.7, controller/appcontroller.go, shouldBeDeleted);
+    # pruning does not ask for Helm's annotation.
+    return "Delete=false" in options or keep or manifest["kind"] == "CustomResourceDefinition"
+
+
+def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Said:
+    ways = {"it": False, "its release" if key.release else "its unit": True}
+    lost = [
+        what
+        for what, gone in ways.items()
+        if _kept(engine, before, released=key.release, gone=gone)
+        and not _kept(engine, after, released=key.release, gone=gone)
+    ]
+    if lost:
+        why = f"Nothing keeps it any more when {' or '.join(lost)} is removed or renamed."
+        yield Flag("protection-removed", str(key), why, "Keep the annotations that say so.")
+
+
+def _switched(key: Key, before: Manifest, after: Manifest) -> Said:
+    def on(switches: Iterable[tuple[str, ...]]) -> bool:
+        return any(get(after, *keys) is True and not get(before, *keys) for keys in switches)
+
+    if on(PRUNE):
+        why = "What it does not declare any more is deleted at the next sync."
+        yield Flag("pruning", str(key), why, "Look what it left behind: that goes, too.")
+    if key.kind == "Kustomization" and on(FORCE):
+        why = "An object is deleted, with what it holds, to change what cannot be changed in it."
+        fix = f"Leave it off, and annotate the one object with {': '.join(FORCED)}."
+        yield Flag("forcing", str(key), why, fix)
+
+
+def _releases(before: Cluster, after: Cluster) -> Said:
+    old, new = ({r.name: r for r in c.entry.releases} for c in (before, after))
+    if not new:
+        return  # The cluster is gone, as its units say.
+    engine = before.entry.engine
+    for name, release in old.items():
+        gone = name not in new
+        deleted = [
+            item
+            for item in before.items
+            if item.release == name and not _kept(engine, item.manifest, released=True, gone=gone)
+        ]
+        count = counted(len(deleted), "object")
+        twin = next(
+            (r.name for r in new.values() if r.name not in old and r.chart == release.chart), None
+        )
+        if not gone and new[name].namespace != release.namespace:
+            why = f"It is uninstalled from {release.namespace}, {count}, and installed anew."
+            fix = "Leave its namespace, or move what its volumes hold first."
+            yield Flag("release-renamed", f"release {name}", why, fix)
+        elif gone and twin:
+            why = f"{name} is uninstalled ({count}), and {twin} installed: its volumes start empty."
+            fix = f"Set releaseName: {name}, or move what its volumes hold first."
+            yield Flag("release-renamed", f"release {name}", why, fix)
+        elif gone:
+            why = f"The engine uninstalls it, and deletes {count}."
+            fix = "Be sure that nobody needs it; volumes that it claims stay."
+            if any(
+                i.kind == "PersistentVolumeClaim" or deletes_claims(i.manifest) for i in deleted
+            ):
+                why = f"The engine uninstalls it, and deletes {count} and what its volumes hold."
+                fix = "Keep it, or export what somebody may still need."
+            yield Flag("release-removed", f"release {name}", why, fix)
+
+
+def _units(before: Cluster, after: Cluster) -> Said:
+    declared = {unit.name for unit in after.entry.units}
+    engine = before.entry.engine
+    for unit in before.entry.units:
+        if unit.name in declared or not switched(before, unit.name, PRUNE):
+            continue
+        deleted = [o for o in unit.objects if not _kept(engine, o, released=False, gone=True)]
+        why = f"The engine deletes what it applied: {counted(len(deleted), 'object')}."
+        fix = "Turn pruning off first if they are to stay."
+        yield Flag("pruning", f"unit {unit.name}", why, fix)

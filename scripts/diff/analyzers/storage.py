@@ -1,0 +1,108 @@
+"""Volumes that get lost, smaller, or do not follow what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scripts.checks.static.settings import get
+from scripts.core.yamlfile import Json
+from scripts.diff.analyzers.analyzer import Said, moved
+from scripts.diff.model import Flag
+from scripts.diff.objects import Manifest, Pair
+from scripts.model.budget import quantity
+from scripts.model.rendered import OPERATED, Cluster
+
+# Each claim by whose it is and its name; of a StatefulSet, as a template.
+Claims = dict[tuple[str, str], Mapping[str, Json]]
+# Of persistentVolumeClaimRetentionPolicy, what `Delete` does.
+POLICY: Mapping[str, str] = {
+    "whenDeleted": "Whatever deletes it, if only to make it anew, deletes what it stores.",
+    "whenScaled": "A pod that is scaled away takes along what it stores.",
+}
+
+
+def read(pair: Pair) -> Said:
+    """Compare claims, and what becomes of them, of workloads that are at both revisions.
+
+    The operator's workloads are among them.
+    """
+    before, after = _claims(pair.before), _claims(pair.after)
+    owners = {str(item) for item in pair.after.all}
+    # The API server refuses any change of these; `immutable` says so.
+    applied = {str(item) for item in pair.after.items}
+    # The operator deletes what it cannot change (pkg/k8s/statefulset.go, ForceUpdateStatefulSet).
+    emptied = {
+        f"StatefulSet {item.namespace}/{OPERATED[item.kind][0]}-{item.name}"
+        if item.kind in OPERATED
+        else str(item)
+        for item in pair.before.of("StatefulSet", *OPERATED)
+        if deletes_claims(item.manifest)
+    }
+    for (owner, name), old in before.items():
+        if owner not in owners:
+            continue  # Its removal is said of itself.
+        where = f"{owner}, {name}"
+        new = after.get((owner, name))
+        same = new is not None and (owner in applied or canonical(new) == canonical(old))
+        if owner in emptied and not same:
+            why = "To change it, the StatefulSet is made anew, and what it stores is deleted first."
+            fix = "Set whenDeleted: Retain first, in a change of its own."
+            yield Flag("volume-removed", where, why, fix)
+            continue
+        if new is None:
+            why = "What it stores is out of reach from the sync on; the claim stays, and costs."
+            fix = "Keep the volume, or export what it holds and delete the claim by hand."
+            yield Flag("volume-removed", where, why, fix)
+            continue
+        sizes = [claim["resources"]["requests"]["storage"] for claim in (old, new)]
+        if quantity(sizes[1]) < quantity(sizes[0]):
+            why = f"{moved('Size', *sizes)}: a volume cannot shrink; it stays, or is refused."
+            fix = "Keep the size, or make a new volume and move what the old one holds."
+            yield Flag("volume-shrunk", where, why, fix)
+        elif quantity(sizes[1]) > quantity(sizes[0]) and owner not in applied:
+            why = f"{moved('Size', *sizes)}: the claims that there are keep their size."
+            fix = "Set spec.resources.requests.storage of each claim by hand, too."
+            yield Flag("volume-grown", where, why, fix)
+        classes = [claim.get("storageClassName") for claim in (old, new)]
+        if classes[0] != classes[1] and owner not in applied:
+            why = f"{moved('Storage class', *classes)}: the claims that there are keep theirs."
+            fix = "Keep the class, or make a new volume and move what the old one holds."
+            yield Flag("volume-class", where, why, fix)
+    yield from _policies(pair)
+
+
+def canonical(claim: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a PersistentVolumeClaimSpec as the API server compares it."""
+    resources = {
+        bound: {name: quantity(size) for name, size in sizes.items()}
+        for bound, sizes in (claim.get("resources") or {}).items()
+    }
+    return {"volumeMode": "Filesystem", **claim, "resources": resources}
+
+
+def deletes_claims(manifest: Manifest) -> bool:
+    """Say whether the claims of a StatefulSet, the operator's included, go when it goes."""
+    return _deletes(manifest, "whenDeleted")
+
+
+def _policies(pair: Pair) -> Said:
+    for key, before, after in pair.differing:
+        for when, why in POLICY.items():
+            if before and after and _deletes(after, when) and not _deletes(before, when):
+                fix = f"Leave {when}: Retain, and delete by hand the claims that nobody needs."
+                yield Flag("volume-deletion", str(key), why, fix)
+
+
+def _deletes(manifest: Manifest, when: str) -> bool:
+    return bool(get(manifest, "spec", "persistentVolumeClaimRetentionPolicy", when) == "Delete")
+
+
+def _claims(cluster: Cluster) -> Claims:
+    found: Claims = {}
+    for item in cluster.all:
+        for template in item.spec.get("volumeClaimTemplates") or ():
+            name = get(template, "metadata", "name")
+            found[str(item), f"volume {name}" if name else "its volume"] = template["spec"]
+    for item in cluster.of("PersistentVolumeClaim"):
+        found[str(item), "its volume"] = item.spec
+    return found

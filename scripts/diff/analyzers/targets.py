@@ -1,0 +1,35 @@
+"""What Prometheus scrapes: monitors, probes and scrape configurations, the charts' included."""
+
+from __future__ import annotations
+
+from scripts.checks.static.monitors import MONITORS
+from scripts.diff import noise
+from scripts.diff.analyzers import selection
+from scripts.diff.analyzers.analyzer import Said, listed, setting
+from scripts.diff.model import Flag, Sentence
+from scripts.diff.objects import Pair
+from scripts.diff.values import differences
+
+TOPIC = "Scrape targets"
+
+
+def read(pair: Pair) -> Said:
+    """Compare the objects that say what is scraped, and whether Prometheus takes them up."""
+    for kind in sorted(MONITORS):
+        if names := selection.lost(pair, kind):
+            why = "No Prometheus selects this any more: what it scrapes is not measured."
+            yield Flag("monitor-unselected", listed(names), why, selection.fix(kind))
+    for key, before, after in pair.differing:
+        if key.kind not in MONITORS:
+            continue
+        if before is None:
+            yield Sentence(TOPIC, f"{key}: new")
+        elif after is None:
+            yield Sentence(TOPIC, f"{key}: removed")
+        else:
+            old, new = (
+                noise.quiet(manifest, names)["spec"]
+                for manifest, names in zip((before, after), pair.names, strict=True)
+            )
+            if parts := [setting(one) for one in differences(old, new)]:
+                yield Sentence(TOPIC, f"{key}: {listed(parts)}")

@@ -1,0 +1,196 @@
+"""Both revisions of every cluster, as far as they can be built and rendered."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+from scripts.checks.static import policies
+from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.yamlfile import Json
+from scripts.diff.objects import Pair
+from scripts.model import charts
+from scripts.model.manifests import Entry, Release, Repository
+from scripts.model.rendered import Cluster, clusters
+
+# What takes longer says so.
+PATIENCE = 2
+# What code that takes a shape for granted makes of a file in another shape.
+MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError, re.error)
+
+
+class Side(Repository):
+    """One revision's files; what does not build is left out and remembered."""
+
+    def __init__(self, root: Path, title: str) -> None:
+        """Take the files at root; `title` names the revision in findings."""
+        super().__init__(root)
+        self.title = title
+        self.faults: list[Finding] = []
+        self.broken: set[str] = set()
+        self.lost: set[str] = set()
+
+    def fault(self, place: str, error: Exception) -> None:
+        """Remember what went wrong in this revision."""
+        for one in misread(place, error):
+            self.faults.append(dataclasses.replace(one, message=f"{self.title}: {one.message}"))
+
+    def portable(self, entry: Entry) -> None:
+        """Remember what is not rendered here, so that nothing is known of what it does."""
+        found = (fault for item in entry.objects() for fault in policies.portable(item))
+        try:
+            if here := self.locate(entry, found):
+                raise RepositoryError(*here)
+        except (RepositoryError, *MISSHAPEN) as error:
+            self.fault(entry.name, error)
+
+    @functools.cache  # noqa: B019 - as the one that it stands for
+    def build(self, path: str) -> list[dict[str, Json]]:
+        """Return the objects of a kustomization; none if it does not build."""
+        try:
+            return super().build(path)
+        except (RepositoryError, *MISSHAPEN) as error:
+            self.fault(path, error)
+            self.broken.add(path)
+            return []
+
+    def _flux(self, cluster: str) -> Entry:
+        return self._tolerated(super()._flux, cluster, "flux")
+
+    def _argocd(self, cluster: str) -> Entry:
+        return self._tolerated(super()._argocd, cluster, "argocd")
+
+    def _options(self, name: str) -> Entry:
+        return Entry(name, "flux", [])
+
+    def _tolerated(self, make: Callable[[str], Entry], cluster: str, engine: str) -> Entry:
+        try:
+            return make(cluster)
+        except (RepositoryError, *MISSHAPEN) as error:
+            self.fault(f"clusters/{cluster}/{engine}", error)
+            self.lost.add(f"{cluster}/{engine}")
+            return Entry(cluster, engine, [])
+
+
+def misread(place: str, error: Exception) -> tuple[Finding, ...]:
+    """Return what an error says; of one that a file's shape made, which file it was."""
+    if isinstance(error, RepositoryError):
+        return error.findings
+    text = f"is not in the shape that it has here: {type(error).__name__} {error}"
+    return (Finding(place, None, text, "run `make validate`, which says where"),)
+
+
+Both = tuple[Entry, Entry]
+
+
+def pairs(before: Side, after: Side) -> list[Pair]:
+    """Build and render both sides, and leave out of both what one of them cannot show."""
+    sides = (before, after)
+    found: list[dict[str, Entry]] = []
+    for side in sides:
+        try:
+            entries = {e.name: e for e in side.entries if e.synced}
+        except RepositoryError as error:
+            side.fault("clusters", error)
+            return []
+        for entry in entries.values():
+            side.portable(entry)
+        if not entries:
+            text, fix = "no cluster here", "compare revisions that have clusters/<cluster>/<engine>"
+            side.fault("clusters", RepositoryError(Finding("clusters", None, text, fix)))
+        found.append(entries)
+    both: dict[str, Both] = {}
+    for name, entry in sorted((found[0] | found[1]).items()):
+        if name not in before.lost | after.lost:
+            none = Entry(entry.cluster, entry.engine, [])
+            both[name] = (found[0].get(name, none), found[1].get(name, none))
+    built = {name: _without(entries, _broken(entries, sides)) for name, entries in both.items()}
+    refused = _refused(built, sides)
+    shown = {
+        name: _released(entries, {release for place, release in refused if place == name})
+        for name, entries in built.items()
+    }
+    rendered: list[dict[str, Cluster]] = []
+    for index, side in enumerate(sides):
+        side.entries = [entries[index] for entries in shown.values()]
+        rendered.append({cluster.name: cluster for cluster in clusters(side)})
+    return [
+        Pair(
+            name,
+            rendered[0][name],
+            rendered[1][name],
+            (built[name][0].releases, built[name][1].releases),
+            whole=shown[name] == entries,
+        )
+        for name, entries in both.items()
+    ]
+
+
+def _broken(entries: Both, sides: tuple[Side, Side]) -> set[str]:
+    """Names of the units that do not build on one side."""
+    return {
+        unit.name
+        for entry, side in zip(entries, sides, strict=True)
+        for unit in entry.units
+        if unit.path in side.broken
+    }
+
+
+def _without(entries: Both, broken: set[str]) -> Both:
+    """Leave out units; which others and which releases there are is then known of neither side."""
+    if not broken:
+        return entries
+    units = {u.name for u in entries[0].units} & {u.name for u in entries[1].units} - broken
+    releases = {r.name for r in entries[0].releases} & {r.name for r in entries[1].releases}
+    one, other = (
+        dataclasses.replace(
+            entry,
+            units=[u for u in entry.units if u.name in units],
+            releases=[r for r in entry.releases if r.name in releases],
+        )
+        for entry in entries
+    )
+    return one, other
+
+
+def _released(entries: Both, refused: set[str]) -> Both:
+    """Leave out releases."""
+    if not refused:
+        return entries
+    one, other = (
+        dataclasses.replace(entry, releases=[r for r in entry.releases if r.name not in refused])
+        for entry in entries
+    )
+    return one, other
+
+
+def _refused(built: Mapping[str, Both], sides: tuple[Side, Side]) -> set[tuple[str, str]]:
+    """Render each release of each side once; return the entries and releases that fail."""
+    users: dict[str, list[tuple[str, Release, Side]]] = {}
+    for name, entries in built.items():
+        for entry, side in zip(entries, sides, strict=True):
+            for release in entry.releases:
+                key = [release.repository, release.chart, release.version]
+                key += [release.name, release.namespace]
+                text = json.dumps([*key, release.values], sort_keys=True)
+                users.setdefault(text, []).append((name, release, side))
+    refused = set()
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        jobs = {pool.submit(charts.render, own[0][1]): own for own in users.values()}
+        if waiting := wait(jobs, timeout=PATIENCE).not_done:
+            progress(f"rendering {len(waiting)} releases through their charts")
+        for job, own in jobs.items():
+            error = job.exception()
+            if isinstance(error, RepositoryError):
+                refused |= {(name, release.name) for name, release, _ in own}
+                for side in {side for _, _, side in own}:
+                    side.fault(own[0][1].name, error)
+            elif error:
+                raise error
+    return refused

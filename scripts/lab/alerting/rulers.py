@@ -1,0 +1,167 @@
+"""What fires on a day: alerts of Prometheus' rules, of Loki's, and of the chart's default rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import yaml
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
+from scripts.lab.proof.truth import Day
+from scripts.model import charts
+from scripts.model.rendered import Cluster
+from scripts.rules import each
+from scripts.servers.api import Api, ApiError
+from scripts.servers.monitoring import loki_rule_texts
+
+CHART = "kube-prometheus-stack"
+# Loki's default of `ruler.evaluation_interval`, in seconds.
+_EVERY = 60
+_DURATION = re.compile(r"(\d+)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One alert, from when it fired until it was resolved or the day ended.
+
+    Attributes:
+        labels: All of it, `alertname` included.
+        annotations: Of its rule, templates as they are written.
+        start: In seconds since the epoch.
+        end: Likewise; it fires until just before.
+    """
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    start: float
+    end: float
+
+    @property
+    def name(self) -> str:
+        """The rule's name."""
+        return self.labels["alertname"]
+
+
+def of_prometheus(day: Day, rules: Mapping[str, Json]) -> list[Firing]:
+    """Return what fired of the rules that the day was made with.
+
+    Args:
+        day: A simulated day.
+        rules: Rule files by name, for the annotations.
+    """
+    annotations = {
+        (rule["alert"], rule.get("labels", {}).get("severity")): rule.get("annotations") or {}
+        for rule in _alerts(rules)
+    }
+    return [
+        Firing(
+            {**alert["labels"], "alertname": alert["alertname"]},
+            annotations[alert["alertname"], alert["labels"].get("severity")],
+            alert["start"] / 1000,
+            alert["end"] / 1000,
+        )
+        for alert in day.summary["alerts"]
+    ]
+
+
+def of_loki(loki: Api, day: Day, rules: Mapping[str, Json]) -> list[Firing]:
+    """Return what would have fired of Loki's rules, evaluated once a minute.
+
+    Args:
+        loki: A server that holds the day's lines.
+        day: Which one.
+        rules: Rule files by name.
+
+    Raises:
+        RepositoryError: If Loki refuses an expression.
+    """
+    return [firing for rule in _alerts(rules) for firing in _of_rule(loki, day, rule)]
+
+
+def loki_rules(cluster: Cluster) -> dict[str, Json]:
+    """Return each rule file that a cluster's Loki reads, by its file's name."""
+    return {name: yaml.safe_load(text) for name, text in loki_rule_texts(cluster).items()}
+
+
+def external_labels(cluster: Cluster) -> dict[str, str]:
+    """Return what Prometheus, and Loki likewise, adds to the labels of each alert that it sends."""
+    return {
+        label: value
+        for item in cluster.of("Prometheus")
+        for label, value in (item.spec.get("externalLabels") or {}).items()
+    }
+
+
+def defaults(cluster: Cluster) -> dict[str, Json]:
+    """Return the rules that the chart installs where nobody says which, by their file's name.
+
+    Raises:
+        RepositoryError: If the chart is missing.
+    """
+    release = cluster.release(CHART)
+    values = {key: value for key, value in release.values.items() if key != "defaultRules"}
+    return {
+        f"{item['metadata']['name']}.yaml": {"groups": item["spec"]["groups"]}
+        for item in charts.render(replace(release, values=values))
+        if item["kind"] == "PrometheusRule"
+    }
+
+
+def _alerts(rules: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    for content in rules.values():
+        yield from (rule for rule in each(content) if "alert" in rule)
+
+
+def _of_rule(loki: Api, day: Day, rule: Mapping[str, Json]) -> Iterator[Firing]:
+    last = day.start + 86400 - _EVERY
+    try:
+        answer = loki.form(
+            "/loki/api/v1/query_range",
+            {
+                "query": str(rule["expr"]),
+                "start": str(int(day.start)),
+                "end": str(int(last)),
+                "step": str(_EVERY),
+            },
+        )
+    except ApiError as error:
+        raise RepositoryError(
+            Finding(f"rule {rule['alert']}", None, f"Loki: {error}", "correct its expression")
+        ) from error
+    wait = duration(str(rule.get("for", "0s")))
+    for series in answer["data"]["result"]:
+        labels = {
+            **series["metric"],
+            **(rule.get("labels") or {}),
+            "alertname": rule["alert"],
+        }
+        times = [float(at) for at, _ in series["values"]]
+        for begin, end in spans(times):
+            if end - begin > wait:
+                yield Firing(labels, rule.get("annotations") or {}, begin + wait, end)
+
+
+def spans(times: list[float]) -> Iterator[tuple[float, float]]:
+    """Yield when each run of evaluations begins and when it is over, in seconds.
+
+    Args:
+        times: Of the evaluations at which an expression had a result, in order.
+    """
+    begin = previous = None
+    for at in times:
+        if begin is None or previous is None or at - previous > _EVERY:
+            if begin is not None and previous is not None:
+                yield begin, previous + _EVERY
+            begin = at
+        previous = at
+    if begin is not None and previous is not None:
+        yield begin, previous + _EVERY
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration in Prometheus' notation."""
+    return float(sum(int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)))

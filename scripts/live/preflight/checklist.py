@@ -1,0 +1,410 @@
+"""The points of the preflight: each compares what the stack needs with what the cluster says."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from scripts.checks.static.credentials import Needed
+from scripts.checks.static.policies import POD_SECURITY
+from scripts.core.findings import counted
+from scripts.core.yamlfile import Json
+from scripts.live.preflight import capacity, storage
+from scripts.live.preflight.kubectl import Seen
+from scripts.live.preflight.verdict import Verdict, missing, ok, warning
+from scripts.model import schemas, secretfile
+from scripts.model.requirements import Stack
+
+CRDS = "customresourcedefinitions"
+# What every image is published for; whether others are is in scripts/images.yaml.
+EVERY_IMAGE = "amd64"
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/, the loosest first.
+LEVELS = ("privileged", "baseline", "restricted")
+OPERATOR_VERSION = "operator.prometheus.io/version"
+HELM_NAME = "meta.helm.sh/release-name"
+HELM_NAMESPACE = "meta.helm.sh/release-namespace"
+TRACKING = "argocd.argoproj.io/tracking-id"
+# DaemonSets of network plug-ins that enforce NetworkPolicy. kindnet does in every version of kind
+# that runs a Kubernetes which is supported here; K3s does in its own process.
+ENFORCING = frozenset(
+    {
+        "anetd",
+        "antrea-agent",
+        "azure-npm",
+        "calico-node",
+        "canal",
+        "cilium",
+        "kindnet",
+        "kube-router",
+        "ovnkube-node",
+        "rke2-canal",
+        "weave-net",
+    }
+)
+K3S = "+k3s"
+# Its Helm chart and its static manifests set it as app.kubernetes.io/name. Archived in March 2026:
+# https://github.com/kubernetes/ingress-nginx
+RETIRED = "ingress-nginx"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A GitOps engine, by what its installation leaves in a cluster.
+
+    Attributes:
+        title: Its name in a sentence.
+        namespace: Where it is installed, and where our objects for it are.
+        crd: A CRD that only it brings.
+        controllers: Deployments and StatefulSets that a sync needs.
+    """
+
+    title: str
+    namespace: str
+    crd: str
+    controllers: tuple[str, ...]
+
+
+ENGINES: Mapping[str, Engine] = {
+    "flux": Engine(
+        "Flux",
+        "flux-system",
+        "kustomizations.kustomize.toolkit.fluxcd.io",
+        ("source-controller", "kustomize-controller", "helm-controller"),
+    ),
+    "argocd": Engine(
+        "Argo CD",
+        "argocd",
+        "applications.argoproj.io",
+        ("argocd-application-controller", "argocd-repo-server"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One line of the report.
+
+    Attributes:
+        section: The heading above it.
+        name: What is checked.
+        reads: The resources that the judgement reads, as kubectl names them.
+        judge: Compares need and cluster.
+        rendered: Whether the need is known only from rendered charts.
+    """
+
+    section: str
+    name: str
+    reads: tuple[str, ...]
+    judge: Callable[[Stack, Seen], Verdict]
+    rendered: bool = False
+
+
+def kubernetes(_: Stack, seen: Seen) -> Verdict:
+    """Compare the API server's version with those that every manifest is validated against."""
+    oldest, *_between, newest = map(_minor, schemas.kubernetes_versions())
+    found = _minor(seen.version)
+    text = f"{seen.version}, {_dotted(oldest)} to {_dotted(newest)} are supported"
+    if found < oldest:
+        return missing(text, f"upgrade the cluster to {_dotted(oldest)} or newer")
+    if found > newest:
+        return warning(text, "upgrade kubernetes-validate (`make lock`), then `make validate`")
+    return ok(text)
+
+
+def architecture(stack: Stack, seen: Seen) -> Verdict:
+    """Compare the nodes' processors with those of the images, and of the environment."""
+    nodes: dict[str, list[str]] = {}
+    for item in seen.lists["nodes"]:
+        found = item["status"]["nodeInfo"]["architecture"]
+        nodes.setdefault(found, []).append(item["metadata"]["name"])
+    for found, names in sorted(nodes.items()):
+        unknown = [image for image, runs_on in stack.images.items() if found not in runs_on]
+        if found != EVERY_IMAGE and unknown:
+            text = f"{', '.join(names)}: {found}, and not known to run there: {', '.join(unknown)}"
+            return missing(text, "use other nodes, or look the images up for scripts/images.yaml")
+    text = ", ".join(f"{n} on {counted(len(nodes[n]), 'node')}" for n in sorted(nodes))
+    planned = stack.limits.get("architecture")
+    if planned and nodes.keys() != {planned}:
+        text = f"{text}, and overlays/{stack.environment} is for {planned}"
+        return warning(text, f"use {planned} nodes, or an environment of your own")
+    return ok(f"{text}, and every image runs there")
+
+
+def engine(stack: Stack, seen: Seen) -> Verdict:
+    """Look for exactly one GitOps engine that is ready and knows the kinds that are used here."""
+    crds = {item["metadata"]["name"] for item in seen.lists[CRDS]}
+    ready = {name: _controllers(one, seen) for name, one in ENGINES.items()}
+    installed = [name for name in ENGINES if ready[name]]
+    left = [one.title for name, one in ENGINES.items() if one.crd in crds and not ready[name]]
+    if not installed:
+        text = f"only CRDs of {' and '.join(left)}" if left else "neither Flux nor Argo CD"
+        places = " or ".join(one.namespace for one in ENGINES.values())
+        return missing(f"{text}, in {places}", "install one of them: Install in README.md")
+    if len(installed) > 1:
+        text = f"{' and '.join(ENGINES[name].title for name in installed)} are both installed"
+        return missing(text, "uninstall the one that is not to sync this cluster")
+    (name,) = installed
+    one = ENGINES[name]
+    waiting = [c for c in one.controllers if not ready[name].get(c)]
+    if waiting or one.crd not in crds:
+        text = f"{one.title}: not ready: {', '.join(waiting) or f'the CRD {one.crd}'}"
+        return missing(text, f"see `kubectl -n {one.namespace} get pods`, or install it again")
+    if unknown := _unknown(stack.declared.get(name, ()), seen):
+        return missing(f"{one.title} does not know {', '.join(unknown)}", f"upgrade {one.title}")
+    text = f"{one.title}, {len(one.controllers)} controllers ready"
+    if left:
+        text = f"{text}; CRDs of {' and '.join(left)} are left"
+        return warning(text, "delete them if nothing else uses them")
+    return ok(text)
+
+
+def crds(stack: Stack, seen: Seen) -> Verdict:
+    """Look whether the operator's CRDs are somebody else's, or of another version."""
+    there = {item["metadata"]["name"]: item for item in seen.lists[CRDS]}
+    found = [(there[crd.name], crd) for crd in stack.crds if crd.name in there]
+    release = stack.crd_release
+    if not found:
+        return ok(f"none yet, {release.name} brings {len(stack.crds)}")
+    owners = sorted({_owner(item) for item, _ in found})
+    ours = {f"Helm release {release.namespace}/{release.name}", f"Application {release.name}"}
+    if others := [owner for owner in owners if owner not in ours]:
+        count = sum(_owner(item) in others for item, _ in found)
+        text = f"{count} of {len(stack.crds)} belong to {', '.join(others)}"
+        fix = (
+            "stop that from bringing them, annotate them"
+            f" {HELM_NAME}={release.name} {HELM_NAMESPACE}={release.namespace} and label them"
+            " app.kubernetes.io/managed-by=Helm"
+        )
+        return missing(text, fix)
+    wanted = found[0][1].annotations.get(OPERATOR_VERSION, "")
+    versions = {_annotations(item).get(OPERATOR_VERSION, "none") for item, _ in found} - {wanted}
+    if not versions:
+        return ok(f"{len(found)} of {release.name}, operator {wanted}")
+    text = f"of operator {', '.join(sorted(versions))}, the sync makes them {wanted}"
+    if all(_numbers(version) < _numbers(wanted) for version in versions):
+        return warning(text, "upgrade every other prometheus-operator in the cluster first")
+    return warning(text, f"upgrade {release.name} here first: what newer ones added would be lost")
+
+
+def secrets(stack: Stack, seen: Seen) -> Verdict:
+    """Look for each Secret that is read, and its keys; values are not known here."""
+    unread = [str(secret) for secret in stack.secrets if f"secret {secret}" in seen.forbidden]
+    if unread:
+        text = f"not checked: {', '.join(unread)} may not be read"
+        return missing(text, "use an account that may get them; no value is kept or shown")
+    said = {secret: text for secret in stack.secrets if (text := _lack(secret, seen))}
+    text = "; ".join(said.values())
+    if any(not secret.optional for secret in said):
+        return missing(text, f"make secrets SECRETS=--cluster={stack.name}")
+    if said:
+        without = ", ".join(dict.fromkeys(secret.optional for secret in said))
+        return warning(text, f"until it is created, {without}; see {secretfile.PATH}")
+    return ok(f"{len(stack.secrets)} with every key that is read")
+
+
+def namespaces(stack: Stack, seen: Seen) -> Verdict:
+    """Look whether our namespaces, where they exist, refuse the stack or hold others' pods."""
+    there = {item["metadata"]["name"]: item for item in seen.lists["namespaces"]}
+    found = {name: there[name] for name in sorted(stack.namespaces) if name in there}
+    for name, item in found.items():
+        if item["status"].get("phase") == "Terminating":
+            return missing(f"{name} is being deleted", "wait until it is gone")
+        level = (item["metadata"].get("labels") or {}).get(POD_SECURITY, LEVELS[0])
+        wanted = stack.namespaces[name]
+        if level not in LEVELS or LEVELS.index(level) > LEVELS.index(wanted):
+            text = f"{name} enforces {level}, and the stack's pods there need {wanted}"
+            return missing(
+                text, f"kubectl label --overwrite namespace {name} {POD_SECURITY}={wanted}"
+            )
+    for name in found:
+        if others := capacity.of_others(stack, seen, name):
+            text = f"{name} holds pods of others, such as {others[0]}"
+            text = f"{text}; the sync enforces {stack.namespaces[name]} there"
+            return warning(text, "move them to a namespace of their own")
+    levels = ", ".join(f"{name} {stack.namespaces[name]}" for name in sorted(stack.namespaces))
+    return ok(f"{len(found)} of {len(stack.namespaces)} exist; the sync sets {levels}")
+
+
+def network_policies(_: Stack, seen: Seen) -> Verdict:
+    """Look for an agent that enforces network policies; without one they say nothing."""
+    if K3S in seen.version:
+        return ok("enforced by K3s")
+    agents = {i["metadata"]["name"]: i["status"] for i in seen.lists["daemonsets"]}
+    found = sorted(ENFORCING & agents.keys())
+    if not found:
+        text = "nothing known enforces them: they are inert, as with Flannel, OKE's default network"
+        return warning(text, "install Calico for policies, or trust what runs in the cluster")
+    for name in found:
+        ready, wanted = (
+            int(agents[name].get(key, 0)) for key in ("numberReady", "desiredNumberScheduled")
+        )
+        if ready < wanted:
+            text = f"{name} is ready on {ready} of {wanted} nodes"
+            return warning(text, "see `kubectl get pods --all-namespaces` for why")
+    return ok(f"enforced by {', '.join(found)}")
+
+
+def ingress(_: Stack, seen: Seen) -> Verdict:
+    """Look for an ingress controller that is no longer maintained."""
+    found = [
+        f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        for kind in ("deployments", "daemonsets")
+        for item in seen.lists[kind]
+        if item["metadata"].get("labels", {}).get("app.kubernetes.io/name") == RETIRED
+    ]
+    if not found:
+        return ok(f"no {RETIRED}, which gets no security fixes any more")
+    text = f"{', '.join(found)}: {RETIRED} was retired in March 2026 and gets no security fixes"
+    return warning(
+        text, "move to Traefik (base/optional/traefik) or another Gateway API controller"
+    )
+
+
+POINTS = (
+    Point("Cluster", "Kubernetes", (), kubernetes),
+    Point("Cluster", "architecture", ("nodes",), architecture, rendered=True),
+    Point("Cluster", "GitOps engine", (CRDS, "deployments", "statefulsets"), engine),
+    Point("Cluster", "network policies", ("daemonsets",), network_policies),
+    Point("Cluster", "ingress", ("daemonsets", "deployments"), ingress),
+    *(
+        Point(
+            "Room",
+            name,
+            ("nodes", "pods"),
+            functools.partial(capacity.fits, resource),
+            rendered=True,
+        )
+        for resource, name in (("cpu", "CPU"), ("memory", "memory"), ("pods", "pods"))
+    ),
+    Point("Room", "placement", ("nodes", "pods"), capacity.placed, rendered=True),
+    Point("Room", "storage class", ("storageclasses",), storage.storage_class, rendered=True),
+    Point(
+        "Room",
+        "free tier",
+        ("nodes", "persistentvolumes", "persistentvolumeclaims", "pods"),
+        storage.tier,
+        rendered=True,
+    ),
+    Point("Before the first sync", "CRDs", (CRDS,), crds, rendered=True),
+    Point("Before the first sync", "Secrets", (), secrets),
+    # Which pods are others' is known only beside the stack's own.
+    Point(
+        "Before the first sync", "Pod Security", ("namespaces", "pods"), namespaces, rendered=True
+    ),
+)
+
+
+def judge(stack: Stack, seen: Seen) -> Iterator[tuple[Point, Verdict]]:
+    """Yield each point with its verdict; what could not be checked is missing, and said so."""
+    for point in POINTS:
+        unread = [name for name in point.reads if name in seen.forbidden]
+        if unread:
+            text = f"not checked: {', '.join(unread)} may not be read"
+            yield point, missing(text, "use an account that may get and list them")
+        elif point.rendered and stack.absent:
+            first, *more = stack.absent
+            text = f"not checked: no {first.path}{f', nor {len(more)} others' if more else ''}"
+            yield point, missing(text, first.fix)
+        else:
+            yield point, _judged(point, stack, seen)
+
+
+def _judged(point: Point, stack: Stack, seen: Seen) -> Verdict:
+    try:
+        return point.judge(stack, seen)
+    except ValueError as error:  # What `budget.quantity` does not read.
+        return missing(f"not checked: {error}", "write the quantity as 500m, 2, 64Mi or 50Gi")
+
+
+def _lack(secret: Needed, seen: Seen) -> str:
+    """Return what a Secret lacks, in words; nothing where it lacks nothing."""
+    found = seen.secrets.get((secret.namespace, secret.name))
+    if found is None:
+        return f"{secret} is not there{' (optional)' if secret.optional else ''}"
+    lacking = ", ".join(sorted(secret.keys - found))
+    return f"{secret} lacks {lacking}" if lacking else ""
+
+
+def _controllers(one: Engine, seen: Seen) -> dict[str, bool]:
+    """Return which of an engine's controllers are there, each with whether one is ready."""
+    return {
+        name: int(item["status"].get("readyReplicas", 0)) > 0
+        for item in (*seen.lists["deployments"], *seen.lists["statefulsets"])
+        if item["metadata"]["namespace"] == one.namespace
+        and (name := _name(item)) in one.controllers
+    }
+
+
+def _name(item: Json) -> str:
+    """Return a workload's name; charts put the release's in front of it, and not into the label."""
+    labels = item["metadata"].get("labels") or {}
+    name = str(item["metadata"]["name"])
+    label = str(labels.get("app.kubernetes.io/name", name))
+    return label if name.endswith(label) else name
+
+
+def _unknown(items: Iterable[Json], seen: Seen) -> list[str]:
+    """Return each kind of these objects that the API server does not serve, and each field."""
+    served = {
+        f"{item['spec']['names']['kind']} {item['spec']['group']}/{version['name']}": (
+            version.get("schema", {}).get("openAPIV3Schema", {})
+        )
+        for item in seen.lists[CRDS]
+        for version in item["spec"]["versions"]
+        if version["served"]
+    }
+    found = set()
+    for item in items:
+        kind = f"{item['kind']} {item['apiVersion']}"
+        if kind not in served:
+            found.add(kind)
+            continue
+        spec = served[kind].get("properties", {}).get("spec", {})
+        found |= {f"{item['kind']} {path}" for path in _undeclared(item.get("spec"), spec, "spec")}
+    return sorted(found)
+
+
+def _undeclared(value: Json, schema: Json, path: str) -> Iterator[str]:
+    """Yield the paths of fields that a structural schema does not have: an apply refuses them."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _undeclared(item, schema.get("items", {}), path)
+    if not isinstance(value, dict) or schema.get("x-kubernetes-preserve-unknown-fields"):
+        return
+    others = schema.get("additionalProperties")
+    for key, content in value.items():
+        inner = schema.get("properties", {}).get(key, others)
+        if isinstance(inner, dict):
+            yield from _undeclared(content, inner, f"{path}.{key}")
+        elif schema and inner is not True:
+            yield f"{path}.{key}"
+
+
+def _owner(item: Json) -> str:
+    """Return who brought an object, by the marks that Helm and Argo CD leave."""
+    annotations = _annotations(item)
+    if name := annotations.get(HELM_NAME):
+        return f"Helm release {annotations.get(HELM_NAMESPACE, '?')}/{name}"
+    if tracking := annotations.get(TRACKING):
+        return f"Application {tracking.partition(':')[0]}"
+    if name := (item["metadata"].get("labels") or {}).get("app.kubernetes.io/instance"):
+        return f"Application {name}"
+    return "nobody that says so"
+
+
+def _annotations(item: Json) -> Mapping[str, str]:
+    return item["metadata"].get("annotations") or {}
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return _numbers(version)[:2]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

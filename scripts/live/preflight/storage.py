@@ -1,0 +1,123 @@
+"""Whether the stack's volumes find a storage class, and fit into what the tier gives for free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from scripts.core.findings import counted
+from scripts.core.yamlfile import Json
+from scripts.live.preflight.kubectl import Seen
+from scripts.live.preflight.verdict import Verdict, missing, ok, warning
+from scripts.model.budget import quantity
+from scripts.model.requirements import Stack
+
+DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+# Volumes that are no block volumes: the node's own disk, and file systems over the network.
+NOT_BLOCK = ("hostPath", "local", "nfs")
+FILE_STORAGE = "fss.csi.oraclecloud.com"
+# Dapr's scheduler: its pods' label, its claims' names, and how many it makes of a gibibyte each.
+DAPR = ("app", "dapr-scheduler-server")
+DAPR_CLAIM = "dapr-scheduler-data-dir-"
+DAPR_VOLUMES = 3
+DAPR_FIX = (
+    "install Dapr with dapr_scheduler.cluster.inMemoryStorage=true, which forgets reminders when"
+    " all of its schedulers restart, and delete their claims"
+)
+
+
+def storage_class(stack: Stack, seen: Seen) -> Verdict:
+    """Look for the storage class of each claim, or for a default where a claim names none."""
+    if not stack.claims:
+        return ok("no volume is needed")
+    classes = {item["metadata"]["name"]: item for item in seen.lists["storageclasses"]}
+    defaults = sorted(name for name, item in classes.items() if _is_default(item))
+    named = {claim.storage_class for claim in stack.claims if claim.storage_class}
+    unnamed = sum(claim.storage_class is None for claim in stack.claims)
+    there = f"there is {', '.join(sorted(classes)) or 'none'}"
+    fix = f"create it, or name another in overlays/{stack.environment}/releases"
+    if absent := sorted(named - classes.keys()):
+        return missing(f"no storage class {', '.join(absent)}; {there}", fix)
+    if unnamed and not defaults:
+        text = (
+            f"{counted(unnamed, 'volume')} of the default class, and none is the default; {there}"
+        )
+        return missing(text, f"annotate one {DEFAULT_CLASS[0]}=true, or name one in the overlay")
+    if unnamed and len(defaults) > 1:
+        text = f"{' and '.join(defaults)} are both the default; the newest is taken"
+        return warning(text, f"take the annotation {DEFAULT_CLASS[0]} off all but one")
+    used = sorted(named | set(defaults if unnamed else ()))
+    least = _gibibytes(min(claim.size for claim in stack.claims))
+    text = f"{', '.join(used)} for {counted(len(stack.claims), 'volume')} of at least {least}"
+    if early := [name for name in used if classes[name].get("volumeBindingMode") == "Immediate"]:
+        text = f"{text}; {', '.join(early)} makes volumes before it is known where pods run"
+        return warning(text, "use a class with volumeBindingMode: WaitForFirstConsumer")
+    return ok(text)
+
+
+def tier(stack: Stack, seen: Seen) -> Verdict:
+    """Compare boot volumes, what is there and what is needed with the tier's storage."""
+    limits = stack.limits.get("tier")
+    if limits is None:
+        return ok("the environment has no tier")
+    smallest = quantity(stack.limits.get("volumes", {}).get("smallest", 0))
+    boot = len(seen.lists["nodes"]) * quantity(limits["bootVolume"])
+    ours = sum(max(claim.size, smallest) for claim in stack.claims)
+    others = [(max(size, smallest), name) for name, size in _others(stack, seen)]
+    theirs = sum(size for size, _ in others)
+    taken = boot + ours + theirs
+    text = f"{_gibibytes(boot)} to boot, {_gibibytes(ours)} needed, {_gibibytes(theirs)} of others"
+    text = f"{text}: {_gibibytes(taken)} of the tier's {limits['storage']}"
+    of_dapr = [size for size, name in others if f"/{DAPR_CLAIM}" in name]
+    if taken > quantity(limits["storage"]):
+        if of_dapr:
+            text = f"{text}; {_gibibytes(sum(of_dapr))} are of Dapr's scheduler"
+            return missing(text, DAPR_FIX)
+        most = ", ".join(name for _, name in sorted(others, reverse=True)[:3])
+        fix = f"delete volumes that nobody needs{f', such as {most}' if most else ''}"
+        return missing(text, f"{fix}, run fewer nodes, or pay for the rest")
+    later = DAPR_VOLUMES * max(2.0**30, smallest)
+    if not _has_dapr(seen) and taken + later > quantity(limits["storage"]):
+        text = f"{text}; Dapr's scheduler is not there yet and would take {_gibibytes(later)}"
+        return warning(text, DAPR_FIX)
+    return ok(text)
+
+
+def _others(stack: Stack, seen: Seen) -> Iterator[tuple[str, float]]:
+    """Yield name and bytes of each block volume, made or asked for, that is not the stack's."""
+    for item in seen.lists["persistentvolumes"]:
+        spec = item["spec"]
+        claim = spec.get("claimRef") or {}
+        namespace, name = claim.get("namespace", ""), claim.get("name", "")
+        block = not any(key in spec for key in NOT_BLOCK)
+        block = block and (spec.get("csi") or {}).get("driver") != FILE_STORAGE
+        # A volume that is released outlives its claim, and a new claim gets a new one.
+        kept = item["status"].get("phase") != "Released" and _is_ours(stack, namespace, name)
+        if block and not kept:
+            label = f"{namespace}/{name}" if name else item["metadata"]["name"]
+            yield label, quantity(spec["capacity"]["storage"])
+    for item in seen.lists["persistentvolumeclaims"]:
+        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        if not item["spec"].get("volumeName") and not _is_ours(stack, namespace, name):
+            yield f"{namespace}/{name}", quantity(item["spec"]["resources"]["requests"]["storage"])
+
+
+def _is_ours(stack: Stack, namespace: str, name: str) -> bool:
+    return any(claim.is_(namespace, name) for claim in stack.claims)
+
+
+def _has_dapr(seen: Seen) -> bool:
+    key, value = DAPR
+    labels = [item["metadata"].get("labels") or {} for item in seen.lists["pods"]]
+    return any(one.get(key) == value for one in labels)
+
+
+def _is_default(item: Mapping[str, Json]) -> bool:
+    annotations = item["metadata"].get("annotations") or {}
+    return any(annotations.get(key) == "true" for key in DEFAULT_CLASS)
+
+
+def _gibibytes(size: float) -> str:
+    return f"{size / 2**30:.0f}Gi"

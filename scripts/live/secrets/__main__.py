@@ -1,0 +1,239 @@
+"""`make secrets`: make the Secrets that a cluster needs and lacks; what is there stays as it is."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterable, Sequence
+
+from scripts import tools
+from scripts.checks.static import credentials
+from scripts.checks.static.credentials import Needed
+from scripts.core import findings, kubectl
+from scripts.core.findings import (
+    DIM,
+    GREEN,
+    Finding,
+    RepositoryError,
+    colour,
+    confirmed,
+    counted,
+    execute,
+    progress,
+    report,
+)
+from scripts.core.yamlfile import Json
+from scripts.live.secrets.cluster import Cluster
+from scripts.live.secrets.files import Folder
+from scripts.model import clusters
+from scripts.model.manifests import ENCRYPTED, FLUX_GROUPS, Entry, Repository, decrypts, group
+from scripts.model.secrets import Account, Missing, Place, administrator, plan, values
+
+
+def options() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    arguments = argparse.ArgumentParser(prog="python -m scripts.live.secrets", description=__doc__)
+    clusters.add_cluster(arguments)
+    arguments.add_argument("--yes", action="store_true", help="do not ask before creating")
+    text = "encrypt into clusters/<cluster>/secrets, for Flux, and leave the cluster alone"
+    arguments.add_argument("--sops", action="store_true", help=text)
+    text = "with --sops: whom to encrypt for, where .sops.yaml does not say so"
+    arguments.add_argument("--age", default="", metavar="RECIPIENT", help=text)
+    given = arguments.parse_args()
+    if given.age and not given.sops:
+        arguments.error("--age goes with --sops")
+    return given
+
+
+def create(entry: Entry, needed: Sequence[Needed], cluster: Cluster, *, yes: bool) -> int:
+    """Create in the cluster what it lacks; return the exit code.
+
+    Raises:
+        RepositoryError: Before anything is created: if the cluster cannot be read, if a Secret is
+            there in part, if nobody brings a namespace. Later: if something is refused.
+    """
+    cluster.reached()
+    own = [one for one in needed if not one.brought]
+    found = plan(own, {(one.namespace, one.name): cluster.keys(_place(one)) for one in own})
+    _shared(found.make, needed)
+    known = {_like(one): cluster.values(_like(one)) for one in found.make if one.like}
+    content = values(found.make, known)
+    spaces = _lacking(entry, found.make, cluster)
+    print(f"clusters/{entry.cluster} in {cluster.name}:")
+    for place in found.there:
+        print(colour(f"  there    {'/'.join(place)}", DIM))
+    _brought(needed)
+    for name in spaces:
+        print(f"  create   namespace {name}")
+    _told(found.make, "create")
+    unmade = _given(found.give, shlex.join(("kubectl", *cluster.options)))
+    if found.make:
+        count = counted(len(found.make), "Secret")
+        question = f"Create {count} in {cluster.name}?"
+        if not yes and not confirmed("secrets", f"create {count} in {cluster.name}", question):
+            print("nothing was created")
+            return 1
+        for item in spaces.values():
+            cluster.namespace(item)
+        for place, one in content.items():
+            cluster.secret(place, one)
+            print(colour(f"created {'/'.join(place)}", GREEN), flush=True)
+    else:
+        print("nothing to create")
+    account = administrator(entry)
+    if account and account.place in {*content, *found.there}:
+        _login(account, cluster)
+    return 1 if report(unmade) else 0
+
+
+def encrypt(entry: Entry, needed: Sequence[Needed], folder: Folder) -> int:
+    """Write what the cluster's folder lacks; return the exit code.
+
+    Raises:
+        RepositoryError: If a Secret is there in part, or sops refuses one; then nothing is written.
+    """
+    if entry.engine != "flux":
+        text = "is synced by Argo CD, which decrypts nothing"
+        fix = "run `make secrets` without --sops, or use External Secrets: README.md"
+        raise RepositoryError(Finding(f"clusters/{entry.cluster}", None, text, fix))
+    files = folder.there()
+    own = [one for one in needed if not one.brought or _place(one) in files]
+    there = {_place(one): files[_place(one)][1] if _place(one) in files else None for one in own}
+    found = plan(own, there)
+    known = {_like(m): folder.values(_like(m), files[_like(m)][0], m) for m in found.make if m.like}
+    content = values(found.make, known)
+    for place in found.there:
+        print(colour(f"  there    {folder.name(files[place][0])}", DIM))
+    _told(found.make, "encrypt")
+    unmade = _given(found.give, "kubectl", sops=True)
+    for path in folder.write(content):
+        print(colour(f"wrote {folder.name(path)}", GREEN))
+    if not found.make:
+        print("nothing to write")
+    _sync(entry, folder)
+    return 1 if report(unmade) else 0
+
+
+def _lacking(entry: Entry, make: Iterable[Missing], cluster: Cluster) -> dict[str, Json]:
+    """Return the namespaces that are to be created, as the sync brings them: so it adopts them.
+
+    Raises:
+        RepositoryError: If the sync does not bring one, or one is being deleted.
+    """
+    declared = {o["metadata"]["name"]: o for o in entry.objects() if o["kind"] == "Namespace"}
+    lacking = [name for name in sorted({one.namespace for one in make}) if cluster.lacks(name)]
+    for name in lacking:
+        if name not in declared:
+            text = f"is not there, and clusters/{entry.cluster} does not bring it"
+            fix = f"kubectl create namespace {name}"
+            raise RepositoryError(Finding(f"namespace {name}", None, text, fix))
+    return {name: declared[name] for name in lacking}
+
+
+def _told(make: Iterable[Missing], verb: str) -> None:
+    first: dict[str, Missing] = {}
+    for one in make:
+        made = ", ".join(map(str, one.declared.keys))
+        if one.like:
+            made = f"as in {one.like}, where it is read for that"
+        elif (before := first.setdefault(one.declared.name, one)) is not one:
+            made = f"as in {before.namespace}"
+        print(f"  {verb:<8} {one}: {made}; {one.declared.why}")
+
+
+def _brought(needed: Iterable[Needed]) -> None:
+    for one in needed:
+        if one.brought:
+            print(colour(f"  synced   {one}: {one.brought}", DIM))
+
+
+def _shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
+    """See that nothing is made that must be like what only the sync knows.
+
+    Raises:
+        RepositoryError: If something is.
+    """
+    brought = {one.name: one for one in needed if one.brought}
+    for one in make:
+        if like := brought.get(one.declared.name):
+            text = f"must have the same value as {like}, which comes from {like.brought}"
+            fix = "have it come from there, too"
+            raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
+
+
+def _given(give: Iterable[Missing], kubectl_: str, *, sops: bool = False) -> list[Finding]:
+    """Say what only the user can make; return a finding for each that something waits for."""
+    found = []
+    for one in give:
+        name = one.declared.name
+        what = ", ".join(f"{key.name}: {key.given}" for key in one.declared.given)
+        literals = [f"--from-literal={k.name}={k.value}" for k in one.declared.keys if k.value]
+        files = [f"--from-file={key.name}" for key in one.declared.given]
+        command = (f"--namespace={one.namespace}", "create", "secret", "generic", name)
+        fix = f"{kubectl_} {shlex.join((*command, *literals, *files))}"
+        if sops:
+            fix = f"{fix} --dry-run=client --output=yaml, and encrypt it with sops"
+        if one.declared.optional:
+            print(f"  optional {one}: {one.declared.optional}; {what}")
+        else:
+            text = f"is missing, and only you have {what}"
+            found.append(Finding(f"Secret {one}", None, text, f"{fix} (files named as the keys)"))
+    return found
+
+
+def _login(account: Account, cluster: Cluster) -> None:
+    namespace, name = account.place
+    command = (*cluster.options, f"--namespace={namespace}", "get", "secret", name)
+    path = f"--output=jsonpath={{.data.{account.password}}}"
+    print("Grafana's password, for whoever may read the Secret:")
+    print(f"  {shlex.join(('kubectl', *command, path))} | base64 -d")
+
+
+def _sync(entry: Entry, folder: Folder) -> None:
+    """Say what is to be done once, so that Flux decrypts and applies the folder."""
+    path = f"clusters/{entry.cluster}/{ENCRYPTED}"
+    for item in entry.objects():
+        of_flux = item["kind"] == "Kustomization" and group(item) == FLUX_GROUPS[2]
+        if of_flux and decrypts(entry.cluster, item["spec"].get("path", "")):
+            print("commit them: Flux decrypts and applies them with the next sync")
+            return
+    print("once, so that Flux can decrypt them and applies them; then commit:")
+    print("  kubectl --namespace=flux-system create secret generic sops-age --from-file=age.agekey")
+    print(
+        "  flux create kustomization monitoring-secrets --source=GitRepository/flux-system"
+        f" --path=./{path} --prune=true --interval=10m --retry-interval=30s"
+        " --decryption-provider=sops --decryption-secret=sops-age --export"
+        f" > clusters/{entry.cluster}/flux/secrets.yaml"
+    )
+
+
+def _place(one: Needed) -> Place:
+    return one.namespace, one.name
+
+
+def _like(one: Missing) -> Place:
+    return one.like, one.declared.name
+
+
+def main() -> int:
+    """Make what is missing; return the exit code."""
+    given = options()
+    repository = Repository()
+    name = clusters.chosen(repository.root, given.cluster)
+    progress("working out what the cluster reads")
+    engines = repository.cluster(name)
+    entry = engines.get("flux") or next(iter(engines.values()))
+    needed = credentials.needed(entry, repository)
+    if given.sops:
+        return encrypt(entry, needed, Folder(tools.ROOT, name, given.age))
+    return create(entry, needed, Cluster(kubectl.context()), yes=given.yes)
+
+
+def interruptible() -> int:
+    """Run until somebody interrupts; what was made by then stays."""
+    text = "interrupted: what was made stays, and the next run makes the rest"
+    return findings.interruptible(main, text)
+
+
+if __name__ == "__main__":
+    execute(interruptible)

@@ -1,0 +1,119 @@
+"""`make verify`: how soon Grafana's home page is there after a deployment, on a real cluster.
+
+Deletes Grafana's pod once a round, whose Deployment makes a new one at once. Who opens the page is
+said by GRAFANA_TOKEN, or by GRAFANA_USER and GRAFANA_PASSWORD, else it is the administrator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from scripts import tools
+from scripts.core import findings
+from scripts.core.findings import GREEN, RED, YELLOW, colour, confirmed, execute, progress
+from scripts.core.yamlfile import load
+from scripts.live.verify import grafana, home, summary
+from scripts.live.verify.kubectl import Kubectl
+from scripts.live.verify.rounds import Measurement, Round
+from scripts.rules.facts import APPLICATION
+
+ROUNDS = 5
+LIMIT = 120.0
+
+
+def options() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    arguments = argparse.ArgumentParser(prog="python -m scripts.live.verify", description=__doc__)
+    arguments.add_argument("--url", help=f"Grafana's public URL, in place of {APPLICATION}'s")
+    arguments.add_argument("--rounds", type=_rounds, default=ROUNDS, help="how often to measure")
+    arguments.add_argument("--namespace", default="monitoring", help="Grafana's namespace")
+    arguments.add_argument(
+        "--limit", type=float, default=LIMIT, help="seconds that each wait may take"
+    )
+    arguments.add_argument("--yes", action="store_true", help="delete the pod without asking")
+    return arguments.parse_args()
+
+
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or text == "0":
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rounds")
+    return int(text)
+
+
+def public_url(given: str | None) -> str:
+    """Return the public URL; empty, having said so, where nobody has named one.
+
+    Raises:
+        RepositoryError: If credentials may not be sent there.
+    """
+    if given:
+        return grafana.public(given)
+    named = str(load(tools.ROOT / APPLICATION, tools.ROOT)[0]["data"]["GRAFANA_URL"])
+    if not grafana.is_local(named):
+        return grafana.public(named)
+    print(f"public clock left out: GRAFANA_URL of {APPLICATION} is {named}; or give --url")
+    return ""
+
+
+def agreed(kubectl: Kubectl, rounds: int, *, yes: bool) -> bool:
+    """Ask whether the pod may be deleted.
+
+    Raises:
+        RepositoryError: If there is nobody to ask and the command line does not say so.
+    """
+    if yes:
+        return True
+    where = f"namespace {kubectl.namespace} of context {kubectl.context()}"
+    times = "once" if rounds == 1 else f"{rounds} times"
+    question = f"Delete Grafana's pod {times} in {where}?"
+    return confirmed("verify", "delete Grafana's pod", question)
+
+
+def measured(measurement: Measurement, rounds: int) -> list[Round]:
+    """Return the rounds; what was measured before an error is printed all the same."""
+    done: list[Round] = []
+    try:
+        for number in range(1, rounds + 1):
+            progress(f"round {number} of {rounds}: deleting Grafana's pod")
+            done.append(measurement.round())
+    finally:
+        if done:
+            print(summary.table(done))
+    return done
+
+
+def main() -> int:
+    """Measure; return the exit code."""
+    given = options()
+    kubectl = Kubectl(given.namespace)
+    url = public_url(given.url)
+    kubectl.pod()
+    if not agreed(kubectl, given.rounds, yes=given.yes):
+        print("nothing was deleted")
+        return 1
+    release = home.values()
+    page = home.of_release(release)
+    who = grafana.credentials(os.environ, kubectl, release)
+    queries = sum(len(panel.targets) for panel in page.panels)
+    print(f"asked with {who.who}: {page.uid}, {len(page.panels)} panels, {queries} queries")
+    if who.admin:
+        text = "that is the administrator, not a viewer: name one where users outlive Grafana's pod"
+        print(colour(text, YELLOW))
+    measurement = Measurement(kubectl, page, who, url, given.limit)
+    measurement.check()
+    done = measured(measurement, given.rounds)
+    kept, text = summary.verdict(done)
+    print(colour(text, GREEN if kept else RED))
+    return 0 if kept else 1
+
+
+def interruptible() -> int:
+    """Measure until somebody interrupts; what runs is ended either way."""
+    return findings.interruptible(
+        main, "interrupted; Kubernetes brings Grafana's pod back by itself"
+    )
+
+
+if __name__ == "__main__":
+    execute(interruptible)

@@ -1,0 +1,301 @@
+"""The user's kubectl, with the kubeconfig and the context of the environment.
+
+What changes within seconds is watched, not polled: on OKE, each start of kubectl first has the
+`oci` program make a token, which takes longer than some of what is measured.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import queue
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.core import kubectl
+from scripts.core.findings import Finding, RepositoryError
+from scripts.live.verify.waiting import MissingError
+
+Json = Any
+
+SELECTOR = "app.kubernetes.io/name=grafana"
+# Seconds that one answer of the API server may take, a login by the kubeconfig's program included.
+_TIMEOUT = 60
+_ACCESS = (
+    "check KUBECONFIG, its context, and that it may list, watch and delete pods, forward their "
+    "ports, list events and read the Secret"
+)
+_WATCH = "kubectl get pods --watch"
+_WARM = "already present on machine"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod, as it was at one moment.
+
+    Attributes:
+        owner: Name of its ReplicaSet; empty for none.
+        phase: Kubernetes' own, as `Running`.
+        ready: Whether its condition Ready is true.
+        gone: Whether it has ended, or has been deleted and is on its way out.
+        reason: Why it is not Ready, as far as its status says.
+    """
+
+    name: str
+    uid: str
+    owner: str
+    phase: str
+    ready: bool
+    gone: bool
+    reason: str
+
+    @classmethod
+    def of(cls, document: Json) -> Pod:
+        """Read the pod of Kubernetes' API."""
+        metadata, status = document["metadata"], document.get("status") or {}
+        conditions = {c["type"]: c for c in status.get("conditions") or []}
+        states = [c.get("state") or {} for c in status.get("containerStatuses") or []]
+        waiting = [s["waiting"] for s in states if s.get("waiting")]
+        owners = metadata.get("ownerReferences") or []
+        told = waiting or [c for c in conditions.values() if c["status"] != "True"]
+        reasons = (f"{t.get('reason', '')} {t.get('message', '')}".strip() for t in told)
+        phase = str(status.get("phase") or "Pending")
+        return cls(
+            name=str(metadata["name"]),
+            uid=str(metadata["uid"]),
+            owner=str(owners[0]["name"]) if owners else "",
+            phase=phase,
+            ready=conditions.get("Ready", {}).get("status") == "True",
+            gone="deletionTimestamp" in metadata or phase in ("Failed", "Succeeded"),
+            reason=", ".join(dict.fromkeys(filter(None, reasons))) or phase,
+        )
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl in one namespace."""
+
+    namespace: str
+
+    def context(self) -> str:
+        """Return the name of the context; within a cluster there may be none."""
+        return kubectl.context() or "none"
+
+    def pod(self) -> Pod:
+        """Return Grafana's pod, which must be Ready.
+
+        Raises:
+            RepositoryError: If there is no such namespace, not one pod, or one that is not Ready.
+        """
+        listed = self._json("get", "pods", f"--selector={SELECTOR}")
+        # Evicted pods and those of Helm's tests stay until somebody deletes them.
+        pods = [pod for document in listed["items"] if not (pod := Pod.of(document)).gone]
+        if len(pods) == 1 and pods[0].ready:
+            return pods[0]
+        if len(pods) == 1:
+            place, message = f"Pod {pods[0].name}", f"is not Ready: {pods[0].reason}"
+            fix = f"see `kubectl --namespace={self.namespace} describe pod {pods[0].name}`"
+        elif pods:
+            place = f"namespace {self.namespace}"
+            message = f"{len(pods)} pods have the label {SELECTOR}, and one is measured"
+            fix = "wait until a rollout is over; run Grafana with one replica"
+        else:
+            place = f"namespace {self.namespace}"
+            message = f"no pod has the label {SELECTOR}" if self._exists() else "does not exist"
+            fix = "sync the repository first, or name Grafana's namespace by --namespace"
+        raise RepositoryError(Finding(place, None, message, fix))
+
+    def delete(self, pod: Pod) -> None:
+        """Delete a pod; returns when the API server has accepted that."""
+        self._run("delete", "pod", pod.name, "--wait=false", "--output=name")
+
+    def events(self, name: str) -> list[Json]:
+        """Return the events of an object, the oldest first."""
+        found = self._json("get", "events", f"--field-selector=involvedObject.name={name}")["items"]
+        return sorted(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
+
+    def warm(self, pod: Pod) -> bool:
+        """Say whether every image of a pod was on its node before the pod was."""
+        pulled = [e.get("message", "") for e in self.events(pod.name) if e["reason"] == "Pulled"]
+        return bool(pulled) and all(_WARM in message for message in pulled)
+
+    def secret(self, name: str, *keys: str) -> list[str]:
+        """Return values of a Secret. Nothing but an HTTP header may be made of them.
+
+        Raises:
+            RepositoryError: If it cannot be read, or lacks a key.
+        """
+        data = self._json("get", "secret", name).get("data") or {}
+        try:
+            return [base64.b64decode(data[key], validate=True).decode() for key in keys]
+        except (KeyError, binascii.Error, UnicodeDecodeError):
+            message = f"has no usable {' and '.join(keys)}"
+            fix = "delete it and run `make secrets`, which makes a new one"
+            raise RepositoryError(Finding(f"Secret {name}", None, message, fix)) from None
+
+    def watch(self) -> Watch:
+        """Start to watch Grafana's pods, until it is closed."""
+        return Watch(self._command("get", "pods", f"--selector={SELECTOR}", "--watch", "-o=json"))
+
+    def forward(self, pod: Pod) -> Forward:
+        """Start to forward a port to Grafana in a pod that runs, until it is closed."""
+        port = ":grafana"  # The container port's name in the chart.
+        return Forward(
+            self._command("port-forward", "--address=127.0.0.1", f"pod/{pod.name}", port)
+        )
+
+    def _exists(self) -> bool:
+        try:
+            names = self._run("get", "namespace", self.namespace, "--ignore-not-found", "-o=name")
+        except RepositoryError:
+            return True  # Who may read the pods of one namespace need not see namespaces.
+        return bool(names.strip())
+
+    def _json(self, *arguments: str) -> Json:
+        return json.loads(self._run(*arguments, "--output=json"))
+
+    def _run(self, *arguments: str) -> str:
+        place = f"kubectl {' '.join(arguments[:2])}"
+
+        def failed(reason: str) -> RepositoryError:
+            return RepositoryError(Finding(place, None, reason, _ACCESS))
+
+        answer = kubectl.run(self._command(*arguments), _TIMEOUT, failed)
+        if answer.returncode:
+            raise failed(kubectl.reason(answer.stderr))
+        return answer.stdout
+
+    def _command(self, *arguments: str) -> tuple[str, ...]:
+        return ("kubectl", f"--namespace={self.namespace}", *arguments)
+
+
+class _Process:
+    """A kubectl that runs on; its output, line by line, is in a queue, and None is its end."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        except FileNotFoundError:
+            raise kubectl.absent() from None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        # Read to the end, as kubectl stops where nobody reads what it says of each connection.
+        for line in self._process.stdout or ():
+            self.lines.put(line)
+        self.lines.put(None)
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(5)
+        if self._process.stdout and not self._reader.is_alive():
+            self._process.stdout.close()
+
+
+class Watch:
+    """The states of Grafana's pods as they come, the present ones first."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        """Start kubectl."""
+        self._process = _Process(command)
+
+    def close(self) -> None:
+        """End kubectl."""
+        self._process.end()
+
+    def begin(self) -> None:
+        """Wait until a present pod is seen; after that, nothing is missed.
+
+        Raises:
+            RepositoryError: If kubectl says nothing, or ends.
+        """
+        if not next(self.pods(time.monotonic() + _TIMEOUT), None):
+            message = f"has said nothing for {_TIMEOUT} s"
+            raise RepositoryError(Finding(_WATCH, None, message, _ACCESS))
+
+    def pods(self, deadline: float) -> Iterator[Pod]:
+        """Yield each state until the deadline, in seconds of `time.monotonic()`.
+
+        Raises:
+            RepositoryError: If kubectl ends.
+        """
+        document: list[str] = []
+        said = ""
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                line = self._process.lines.get(timeout=left)
+            except queue.Empty:
+                return
+            if line is None:
+                message = f"has ended: {kubectl.reason(said)}"
+                raise RepositoryError(Finding(_WATCH, None, message, _ACCESS))
+            # kubectl indents: only the outermost braces stand at the beginning of a line.
+            if line[0] in "{} ":
+                document.append(line)
+            else:
+                said = line
+            if line[0] == "}":
+                yield Pod.of(json.loads("".join(document)))
+                document.clear()
+
+
+class Forward:
+    """A free port of this machine that leads to Grafana in a pod."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        """Start kubectl, and wait for nothing."""
+        self._command = command
+        self._process = _Process(command)
+        self._url = self._said = ""
+
+    def close(self) -> None:
+        """End kubectl."""
+        self._process.end()
+
+    def url(self) -> str:
+        """Return where Grafana answers.
+
+        Raises:
+            MissingError: While kubectl names no port. It gives up when a connection fails, and is
+                started again.
+        """
+        ended = self._process.ended
+        if ended:
+            self._process.end()
+        self._listen()
+        if ended:
+            self._process, self._url = _Process(self._command), ""
+        if not self._url:
+            message = f"is not connected: {kubectl.reason(self._said)}"
+            raise MissingError(Finding("kubectl port-forward", None, message, _ACCESS))
+        return self._url
+
+    def _listen(self) -> None:
+        while not self._process.lines.empty():
+            line = self._process.lines.get() or ""
+            self._said = line or self._said
+            if found := re.match(r"Forwarding from 127\.0\.0\.1:(\d+) ->", line):
+                self._url = f"http://127.0.0.1:{found[1]}"

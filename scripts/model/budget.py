@@ -1,0 +1,348 @@
+"""What an environment takes, by release, beside what its `budget.yaml` allows.
+
+`make render` prints it. Requests are what the scheduler counts; series are the most
+that Prometheus can scrape at one time, as it refuses a scrape above its monitor's sampleLimit. What
+a pod that is gone has left behind stays in memory for up to three hours more, and is not counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.checks.rendered import pods, programs, scrape
+from scripts.checks.static import files
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json, load
+from scripts.model.manifests import ENGINES
+from scripts.model.rendered import Cluster, Item
+
+IMAGES = programs.IMAGES
+FILE = "budget.yaml"
+SECTIONS = ("requests", "volumes", "series")
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+SUFFIXES = {
+    "": 1.0,
+    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("num", start=-3)},
+    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("kMGTPE", start=1)},
+    **{f"{suffix}i": 2.0 ** (10 * power) for power, suffix in enumerate("KMGTPE", start=1)},
+}
+_QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d+)|(?P<suffix>[A-Za-z]*))")
+# Prometheus adds to each scrape: up, scrape_duration_seconds, scrape_samples_scraped,
+# scrape_samples_post_metric_relabeling, scrape_series_added.
+REPORTED = 5
+OURS = "base/config"
+RECORDED = "recording rules"
+
+
+@dataclass
+class Row:
+    """What one release takes.
+
+    Attributes:
+        cpu: Requested, in cores.
+        memory: Requested, in bytes.
+        limit: Most memory that it can take, in bytes.
+        volumes: Size of each volume in bytes, with its storage class.
+        images: The images that it runs.
+        series: The most series that its monitors can bring.
+    """
+
+    cpu: float = 0
+    memory: float = 0
+    limit: float = 0
+    volumes: list[tuple[float, str]] = field(default_factory=list)
+    images: set[str] = field(default_factory=set)
+    series: int = 0
+
+
+def quantity(text: str | float) -> float:
+    """Return a Kubernetes quantity as a number of its base unit: cores, bytes."""
+    match = _QUANTITY.fullmatch(str(text))
+    suffix = (match and match["suffix"]) or ""
+    if not match or suffix not in SUFFIXES:
+        raise ValueError(f"{text!r} is no quantity")
+    return float(match[1]) * SUFFIXES[suffix] * 10.0 ** int(match["exponent"] or 0)
+
+
+def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
+    """Return what a pod of this PodSpec takes, as the scheduler counts it.
+
+    Init containers run one after the other, before the others, beside the sidecars started before
+    them: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/.
+    """
+
+    def one(container: Mapping[str, Json]) -> float:
+        return quantity(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
+
+    highest = sidecars = 0.0
+    for container in spec.get("initContainers") or []:
+        if container.get("restartPolicy") == "Always":
+            sidecars += one(container)
+            highest = max(highest, sidecars)
+        else:
+            highest = max(highest, sidecars + one(container))
+    return max(highest, sidecars + sum(map(one, spec["containers"])))
+
+
+def environment(cluster: Cluster) -> str | None:
+    """Return the overlay that a cluster syncs; None where it syncs none, as the options."""
+    paths = [unit.path.split("/") for unit in cluster.entry.units]
+    return next((path[1] for path in paths if path[0] == "overlays"), None)
+
+
+def limits(cluster: Cluster) -> dict[str, Json]:
+    """Return the environment's `budget.yaml`; empty where there is none."""
+    path = _file(cluster)
+    if path is None or not path.exists():
+        return {}
+    content: dict[str, Json] = load(path, cluster.repository.root)[0]
+    return content
+
+
+def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Row]:
+    """Return what each release takes, and the configuration's monitors and rules."""
+    nodes = int(budget.get("nodes", 1))
+    result = {release.name: Row() for release in cluster.entry.releases} | {OURS: Row()}
+    for pod in cluster.pods:
+        row, count = result[pod.owner.release or OURS], pod.count(nodes)
+        row.cpu += count * effective(pod.spec, "cpu", "requests")
+        row.memory += count * effective(pod.spec, "memory", "requests")
+        row.limit += count * effective(pod.spec, "memory", "limits")
+        row.volumes += [_volume(claim) for claim in pod.claims for _ in range(count)]
+        row.images |= {str(container.get("image")) for container in pod.containers}
+    for claim in cluster.of("PersistentVolumeClaim"):
+        result[claim.release or OURS].volumes.append(_volume(claim.spec))
+    for item in cluster.of(*scrape.MONITORS):
+        bound = (int(item.spec.get("sampleLimit") or 0) + REPORTED) * scrapes(cluster, item, budget)
+        result[item.release or OURS].series += bound
+    result[RECORDED] = Row(series=int(budget.get("series", {}).get("recorded", 0)))
+    return result
+
+
+def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
+    """Return how many scrapes a monitor makes: its endpoints, times the targets of each.
+
+    Targets that are not ours are those that the budget says there are.
+    """
+    declared = budget.get("series", {}).get("targets", {})
+    if item.kind == "Probe":
+        return len(item.spec["targets"]["staticConfig"]["static"])
+    if item.kind == "ScrapeConfig":
+        return sum(len(config["targets"]) for config in item.spec.get("staticConfigs") or [])
+    if item.name in ENGINES and item.name != cluster.entry.engine:
+        return 0  # A cluster runs one of the two.
+    total = 0
+    nodes = int(budget.get("nodes", 1))
+    for endpoint in scrape.endpoints(item):
+        if item.name in scrape.EXTERNAL:
+            total += int(declared.get(item.name, 0))
+            continue
+        for target in scrape.targets(cluster, item, endpoint):
+            if target.service and target.service.name in scrape.NO_PODS:
+                # One API server behind the Service: a managed control plane's load balancer.
+                total += 1 if target.service.namespace == "default" else nodes
+            total += sum(pod.count(nodes) for pod in target.pods)
+    return total
+
+
+def faults(cluster: Cluster) -> Iterator[Finding]:
+    """Compare what a cluster takes with its budget."""
+    path = _file(cluster)
+    if path is None:
+        return
+    place = str(path.relative_to(cluster.repository.root))
+    budget = limits(cluster)
+    if not budget:
+        yield Finding(place, None, "there is no budget", "write one, as the other overlays have")
+        return
+    schema = files.schemas()[f"overlays/*/{FILE}"]["properties"]
+    known = {"": schema} | {section: schema[section]["properties"] for section in SECTIONS}
+    for section, keys in known.items():
+        for key in sorted((budget.get(section, {}) if section else budget).keys() - keys.keys()):
+            text = f"{section}{'.' if section else ''}{key} is no limit that is checked"
+            yield Finding(place, None, text, f"use one of {', '.join(sorted(keys))}")
+    taken = rows(cluster, budget)
+    for name in sorted(_undeclared(cluster, budget)):
+        text = f"how many targets has the monitor {name!r}?"
+        yield Finding(place, None, text, f"say so in it: series.targets.{name}")
+    for text, fix in [*_sums(budget, taken), *_volumes(budget, taken), *_tier(budget)]:
+        yield Finding(place, None, f"{cluster.name}: {text}", fix)
+    if "replicas" in budget:
+        for pod in cluster.pods:
+            if pod.replicas is not None and pod.replicas > budget["replicas"]:
+                text = f"{pod.replicas} replicas, and {place} allows {budget['replicas']}"
+                yield cluster.finding(pod.owner, text, "lower it in the overlay's values")
+    if "architecture" in budget:
+        yield from architectures(cluster, budget["architecture"])
+
+
+def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
+    """Monitors of what is not ours, of which the budget does not say how many there are."""
+    other = set(ENGINES) - {cluster.entry.engine}
+    monitors = {item.name for item in cluster.of(*scrape.MONITORS)} & set(scrape.EXTERNAL)
+    return monitors - other - set(budget.get("series", {}).get("targets", {}))
+
+
+def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
+    """Every image is known to run on the environment's processors."""
+    known = load(cluster.repository.root / IMAGES, cluster.repository.root)[0]
+    for pod in cluster.pods:
+        for container in pod.containers:
+            name = pods.repository(str(container.get("image")))
+            if name not in known:
+                text = f"whether {name} runs on {architecture} is not known"
+                yield cluster.finding(pod.owner, text, f"look it up and add it to {IMAGES}")
+            elif known[name].get(architecture) is not True:
+                text = f"{name} does not run on {architecture}"
+                yield cluster.finding(pod.owner, text, "use another image")
+
+
+def unused_images(everything: Sequence[Cluster]) -> Iterator[Finding]:
+    """`images.yaml` lists no image that nothing runs."""
+    run = {
+        pods.repository(str(container.get("image")))
+        for cluster in everything
+        for pod in cluster.pods
+        for container in pod.containers
+    }
+    root = everything[0].repository.root
+    for name in sorted(load(root / IMAGES, root)[0].keys() - run):
+        yield Finding(IMAGES, None, f"nothing runs {name}", "remove it")
+
+
+def table(everything: Sequence[Cluster]) -> str:
+    """Return a table for each environment; engines that take the same share one."""
+    bodies: dict[str, list[str]] = {}
+    for cluster in everything:
+        if environment(cluster):
+            bodies.setdefault(_body(cluster), []).append(cluster.name)
+    return "\n\n".join(f"{', '.join(names)}\n{body}" for body, names in bodies.items())
+
+
+def _body(cluster: Cluster) -> str:
+    budget = limits(cluster)
+    taken = rows(cluster, budget)
+    total = Row(
+        sum(row.cpu for row in taken.values()),
+        sum(row.memory for row in taken.values()),
+        sum(row.limit for row in taken.values()),
+        [volume for row in taken.values() for volume in row.volumes],
+        {image for row in taken.values() for image in row.images},
+        sum(row.series for row in taken.values()),
+    )
+    lines: list[tuple[str, ...]] = [("", "CPU", "memory", "limit", "volumes", "images", "series")]
+    lines += [_cells(name, row) for name, row in (*taken.items(), ("total", total))]
+    requests, volumes = budget.get("requests", {}), budget.get("volumes", {})
+    allowed = Row(
+        quantity(requests.get("cpu", 0)),
+        quantity(requests.get("memory", 0)),
+        volumes=[(quantity(volumes.get("total", 0)), "")],
+        series=int(budget.get("series", {}).get("limit", 0)),
+    )
+    lines.append(_cells("allowed", allowed))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  "
+        + "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cells(name: str, row: Row) -> tuple[str, ...]:
+    values = (
+        _millicores(row.cpu),
+        _mebibytes(row.memory),
+        _mebibytes(row.limit),
+        _gibibytes(sum(size for size, _ in row.volumes)),
+        str(len(row.images)) if row.images else "",
+        _number(row.series),
+    )
+    return (name, *values)
+
+
+def _millicores(cores: float) -> str:
+    return f"{cores * 1000:.0f}m" if cores else ""
+
+
+def _number(count: float) -> str:
+    return f"{count:.0f}" if count else ""
+
+
+def _mebibytes(size: float) -> str:
+    return f"{size / 2**20:.0f}Mi" if size else ""
+
+
+def _gibibytes(size: float) -> str:
+    return f"{size / 2**30:.0f}Gi" if size else ""
+
+
+def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
+    size = quantity(claim["resources"]["requests"]["storage"])
+    return size, claim.get("storageClassName") or "the default"
+
+
+def _sums(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    requests = budget.get("requests", {})
+    columns: tuple[tuple[str, dict[str, float], Json, Callable[[float], str]], ...] = (
+        ("CPU", {n: r.cpu for n, r in taken.items()}, requests.get("cpu"), _millicores),
+        ("memory", {n: r.memory for n, r in taken.items()}, requests.get("memory"), _mebibytes),
+        (
+            "series",
+            {n: r.series for n, r in taken.items()},
+            budget.get("series", {}).get("limit"),
+            _number,
+        ),
+    )
+    for name, column, allowed, shown in columns:
+        total = sum(column.values())
+        if allowed is not None and total > quantity(allowed) + 1e-9:
+            most = sorted(column, key=lambda key: -column[key])[:3]
+            largest = ", ".join(f"{key} {shown(column[key])}" for key in most)
+            text = f"{shown(total)} of {name}, and {allowed} are allowed; most of it: {largest}"
+            yield text, "lower a request or a sampleLimit, or raise the budget knowing its price"
+
+
+def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    allowed = budget.get("volumes")
+    if allowed is None:
+        return
+    found = [volume for row in taken.values() for volume in row.volumes]
+    fix = "correct the volume in the overlay's values"
+    if len(found) > allowed.get("count", len(found)):
+        yield f"{len(found)} volumes, and {allowed['count']} are allowed", fix
+    total = sum(size for size, _ in found)
+    if "total" in allowed and total > quantity(allowed["total"]):
+        yield f"{_gibibytes(total)} of volumes, and {allowed['total']} are allowed", fix
+    for size, kind in found:
+        if size < quantity(allowed.get("smallest", 0)):
+            yield f"a volume of {_gibibytes(size)} is rounded up to {allowed['smallest']}", fix
+        if kind != allowed.get("storageClass", kind):
+            yield f"a volume of the storage class {kind}, not {allowed['storageClass']}", fix
+
+
+def _tier(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Whether the budget itself is within what the provider gives."""
+    tier = budget.get("tier")
+    if tier is None:
+        return
+    for resource, allowed in budget.get("requests", {}).items():
+        if resource in tier and quantity(allowed) > quantity(tier[resource]):
+            text = f"requests.{resource} of {allowed} are more than the tier's {tier[resource]}"
+            yield text, "lower the budget, or correct the tier"
+    boot = int(budget.get("nodes", 1)) * quantity(tier["bootVolume"])
+    volumes = quantity(budget.get("volumes", {}).get("total", 0))
+    if boot + volumes > quantity(tier["storage"]):
+        text = f"{_gibibytes(boot)} that nodes boot from and {_gibibytes(volumes)} of volumes"
+        text = f"{text} are more than the tier's {tier['storage']}"
+        yield text, "lower volumes.total, or run fewer nodes"
+
+
+def _file(cluster: Cluster) -> Path | None:
+    name = environment(cluster)
+    return cluster.repository.root / "overlays" / name / FILE if name else None

@@ -1,0 +1,437 @@
+"""What each cluster's engine will sync, as both engines would build it, without either of them.
+
+The entries are found by glob: `clusters/<cluster>/<engine>`, and `tests/options`, which turns on
+every opt-in component so that these are checked too.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts import tools
+from scripts.core.findings import Fault, Finding, RepositoryError
+from scripts.core.yamlfile import Json, Sources, load, load_all
+
+ENGINES = ("flux", "argocd")
+# Beside the engines' folders: Secrets that SOPS has encrypted, for Flux alone (README, Secrets).
+ENCRYPTED = "secrets"
+# Within Flux's folder: what `flux bootstrap` writes, and only it changes.
+BOOTSTRAP = "flux-system"
+# Our namespaces, and those that an engine's own installation creates.
+NAMESPACES = frozenset({"monitoring", "monitoring-node"})
+ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
+# What `tests/options` makes of every opt-in, in place of a cluster.
+OPTIONS = "options"
+FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
+
+
+@dataclass(frozen=True)
+class Release:
+    """One Helm release, in terms that both engines share.
+
+    Attributes:
+        name: The release's name, as Helm sees it.
+        namespace: Where the chart is installed.
+        chart: The chart's name.
+        version: Its exact version.
+        repository: Where it comes from: `host/path` of an OCI registry, or a URL.
+        values: The final values.
+        owner: Kind and name of the object that declares it.
+    """
+
+    name: str
+    namespace: str
+    chart: str
+    version: str
+    repository: str
+    values: dict[str, Json]
+    owner: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is applied in one go: a Flux Kustomization, or an Application of a git path.
+
+    Attributes:
+        name: The Kustomization's or Application's name.
+        path: The folder that is built, relative to the repository.
+        objects: The objects built.
+        depends_on: Names of the units that come before.
+    """
+
+    name: str
+    path: str
+    objects: list[dict[str, Json]]
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cluster as one engine syncs it.
+
+    Attributes:
+        cluster: The folder's name below `clusters/`, or OPTIONS.
+        engine: `flux` or `argocd`.
+        units: In the order in which they are declared; the first holds the engine's own objects.
+        releases: Every Helm release.
+    """
+
+    cluster: str
+    engine: str
+    units: list[Unit]
+    releases: list[Release] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """`cluster/engine`, as findings name it."""
+        return f"{self.cluster}/{self.engine}"
+
+    @property
+    def synced(self) -> bool:
+        """Whether an engine syncs it; that of every opt-in is only built."""
+        return self.cluster != OPTIONS
+
+    def objects(self) -> Iterator[dict[str, Json]]:
+        """Every object of every unit."""
+        for unit in self.units:
+            yield from unit.objects
+
+
+def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Fault:
+    """Return a fault of a release's values, which are in the HelmRelease under either engine."""
+    return Fault("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
+
+
+def identity(manifest: Mapping[str, Json]) -> str:
+    """Return `Kind namespace/name` of an object, as findings name it."""
+    metadata = manifest.get("metadata") or {}
+    namespace = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{manifest.get('kind', '?')} {namespace}{metadata.get('name', '?')}"
+
+
+def group(manifest: Mapping[str, Json]) -> str:
+    """Return the API group of an object; the core group is the empty string."""
+    version = str(manifest.get("apiVersion", ""))
+    return version.rpartition("/")[0]
+
+
+def of_engine(manifest: Mapping[str, Json]) -> bool:
+    """Say whether an object is one of Flux's or Argo CD's own, and so not alike under both."""
+    return group(manifest).endswith(("toolkit.fluxcd.io", "argoproj.io"))
+
+
+class Repository:
+    """This repository's working tree, built once and read by every check."""
+
+    def __init__(self, root: Path | None = None):
+        """Take the repository at root, else this one; nothing is built before it is asked for."""
+        self.root = root or tools.ROOT
+
+    @functools.cached_property
+    def sources(self) -> Sources:
+        """Where objects were written."""
+        return Sources(self.root)
+
+    def where(
+        self, kind: str, name: str, *keys: str, entry: Entry | None = None
+    ) -> tuple[str, int | None]:
+        """Return (path, line) where an object, or a key in it, was written; else its name.
+
+        Args:
+            kind: The object's kind.
+            name: The object's name.
+            keys: Keys, and indices of lists, that lead to a value in it.
+            entry: Look only in what this entry reads, as two overlays may set one key.
+        """
+        within = self.files(entry) if entry else None
+        prefix = f"{entry.name} " if entry else ""
+        found = self.sources.find(kind, name, *keys, within=within)
+        return found or (f"{prefix}{kind} {name}", None)
+
+    def locate(self, entry: Entry, faults: Iterable[Fault]) -> list[Finding]:
+        """Return the faults of an entry's objects with the file and line of each."""
+        return [
+            Finding(*self.where(kind, name, *keys, entry=entry), f"{kind} {name}: {message}", fix)
+            for kind, name, keys, message, fix in faults
+        ]
+
+    def files(self, entry: Entry) -> frozenset[str]:
+        """Return every file that the entry's units are built from, relative to the repository."""
+        return frozenset().union(*(self._files(unit.path) for unit in entry.units))
+
+    @functools.cache  # noqa: B019 - lives as long as the run
+    def _files(self, path: str) -> frozenset[str]:
+        folder = self.root / path
+        kustomized = (folder / "kustomization.yaml").is_file()
+        found = read_by(folder) if kustomized else _plain(folder)
+        return frozenset(str(f.relative_to(self.root)) for f in found)
+
+    @functools.cached_property
+    def entries(self) -> list[Entry]:
+        """Every cluster under every engine, built in parallel.
+
+        Raises:
+            RepositoryError: If a folder does not build or an engine is neither Flux nor Argo CD.
+        """
+        folders = sorted(
+            (path.parent.name, path.name)
+            for path in self.root.glob("clusters/*/*")
+            if path.is_dir() and path.name != ENCRYPTED
+        )
+        unknown = [f"clusters/{c}/{e}" for c, e in folders if e not in ENGINES]
+        if unknown:
+            raise RepositoryError(
+                *(
+                    Finding(folder, None, "no such engine", "name the folder flux or argocd")
+                    for folder in unknown
+                )
+            )
+        makers: dict[str, Callable[[str], Entry]] = {"flux": self._flux, "argocd": self._argocd}
+        jobs = [(makers[engine], cluster) for cluster, engine in folders]
+        if (self.root / "tests/options").is_dir():
+            jobs.append((self._options, OPTIONS))
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda job: _caught(*job), jobs))
+        faults = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
+        if faults:
+            raise RepositoryError(*sorted(set(faults)))
+        return [result for result in results if isinstance(result, Entry)]
+
+    def cluster(self, name: str) -> dict[str, Entry]:
+        """Return a cluster as each of its engines syncs it, by engine.
+
+        Raises:
+            RepositoryError: If there is no such cluster.
+        """
+        found = {e.engine: e for e in self.entries if e.cluster == name and e.synced}
+        if not found:
+            known = sorted({e.cluster for e in self.entries if e.synced})
+            text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
+            raise RepositoryError(Finding("clusters", None, text, fix))
+        return found
+
+    @functools.cache  # noqa: B019 - lives as long as the run
+    def build(self, path: str) -> list[dict[str, Json]]:
+        """Return the objects of a kustomization, built with the load restrictor on.
+
+        Args:
+            path: The folder, relative to the repository.
+
+        Raises:
+            RepositoryError: With kustomize's reason, shortened to its last part.
+        """
+        folder = self.root / path
+        if not (folder / "kustomization.yaml").is_file():
+            raise RepositoryError(
+                Finding(
+                    path, None, "no kustomization.yaml here", "correct the path that points here"
+                )
+            )
+        digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
+        for source in read_by(folder):
+            name = os.path.relpath(source, self.root)
+            text = source.read_text(encoding="utf-8")
+            if source.suffix == ".yaml":
+                _parsed(text, name)  # Names file and line, which kustomize does not.
+            digest.update(f"{name} {len(text)} {text}".encode())
+        cached = tools.cache() / "builds" / digest.hexdigest()
+        if cached.exists():
+            return list(json.loads(cached.read_text()))
+        built = tools.run("kustomize", "build", folder)
+        if built.returncode:
+            raise RepositoryError(
+                Finding(
+                    f"{path}/kustomization.yaml",
+                    None,
+                    f"kustomize build fails: {_innermost(built.stderr, self.root)}",
+                    f"run `kustomize build {path}`",
+                )
+            )
+        objects = load_all(built.stdout, f"{path} (built)")
+        tools.write(cached, json.dumps(objects))
+        return objects
+
+    def _flux(self, cluster: str) -> Entry:
+        folder = self.root / "clusters" / cluster / "flux"
+        own = [o for path in _plain(folder) for o in load(path, self.root)]
+        units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
+        for item in own:
+            if item.get("kind") == "Kustomization" and group(item) == FLUX_GROUPS[2]:
+                path = item["spec"]["path"].removeprefix("./")
+                after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
+                # Flux decrypts what is in there, and nothing else can.
+                objects = [] if decrypts(cluster, path) else self.build(path)
+                units.append(Unit(item["metadata"]["name"], path, objects, after))
+        entry = Entry(cluster, "flux", units)
+        entry.releases.extend(flux_releases(list(entry.objects())))
+        return entry
+
+    def _argocd(self, cluster: str) -> Entry:
+        path = f"clusters/{cluster}/argocd"
+        own = self.build(path)
+        units = [Unit("monitoring", path, own)]
+        entry = Entry(cluster, "argocd", units)
+        for item in own:
+            if item.get("kind") != "Application":
+                continue
+            source = item["spec"]["source"]
+            if "chart" in source:
+                entry.releases.append(_argocd_release(item))
+            elif source["path"] != path:
+                name = item["metadata"]["name"]
+                units.append(
+                    Unit(name, source["path"], self.build(source["path"]), ("monitoring",))
+                )
+        return entry
+
+    def _options(self, name: str) -> Entry:
+        paths = sorted(p.parent for p in self.root.glob("tests/options/*/kustomization.yaml"))
+        units = [
+            Unit(p.name, str(p.relative_to(self.root)), self.build(str(p.relative_to(self.root))))
+            for p in paths
+        ]
+        entry = Entry(name, "flux", units)
+        entry.releases.extend(flux_releases(list(entry.objects())))
+        return entry
+
+
+def decrypts(cluster: str, path: str) -> bool:
+    """Say whether a Flux Kustomization's path is the folder of its cluster's encrypted Secrets."""
+    return path.removeprefix("./").rstrip("/") == f"clusters/{cluster}/{ENCRYPTED}"
+
+
+def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
+    """Return what each HelmRelease installs, by helm-controller's rules.
+
+    The release's name is `spec.releaseName`, else the object's name with the target namespace in
+    front where one is set (https://fluxcd.io/flux/components/helm/helmreleases/#release-name).
+
+    Raises:
+        RepositoryError: If a release's source is missing or pins no exact version.
+    """
+    by_name = {(o["kind"], o["metadata"]["name"]): o for o in objects if group(o) in FLUX_GROUPS}
+    releases = []
+    for (kind, name), item in by_name.items():
+        if kind != "HelmRelease":
+            continue
+        spec = item["spec"]
+        target = spec.get("targetNamespace")
+        own = item["metadata"].get("namespace", "default")
+        reference = spec.get("chartRef") or spec.get("chart", {}).get("spec", {}).get("sourceRef")
+        source = by_name.get((reference["kind"], reference["name"])) if reference else None
+        if source is None:
+            raise RepositoryError(
+                Finding(
+                    f"HelmRelease {own}/{name}",
+                    None,
+                    f"its source {reference and reference.get('name')} is declared nowhere",
+                    "name an OCIRepository in chartRef, or a HelmRepository in sourceRef",
+                )
+            )
+        if source["kind"] == "OCIRepository":
+            repository, _, chart = source["spec"]["url"].removeprefix("oci://").rpartition("/")
+            version = source["spec"].get("ref", {}).get("tag")
+        else:
+            # One that is an OCI registry is named as in an Application: without the scheme.
+            repository = source["spec"]["url"].removeprefix("oci://")
+            chart, version = spec["chart"]["spec"]["chart"], spec["chart"]["spec"].get("version")
+        if not version:
+            raise RepositoryError(
+                Finding(
+                    f"HelmRelease {own}/{name}",
+                    None,
+                    f"the chart {chart} has no version",
+                    "pin an exact one: spec.ref.tag of its source, or spec.chart.spec.version",
+                )
+            )
+        releases.append(
+            Release(
+                spec.get("releaseName") or (f"{target}-{name}" if target else name),
+                target or own,
+                chart,
+                str(version),
+                repository,
+                spec.get("values") or {},
+                ("HelmRelease", name),
+            )
+        )
+    return sorted(releases, key=lambda r: r.name)
+
+
+def _argocd_release(item: dict[str, Json]) -> Release:
+    source = item["spec"]["source"]
+    helm = source.get("helm") or {}
+    name = item["metadata"]["name"]
+    return Release(
+        helm.get("releaseName") or name,
+        item["spec"]["destination"].get("namespace", ""),
+        source["chart"],
+        str(source.get("targetRevision", "")),
+        source["repoURL"],
+        helm.get("valuesObject") or {},
+        ("Application", name),
+    )
+
+
+def _caught(job: Callable[[str], Entry], argument: str) -> Entry | RepositoryError:
+    try:
+        return job(argument)
+    except RepositoryError as error:
+        return error
+
+
+def read_by(folder: Path) -> list[Path]:
+    """Return every file that a kustomization reads, itself and its generators' files included.
+
+    What does not exist is left out, and a folder counts once even if it includes itself: kustomize
+    says both.
+    """
+    found: dict[Path, None] = {}
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        start = here / "kustomization.yaml"
+        if start in found or not start.is_file():
+            continue
+        found[start] = None
+        try:
+            documents = _parsed(start.read_text(encoding="utf-8"), str(start))
+        except RepositoryError:
+            continue  # The caller parses it too, and says so.
+        content = documents[0] if documents and isinstance(documents[0], dict) else {}
+        names = [*content.get("resources", []), *content.get("components", [])]
+        names += [p["path"] for p in content.get("patches", []) if "path" in p]
+        for generator in content.get("configMapGenerator", []):
+            names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
+        for name in names:
+            path = Path(os.path.normpath(here / str(name)))
+            if path.is_dir():
+                folders.append(path)
+            elif path.exists():
+                found[path] = None
+    return list(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str, path: str) -> tuple[Json, ...]:
+    """Parse a file that several builds read once; what is returned is not to be changed."""
+    return tuple(load_all(text, path))
+
+
+def _plain(folder: Path) -> list[Path]:
+    """Every file of a folder that Flux applies as it is, without its own of the bootstrap."""
+    files = sorted(folder.rglob("*.yaml"))
+    return [path for path in files if BOOTSTRAP not in path.relative_to(folder).parts]
+
+
+def _innermost(message: str, root: Path) -> str:
+    """The part of kustomize's nested message that says what is wrong."""
+    text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
+    return text.rsplit("accumulating resources from ", 1)[-1][-400:]

@@ -1,0 +1,351 @@
+"""What runs in a cluster in the end: applied objects, rendered charts, and what the operator makes.
+
+The Prometheus operator's part follows its source at the version of `scripts/schemas.yaml`
+(pkg/prometheus/server/statefulset.go, pkg/alertmanager/statefulset.go, pkg/kubelet/controller.go,
+pkg/operator/config_reloader.go). Only what the checks read is modelled.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
+from scripts.model import charts
+from scripts.model.manifests import Entry, Release, Repository, group, identity, of_engine
+
+CLUSTER_SCOPED = frozenset(
+    {
+        "APIService",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ClusterSecretStore",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "PersistentVolume",
+        "PriorityClass",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    }
+)
+# What keeps pods running, and what runs them until they end.
+WORKLOADS = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
+JOBS = frozenset({"CronJob", "Job"})
+# What the operator sets on each container that it makes.
+OPERATOR_CONTEXT: Mapping[str, Json] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+# Every cluster has it; its endpoints are the API servers.
+API_SERVER: Mapping[str, Json] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {
+        "name": "kubernetes",
+        "namespace": "default",
+        "labels": {"component": "apiserver", "provider": "kubernetes"},
+    },
+    "spec": {"ports": [{"name": "https", "port": 443}]},
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """An object, and the release that brings it; None for what is applied as it is written."""
+
+    manifest: Mapping[str, Json]
+    release: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The object's kind."""
+        return str(self.manifest["kind"])
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace; empty for cluster-scoped objects."""
+        return str(self.manifest["metadata"].get("namespace") or "")
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return self.manifest["metadata"].get("labels") or {}
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Its annotations."""
+        return self.manifest["metadata"].get("annotations") or {}
+
+    @property
+    def spec(self) -> Mapping[str, Json]:
+        """Its spec; empty where the kind has none."""
+        return self.manifest.get("spec") or {}
+
+    def __str__(self) -> str:
+        """Return `Kind namespace/name`."""
+        return identity(dict(self.manifest))
+
+
+@dataclass(frozen=True)
+class Pod:
+    """The pods of one workload, Job or CronJob, or one that is declared itself.
+
+    Attributes:
+        owner: The object that declares them.
+        labels: Their labels.
+        spec: Their PodSpec.
+        replicas: How many; None for one on each node.
+        claims: PersistentVolumeClaimSpecs, one volume each for every pod.
+    """
+
+    owner: Item
+    labels: Mapping[str, str]
+    spec: Mapping[str, Json]
+    replicas: int | None
+    claims: tuple[Mapping[str, Json], ...] = ()
+
+    @property
+    def containers(self) -> list[Mapping[str, Json]]:
+        """Every container, the init containers first."""
+        return [*(self.spec.get("initContainers") or []), *self.spec["containers"]]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Numbers of the named ports of the containers that keep running."""
+        return {
+            p["name"]: p["containerPort"]
+            for c in self.spec["containers"]
+            for p in c.get("ports") or []
+            if "name" in p
+        }
+
+    def count(self, nodes: int) -> int:
+        """Return how many pods there are in a cluster of so many nodes."""
+        return nodes if self.replicas is None else self.replicas
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One entry with its charts rendered.
+
+    Attributes:
+        repository: Where findings look for file and line.
+        entry: The cluster under one engine.
+        items: What is applied and what the charts render.
+    """
+
+    repository: Repository
+    entry: Entry
+    items: tuple[Item, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """`cluster/engine`."""
+        return self.entry.name
+
+    @functools.cached_property
+    def all(self) -> tuple[Item, ...]:
+        """The items, and what exists because of them: the operator's objects and the API server."""
+        return (*self.items, *operated(self.items), Item(API_SERVER))
+
+    @functools.cached_property
+    def pods(self) -> tuple[Pod, ...]:
+        """The pods of everything that has any."""
+        return tuple(pod for item in self.all if (pod := pods_of(item)))
+
+    @functools.cached_property
+    def _by_kind(self) -> dict[str, list[Item]]:
+        found: dict[str, list[Item]] = {}
+        for item in self.all:
+            found.setdefault(item.kind, []).append(item)
+        return found
+
+    def of(self, *kinds: str) -> list[Item]:
+        """Return every object of these kinds, the operator's included."""
+        return [item for kind in kinds for item in self._by_kind.get(kind, [])]
+
+    def rendered(self) -> list[Item]:
+        """Return what the charts render."""
+        return [item for item in self.items if item.release]
+
+    def finding(self, item: Item, text: str, fix: str) -> Finding:
+        """Return a finding at the release's values, or where the object was written."""
+        if item.release is None:
+            path, line = self.repository.where(item.kind, item.name, entry=self.entry)
+        else:
+            release = self.release(item.release)
+            # Only the base names the chart, so this is where the release is declared.
+            chart = "chart" if release.repository.startswith("http") else "chartRef"
+            keys = ("spec", chart)
+            path, line = self.repository.where(
+                "HelmRelease", release.owner[1], *keys, entry=self.entry
+            )
+        return Finding(path, line, f"{item}: {text}", fix)
+
+    def release(self, name: str) -> Release:
+        """Return the release of this name."""
+        return next(r for r in self.entry.releases if r.name == name)
+
+
+def clusters(repository: Repository) -> list[Cluster]:
+    """Render every release of every entry.
+
+    Raises:
+        RepositoryError: If a chart is missing or refuses its values.
+    """
+    rendered = charts.render_all(repository.entries)
+    result = []
+    for entry in repository.entries:
+        items = [Item(o) for o in entry.objects() if not of_engine(o)]
+        for release in entry.releases:
+            objects = rendered[entry.name, release.name]
+            items += [Item(_in_namespace(o, release.namespace), release.name) for o in objects]
+        result.append(Cluster(repository, entry, tuple(items)))
+    return result
+
+
+def rule_files(cluster: Cluster) -> dict[str, Json]:
+    """Return each PrometheusRule of a cluster as a rule file of Prometheus, by its file's name."""
+    return {
+        f"{item.namespace}-{item.name}.yaml": {"groups": item.spec.get("groups") or []}
+        for item in cluster.of("PrometheusRule")
+    }
+
+
+def pods_of(item: Item) -> Pod | None:
+    """Return the pods of a workload, a Job, a CronJob or a Pod; None for any other kind."""
+    if item.kind == "Pod":
+        return Pod(item, item.labels, item.spec, 1)
+    if item.kind not in WORKLOADS | JOBS:
+        return None
+    spec = item.spec["jobTemplate"]["spec"] if item.kind == "CronJob" else item.spec
+    count = "parallelism" if item.kind in JOBS else "replicas"
+    replicas = None if item.kind == "DaemonSet" else int(spec.get(count, 1))
+    claims = tuple(claim["spec"] for claim in spec.get("volumeClaimTemplates") or [])
+    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    return Pod(item, labels, spec["template"]["spec"], replicas, claims)
+
+
+def operated(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Yield the workloads and Services that the Prometheus operator makes of these objects."""
+    flags = next(
+        (
+            dict(a.removeprefix("--").split("=", 1) for a in c.get("args") or [] if "=" in a)
+            for item in items
+            if (pod := pods_of(item))
+            for c in pod.containers
+            if "prometheus-operator/prometheus-operator:" in str(c.get("image"))
+        ),
+        {},
+    )
+    for item in items:
+        if item.kind in OPERATED and group(dict(item.manifest)) == "monitoring.coreos.com":
+            yield from _operated(item, flags)
+    if "kubelet-service" in flags:
+        namespace, _, name = flags["kubelet-service"].partition("/")
+        labels = {"k8s-app": "kubelet", "app.kubernetes.io/name": "kubelet"}
+        ports = [
+            {"name": "https-metrics", "port": 10250},
+            {"name": "http-metrics", "port": 10255},
+            {"name": "cadvisor", "port": 4194},
+        ]
+        yield Item(_object("Service", name, namespace, labels, {"ports": ports}))
+
+
+# Kind of the operator's custom resources: container, port.
+OPERATED = {"Prometheus": ("prometheus", 9090), "Alertmanager": ("alertmanager", 9093)}
+
+
+def _operated(item: Item, flags: Mapping[str, str]) -> Iterator[Item]:
+    application, port = OPERATED[item.kind]
+    spec = item.spec
+    port_name = spec.get("portName") or "web"
+    labels = {
+        "app.kubernetes.io/name": application,
+        "app.kubernetes.io/instance": item.name,
+        "app.kubernetes.io/managed-by": "prometheus-operator",
+        application: item.name,
+    }
+    if item.kind == "Prometheus":
+        labels["operator.prometheus.io/name"] = item.name
+    main: dict[str, Json] = {
+        "name": application,
+        "image": spec.get("image"),
+        "resources": spec.get("resources") or {},
+        "ports": [{"name": port_name, "containerPort": port}],
+        "securityContext": OPERATOR_CONTEXT,
+    }
+    keys = ("serviceAccountName", "securityContext", "hostNetwork", "volumes")
+    pod: dict[str, Json] = {key: spec[key] for key in keys if spec.get(key)}
+    pod["initContainers"] = [
+        _reloader("init-config-reloader", "reloader-init", 8081, flags),
+        *(spec.get("initContainers") or []),
+    ]
+    pod["containers"] = [
+        main,
+        _reloader("config-reloader", "reloader-web", 8080, flags),
+        *(spec.get("containers") or []),
+    ]
+    replicas = int(spec.get("replicas", 1)) * int(spec.get("shards") or 1)
+    claim = (spec.get("storage") or {}).get("volumeClaimTemplate")
+    workload = {
+        "replicas": replicas,
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+        "volumeClaimTemplates": [claim] if claim else [],
+    }
+    name = f"{application}-{item.name}"
+    yield Item(_object("StatefulSet", name, item.namespace, labels, workload), item.release)
+    service = {
+        "selector": {"app.kubernetes.io/name": application},
+        "ports": [{"name": port_name, "port": port, "targetPort": port_name}],
+    }
+    name = f"{application}-operated"
+    labels = {f"operated-{application}": "true"}
+    yield Item(_object("Service", name, item.namespace, labels, service), item.release)
+
+
+def _reloader(name: str, port_name: str, port: int, flags: Mapping[str, str]) -> dict[str, Json]:
+    resources: dict[str, dict[str, str]] = {"requests": {}, "limits": {}}
+    for resource in ("cpu", "memory"):
+        for bound in ("request", "limit"):
+            value = flags.get(f"config-reloader-{resource}-{bound}", "0")
+            if value != "0":
+                resources[f"{bound}s"][resource] = value
+    return {
+        "name": name,
+        "image": flags.get("prometheus-config-reloader"),
+        "resources": resources,
+        "ports": [{"name": port_name, "containerPort": port}],
+        "securityContext": OPERATOR_CONTEXT,
+    }
+
+
+def _object(
+    kind: str, name: str, namespace: str, labels: Mapping[str, str], spec: Mapping[str, Json]
+) -> dict[str, Json]:
+    return {
+        "apiVersion": "v1" if kind == "Service" else "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": spec,
+    }
+
+
+def _in_namespace(manifest: dict[str, Json], namespace: str) -> dict[str, Json]:
+    """Put an object where Helm would: templates may leave the namespace to the release."""
+    if manifest["kind"] in CLUSTER_SCOPED or manifest["metadata"].get("namespace"):
+        return manifest
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}

@@ -1,0 +1,130 @@
+"""What this repository needs of a cluster, by the manifests and charts of one of its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from scripts.checks.rendered.pods import repository as repository_of
+from scripts.checks.static import credentials
+from scripts.checks.static.credentials import Needed
+from scripts.checks.static.policies import POD_SECURITY
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json, load
+from scripts.model import budget, charts
+from scripts.model.budget import quantity
+from scripts.model.manifests import Release, Repository, of_engine
+from scripts.model.rendered import Cluster, Item, Pod, clusters
+
+CRD_CHART = "prometheus-operator-crds"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A volume that the stack asks for.
+
+    Attributes:
+        namespace: Where the claim is.
+        ending: What its name ends with, which the claims of a StatefulSet's pod share.
+        size: In bytes.
+        storage_class: None for the cluster's default.
+    """
+
+    namespace: str
+    ending: str
+    size: float
+    storage_class: str | None
+
+    def is_(self, namespace: str, name: str) -> bool:
+        """Say whether a claim in the cluster is this one."""
+        return namespace == self.namespace and name.endswith(self.ending)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What one cluster of this repository needs; pods, claims and CRDs are none without charts.
+
+    Attributes:
+        name: The folder below `clusters/`.
+        environment: The folder below `overlays/` that it syncs.
+        absent: A finding for each chart that cannot be had.
+        limits: The environment's `budget.yaml`.
+        pods: The pods of each workload.
+        claims: The volumes.
+        images: For each image's repository, the architectures that it is known to run on.
+        crds: The CRDs that the stack brings.
+        crd_release: The release that brings them.
+        namespaces: The Pod Security level that each namespace gets.
+        secrets: The Secrets that no sync brings.
+        declared: The objects that an engine reads, by engine.
+    """
+
+    name: str
+    environment: str
+    absent: tuple[Finding, ...]
+    limits: Mapping[str, Json]
+    pods: tuple[Pod, ...]
+    claims: tuple[Claim, ...]
+    images: Mapping[str, frozenset[str]]
+    crds: tuple[Item, ...]
+    crd_release: Release
+    namespaces: Mapping[str, str]
+    secrets: tuple[Needed, ...]
+    declared: Mapping[str, tuple[Json, ...]]
+
+
+def read(name: str, repository: Repository) -> Stack:
+    """Build and render a cluster of this repository.
+
+    The engines get the same (`make validate` compares them), so the first one stands for both.
+
+    Raises:
+        RepositoryError: If there is no such cluster, or a chart refuses its values.
+    """
+    entries = repository.cluster(name)
+    entry = next(iter(entries.values()))
+    absent = charts.missing(repository.entries)
+    cluster = Cluster(repository, entry, ())
+    if not absent:
+        cluster = next(c for c in clusters(repository) if c.name == entry.name)
+    return Stack(
+        name,
+        budget.environment(cluster) or name,
+        tuple(absent),
+        budget.limits(cluster),
+        cluster.pods,
+        tuple(_claims(cluster)),
+        _images(cluster),
+        tuple(i for i in cluster.of("CustomResourceDefinition") if i.release),
+        next(r for r in entry.releases if r.chart == CRD_CHART),
+        {
+            item["metadata"]["name"]: item["metadata"]["labels"][POD_SECURITY]
+            for item in entry.objects()
+            if item["kind"] == "Namespace"
+        },
+        tuple(s for s in credentials.needed(entry, repository) if not s.brought),
+        {engine: tuple(filter(of_engine, one.objects())) for engine, one in entries.items()},
+    )
+
+
+def _claims(cluster: Cluster) -> Iterator[Claim]:
+    specs = [
+        (pod.owner.namespace, f"-{pod.owner.name}-{index}", spec)
+        for pod in cluster.pods
+        for index in range(pod.replicas or 0)
+        for spec in pod.claims
+    ]
+    specs += [(i.namespace, i.name, i.spec) for i in cluster.of("PersistentVolumeClaim")]
+    for namespace, ending, spec in specs:
+        size = quantity(spec["resources"]["requests"]["storage"])
+        yield Claim(namespace, ending, size, spec.get("storageClassName"))
+
+
+def _images(cluster: Cluster) -> dict[str, frozenset[str]]:
+    root = cluster.repository.root
+    known = load(root / budget.IMAGES, root)[0]
+    run = {repository_of(str(c.get("image"))) for pod in cluster.pods for c in pod.containers}
+    return {
+        image: frozenset(key for key, value in known.get(image, {}).items() if value is True)
+        for image in sorted(run)
+    }

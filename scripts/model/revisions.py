@@ -1,0 +1,187 @@
+"""Revisions in git: their names, their files in a folder of their own, and what differs.
+
+Nothing here writes to the user's working tree, index or branches.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.model import budget
+
+# Of the repository, what clusters are built from and judged by.
+INPUTS = ("base", "clusters", "overlays", budget.IMAGES)
+# Where the main branch may be, the one that others see first.
+MAIN = ("origin/HEAD", "origin/main", "main", "origin/master", "master")
+WORKING_TREE = "working tree"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit, or the working tree.
+
+    Attributes:
+        commit: Its id; empty for the working tree.
+        title: As the user named it, with its short id.
+    """
+
+    commit: str
+    title: str
+
+
+def base(root: Path, name: str | None, head: Revision) -> Revision:
+    """Return the revision before.
+
+    Args:
+        root: The repository.
+        name: As the user named it; None for where the head left the main branch.
+        head: The revision after.
+
+    Raises:
+        RepositoryError: If it is not there, with what to do.
+    """
+    if name:
+        return named(root, name)
+    for branch in MAIN:
+        if _git(root, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}").returncode == 0:
+            found = _git(root, "merge-base", head.commit or "HEAD", branch)
+            if found.returncode == 0:
+                commit = found.stdout.strip()
+                return Revision(commit, f"merge base with {branch} ({_short(root, commit)})")
+            text = f"this and {branch} have no commit in common{_shallow(root)}"
+            raise RepositoryError(Finding("git", None, text, _deeper(root)))
+    text = f"no main branch here: neither of {', '.join(MAIN)}"
+    fix = "name what to compare with, as in make diff BASE=<revision>"
+    raise RepositoryError(Finding("git", None, text, fix))
+
+
+def named(root: Path, name: str) -> Revision:
+    """Return the commit of this name.
+
+    Raises:
+        RepositoryError: If there is none, with what to do.
+    """
+    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if found.returncode:
+        text = f"no revision {name}{_shallow(root)}"
+        raise RepositoryError(Finding("git", None, text, _deeper(root)))
+    commit = found.stdout.strip()
+    return Revision(commit, f"{name} ({_short(root, commit)})")
+
+
+def working_tree(root: Path) -> Revision:
+    """Return the working tree.
+
+    Raises:
+        RepositoryError: If it is none of git's, or nothing is committed yet.
+    """
+    found = _git(root, "rev-parse", "--verify", "HEAD")
+    if found.returncode:
+        text = f"git knows no commit here: {_reason(found)}"
+        raise RepositoryError(Finding("git", None, text, "run it in a clone of this repository"))
+    return Revision("", WORKING_TREE)
+
+
+def differs(root: Path, before: Revision, after: Revision) -> bool:
+    """Say whether any file that clusters are built from or judged by differs.
+
+    Raises:
+        RepositoryError: If git cannot compare them.
+    """
+    return any(differing(root, before, after, INPUTS))
+
+
+def differing(root: Path, before: Revision, after: Revision, paths: Iterable[str]) -> Iterator[str]:
+    """Yield files below some paths that are not the same, or not there, in one revision.
+
+    Raises:
+        RepositoryError: If git cannot compare them.
+    """
+    commits = filter(None, [before.commit, after.commit])
+    questions = [("diff", "--name-only", "--no-renames", "--relative", *commits)]
+    if not after.commit:
+        questions.append(("ls-files", "--others", "--exclude-standard"))
+    for question in questions:
+        answer = _git(root, *question, "--", *paths)
+        if answer.returncode:
+            text = f"git {question[0]} fails: {_reason(answer)}"
+            raise RepositoryError(Finding("git", None, text, "run `git fsck`"))
+        yield from answer.stdout.splitlines()
+
+
+def content(root: Path, revision: Revision, path: str) -> str | None:
+    """Return a file's text, None where the revision has no such file.
+
+    Raises:
+        RepositoryError: If git cannot read it.
+        UnicodeDecodeError: If it is not UTF-8.
+    """
+    if not revision.commit:
+        file = root / path
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+    listed = _git(root, "ls-tree", "--name-only", revision.commit, "--", path)
+    if listed.returncode == 0 and not listed.stdout:
+        return None
+    # Not `git show`, which runs what the user's configuration names for such files.
+    blob = _git(root, "cat-file", "blob", f"{revision.commit}:./{path}")
+    if blob.returncode:
+        text = f"git cannot read {path} of {revision.title}: {_reason(blob)}"
+        raise RepositoryError(Finding("git", None, text, "run `git fetch`, then `git fsck`"))
+    return blob.stdout
+
+
+def unpack(root: Path, revision: Revision, folder: Path) -> Path:
+    """Return a folder with the revision's files: written into `folder`, or the working tree.
+
+    Raises:
+        RepositoryError: If git cannot read them.
+    """
+    if not revision.commit:
+        return root
+    folder.mkdir(parents=True)
+    command = ["git", "-C", str(root), "archive", "--format=tar", revision.commit]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as archive:
+        unpacked = subprocess.run(
+            ["tar", "-x", "-C", str(folder)], stdin=archive.stdout, check=False
+        )
+    if archive.returncode or unpacked.returncode:
+        text = f"git cannot read the files of {revision.title}"
+        raise RepositoryError(Finding("git", None, text, "run `git fetch`, then `git fsck`"))
+    return folder
+
+
+def _short(root: Path, commit: str) -> str:
+    return _git(root, "rev-parse", "--short", commit).stdout.strip()
+
+
+def _shallow(root: Path) -> str:
+    """What a clone without its history explains."""
+    shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+    return " in this shallow clone" if shallow else ""
+
+
+def _deeper(root: Path) -> str:
+    if _shallow(root):
+        return "run `git fetch --unshallow`; for actions/checkout, set fetch-depth: 0"
+    return "run `git fetch`, or name another, as in make diff BASE=<revision>"
+
+
+def _reason(answer: subprocess.CompletedProcess[str]) -> str:
+    return (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Otherwise `git diff` refreshes the user's index.
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    return subprocess.run(
+        ["git", "-C", str(root), "-c", "core.quotePath=false", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )

@@ -1,0 +1,108 @@
+"""`base/secrets.yaml`: which Secrets there are to be, and how each of their values is made."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core.yamlfile import Json, line_of, load_all
+
+PATH = "base/secrets.yaml"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a Secret; just one of value, random and given is set.
+
+    Attributes:
+        name: Its name.
+        value: The value, where it is the same everywhere.
+        random: How many random bytes the value holds.
+        encoding: How random bytes become text: `hex`, or `base64url`, which has nothing that a
+            shell, a URL or an INI file would read as its own.
+        given: What only a user has, in words.
+    """
+
+    name: str
+    value: str = ""
+    random: int = 0
+    encoding: str = ""
+    given: str = ""
+
+    def make(self) -> str:
+        """Return a value: another one at each call where it is random.
+
+        Raises:
+            ValueError: If only a user has it.
+        """
+        if self.given:
+            raise ValueError(f"{self.name} is given by the user")
+        if not self.random:
+            return self.value
+        make = secrets.token_hex if self.encoding == "hex" else secrets.token_urlsafe
+        return make(self.random)
+
+    def __str__(self) -> str:
+        """Return the name, and how the value is made."""
+        made = f"{self.random} random bytes" if self.random else self.given or self.value
+        return f"{self.name} ({made})"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A Secret as the file declares it.
+
+    Attributes:
+        name: Its name.
+        namespaces: Where it is, with the same values in each.
+        keys: Its keys.
+        why: What it is for.
+        optional: What it is like without it; empty where something waits for it.
+        component: The folder of the opt-in that reads it; empty where it is no opt-in.
+        line: Where it is in the file.
+    """
+
+    name: str
+    namespaces: tuple[str, ...]
+    keys: tuple[Key, ...]
+    why: str
+    optional: str = ""
+    component: str = ""
+    line: int | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of its keys."""
+        return frozenset(key.name for key in self.keys)
+
+    @property
+    def given(self) -> tuple[Key, ...]:
+        """The keys that only a user has."""
+        return tuple(key for key in self.keys if key.given)
+
+
+def read(root: Path) -> dict[str, Declared]:
+    """Return the Secrets that a tree declares, by name; none where it has no such file.
+
+    Raises:
+        RepositoryError: If the file is not YAML. Its shape is looked at by `make validate`.
+    """
+    path = root / PATH
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    documents = load_all(text, PATH)
+    content: dict[str, Json] = documents[0] if documents else {}
+    return {
+        name: Declared(
+            name,
+            tuple(item["namespaces"]),
+            tuple(Key(key, **made) for key, made in item["keys"].items()),
+            item["why"],
+            item.get("optional", ""),
+            item.get("component", ""),
+            line_of(text, name),
+        )
+        for name, item in content.items()
+    }

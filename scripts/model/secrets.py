@@ -1,0 +1,175 @@
+"""What is to be made: Secrets that are missing, and values for them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from scripts.checks.static.credentials import Needed
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
+from scripts.model import secretfile
+from scripts.model.manifests import Entry
+from scripts.model.secretfile import Declared
+
+# Namespace and name.
+Place = tuple[str, str]
+# Values by key, as they are and not in base64.
+Values = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A Secret that is to be made.
+
+    Attributes:
+        namespace: Its namespace.
+        declared: What is declared of it.
+        like: The namespace of the same Secret that is there, and whose values this one gets, too.
+    """
+
+    namespace: str
+    declared: Declared
+    like: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Namespace and name."""
+        return self.namespace, self.declared.name
+
+    def __str__(self) -> str:
+        """Return `namespace/name`."""
+        return "/".join(self.place)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        make: What can be made.
+        give: What is for the user to make: it is optional, or only they have a value of it.
+        there: What is there already.
+    """
+
+    make: tuple[Missing, ...]
+    give: tuple[Missing, ...]
+    there: tuple[Place, ...]
+
+
+def plan(needed: Iterable[Needed], there: Mapping[Place, frozenset[str] | None]) -> Plan:
+    """Compare what is needed with what is there.
+
+    Args:
+        needed: The Secrets that a cluster reads.
+        there: The keys of each of them; None where there is no such Secret.
+
+    Raises:
+        RepositoryError: If one that is there lacks a key, or one that is not there is not declared:
+            then nothing is to be made at all.
+    """
+    findings: list[Finding] = []
+    make: list[Missing] = []
+    give: list[Missing] = []
+    for one in needed:
+        keys, declared = there[one.namespace, one.name], one.declared
+        if keys is not None:
+            findings += _half(one, keys)
+        elif declared is None:
+            text = f"nothing says how Secret {one} is made"
+            findings.append(Finding(secretfile.PATH, None, text, f"add {one.name} to it"))
+        else:
+            like = [ns for ns in declared.namespaces if there.get((ns, one.name)) is not None]
+            missing = Missing(one.namespace, declared, like[0] if like else "")
+            by_user = declared.optional or (declared.given and not like)
+            (give if by_user else make).append(missing)
+    if findings:
+        raise RepositoryError(*findings)
+    found = tuple(place for place, keys in there.items() if keys is not None)
+    return Plan(tuple(make), tuple(give), found)
+
+
+def _half(one: Needed, keys: frozenset[str]) -> Iterator[Finding]:
+    if lacking := ", ".join(sorted(one.keys - keys)):
+        text = f"is there without {lacking}; what is there is never changed, so nothing was made"
+        yield Finding(
+            f"Secret {one}", None, text, "add what it lacks, or delete it to have it made anew"
+        )
+
+
+def values(make: Iterable[Missing], known: Mapping[Place, Values]) -> dict[Place, Values]:
+    """Return the values of each Secret that is to be made: the same in all of its namespaces.
+
+    Args:
+        make: What is to be made.
+        known: The values of each Secret that one of them is to be like.
+
+    Raises:
+        RepositoryError: If one of those lacks a value, or has an empty one.
+    """
+    made: dict[str, Values] = {}
+    for one in make:
+        name = one.declared.name
+        if one.like:
+            found = known[one.like, name]
+            made[name] = {key: found.get(key, b"") for key in sorted(one.declared.names)}
+            if empty := [key for key, value in made[name].items() if not value]:
+                text = f"has no value of {empty[0]}, so {one} cannot be made like it"
+                fix = "delete it to have both made"
+                raise RepositoryError(Finding(f"Secret {one.like}/{name}", None, text, fix))
+        elif name not in made:
+            made[name] = {key.name: key.make().encode() for key in one.declared.keys}
+    return {one.place: made[one.declared.name] for one in make}
+
+
+def manifest(place: Place, content: Values) -> dict[str, Json]:
+    """Return the Secret as Kubernetes takes it."""
+    namespace, name = place
+    data = {key: base64.b64encode(value).decode() for key, value in content.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "type": "Opaque",
+        "data": data,
+    }
+
+
+def hidden(text: str, *contents: Values) -> str:
+    """Return what a program says without the values that it was given."""
+    for content in contents:
+        for value in content.values():
+            for said in (base64.b64encode(value).decode(), value.decode(errors="replace")):
+                # Shorter ones, such as a user's name, are no secret and are in many words.
+                text = text.replace(said, "…") if len(said) > _SHORT else text
+    return text
+
+
+_SHORT = 12
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the account of Grafana's administrator is.
+
+    Attributes:
+        place: The Secret.
+        user: The key of its name.
+        password: The key of its password.
+    """
+
+    place: Place
+    user: str
+    password: str
+
+
+def administrator(entry: Entry) -> Account | None:
+    """Return where Grafana's administrator is; None for a Grafana that names no Secret."""
+    for release in entry.releases:
+        admin = release.values.get("admin") or {}
+        if release.chart == "grafana" and (name := admin.get("existingSecret")):
+            user, password = admin.get("userKey"), admin.get("passwordKey")
+            place = (release.namespace, name)
+            return Account(place, user or "admin-user", password or "admin-password")
+    return None

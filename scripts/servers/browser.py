@@ -1,0 +1,195 @@
+"""Node.js, its packages and a Chromium: pages are opened, judged and pictured."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scripts import tools
+from scripts.core.findings import Finding, RepositoryError, progress
+
+FOLDER = Path(__file__).resolve().parent
+LOCK = FOLDER / "package-lock.json"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WIDTH = 1366
+# Share of the samples of a graph's topmost series that must have its colour on the canvas.
+SEEN = 0.5
+
+
+class Job(NamedTuple):
+    """A page to open.
+
+    Attributes:
+        page: The HTML file.
+        theme: `dark` or `light`, as the browser's user prefers it.
+        picture: The PNG to write, full height.
+        toggle: Whether to press the page's button for the other theme.
+        width: Of the window, in pixels.
+    """
+
+    page: Path
+    theme: str = "dark"
+    picture: Path | None = None
+    toggle: bool = False
+    width: int = WIDTH
+
+
+class Seen(NamedTuple):
+    """What the browser showed.
+
+    Attributes:
+        job: What was asked.
+        report: As `browser.mjs` writes it: `panels` with state and box, `errors`, `requests`,
+            `cut` text, `width` in pixels, `seconds`.
+    """
+
+    job: Job
+    report: dict[str, Any]
+
+
+@functools.cache
+def modules() -> Path:
+    """Return the folder `node_modules`, filled by `npm ci` into the per-user cache.
+
+    Raises:
+        RepositoryError: If Node.js is missing, or npm fails.
+    """
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    target = tools.cache() / "preview" / digest
+    if not (target / "node_modules").exists():
+        target.mkdir(parents=True, exist_ok=True)
+        with (target / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (target / "node_modules").exists():
+                _install(target)
+    return target / "node_modules"
+
+
+def _install(target: Path) -> None:
+    npm = _program(("npm",), "Node.js 20 or newer, with npm, and put it on PATH")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=target) as scratch:
+        for name in ("package.json", LOCK.name):
+            shutil.copy(FOLDER / name, scratch)
+        command = (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+        if done.returncode:
+            message = f"npm ci failed: {done.stderr.strip()[-600:]}"
+            fix = "check the network's access to the npm registry, or the pinned versions"
+            raise RepositoryError(Finding(str(LOCK.relative_to(tools.ROOT)), None, message, fix))
+        (Path(scratch) / "node_modules").rename(target / "node_modules")
+    progress(f"installed the npm packages in {time.monotonic() - started:.0f} s")
+
+
+def executable() -> str:
+    """Return the browser: environment variable CHROMIUM, else the first on PATH.
+
+    Raises:
+        RepositoryError: If there is none.
+    """
+    chosen = os.environ.get("CHROMIUM")
+    fix = "Chromium or Google Chrome and put it on PATH, or set CHROMIUM to its path"
+    return _program((chosen,) if chosen else BROWSERS, fix)
+
+
+def _program(names: Iterable[str], fix: str) -> str:
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    text = f"none of {', '.join(names)} is there"
+    raise RepositoryError(Finding("make preview", None, text, f"install {fix}"))
+
+
+def look(jobs: Iterable[Job]) -> Iterator[Seen]:
+    """Open pages one after another; yield what each showed as soon as it is known.
+
+    Raises:
+        RepositoryError: If Node.js or the browser is missing, or the browser ends.
+    """
+    node = _program(("node",), "Node.js 20 or newer and put it on PATH")
+    command = (node, str(FOLDER / "browser.mjs"), str(modules()), executable())
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as process,
+    ):
+        assert process.stdin  # noqa: S101 - a pipe
+        assert process.stdout  # noqa: S101 - a pipe
+        for job in jobs:
+            try:
+                process.stdin.write(json.dumps(_request(job)) + "\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+            except BrokenPipeError:
+                answer = ""
+            if not answer:
+                complaints.seek(0)
+                text = f"the browser ended: {complaints.read().strip()[-600:]}"
+                fix = f"see that {executable()} --headless starts here"
+                raise RepositoryError(Finding("scripts/servers/browser.mjs", None, text, fix))
+            yield Seen(job, json.loads(answer))
+        process.stdin.close()
+
+
+def _request(job: Job) -> dict[str, Any]:
+    return {
+        "url": job.page.resolve().as_uri(),
+        "theme": job.theme,
+        "picture": str(job.picture) if job.picture else None,
+        "toggle": job.toggle,
+        "width": job.width,
+    }
+
+
+def faults(seen: Seen) -> list[Finding]:
+    """Return what no page may show: errors, requests, panels not drawn, overlapping or too wide."""
+    job, report = seen
+    path = f"{job.page.parent.name}/{job.page.name}"
+    texts = [f"the browser's console says: {error}" for error in report["errors"]]
+    texts += [f"asks the network for {url}" for url in report["requests"]]
+    panels = report["panels"]
+    for panel in panels:
+        name = f"panel {panel['title']!r}"
+        if panel["state"] is None:
+            texts.append(f"{name} is not drawn")
+        elif panel["state"] == "error":
+            texts.append(f"{name} shows an error: {panel['text'].strip()}")
+        painted = panel["painted"]
+        if painted and painted["series"] and painted["best"] < SEEN:
+            texts.append(f"{name} has {painted['series']} series and draws none")
+    for one, other in itertools.combinations(panels, 2):
+        if _overlap(one["box"], other["box"]):
+            texts.append(f"panels {one['title']!r} and {other['title']!r} overlap")
+    if report.get("width", 0) > job.width:
+        texts.append(f"is {report['width']} px wide in a window of {job.width} px")
+    fix = "open the page in a browser and mend the panel, its query or scripts/lab/preview"
+    return [Finding(path, None, text, fix) for text in texts]
+
+
+def cut(seen: Seen) -> list[str]:
+    """Return what does not fit into its place, as Grafana would cut it, too."""
+    return [
+        f"{one['panel'] or 'top'}: {one['what']} needs {one['wanted']} of {one['width']} px"
+        for one in seen.report["cut"]
+    ]
+
+
+def _overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Say whether two boxes share more than the half pixel that rounding may cost."""
+    sides = []
+    for start, length in (("x", "width"), ("y", "height")):
+        end = min(one[start] + one[length], other[start] + other[length])
+        sides.append(end - max(one[start], other[start]) > 0.5)
+    return all(sides)

@@ -1,0 +1,341 @@
+"""A real Prometheus and a real Loki on loopback, with a simulated day in them.
+
+Prometheus loads the rules, and Loki the configuration, that the charts render; what has to differ
+on one machine is listed once, with its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.model.rendered import Cluster, rule_files
+from scripts.rules.alerts import CONFIG_MAP
+from scripts.servers.api import Api, ApiError
+from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
+
+Json = Any
+
+# Bytes of lines in one push; Loki's own limit is 100 MiB.
+_PUSH_BYTES = 4 << 20
+# Every line of the log pipeline has it, so it finds them all.
+_COMMON_LABEL = "cluster"
+# What Loki calls the tenant where it knows none (auth_enabled: false).
+_TENANT = "fake"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The two servers that Grafana would ask."""
+
+    prometheus: Api
+    loki: Api
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs from the rendered configuration of Loki.
+
+    Attributes:
+        key: Path in the configuration, with dots.
+        value: In its place; `{folder}`, `{http}`, `{grpc}` and `{gossip}` are filled in.
+        reason: Why it has to.
+    """
+
+    key: str
+    value: Json
+    reason: str
+
+
+# Besides these, each path below /var/loki and /etc/loki is moved into a temporary folder.
+LOKI_CHANGES = (
+    Change("server.http_listen_address", LOOPBACK, "only this machine may reach it"),
+    Change("server.grpc_listen_address", LOOPBACK, "only this machine may reach it"),
+    Change("server.http_listen_port", "{http}", "the pod's port may be taken here"),
+    Change("server.grpc_listen_port", "{grpc}", "the pod's port may be taken here"),
+    Change("server.log_level", "warn", "a log that is read only after a failure"),
+    Change("common.instance_addr", LOOPBACK, "else Loki asks itself at another interface"),
+    Change(
+        "common.ring",
+        {"kvstore": {"store": "inmemory"}, "instance_addr": LOOPBACK},
+        "there is no other member to gossip with",
+    ),
+    Change("common.compactor_grpc_address", f"{LOOPBACK}:{{grpc}}", "no Service has that name"),
+    Change("frontend.address", LOOPBACK, "else queries wait for an interface that does not answer"),
+    Change("memberlist.bind_addr", [LOOPBACK], "only this machine may reach it"),
+    Change("memberlist.bind_port", "{gossip}", "the pod's port may be taken here"),
+    Change("memberlist.join_members", [], "no Service has that name"),
+    Change("ingester.lifecycler.min_ready_duration", "0s", "nobody hands over to it"),
+    Change("querier.query_ingesters_within", 0, "yesterday's lines are still in memory"),
+    Change(
+        "ingester.query_store_max_look_back_period", "-1ns", "yesterday's lines are still in memory"
+    ),
+    Change("frontend.scheduler_dns_lookup_period", "100ms", "else it is ready after 10 s"),
+    Change("frontend_worker.dns_lookup_duration", "100ms", "else it is ready after 10 s"),
+    Change("limits_config.ingestion_rate_mb", 1000, "a day arrives in seconds"),
+    Change("limits_config.ingestion_burst_size_mb", 1000, "a day arrives in seconds"),
+    Change("limits_config.per_stream_rate_limit", "1GB", "a day arrives in seconds"),
+    Change("limits_config.per_stream_rate_limit_burst", "1GB", "a day arrives in seconds"),
+)
+
+
+@contextlib.contextmanager
+def servers(cluster: Cluster, tsdb: Path, logs: Path) -> Iterator[Servers]:
+    """Run both servers on a day's data; they end with the block.
+
+    Args:
+        cluster: An entry with its charts rendered.
+        tsdb: Folder of blocks; it is not written to.
+        logs: JSON lines, one log entry each.
+
+    Raises:
+        RepositoryError: If a server does not start or does not take its data.
+    """
+    with prometheus(cluster, tsdb) as metrics, loki(cluster, logs) as lines:
+        yield Servers(metrics, lines)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a running Prometheus evaluates its rules, and whom it tells.
+
+    Attributes:
+        interval: In seconds, also after which it tells again of what still fires.
+        alertmanager: Port of this machine.
+    """
+
+    interval: int
+    alertmanager: int
+
+
+@contextlib.contextmanager
+def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> Iterator[Api]:
+    """Run Prometheus on a copy of a TSDB, with the rules of a cluster.
+
+    Args:
+        cluster: An entry with its charts rendered.
+        tsdb: Folder of blocks; it is not written to.
+        live: How rules are evaluated; by default they are only there to be accepted, as those of a
+            day were evaluated when it was made.
+    """
+    files = rule_files(cluster)
+    with tempfile.TemporaryDirectory(prefix="prometheus-") as name:
+        folder = Path(name)
+        for block in sorted(path.parent for path in tsdb.glob("*/meta.json")):
+            shutil.copytree(block, folder / "data" / block.name, copy_function=_link)
+        for file, content in files.items():
+            (folder / file).write_text(yaml.safe_dump(content, sort_keys=False))
+        spec = cluster.of("Prometheus")[0].spec
+        config = {
+            "global": {
+                "evaluation_interval": f"{live.interval}s" if live else "1h",
+                "external_labels": dict(spec.get("externalLabels") or {}),
+            },
+            "rule_files": [str(folder / file) for file in files],
+        }
+        if live:
+            target = {"targets": [f"{LOOPBACK}:{live.alertmanager}"]}
+            config["alerting"] = {"alertmanagers": [{"static_configs": [target]}]}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        port = free_port()
+        arguments = (
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--storage.tsdb.retention.time=10y",
+            # Compaction would spoil the timing, and there is nothing to gain for a few minutes.
+            "--storage.tsdb.min-block-duration=2h",
+            "--storage.tsdb.max-block-duration=2h",
+            f"--web.listen-address={LOOPBACK}:{port}",
+            "--log.level=warn",
+            # What fired before goes on at once, as after a short restart.
+            *((f"--rules.alert.resend-delay={live.interval}s",) if live else ()),
+            *(("--rules.alert.for-grace-period=0s",) if live else ()),
+        )
+        with running("prometheus", arguments, port, "/-/ready") as api:
+            _check_rules(api, files)
+            yield api
+
+
+@contextlib.contextmanager
+def loki(cluster: Cluster, logs: Path, changes: Sequence[Change] = ()) -> Iterator[Api]:
+    """Run Loki with the configuration and the rules of a cluster, and push a day's lines into it.
+
+    Args:
+        cluster: An entry with its charts rendered.
+        logs: JSON lines, one log entry each.
+        changes: Besides LOKI_CHANGES.
+    """
+    with tempfile.TemporaryDirectory(prefix="loki-") as name:
+        folder = Path(name)
+        http, grpc, gossip = free_ports(3)
+        numbers = {"folder": name, "http": http, "grpc": grpc, "gossip": gossip}
+        config = loki_config(cluster, folder, numbers, changes)
+        (folder / "loki.yaml").write_text(yaml.safe_dump(config))
+        arguments = (f"-config.file={folder / 'loki.yaml'}",)
+        with running("loki", arguments, http, "/ready") as api:
+            push(api, logs)
+            yield api
+
+
+def loki_config(
+    cluster: Cluster, folder: Path, numbers: Mapping[str, object], changes: Sequence[Change] = ()
+) -> Json:
+    """Return the rendered configuration with all changes made; writes what it refers to."""
+    maps = {i.name: i.manifest["data"] for i in cluster.of("ConfigMap") if i.release == "loki"}
+    config = _moved(yaml.safe_load(maps["loki"]["config.yaml"]), folder)
+    runtime = Path(config["runtime_config"]["file"])
+    runtime.parent.mkdir(parents=True, exist_ok=True)
+    runtime.write_text(maps["loki-runtime"][runtime.name])
+    for file, text in loki_rule_texts(cluster).items():
+        mount(Path(config["ruler"]["storage"]["local"]["directory"]) / _TENANT, file, text)
+    for change in (*LOKI_CHANGES, *changes):
+        *parents, last = change.key.split(".")
+        place = config
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        value = change.value
+        if isinstance(value, str) and "{" in value:
+            value = value.format_map(numbers)
+            value = int(value) if value.isdigit() else value
+        place[last] = value
+    return config
+
+
+def loki_rule_texts(cluster: Cluster) -> dict[str, str]:
+    """Return each rule file that a cluster's Loki reads, by its file's name."""
+    found = [item for item in cluster.of("ConfigMap") if item.name == CONFIG_MAP]
+    return {name: text for item in found for name, text in item.manifest["data"].items()}
+
+
+def mount(folder: Path, name: str, text: str) -> None:
+    """Write a file as the kubelet mounts a ConfigMap: behind two symbolic links.
+
+    https://github.com/kubernetes/kubernetes/blob/master/pkg/volume/util/atomic_writer.go
+    """
+    version = folder / "..2026_01_01"
+    version.mkdir(parents=True, exist_ok=True)
+    (version / name).write_text(text)
+    for link, target in ((folder / "..data", version.name), (folder / name, f"..data/{name}")):
+        if not link.is_symlink():
+            link.symlink_to(target)
+
+
+def push(api: Api, logs: Path) -> int:
+    """Send log entries to Loki and see that it has them.
+
+    Args:
+        api: Loki.
+        logs: JSON lines with `labels`, `structured_metadata`, `timestamp` and `line`, by time.
+
+    Returns:
+        How many.
+
+    Raises:
+        RepositoryError: If Loki refuses a batch or has fewer lines than were sent.
+    """
+    count, first, last = 0, "", ""
+    batch: dict[str, list[list[Json]]] = {}
+    size = 0
+    try:
+        with logs.open(encoding="utf-8") as lines:
+            for line in lines:
+                entry = json.loads(line)
+                stream = json.dumps(entry["labels"], sort_keys=True)
+                value = [entry["timestamp"], entry["line"], entry.get("structured_metadata") or {}]
+                batch.setdefault(stream, []).append(value)
+                first, last = first or entry["timestamp"], entry["timestamp"]
+                count += 1
+                size += len(line)
+                if size >= _PUSH_BYTES:
+                    _send(api, batch)
+                    batch, size = {}, 0
+        _send(api, batch)
+        if count:
+            _check_count(api, count, int(first), int(last))
+    except ApiError as error:
+        message = f"Loki refuses lines of {logs.name}: {error}"
+        raise RepositoryError(
+            Finding("base/releases/loki.yaml", None, message, "correct the lines, or limits_config")
+        ) from error
+    return count
+
+
+def _send(api: Api, batch: Mapping[str, list[list[Json]]]) -> None:
+    streams = [{"stream": json.loads(labels), "values": v} for labels, v in batch.items()]
+    if streams:
+        api.post("/loki/api/v1/push", {"streams": streams})
+
+
+def _check_count(api: Api, expected: int, first: int, last: int) -> None:
+    seconds = (last - first) // 10**9 + 1
+    query = f'sum(count_over_time({{{_COMMON_LABEL}=~".+"}}[{seconds}s]))'
+    answer = api.get("/loki/api/v1/query", {"query": query, "time": str(last + 1)})
+    result = answer["data"]["result"]
+    found = int(result[0]["value"][1]) if result else 0
+    if found != expected:
+        message = f"Loki has {found} of {expected} lines"
+        fix = "two entries of a stream may not have the same time and line"
+        raise RepositoryError(Finding("scripts/lab/simulation", None, message, fix))
+
+
+def _check_rules(api: Api, files: Mapping[str, Json]) -> None:
+    """See that the server has each rule, and an error with none."""
+    groups = api.get("/api/v1/rules")["data"]["groups"]
+    found = [rule for group in groups for rule in group["rules"]]
+    expected = sum(len(g.get("rules") or []) for file in files.values() for g in file["groups"])
+    findings = [
+        Finding(
+            f"rule {rule['name']}", None, f"Prometheus: {rule['lastError']}", "correct the rule"
+        )
+        for rule in found
+        if rule["health"] not in ("ok", "unknown")
+    ]
+    if len(found) != expected:
+        message = f"Prometheus has {len(found)} of {expected} rules"
+        findings.append(
+            Finding("PrometheusRules", None, message, "give each group a name of its own")
+        )
+    if findings:
+        raise RepositoryError(*findings)
+
+
+@contextlib.contextmanager
+def running(name: str, arguments: tuple[str, ...], port: int, ready: str) -> Iterator[Api]:
+    """Run a program until the block ends, whatever happens in it."""
+    with Processes() as processes:
+        processes.start(name, *arguments)
+        processes.wait(name, f"http://{LOOPBACK}:{port}{ready}")
+        api = Api(port)
+        try:
+            yield api
+        finally:
+            api.close()
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file of a block, which Prometheus never changes in place; copy to another disk."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _moved(value: Json, folder: Path) -> Json:
+    """Return a configuration with the pod's folders below another one."""
+    if isinstance(value, dict):
+        return {key: _moved(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_moved(inner, folder) for inner in value]
+    if isinstance(value, str) and value.startswith(("/var/loki", "/etc/loki")):
+        return f"{folder}{value}"
+    return value

@@ -1,0 +1,257 @@
+"""Programs of `scripts/tools`, run on loopback, on free ports, and never longer than needed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from scripts import tools
+from scripts.core.findings import Finding, RepositoryError, progress
+
+LOOPBACK = "127.0.0.1"
+# Seconds that a program may take until it answers, on a busy machine.
+_PATIENCE = 120.0
+# prctl(2): the signal that a process gets when the one that started it is gone.
+_PR_SET_PDEATHSIG = 1
+
+# Nothing of this machine is asked through a proxy.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def openssl(place: str, need: str, *arguments: str) -> None:
+    """Make a key or a certificate with openssl, which is not built here.
+
+    Args:
+        place: Who needs it.
+        need: What for, in a sentence.
+        arguments: As it takes them.
+
+    Raises:
+        RepositoryError: If it is not installed.
+    """
+    if not shutil.which("openssl"):
+        raise RepositoryError(Finding(place, None, f"openssl is not on PATH; {need}", "install it"))
+    subprocess.run(("openssl", *arguments), check=True, capture_output=True)
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports of the loopback interface that nobody listens on, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def free_port() -> int:
+    """Return one such port."""
+    return free_ports(1)[0]
+
+
+def request(
+    url: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Send one request to this machine and return status and body, whatever the status."""
+    if not url.startswith("http://"):
+        raise ValueError(url)
+    asked = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
+    try:
+        with _OPENER.open(asked, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+class Processes:
+    """Runs programs; leaving the block ends all of them, whatever happened.
+
+    They are killed, not asked: nothing of them is kept, and kube-apiserver would take a minute.
+    """
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._folder = tempfile.TemporaryDirectory(prefix="todo-monitoring-")
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._restart: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
+        self._peaks: dict[str, int] = {}
+        self._restore: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> Self:
+        """Begin; an order to end arrives as an exception, so that the rest is still ended."""
+        if threading.current_thread() is threading.main_thread():
+            before = signal.signal(signal.SIGTERM, _ended)
+            self._restore = lambda: signal.signal(signal.SIGTERM, before)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every program and remove what it wrote."""
+        for name in list(self._running):
+            self.kill(name)
+        self._folder.cleanup()
+        self._restore()
+
+    def folder(self, name: str) -> Path:
+        """Return a folder for a program's files, made if it is not there."""
+        path = Path(self._folder.name) / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log(self, name: str) -> str:
+        """Return what a program has said so far."""
+        return (self.folder(name) / "log").read_text(errors="replace")
+
+    def start(
+        self,
+        name: str,
+        *arguments: str | Path,
+        tool: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        """Start a program of `scripts/tools`, built first if need be.
+
+        Args:
+            name: What to call it here; a program of that name must have ended.
+            arguments: Its arguments.
+            tool: The folder in `scripts/tools`, where it is not the name.
+            environment: Variables besides ours.
+
+        Returns:
+            The name.
+        """
+        program = tools.path(tool or name)
+        progress(f"starting {name} {tools.version(tool or name)}")
+        command: Sequence[str] = [str(program), *map(str, arguments)]
+
+        def run() -> subprocess.Popen[bytes]:
+            with (self.folder(name) / "log").open("ab") as log:
+                return subprocess.Popen(
+                    command,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    cwd=self.folder(name),
+                    env={**os.environ, **(environment or {})},
+                    start_new_session=True,
+                    preexec_fn=_with_parent if sys.platform == "linux" else None,
+                )
+
+        self._restart[name] = run
+        self._running[name] = run()
+        return name
+
+    def restart(self, name: str) -> None:
+        """Start a program that was killed again, as it was started before."""
+        self._running[name] = self._restart[name]()
+
+    def alive(self) -> None:
+        """See that no program has ended by itself.
+
+        Raises:
+            RepositoryError: With the end of its log, if one has.
+        """
+        for name in self._running:
+            self.until(name, lambda: "")
+
+    def save(self, folder: Path) -> None:
+        """Copy what every program has said so far, each to a file of its name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in Path(self._folder.name).glob("*/log"):
+            shutil.copyfile(log, folder / f"{log.parent.name}.log")
+
+    def wait(self, name: str, url: str, status: int = 200) -> None:
+        """Wait until a program answers at an address of this machine with a status.
+
+        Raises:
+            RepositoryError: With the end of its log, if it ends or takes too long.
+        """
+
+        def answers() -> str:
+            code, body = request(url)
+            return "" if code == status else f"{code} {body[:200]!r}"
+
+        self.until(name, answers)
+
+    def until(self, name: str, probe: Callable[[], str], patience: float = _PATIENCE) -> None:
+        """Wait until a program is as it should be.
+
+        Args:
+            name: The program.
+            probe: Returns what is still missing, nothing in the end; may raise OSError.
+            patience: Seconds.
+
+        Raises:
+            RepositoryError: With the end of its log, if it ends or takes too long.
+        """
+        end = time.monotonic() + patience
+        last = "nothing"
+        while time.monotonic() < end and self._running[name].poll() is None:
+            try:
+                last = probe()
+            except OSError as error:
+                last = str(error)
+            if not last:
+                return
+            time.sleep(0.1)
+        ended = self._running[name].poll()
+        state = f"is not ready ({last})" if ended is None else f"ended with {ended}"
+        said = "\n".join(self.log(name).splitlines()[-15:])
+        text = f"{name} {state}; it says:\n{said}"
+        raise RepositoryError(
+            Finding(f"scripts/tools/{name}", None, text, "correct the configuration that it names")
+        )
+
+    def kill(self, name: str) -> None:
+        """End a program at once, as a power cut would; nothing happens if it does not run."""
+        process = self._running.pop(name, None)
+        if process is None:
+            return
+        self._measure(name, process.pid)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def peak_memory(self) -> dict[str, int]:
+        """Return the most resident memory that each program has had so far, in bytes (Linux)."""
+        for name, process in self._running.items():
+            self._measure(name, process.pid)
+        return dict(self._peaks)
+
+    def _measure(self, name: str, pid: int) -> None:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    most = int(line.split()[1]) * 1024
+                    self._peaks[name] = max(most, self._peaks.get(name, 0))
+
+
+def _ended(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _with_parent() -> None:
+    """Let the new process end with ours, even if ours is killed and can end nothing any more."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,64 @@
+"""Connections passed on to a server behind, so that it can be put out of reach, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import socketserver
+import threading
+
+from scripts.servers.processes import LOOPBACK, free_port
+
+# Seconds that a connection may be idle.
+_IDLE = 60.0
+
+
+def joined(one: socket.socket, other: socket.socket) -> None:
+    """Pass on what either of two connections sends, until one of them ends."""
+    pair = {one: other, other: one}
+    with contextlib.suppress(ConnectionError):
+        while ready := select.select(list(pair), (), (), _IDLE)[0]:
+            for source in ready:
+                data = source.recv(65536)
+                if not data:
+                    return
+                pair[source].sendall(data)
+
+
+class Gate:
+    """A port that leads to another one while it is open.
+
+    Attributes:
+        host: Its host and port, as they stand in an address.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Lead to a port of this machine; closed at first."""
+        self._port = free_port()
+        self.host = f"{LOOPBACK}:{self._port}"
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with socket.create_connection((LOOPBACK, port)) as behind:
+                    joined(self.request, behind)
+
+        self._handler = Handler
+        self._server: socketserver.ThreadingTCPServer | None = None
+
+    def open(self) -> None:
+        """Take connections, at the same port each time."""
+        self._server = _Server((LOOPBACK, self._port), self._handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Refuse them."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
