@@ -1,1 +1,1 @@
-"""One module a topic; `scripts.checks.validate` finds those that have a `check(repository)`."""
+"""`make validate` and `make render`: what must be true of every cluster."""

@@ -1,1 +1,1 @@
-"""."""
+"""Clusters of plain processes: `make e2e`, `make rehearse`, `make capture`."""

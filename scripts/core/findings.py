@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -127,3 +128,15 @@ def confirmed(command: str, would: str, question: str) -> bool:
 def progress(text: str) -> None:
     """Say on standard error what takes its time; lines, so that logs stay readable."""
     print(colour(f"· {text}", DIM, sys.stderr), file=sys.stderr, flush=True)
+
+
+# What code that takes a shape for granted makes of a file in another shape.
+MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError, re.error)
+
+
+def misread(place: str, error: Exception) -> tuple[Finding, ...]:
+    """Return what an error says; of one that a file's shape made, which file it was."""
+    if isinstance(error, RepositoryError):
+        return error.findings
+    text = f"is not in the shape that it has here: {type(error).__name__} {error}"
+    return (Finding(place, None, text, "run `make validate`, which says where"),)

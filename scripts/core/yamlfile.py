@@ -173,3 +173,10 @@ class Sources:
             if best is None or depth > best[0] or (absent and depth == best[0]):
                 best = (depth, path, line)
         return best[1:] if best else None
+
+
+def get(value: Json, *keys: str) -> Json:
+    """Return what the keys lead to in nested maps; None where one of them is missing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

@@ -9,8 +9,7 @@ from typing import TypeVar
 
 import yaml
 
-from scripts.checks.static.routing import TEMPLATE
-from scripts.core.findings import Finding, RepositoryError
+from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread
 from scripts.diff import objects
 from scripts.diff.analyzers import (
     access,
@@ -36,7 +35,8 @@ from scripts.diff.analyzers import (
 from scripts.diff.analyzers.analyzer import Reader
 from scripts.diff.model import Flag, Report, Sentence
 from scripts.diff.objects import Pair
-from scripts.diff.rendering import MISSHAPEN, Side, misread
+from scripts.diff.rendering import Side
+from scripts.model.alertmanager import TEMPLATE
 from scripts.rules import slos
 
 T = TypeVar("T")

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.checks.static.settings import get
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, get
 
 # Labels that say a version, and so change with it.
 VERSIONS = frozenset({"helm.sh/chart", "app.kubernetes.io/version"})

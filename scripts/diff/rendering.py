@@ -6,13 +6,12 @@ import dataclasses
 import functools
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from scripts.checks.static import policies
-from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
 from scripts.core.yamlfile import Json
 from scripts.diff.objects import Pair
 from scripts.model import charts
@@ -21,8 +20,6 @@ from scripts.model.rendered import Cluster, clusters
 
 # What takes longer says so.
 PATIENCE = 2
-# What code that takes a shape for granted makes of a file in another shape.
-MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError, re.error)
 
 
 class Side(Repository):
@@ -76,14 +73,6 @@ class Side(Repository):
             self.fault(f"clusters/{cluster}/{engine}", error)
             self.lost.add(f"{cluster}/{engine}")
             return Entry(cluster, engine, [])
-
-
-def misread(place: str, error: Exception) -> tuple[Finding, ...]:
-    """Return what an error says; of one that a file's shape made, which file it was."""
-    if isinstance(error, RepositoryError):
-        return error.findings
-    text = f"is not in the shape that it has here: {type(error).__name__} {error}"
-    return (Finding(place, None, text, "run `make validate`, which says where"),)
 
 
 Both = tuple[Entry, Entry]

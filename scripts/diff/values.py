@@ -15,9 +15,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from scripts.checks.static.settings import get
 from scripts.core.findings import RepositoryError
-from scripts.core.yamlfile import Json, load_all
+from scripts.core.yamlfile import Json, get, load_all
 from scripts.diff.model import ABSENT
 
 # Keys that tell the items of a list apart, the best first; of two with a bar between them, either.

@@ -17,9 +17,9 @@ import yaml
 from dashboards_py import __main__ as definitions
 from dashboards_py import grafana
 from scripts import tools
-from scripts.checks.static import dashboards
 from scripts.core.findings import Finding, RepositoryError
 from scripts.grafana.interpolation import LOGQL, PROMQL, milliseconds
+from scripts.model import dashboards
 
 Json = Mapping[str, Any]
 

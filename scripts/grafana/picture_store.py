@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks.static import dashboards
 from scripts.core.yamlfile import Json
+from scripts.model import dashboards
 
 Model = Mapping[str, Json]
 
@@ -25,9 +25,11 @@ _SOURCES = (
     "base",
     "overlays",
     "tests/options",
+    "scripts/grafana",
     "scripts/lab/preview",
     "scripts/lab/proof",
     "scripts/lab/simulation",
+    "scripts/servers",
     "scripts/tools",
 )
 _DAY = 86400

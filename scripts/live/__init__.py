@@ -1,1 +1,1 @@
-"""."""
+"""Commands for a real cluster: discover, secrets, preflight, verify, kind."""

@@ -7,29 +7,20 @@ a pod that is gone has left behind stays in memory for up to three hours more, a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.checks.rendered import pods, programs, scrape
-from scripts.checks.static import files
 from scripts.core.findings import Finding
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, load
+from scripts.model import files, images, scraping
 from scripts.model.manifests import ENGINES
 from scripts.model.rendered import Cluster, Item
 
-IMAGES = programs.IMAGES
+IMAGES = images.IMAGES
 FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-SUFFIXES = {
-    "": 1.0,
-    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("num", start=-3)},
-    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("kMGTPE", start=1)},
-    **{f"{suffix}i": 2.0 ** (10 * power) for power, suffix in enumerate("KMGTPE", start=1)},
-}
-_QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d+)|(?P<suffix>[A-Za-z]*))")
 # Prometheus adds to each scrape: up, scrape_duration_seconds, scrape_samples_scraped,
 # scrape_samples_post_metric_relabeling, scrape_series_added.
 REPORTED = 5
@@ -56,15 +47,6 @@ class Row:
     volumes: list[tuple[float, str]] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
     series: int = 0
-
-
-def quantity(text: str | float) -> float:
-    """Return a Kubernetes quantity as a number of its base unit: cores, bytes."""
-    match = _QUANTITY.fullmatch(str(text))
-    suffix = (match and match["suffix"]) or ""
-    if not match or suffix not in SUFFIXES:
-        raise ValueError(f"{text!r} is no quantity")
-    return float(match[1]) * SUFFIXES[suffix] * 10.0 ** int(match["exponent"] or 0)
 
 
 def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
@@ -115,7 +97,7 @@ def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Row]:
         row.images |= {str(container.get("image")) for container in pod.containers}
     for claim in cluster.of("PersistentVolumeClaim"):
         result[claim.release or OURS].volumes.append(_volume(claim.spec))
-    for item in cluster.of(*scrape.MONITORS):
+    for item in cluster.of(*scraping.MONITORS):
         bound = (int(item.spec.get("sampleLimit") or 0) + REPORTED) * scrapes(cluster, item, budget)
         result[item.release or OURS].series += bound
     result[RECORDED] = Row(series=int(budget.get("series", {}).get("recorded", 0)))
@@ -136,12 +118,12 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
         return 0  # A cluster runs one of the two.
     total = 0
     nodes = int(budget.get("nodes", 1))
-    for endpoint in scrape.endpoints(item):
-        if item.name in scrape.EXTERNAL:
+    for endpoint in scraping.endpoints(item):
+        if item.name in scraping.EXTERNAL:
             total += int(declared.get(item.name, 0))
             continue
-        for target in scrape.targets(cluster, item, endpoint):
-            if target.service and target.service.name in scrape.NO_PODS:
+        for target in scraping.targets(cluster, item, endpoint):
+            if target.service and target.service.name in scraping.NO_PODS:
                 # One API server behind the Service: a managed control plane's load balancer.
                 total += 1 if target.service.namespace == "default" else nodes
             total += sum(pod.count(nodes) for pod in target.pods)
@@ -182,7 +164,7 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
 def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
     """Monitors of what is not ours, of which the budget does not say how many there are."""
     other = set(ENGINES) - {cluster.entry.engine}
-    monitors = {item.name for item in cluster.of(*scrape.MONITORS)} & set(scrape.EXTERNAL)
+    monitors = {item.name for item in cluster.of(*scraping.MONITORS)} & set(scraping.EXTERNAL)
     return monitors - other - set(budget.get("series", {}).get("targets", {}))
 
 
@@ -191,7 +173,7 @@ def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
     known = load(cluster.repository.root / IMAGES, cluster.repository.root)[0]
     for pod in cluster.pods:
         for container in pod.containers:
-            name = pods.repository(str(container.get("image")))
+            name = images.repository(str(container.get("image")))
             if name not in known:
                 text = f"whether {name} runs on {architecture} is not known"
                 yield cluster.finding(pod.owner, text, f"look it up and add it to {IMAGES}")
@@ -203,7 +185,7 @@ def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
 def unused_images(everything: Sequence[Cluster]) -> Iterator[Finding]:
     """`images.yaml` lists no image that nothing runs."""
     run = {
-        pods.repository(str(container.get("image")))
+        images.repository(str(container.get("image")))
         for cluster in everything
         for pod in cluster.pods
         for container in pod.containers

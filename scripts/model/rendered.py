@@ -349,3 +349,7 @@ def _in_namespace(manifest: dict[str, Json], namespace: str) -> dict[str, Json]:
     if manifest["kind"] in CLUSTER_SCOPED or manifest["metadata"].get("namespace"):
         return manifest
     return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
+
+
+# The ConfigMap that they are mounted from.
+CONFIG_MAP = "loki-rules"

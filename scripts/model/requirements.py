@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.rendered.pods import repository as repository_of
-from scripts.checks.static import credentials
-from scripts.checks.static.credentials import Needed
-from scripts.checks.static.policies import POD_SECURITY
 from scripts.core.findings import Finding
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, load
-from scripts.model import budget, charts
-from scripts.model.budget import quantity
+from scripts.model import budget, charts, credentials
+from scripts.model.credentials import Needed
+from scripts.model.images import repository as repository_of
 from scripts.model.manifests import Release, Repository, of_engine
+from scripts.model.pod_security import POD_SECURITY
 from scripts.model.rendered import Cluster, Item, Pod, clusters
 
 CRD_CHART = "prometheus-operator-crds"
@@ -128,3 +127,9 @@ def _images(cluster: Cluster) -> dict[str, frozenset[str]]:
         image: frozenset(key for key, value in known.get(image, {}).items() if value is True)
         for image in sorted(run)
     }
+
+
+DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)

@@ -6,10 +6,10 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.static.credentials import Needed
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model import secretfile
+from scripts.model.credentials import Needed
 from scripts.model.manifests import Entry
 from scripts.model.secretfile import Declared
 

@@ -14,8 +14,6 @@ SPECIFICATIONS = Path("base/config/alerts")
 PREFIX = "alerts-"
 # Loki's ruler reads files, not objects.
 LOKI_RULES = Path("base/logs/rules")
-# The ConfigMap that they are mounted from.
-CONFIG_MAP = "loki-rules"
 COMMENT = "make rules made this of {path}: change that."
 _TEXTS = ("expr", "for", "keep_firing_for")
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, load
-from scripts.model.budget import FILE, quantity
+from scripts.model.budget import FILE
 from scripts.rules import prometheus_rule
 
 RECORD = "todo:budget:limit"

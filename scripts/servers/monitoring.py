@@ -19,8 +19,7 @@ from typing import Any
 import yaml
 
 from scripts.core.findings import Finding, RepositoryError
-from scripts.model.rendered import Cluster, rule_files
-from scripts.rules.alerts import CONFIG_MAP
+from scripts.model.rendered import CONFIG_MAP, Cluster, rule_files
 from scripts.servers.api import Api, ApiError
 from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.core import quantities
 from scripts.model import budget
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, Item
@@ -73,13 +74,13 @@ def test_every_environment_keeps_its_budget(rendered: list[Cluster]) -> None:
     ],
 )
 def test_quantities_are_kubernetes(text: str | int, value: float) -> None:
-    assert budget.quantity(text) == pytest.approx(value)
+    assert quantities.quantity(text) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("text", ["", "1mi", "one", "-1", "1 Gi"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no quantity"):
-        budget.quantity(text)
+        quantities.quantity(text)
 
 
 def container(cpu: str, **more: str) -> Json:
@@ -217,4 +218,4 @@ def test_the_table_sums_up(rendered: list[Cluster]) -> None:
     own = {name: int(value[:-1]) for name, value in cpu.items() if name not in ("total", "allowed")}
     assert cpu["total"] == f"{sum(own.values())}m"
     allowed = budget.limits(named(rendered))["requests"]["cpu"]
-    assert cpu["allowed"] == f"{1000 * budget.quantity(allowed):.0f}m"
+    assert cpu["allowed"] == f"{1000 * quantities.quantity(allowed):.0f}m"

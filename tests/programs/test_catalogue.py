@@ -18,11 +18,11 @@ from scripts import tools
 from scripts.checks.rendered import exposed
 from scripts.checks.static import catalogue as check
 from scripts.checks.static import queries
-from scripts.checks.static.dashboards import Query
 from scripts.cluster.capture import documents, families
 from scripts.cluster.capture.__main__ import SOURCES
 from scripts.cluster.capture.families import Block, Family
 from scripts.model import catalogue
+from scripts.model.dashboards import Query
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from scripts.servers import processes

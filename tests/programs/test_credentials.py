@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import credentials, encrypted, files
-from scripts.checks.static.credentials import Secret
 from scripts.core.yamlfile import maps
+from scripts.model import credentials as model_credentials
 from scripts.model import secretfile
+from scripts.model.credentials import Secret
 from scripts.model.manifests import ENCRYPTED, Repository
 from tests.programs.entries import FLUX, OPTIONS, Edit, added, assert_says, edited, holding, named
 
@@ -221,7 +222,7 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
     ],
 )
 def test_what_names_no_secret(values: dict[str, Any]) -> None:
-    assert list(credentials.in_values("any", "monitoring", values)) == []
+    assert list(model_credentials.in_values("any", "monitoring", values)) == []
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_what_names_no_secret(values: dict[str, Any]) -> None:
 )
 def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
     def optional() -> list[bool]:
-        found = credentials.in_values("any", "monitoring", values)
+        found = model_credentials.in_values("any", "monitoring", values)
         return [secret.optional for _, secret in found]
 
     assert optional() == [False]
@@ -340,7 +341,7 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
         secret.name
         for entry in repository.entries
         if entry.synced
-        for _, _, (_, secret) in credentials.reads(entry)
+        for _, _, (_, secret) in model_credentials.reads(entry)
     }
     declared = secretfile.read(repository.root).values()
     (opt_in, *_) = (one for one in declared if one.name not in of_clusters)
@@ -380,7 +381,7 @@ def test_what_the_sync_brings_is_known(repository: Repository, tmp_path: Path) -
     path = tmp_path / "clusters" / entry.cluster / ENCRYPTED / "monitoring/in-git.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("kind: Secret\nmetadata: {name: in-git, namespace: monitoring}\n")
-    found = {one.name: one.brought for one in credentials.needed(entry, Repository(tmp_path))}
+    found = {one.name: one.brought for one in model_credentials.needed(entry, Repository(tmp_path))}
     assert {name: found[name] for name in names} == {
         "token": "ExternalSecret token",
         "in-git": str(path.relative_to(tmp_path)),

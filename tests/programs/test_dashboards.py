@@ -23,6 +23,7 @@ from dashboards_py.queries import chatbot, cluster, dapr, health, lines, traffic
 from dashboards_py.query import Language, Query, QueryError, Source, not_equal, regex
 from scripts.checks.static import dashboards as checks
 from scripts.core.findings import RepositoryError, execute
+from scripts.model import dashboards
 from tests.fixtures import CODE, FROZEN
 
 FOLDER = FROZEN / "base/dashboards"
@@ -104,10 +105,10 @@ def test_check_names_each_file_that_differs(tmp_path: Path) -> None:
 @pytest.fixture
 def broken_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """Put a module of a dashboard beside the real ones; return what the command then says."""
-    from dashboards_py import dashboards
+    from dashboards_py import dashboards as ours
 
-    monkeypatch.setattr(dashboards, "__path__", [*dashboards.__path__, str(tmp_path)])
-    written = CODE / checks.FOLDER
+    monkeypatch.setattr(ours, "__path__", [*ours.__path__, str(tmp_path)])
+    written = CODE / dashboards.FOLDER
     before = {path.name: path.read_bytes() for path in written.iterdir()}
 
     def run(source: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -667,7 +668,7 @@ def test_configmaps_hold_each_dashboard_once_and_fit(overview: Json) -> None:
 
 
 def test_queries_reach_the_parsers_without_grafana_variables() -> None:
-    found = [query for board in committed().values() for query in checks.queries(board)]
+    found = [query for board in committed().values() for query in dashboards.queries(board)]
     assert {query.lang for query in found} == {"promql", "logql"}
     assert [query.expr for query in found if "$" in query.expr.replace('"$1"', "")] == []
     places = [query.where for query in found]
@@ -681,4 +682,4 @@ def test_panels_of_collapsed_rows_are_checked_too(overview: Json) -> None:
     row = panel(overview, "Requests")
     row.update(collapsed=True, panels=[inner])
     assert any("2 panels have id" in f.message for f in checks.ids("todo-overview.json", overview))
-    assert [p["title"] for p in checks.panels(overview)].count("Probes") == 2
+    assert [p["title"] for p in dashboards.panels(overview)].count("Probes") == 2

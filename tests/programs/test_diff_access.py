@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts.checks.static.policies import POD_SECURITY
 from scripts.diff.analyzers import access, secrets
 from scripts.diff.model import Flag
+from scripts.model.pod_security import POD_SECURITY
 from tests.programs.diff_pairs import (
     BINDING,
     CONTAINER,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from scripts.checks.static.routing import TEMPLATE
 from scripts.core.findings import RepositoryError
 from scripts.diff.analyzers import routing
 from scripts.diff.model import Flag
+from scripts.model.alertmanager import TEMPLATE
 from tests.programs.diff_pairs import Edit, Json, put
 
 ROUTES: Json = {

@@ -21,14 +21,14 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.checks.static import dashboards, schema
+from scripts.checks.static import schema
 from scripts.core.findings import RepositoryError, execute
 from scripts.core.yamlfile import load
 from scripts.live.kind import __main__ as command
 from scripts.live.kind import engines, picture, prepared, ready, source
 from scripts.live.kind.cluster import Cluster
 from scripts.live.kind.source import Source
-from scripts.model import requirements, schemas
+from scripts.model import dashboards, requirements, schemas
 from scripts.model.manifests import ENGINES, FLUX_GROUPS, Entry, Repository, group, identity
 from scripts.servers import browser
 from tests.fixtures import CODE

@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.checks.rendered import scrape as monitors
 from scripts.checks.static.clusters import LABEL
 from scripts.lab import simulation
 from scripts.lab.alerting import faults, rulers
 from scripts.lab.alerting.delivery import TEMPLATE
 from scripts.lab.simulation.model import Clock
 from scripts.lab.simulation.world import OPENED
-from scripts.model.rendered import Cluster
-from scripts.rules.alerts import CONFIG_MAP
+from scripts.model import scraping
+from scripts.model.rendered import CONFIG_MAP, Cluster
 from scripts.rules.facts import RUNBOOKS
 from scripts.servers import monitoring
 from scripts.servers.api import Api
@@ -111,7 +110,7 @@ def test_alertmanager_leaves_its_sample_limit_room(rendered: list[Cluster], tmp_
     """Above its limit, a target is refused as a whole, and this one is down for ever."""
     cluster = next(c for c in rendered if c.name == simulation.ENTRY)
     (monitor,) = (i for i in cluster.of("ServiceMonitor") if i.name.endswith("-alertmanager"))
-    (endpoint,) = (e for e in monitors.endpoints(monitor) if e["port"] == "http-web")
+    (endpoint,) = (e for e in scraping.endpoints(monitor) if e["port"] == "http-web")
     with receivers() as inbox, alertmanager(tmp_path, inbox) as manager:
         alert = {"labels": {"alertname": "Test", "severity": "warning"}}
         manager.post("/api/v2/alerts", [alert])

@@ -18,7 +18,7 @@ from scripts.checks import rendered as checks
 from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import load
-from scripts.model import budget
+from scripts.model import budget, images, scraping
 from scripts.model.rendered import Cluster, Item
 
 Json = dict[str, Any]
@@ -657,7 +657,7 @@ def test_an_object_that_the_schema_refuses_is_found(rendered: list[Cluster]) -> 
     ],
 )
 def test_selectors_match_as_kubernetes_does(selector: Json, expected: bool) -> None:
-    assert scrape.matches(selector, {"app": "loki"}) is expected
+    assert scraping.matches(selector, {"app": "loki"}) is expected
 
 
 @pytest.mark.parametrize(
@@ -737,10 +737,10 @@ def described(
     clusters: list[Cluster], root: Path, edit: Callable[[dict[str, Json]], object]
 ) -> list[Cluster]:
     """The clusters with another `images.yaml`."""
-    images = load(clusters[0].repository.root / programs.IMAGES, clusters[0].repository.root)[0]
-    edit(images)
-    (root / programs.IMAGES).parent.mkdir(exist_ok=True)
-    (root / programs.IMAGES).write_text(yaml.safe_dump(images))
+    described = load(clusters[0].repository.root / images.IMAGES, clusters[0].repository.root)[0]
+    edit(described)
+    (root / images.IMAGES).parent.mkdir(exist_ok=True)
+    (root / images.IMAGES).write_text(yaml.safe_dump(described))
     repository = copy.copy(clusters[0].repository)
     repository.root = root
     return [dataclasses.replace(cluster, repository=repository) for cluster in clusters]

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from scripts.checks.static import credentials
-from scripts.checks.static.credentials import Needed
 from scripts.core.findings import RepositoryError
+from scripts.model import credentials
+from scripts.model.credentials import Needed
 from scripts.model.manifests import Repository
 from scripts.model.secretfile import Declared, Key
 from scripts.model.secrets import Missing, administrator, hidden, manifest, plan, values

@@ -15,13 +15,13 @@ import pytest
 
 from scripts import tools
 from scripts.checks import validate
-from scripts.checks.static import credentials, order
-from scripts.checks.static.credentials import Needed
+from scripts.checks.static import order
 from scripts.core.findings import RepositoryError
 from scripts.live.secrets import __main__ as command
 from scripts.live.secrets.cluster import Cluster
 from scripts.live.secrets.files import Folder
-from scripts.model import secretfile
+from scripts.model import credentials, secretfile
+from scripts.model.credentials import Needed
 from scripts.model.manifests import ENCRYPTED, Repository
 from tests.fixtures import CODE
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import settings
+from scripts.core import quantities
 from scripts.model.manifests import Repository
 from tests.programs.entries import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
@@ -139,4 +140,4 @@ def test_a_second_pipeline_that_sends_events(repository: Repository) -> None:
     ("text", "expected"), [("512B", 512), ("1KB", 1024), ("2MiB", 2 * 2**20), ("40GiB", 40 * 2**30)]
 )
 def test_prometheus_counts_in_powers_of_two(text: str, expected: int) -> None:
-    assert settings.byte_size(text) == expected
+    assert quantities.byte_size(text) == expected

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pytest
 
-from scripts.checks.rendered import scrape as monitors
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.lab.simulation import kubernetes
@@ -23,7 +22,7 @@ from scripts.lab.simulation.world import (
     build,
     truth,
 )
-from scripts.model import catalogue
+from scripts.model import catalogue, scraping
 from scripts.model.rendered import Cluster
 
 pytestmark = pytest.mark.prove
@@ -186,7 +185,7 @@ def test_a_restarted_container_is_another_one_whose_counters_begin_again(inciden
 
 def test_relabelling_keeps_what_containers_use_and_stays_below_its_limit(world: World) -> None:
     (monitor,) = (i for i in world.cluster.of("ServiceMonitor") if i.name.endswith("-kubelet"))
-    (endpoint,) = (e for e in monitors.endpoints(monitor) if "cadvisor" in str(e.get("path")))
+    (endpoint,) = (e for e in scraping.endpoints(monitor) if "cadvisor" in str(e.get("path")))
     known = truth(world)
     for node in world.nodes:
         kept = [

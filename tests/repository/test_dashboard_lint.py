@@ -17,8 +17,9 @@ import yaml
 from scripts import tools
 from scripts.checks.static import dashboards as checks
 from scripts.checks.static import queries
+from scripts.model import dashboards
 
-COMMITTED = checks.load(tools.ROOT)
+COMMITTED = dashboards.load(tools.ROOT)
 PROVISIONED = {"prometheus", "loki", "alertmanager"}
 Json = dict[str, Any]
 
@@ -40,19 +41,21 @@ def board() -> Json:
 
 
 def graph(dashboard: Json) -> Any:
-    return next(p for p in checks.panels(dashboard) if p["type"] == "timeseries")
+    return next(p for p in dashboards.panels(dashboard) if p["type"] == "timeseries")
 
 
 def lines(dashboard: Json) -> Any:
-    graphs = (p for p in checks.panels(dashboard) if p["type"] == "timeseries")
+    graphs = (p for p in dashboards.panels(dashboard) if p["type"] == "timeseries")
     return next(p for p in graphs if p["datasource"]["uid"] == "loki")
 
 
 def _faults(dashboard: Json) -> list[str]:
     everything = {**COMMITTED, "todo-overview.json": dashboard}
-    kustomization = yaml.safe_load((tools.ROOT / checks.FOLDER / "kustomization.yaml").read_text())
+    kustomization = yaml.safe_load(
+        (tools.ROOT / dashboards.FOLDER / "kustomization.yaml").read_text()
+    )
     found = checks.faults(everything, PROVISIONED, kustomization)
-    asked = list(checks.queries(dashboard))
+    asked = list(dashboards.queries(dashboard))
     unparsed = [f"{q.where}: {a.error}" for q, a in queries.parse(asked).items() if a.error]
     return [f.message for f in found] + unparsed
 
@@ -104,7 +107,7 @@ def test_what_is_not_followed_has_a_reason() -> None:
 @pytest.mark.parametrize("name", sorted(COMMITTED))
 def test_no_query_reads_every_series_of_a_name(name: str) -> None:
     """A selector without a matcher reads the whole fleet; it grows with everything."""
-    asked = [q for q in checks.queries(COMMITTED[name]) if q.lang == "promql"]
+    asked = [q for q in dashboards.queries(COMMITTED[name]) if q.lang == "promql"]
     wide = {
         f"{query.where}: {query.expr}"
         for query, answer in queries.parse(asked).items()
@@ -134,7 +137,7 @@ def test_no_graph_is_narrower_than_a_fifth_of_the_page(name: str) -> None:
     """Of 1366 pixels, less is too narrow for axes and a legend; numbers may be narrower."""
     narrow = [
         panel["title"]
-        for panel in checks.panels(COMMITTED[name])
+        for panel in dashboards.panels(COMMITTED[name])
         if panel["type"] in ("timeseries", "table", "logs", "state-timeline")
         and panel["gridPos"]["w"] < 5
     ]

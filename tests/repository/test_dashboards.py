@@ -17,9 +17,9 @@ from dashboards_py import application, metrics, panels
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
-from scripts.checks.static import dashboards as checks
+from scripts.model import dashboards
 
-FOLDER = tools.ROOT / checks.FOLDER
+FOLDER = tools.ROOT / dashboards.FOLDER
 HOME = "todo-overview.json"
 Json = dict[str, Any]
 
@@ -52,7 +52,7 @@ def exported_names() -> dict[str, Metric]:
 
 def test_every_metric_in_a_query_is_declared() -> None:
     for dashboard in committed().values():
-        for query in checks.queries(dashboard):
+        for query in dashboards.queries(dashboard):
             if query.lang == "promql":
                 bare = re.sub(r'"[^"]*"', '""', query.expr)
                 assert set(re.findall(r"([a-zA-Z_][\w:]*)\{", bare)) <= exported_names().keys()
@@ -93,7 +93,7 @@ def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
         if definition.folder is panels.Folder.PLATFORM:
             continue
         dashboard = committed()[f"{definition.board.uid}.json"]
-        for p in checks.panels(dashboard):
+        for p in dashboards.panels(dashboard):
             texts = [target["expr"] for target in p["targets"]]
             assert p["title"] in whole_cluster or all("$namespace" in text for text in texts)
 
@@ -108,7 +108,7 @@ def test_no_dashboard_knows_an_environment() -> None:
 
 def test_durations_do_not_depend_on_who_counts_requests() -> None:
     """The default source, the access log, has none: the panel would be empty by default."""
-    asked = [q for board in committed().values() for q in checks.queries(board)]
+    asked = [q for board in committed().values() for q in dashboards.queries(board)]
     assert [q.where for q in asked if "histogram_quantile(" in q.expr and "$source" in q.expr] == []
 
 
@@ -127,7 +127,7 @@ class TestEachDashboard:
 
     def test_graphs_are_wide_enough_to_read(self, uid: str) -> None:
         """A column is 57 pixels wide on a screen of 1366."""
-        for p in checks.panels(committed()[f"{uid}.json"]):
+        for p in dashboards.panels(committed()[f"{uid}.json"]):
             if p["type"] in {"timeseries", "state-timeline", "logs", "table"}:
                 assert p["gridPos"]["w"] >= 5, p["title"]
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from scripts.model.budget import limits, quantity
+from scripts.core.quantities import quantity
+from scripts.model.budget import limits
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from scripts.rules import budgets

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks.rendered import pods
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json, load
+from scripts.model import images
+from scripts.model.images import IMAGES
 from scripts.model.rendered import Cluster
 
-IMAGES = "scripts/images.yaml"
 # An image's repository, a tool, the tool's version, and those that run in a cluster.
 Difference = tuple[str, str, str, frozenset[str]]
 
@@ -53,7 +53,7 @@ def _differences(cluster: Cluster) -> Iterator[Difference]:
     for pod in cluster.pods:
         for container in pod.containers:
             image = str(container.get("image"))
-            running.setdefault(pods.repository(image), set()).add(pods.version(image))
+            running.setdefault(images.repository(image), set()).add(images.version(image))
     for image, versions in sorted(running.items()):
         # An image that is not described is named with its processors: see scripts/model/budget.py.
         module = described.get(image, {}).get("module")

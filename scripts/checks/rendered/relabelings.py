@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.rendered import scrape
 from scripts.checks.static import queries
-from scripts.checks.static.dashboards import Query
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
+from scripts.model import scraping
+from scripts.model.dashboards import Query
 from scripts.model.exporters import EVERY, OWN, collector, monitors
 from scripts.model.rendered import Cluster, Item, Pod
 
@@ -33,7 +33,7 @@ class Source:
     def pods(self) -> Iterator[Pod]:
         """The pods behind it, where they are ours."""
         if self.monitor.kind not in {"Probe", "ScrapeConfig"}:
-            for target in scrape.targets(self.cluster, self.monitor, self.endpoint):
+            for target in scraping.targets(self.cluster, self.monitor, self.endpoint):
                 yield from target.pods
 
 
@@ -85,14 +85,14 @@ def lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
 def sources(cluster: Cluster, metric: str) -> Iterator[Source]:
     """Yield every endpoint of the cluster's monitors that exposes a metric."""
     for monitor, place in monitors(metric):
-        for item in cluster.of(*scrape.MONITORS):
+        for item in cluster.of(*scraping.MONITORS):
             if item.name != monitor:
                 continue
             if item.kind in {"Probe", "ScrapeConfig"}:
                 if not place:
                     yield Source(cluster, item, item.spec)
                 continue
-            for endpoint in scrape.endpoints(item):
+            for endpoint in scraping.endpoints(item):
                 if place in {endpoint.get("port"), endpoint.get("path", "/metrics")}:
                     yield Source(cluster, item, endpoint)
 

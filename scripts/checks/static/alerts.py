@@ -14,11 +14,12 @@ from pathlib import Path
 
 import yaml
 
-from scripts.checks.static import catalogue, dashboards, queries
-from scripts.checks.static.dashboards import Query
+from scripts.checks.static import catalogue, queries
 from scripts.core import markdown
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
+from scripts.model import dashboards, rendered
+from scripts.model.dashboards import Query
 from scripts.model.manifests import Entry, Repository
 from scripts.rules import alerts, budgets, each, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
@@ -78,7 +79,7 @@ def of(entry: Entry) -> Iterator[Alert]:
         name = item["metadata"]["name"]
         if item["kind"] == "PrometheusRule":
             yield from _alerts(item["spec"], "promql", f"PrometheusRule {name}")
-        elif item["kind"] == "ConfigMap" and name == alerts.CONFIG_MAP:
+        elif item["kind"] == "ConfigMap" and name == rendered.CONFIG_MAP:
             for file, text in (item.get("data") or {}).items():
                 yield from _alerts(_parsed(text), "logql", f"{alerts.LOKI_RULES}/{file}")
 

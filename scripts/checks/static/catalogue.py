@@ -1,8 +1,8 @@
 """Every metric and label that a query names exists, in what its exporter really exposes.
 
-A metric's labels are the exporter's (`scripts/model/catalogue`) and the target's, which our monitors add.
-What a rule records has the labels of its expression. All is an upper bound: what is refused cannot
-be there, so a query that names it draws nothing, or sums what it should tell apart.
+A metric's labels are the exporter's (`scripts/model/catalogue`) and the target's, which our
+monitors add. What a rule records has the labels of its expression. All is an upper bound: what is
+refused cannot be there, so a query that names it draws nothing, or sums what it should tell apart.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from scripts.checks.static import queries
-from scripts.checks.static.dashboards import Query
 from scripts.checks.static.monitors import ENDPOINTS, MONITORS
 from scripts.checks.static.queries import Answer
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import catalogue
+from scripts.model.dashboards import Query
 from scripts.model.exporters import EVERY, KUBELET, OWN, monitors
 from scripts.model.manifests import Repository
 

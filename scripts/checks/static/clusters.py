@@ -10,9 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from scripts.checks.static.engines import unfilled
-from scripts.checks.static.settings import get
 from scripts.core.findings import Fault, Finding
-from scripts.core.yamlfile import Json, load
+from scripts.core.yamlfile import Json, get, load
 from scripts.model.manifests import Entry, Repository, in_values
 from scripts.rules.facts import line_of
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from scripts.checks.static import encrypted
 from scripts.core.findings import Fault, Finding
-from scripts.core.yamlfile import Json, leaves, maps
+from scripts.core.yamlfile import leaves
 from scripts.model import secretfile
-from scripts.model.manifests import ENCRYPTED, Entry, Repository, group
-from scripts.model.secretfile import Declared
+from scripts.model.credentials import Secret, made, reads
+from scripts.model.manifests import Entry, Repository
 
-OPERATOR = "monitoring.coreos.com"
-SOURCES = "source.toolkit.fluxcd.io"
 # What a credential looks like, wherever it stands.
 LOOKS_SECRET = re.compile(
     r"\beyJ[\w-]{10,}\.[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b"
@@ -32,56 +27,6 @@ KEY_OF_SECRET = re.compile(
     r"(^|[_-])(?i:password|passwd|secret|secret_key|token|api_?key|private_?key|access_?key)$"
     r"|(Password|Token|ApiKey|AccessKey|apiKey|accessKey|privateKey)$"
 )
-
-
-class Secret(NamedTuple):
-    """A Secret, by what reads, makes or describes it.
-
-    Attributes:
-        namespace: Its namespace.
-        name: Its name.
-        keys: Its keys; none where it is read as a whole.
-        optional: Whether what reads it does without, too.
-    """
-
-    namespace: str
-    name: str
-    keys: frozenset[str]
-    optional: bool = False
-
-
-@dataclass(frozen=True)
-class Needed:
-    """A Secret that a cluster reads.
-
-    Attributes:
-        namespace: Where it is read.
-        name: Its name.
-        keys: The keys that are read.
-        declared: What is declared of it; None for one that is not.
-        brought: What of the sync brings it: a file or an ExternalSecret; empty for nothing.
-        encrypted: Whether that is a file of SOPS, whose key only the cluster has.
-    """
-
-    namespace: str
-    name: str
-    keys: frozenset[str]
-    declared: Declared | None
-    brought: str = ""
-    encrypted: bool = False
-
-    @property
-    def optional(self) -> str:
-        """What it is like without it; empty where something waits for it."""
-        return self.declared.optional if self.declared else ""
-
-    def __str__(self) -> str:
-        """Return `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
-
-
-# Keys and indices that lead to where a Secret is named, and the Secret.
-Named = tuple[tuple[str, ...], Secret]
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -103,56 +48,6 @@ def declared(root: Path) -> dict[Secret, int]:
         for one in secretfile.read(root).values()
         for namespace in one.namespaces
     }
-
-
-def reads(entry: Entry) -> Iterator[tuple[str, str, Named]]:
-    """Yield the Secrets that values and objects read, each with kind and name of what reads it."""
-    for release in entry.releases:
-        for keys, secret in in_values(release.chart, release.namespace, release.values):
-            yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
-    for item in entry.objects():
-        if group(item) in {OPERATOR, SOURCES}:
-            for named in in_values("", item["metadata"].get("namespace", ""), item):
-                yield item["kind"], item["metadata"]["name"], named
-
-
-def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
-    """Yield the Secrets that values or a spec name, by the conventions of what is used here."""
-    yield from _selectors(namespace, values)
-    for keys, holder in maps(values):
-        if name := holder.get("existingSecret"):
-            read = frozenset[str]()
-            if chart == "grafana":
-                user, password = holder.get("userKey"), holder.get("passwordKey")
-                read = frozenset({user or "admin-user", password or "admin-password"})
-            yield (*keys, "existingSecret"), Secret(namespace, name, read)
-        if name := holder.get("configSecret"):
-            yield (*keys, "configSecret"), Secret(namespace, name, frozenset({"alertmanager.yaml"}))
-        for key in ("secretName", "envFromSecret"):
-            if isinstance(name := holder.get(key), str) and name:
-                yield (*keys, key), Secret(namespace, name, frozenset(), _optional(holder))
-        for key in ("secretRef", "certSecretRef", "proxySecretRef"):
-            if isinstance(found := holder.get(key), dict) and "name" in found:
-                secret = Secret(namespace, found["name"], frozenset(), _optional(found))
-                yield (*keys, key), secret
-        for key in ("imagePullSecrets", "pullSecrets", "secrets"):
-            for index, name in enumerate(_names(holder.get(key))):
-                yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
-
-
-def made(entry: Entry, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
-    """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name.
-
-    Args:
-        entry: The cluster.
-        whole: Also those that take whatever the store has, and so may have any key.
-    """
-    for item in entry.objects():
-        if item["kind"] == "ExternalSecret" and (whole or "dataFrom" not in item["spec"]):
-            metadata, spec = item["metadata"], item["spec"]
-            name = spec.get("target", {}).get("name", metadata["name"])
-            keys = frozenset(d["secretKey"] for d in spec.get("data", []))
-            yield metadata["name"], Secret(metadata["namespace"], name, keys)
 
 
 def undeclared(entry: Entry, known: Mapping[Secret, int]) -> Iterator[Fault]:
@@ -211,33 +106,6 @@ def _within(files: Iterable[str], folder: str) -> bool:
     return any(path.startswith(f"{folder}/") for path in files)
 
 
-def needed(entry: Entry, repository: Repository) -> list[Needed]:
-    """Return the Secrets that a cluster reads, by namespace and name.
-
-    A Secret that is not declared is taken for one that somebody waits for.
-    """
-    known = secretfile.read(repository.root)
-    brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(entry, whole=True)}
-    folder = repository.root / "clusters" / entry.cluster / ENCRYPTED
-    files: set[tuple[str, str]] = set()
-    for path, item in encrypted.secrets(folder) if entry.synced else ():
-        metadata = item.get("metadata") or {}
-        place = metadata.get("namespace", ""), metadata.get("name", "")
-        brought[place] = str(path.relative_to(repository.root))
-        files.add(place)
-    keys: dict[tuple[str, str], frozenset[str]] = {}
-    for _, _, (_, secret) in reads(entry):
-        place = secret.namespace, secret.name
-        keys[place] = keys.get(place, frozenset()) | secret.keys
-    found = []
-    for (namespace, name), read in sorted(keys.items()):
-        one = known.get(name)
-        own = read or (one.names if one else frozenset())
-        place = namespace, name
-        found.append(Needed(namespace, name, own, one, brought.get(place, ""), place in files))
-    return found
-
-
 def plain(entry: Entry) -> Iterator[Fault]:
     """Find Secrets, and what looks like a credential, in any object or value."""
     fix = "take it out, revoke it, and reference a Secret instead"
@@ -255,26 +123,6 @@ def plain(entry: Entry) -> Iterator[Fault]:
             elif KEY_OF_SECRET.search(keys[-1]):
                 text = f"{'.'.join(keys)} is a credential in plain text"
                 yield Fault(kind, name, keys, text, fix)
-
-
-def _selectors(namespace: str, value: Json) -> Iterator[Named]:
-    """Yield each SecretKeySelector: a name and a key, and not below `configMap…`."""
-    for keys, holder in maps(value):
-        is_selector = {"name", "key"} <= holder.keys() <= {"name", "key", "optional"}
-        if is_selector and not (keys and keys[-1].startswith("configMap")):
-            key = frozenset({holder["key"]})
-            yield keys, Secret(namespace, holder["name"], key, _optional(holder))
-
-
-def _names(value: Json) -> list[str]:
-    """Return the names in a list of names, or of maps with nothing but a name; else none."""
-    items = value if isinstance(value, list) else []
-    names = [i["name"] if isinstance(i, dict) and i.keys() == {"name"} else i for i in items]
-    return names if all(isinstance(name, str) for name in names) else []
-
-
-def _optional(reference: Mapping[str, Json]) -> bool:
-    return reference.get("optional") is True
 
 
 @functools.cache

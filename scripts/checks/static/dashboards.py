@@ -9,7 +9,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -18,68 +17,20 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from scripts.core import yamlfile
-from scripts.core.findings import Finding, RepositoryError
+from scripts.core.findings import Finding
+from scripts.model.dashboards import _VARIABLE, FOLDER, _expressions, datasources, load, panels
 from scripts.model.manifests import Repository
 
 Json = Mapping[str, Any]
 
-FOLDER = "base/dashboards"
 COLUMNS = 24
 # etcd's and the API server's limit on one object.
 CONFIGMAP_BYTES = 1024 * 1024
 NUMERIC = {"gauge", "stat", "timeseries"}
 
-# What Grafana puts in for its own variables, to a parser as good as any other value.
-BUILT_IN = {
-    "__auto": "5m",
-    "__interval": "1m",
-    "__range": "1h",
-    "__rate_interval": "2m",
-}
-_VARIABLE = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>\w+)(?:[.:][^}]*)?\})")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 # Redpanda's lag is a gauge, the sum over partitions; what a rule records has colons in its name.
 _COUNTER = re.compile(r"(?<![\w:])(?!\w+_lag_sum\b)\w+_(?:total|bucket|count|sum)\b(?!:|\s*\[)")
-
-
-@dataclass(frozen=True)
-class Query:
-    """A query of a dashboard, ready for a parser.
-
-    Attributes:
-        where: File and panel.
-        lang: `promql` or `logql`.
-        expr: The text with every Grafana variable replaced by a value.
-    """
-
-    where: str
-    lang: str
-    expr: str
-
-
-def load(root: Path) -> dict[str, Json]:
-    """Return the committed dashboards below a root, by file name.
-
-    Raises:
-        RepositoryError: If a file is not JSON; names the line.
-    """
-    found = {}
-    for path in sorted((root / FOLDER).glob("*.json")):
-        try:
-            found[path.name] = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            place = f"{FOLDER}/{path.name}"
-            message = f"not JSON: {error.msg}"
-            raise RepositoryError(
-                Finding(place, error.lineno, message, "run `make dashboards`")
-            ) from error
-    return found
-
-
-def datasources(values: Json) -> list[Json]:
-    """Return the data sources that values of Grafana's chart provision."""
-    files = (values.get("datasources") or {}).values()
-    return [source for file in files for source in file.get("datasources", [])]
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -315,37 +266,6 @@ def configmaps(dashboards: Mapping[str, Json], kustomization: Json) -> list[Find
     return findings
 
 
-def queries(dashboard: Json) -> list[Query]:
-    """Return every query with its variables filled in: panels, annotations and variables."""
-    values = BUILT_IN | {v["name"]: _value(v) for v in dashboard["templating"]["list"]}
-    where = f"{FOLDER}/{dashboard['uid']}.json"
-    found = [
-        Query(f"{where}: {place}", lang, _interpolate(expr, values))
-        for place, lang, expr, _ in _expressions(dashboard)
-    ]
-    for variable in dashboard["templating"]["list"]:
-        query = variable["query"]
-        if variable["type"] != "query":
-            continue
-        place = f"{where}: variable {variable['name']!r}"
-        if "stream" in query:
-            found.append(Query(place, "logql", _interpolate(query["stream"], values)))
-        else:
-            series = re.fullmatch(r"label_values\((.*), \w+\)", query["query"])
-            text = series.group(1) if series else query["query"]
-            found.append(Query(place, "promql", _interpolate(text, values)))
-    return found
-
-
-def panels(dashboard: Json, *, rows: bool = False) -> Iterator[Json]:
-    """Yield panels, also those inside collapsed rows; the rows themselves only on request."""
-    for panel in dashboard["panels"]:
-        if panel["type"] != "row" or rows:
-            yield panel
-        if panel["type"] == "row":
-            yield from panel["panels"]
-
-
 @cache
 def _validator() -> Draft202012Validator:
     path = Path(__file__).with_name("dashboard.schema.json")
@@ -390,19 +310,6 @@ def _columns_without_unit(table: Json) -> list[str]:
     return [new for old, new in renamed.items() if old.startswith("Value") and new not in with_unit]
 
 
-def _expressions(dashboard: Json) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield place, language, text, and whether it is evaluated once, for every query."""
-    languages = {"prometheus": "promql", "loki": "logql"}
-    for panel in panels(dashboard):
-        for target in panel["targets"]:
-            once = target.get("instant", False) or target.get("queryType") == "instant"
-            place = f"panel {panel['title']!r}, query {target['refId']}"
-            yield place, languages[target["datasource"]["type"]], target["expr"], once
-    for annotation in dashboard["annotations"]["list"]:
-        lang = languages[annotation["datasource"]["type"]]
-        yield f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"], False
-
-
 def _walk(value: object) -> Iterator[tuple[str, Any]]:
     """Yield each key and value at any depth."""
     if isinstance(value, Mapping):
@@ -425,15 +332,3 @@ def _texts(dashboard: Json) -> Iterator[str]:
 def _variables_in(text: str) -> Iterable[str]:
     names = (match["name"] or match["braced"] for match in _VARIABLE.finditer(text))
     return [name for name in names if not name.startswith("__")]
-
-
-def _value(variable: Json) -> str:
-    current = variable["current"]["value"]
-    return str(variable.get("allValue") or (current if isinstance(current, str) else current[0]))
-
-
-def _interpolate(text: str, values: Mapping[str, str]) -> str:
-    def replace(match: re.Match[str]) -> str:
-        return values.get(match["name"] or match["braced"], match[0])
-
-    return _VARIABLE.sub(replace, text)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.core.findings import Finding, RepositoryError
-from scripts.core.yamlfile import Json, leaves, line_of, load_all, maps
+from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json, leaves, line_of, maps
 from scripts.model.manifests import ENCRYPTED, Repository
+from scripts.model.sops import KUSTOMIZATION, RULES, content, parsed
 
-# What belongs beside encrypted Secrets and is none.
-KUSTOMIZATION, RULES = "kustomization.yaml", ".sops.yaml"
 # How SOPS writes a value.
 VALUE = "ENC["
 FIX = "revoke what it holds, and make it anew with `make secrets SECRETS=--sops`"
@@ -33,7 +32,7 @@ def unencrypted(text: str, name: str) -> Iterator[Finding]:
         text: The file's content.
         name: What to call the file in a finding.
     """
-    for index, item in enumerate(_parsed(text) or [None]):
+    for index, item in enumerate(parsed(text) or [None]):
         if not isinstance(item, dict):
             said = "is no Secret in YAML or JSON, so nobody sees whether it is encrypted"
             yield Finding(name, None, said, FIX)
@@ -46,21 +45,12 @@ def unencrypted(text: str, name: str) -> Iterator[Finding]:
             yield Finding(name, line, "a Secret that SOPS has not encrypted", FIX)
 
 
-def secrets(folder: Path) -> Iterator[tuple[Path, dict[str, Json]]]:
-    """Yield the Secrets of a cluster's folder, each with its file; their values are encrypted."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in {KUSTOMIZATION, RULES}:
-            for item in _parsed(_text(path)):
-                if isinstance(item, dict) and item.get("kind") == "Secret":
-                    yield path, item
-
-
 def _of_file(path: Path, name: str) -> Iterator[Finding]:
-    text = _text(path)
+    text = content(path)
     if path.name != KUSTOMIZATION:
         yield from unencrypted(text, name)
         return
-    for item in _parsed(text):
+    for item in parsed(text):
         for generator in item.get("secretGenerator") or () if isinstance(item, dict) else ():
             if generator.get("literals"):
                 said = "secretGenerator has values in plain text"
@@ -75,15 +65,3 @@ def _plain(item: dict[str, Json]) -> Iterator[tuple[str, ...]]:
                 # SOPS leaves what is empty as it is.
                 if value not in ("", None) and not str(value).startswith(VALUE):
                     yield (*keys, kind, *inner)
-
-
-def _parsed(text: str) -> list[Json]:
-    """Return the documents of YAML or JSON; none of anything else."""
-    try:
-        return load_all(text, "")
-    except RepositoryError:
-        return []
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")

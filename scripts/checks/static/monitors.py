@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.checks.static import dashboards
 from scripts.checks.static.queries import dashboard_queries
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, maps
+from scripts.model import dashboards
 from scripts.model.manifests import Entry, Repository, in_values
 
 MONITORS = frozenset({"PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor"})

@@ -13,6 +13,7 @@ from pathlib import Path
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Release, Repository, group
+from scripts.model.pod_security import POD_SECURITY
 
 # Objects of ours live here and nowhere else; the application's namespaces are not ours.
 PLACES = NAMESPACES | ENGINE_NAMESPACES
@@ -20,7 +21,6 @@ PROTECTED = {
     "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
     "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
 }
-POD_SECURITY = "pod-security.kubernetes.io/enforce"
 CONFIGMAP_BYTES = 2**20
 EXACT = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 # What one engine does, and the other or a plain `kustomize build` does not.

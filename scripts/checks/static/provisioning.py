@@ -7,9 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from scripts.checks.static import dashboards
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, maps
+from scripts.model import dashboards
 from scripts.model.manifests import Entry, Release, Repository, in_values
 
 CHART = "grafana"

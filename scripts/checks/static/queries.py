@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts import tools
-from scripts.checks.static import dashboards
-from scripts.checks.static.dashboards import Query
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
+from scripts.model import dashboards
+from scripts.model.dashboards import Query
 from scripts.model.manifests import Repository, identity
 
 # What Loki indexes: the labels that the log pipelines send. All else is structured metadata.

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from scripts import tools
 from scripts.checks.static import alerts, catalogue, clusters, queries
 from scripts.checks.static.alerts import SEVERITIES
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json, load, maps
+from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 from scripts.model.manifests import Repository
 from scripts.rules.facts import line_of
 
-TEMPLATE = "base/config/alertmanager/alertmanager.yaml"
 # Alerts of the chart that the template names.
 OF_CHART = frozenset({"InfoInhibitor"})
 # Keys of receivers that hold what only files may hold.
 CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
-_MATCHER = re.compile(r'([^\s"{,=!~]+)"?\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",}]*)')
-
-
-class Matcher(NamedTuple):
-    """A label, how it is compared, and with what."""
-
-    label: str
-    operator: str
-    value: str
-
-    def __str__(self) -> str:
-        """Return it as Alertmanager reads it: `severity=~"warning|info"`."""
-        return f'{self.label}{self.operator}"{self.value}"'
-
-
-def matchers(texts: Iterable[Json]) -> list[Matcher]:
-    """Return the matchers of a list in which a text may hold several."""
-    return [
-        Matcher(label, operator, value.strip(' "'))
-        for text in texts
-        for label, operator, value in _MATCHER.findall(str(text))
-    ]
 
 
 @dataclass(frozen=True)

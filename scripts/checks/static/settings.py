@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 from scripts.checks.static import references
 from scripts.core.findings import Fault, Finding
-from scripts.core.yamlfile import Json
-from scripts.model.budget import quantity
+from scripts.core.quantities import byte_size, quantity
+from scripts.core.yamlfile import get
 from scripts.model.manifests import Entry, Release, Repository, in_values
 
 # Of its volume, what Prometheus may fill with blocks: the write-ahead log and the head come on top.
@@ -16,10 +15,6 @@ FULL = 0.85
 SELECTORS = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
 VOLUME = ("storageSpec", "volumeClaimTemplate", "spec", "resources", "requests", "storage")
 EVENTS = "loki.source.kubernetes_events"
-# Prometheus's units are powers of two, however they are written.
-BYTE_SIZES = {
-    prefix: 1024**power for power, prefix in enumerate(("", "K", "M", "G", "T", "P", "E"))
-}
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -141,25 +136,6 @@ def events(entry: Entry) -> Iterator[Fault]:
     if collectors and not senders:
         text, fix = "nothing sends Kubernetes' events", f"put {EVENTS} into its pipeline"
         yield in_values(collectors[-1], ("alloy", "configMap"), text, fix)
-
-
-def get(value: Json, *keys: str) -> Json:
-    """Return what the keys lead to in nested maps; None where one of them is missing."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def byte_size(text: str) -> int:
-    """Return a size in Prometheus's notation, such as 40GiB or 40GB, in bytes.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    match = re.fullmatch(r"(\d+)([KMGTPE]?)i?B", text)
-    if not match:
-        raise ValueError(f"{text!r} is no size that Prometheus knows")
-    return int(match[1]) * int(BYTE_SIZES[match[2]])
 
 
 RULES: Mapping[str, Callable[[Release], Iterator[Fault]]] = {

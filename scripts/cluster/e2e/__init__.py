@@ -1,7 +1,7 @@
 """`make e2e`: this repository synced by real Flux into a real Kubernetes, broken, mended, removed.
 
-The programs are those of a cluster, as processes on loopback; see `scripts/servers/kubernetes`. What is not
-real is what a container would do: kwok says that pods run, and the few that are looked into
-(Prometheus, Alertmanager, Loki, kube-state-metrics, the operator) run here beside it, each with the
-configuration and as the service account that it has in the cluster.
+The programs are those of a cluster, as processes on loopback; see `scripts/servers/kubernetes`.
+What is not real is what a container would do: kwok says that pods run, and the few that are looked
+into (Prometheus, Alertmanager, Loki, kube-state-metrics, the operator) run here beside it, each
+with the configuration and as the service account that it has in the cluster.
 """

@@ -18,13 +18,13 @@ from scripts import tools
 from scripts.cluster.e2e import checks
 from scripts.cluster.e2e.faults import dashboards, kept, unharmed
 from scripts.cluster.e2e.stack import MONITORING, OPERATOR_GROUP, TRACKING, operator
-from scripts.cluster.e2e.world import PATIENCE, World, named_mirror, namespace
+from scripts.cluster.e2e.world import PATIENCE, World, named_mirror
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import load_all
 from scripts.model.manifests import Repository
 from scripts.servers.git_remote import extend
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import ApiError, Client, Object, named
+from scripts.servers.kubernetes.client import ApiError, Client, Object, named, namespace
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 from scripts.tools import sources
 

@@ -7,11 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.checks.static.engines import unequal
-from scripts.cluster.e2e.world import SOURCE, World, condition, waiting
+from scripts.cluster.e2e.world import SOURCE, World, waiting
 from scripts.core.findings import Finding
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
 from scripts.model.rendered import clusters
-from scripts.servers.kubernetes.client import ApiError, Client, Json, Object, named, stated
+from scripts.servers.kubernetes.client import (
+    ApiError,
+    Client,
+    Json,
+    Object,
+    condition,
+    named,
+    stated,
+)
 
 # A manager of its own: what it would apply must be what is there, field by field.
 REVIEWER = "reviewer"
@@ -144,7 +152,7 @@ def besides(world: World, before: Mapping[str, str], expected: Iterable[Object])
             f"{world.entry.name} {name}",
             None,
             "is in the cluster and nothing that is rendered makes it",
-            "find what made it; if it is right, add it to scripts/cluster/e2e/checks.py with the reason",
+            "find what made it; if it is right, add it to BESIDES with the reason",
         )
         for name, item in everything(world.client)
         if name not in known and not item["metadata"].get("ownerReferences") and not explained(name)

@@ -14,8 +14,8 @@ from scripts.cluster.e2e import checks
 from scripts.cluster.e2e.stack import MONITORING, operator
 from scripts.cluster.e2e.world import HELM, KUSTOMIZE, SOURCE, World
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.quantities import quantity
 from scripts.model import charts
-from scripts.model.budget import quantity
 from scripts.model.manifests import NAMESPACES, Release
 from scripts.servers.git_remote import extend
 from scripts.servers.kubernetes import flux

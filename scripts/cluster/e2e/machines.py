@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.live.preflight.storage import DEFAULT_CLASS
-from scripts.model.budget import quantity
-from scripts.model.requirements import Stack
+from scripts.core.quantities import quantity
+from scripts.model.requirements import DEFAULT_CLASS, Stack
 from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import Object
 

@@ -23,14 +23,13 @@ from urllib.parse import urlsplit
 import yaml
 
 from scripts.cluster.e2e.background import LAYOUTS
-from scripts.cluster.e2e.world import API_SERVER, World, is_address, namespace
+from scripts.cluster.e2e.world import API_SERVER, World, is_address
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model.manifests import Repository
-from scripts.model.rendered import Cluster, Item
-from scripts.rules.alerts import CONFIG_MAP
+from scripts.model.rendered import CONFIG_MAP, Cluster, Item
 from scripts.servers.api import Api
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import ApiError, Json, Object
+from scripts.servers.kubernetes.client import ApiError, Json, Object, namespace
 from scripts.servers.monitoring import Change, loki_config
 from scripts.servers.processes import LOOPBACK, free_port, free_ports
 from scripts.servers.tcp_proxy import joined

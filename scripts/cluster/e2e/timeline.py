@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scripts.cluster.e2e.world import HELM, KUSTOMIZE, SOURCE, World, condition
-from scripts.servers.kubernetes.client import Object, Watch
+from scripts.cluster.e2e.world import HELM, KUSTOMIZE, SOURCE, World
+from scripts.servers.kubernetes.client import Object, Watch, condition
 
 APPLIED = "Grafana's Deployment is applied"
 # Seconds that GitOps may add to what Grafana itself needs to be open within 30.

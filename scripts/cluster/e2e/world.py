@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 import yaml
 
 from scripts import tools
-from scripts.checks.static import credentials
 from scripts.cluster.e2e.background import APPLICATION, FLUX, NEIGHBOURS, watched
 from scripts.cluster.e2e.machines import Machines
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import load
-from scripts.model import clusters, requirements, secrets
+from scripts.model import clusters, credentials, requirements, secrets
 from scripts.model.manifests import BOOTSTRAP, FLUX_GROUPS, Entry, Repository, decrypts
 from scripts.servers.api import ApiError as RefusedError
 from scripts.servers.git_remote import BRANCH, Remote, edit, extend
 from scripts.servers.kubernetes import control_plane, flux
-from scripts.servers.kubernetes.client import ApiError, Json, Object, named
+from scripts.servers.kubernetes.client import ApiError, Object, condition, named, namespace
+from scripts.servers.kubernetes.flux import bootstrapped
 from scripts.servers.processes import Processes
 from scripts.servers.registry import Registry
 
@@ -299,12 +299,6 @@ def is_address(item: Object) -> bool:
     return bool(item["kind"] == "HelmRepository" and item["spec"].get("type") == "oci")
 
 
-def condition(item: Object, kind: str) -> Json:
-    """Return a condition of an object, empty where it has none."""
-    found = (item.get("status") or {}).get("conditions") or ()
-    return next((one for one in found if one["type"] == kind), {})
-
-
 def waiting(pods: Iterable[Object]) -> Iterator[str]:
     """Say why pods wait: the scheduler's reason for each."""
     for pod in pods:
@@ -351,35 +345,6 @@ def named_mirror(tree: Path, host: str) -> None:
     """
     shutil.copytree(tools.ROOT / MIRROR, tree / MIRROR, dirs_exist_ok=True)
     edit(tree / MIRROR / "mirror.yaml", lambda content: content["data"].update(HOST=host))
-
-
-def bootstrapped(url: str, cluster: str) -> list[Object]:
-    """Return the two objects of `gotk-sync.yaml`, as `flux bootstrap` writes it."""
-    metadata = {"name": "flux-system", "namespace": flux.NAMESPACE}
-    return [
-        {
-            "apiVersion": f"{SOURCE}/v1",
-            "kind": "GitRepository",
-            "metadata": metadata,
-            "spec": {"interval": "1m0s", "ref": {"branch": BRANCH}, "url": url},
-        },
-        {
-            "apiVersion": f"{KUSTOMIZE}/v1",
-            "kind": "Kustomization",
-            "metadata": metadata,
-            "spec": {
-                "interval": "10m0s",
-                "path": f"./clusters/{cluster}/flux",
-                "prune": True,
-                "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
-            },
-        },
-    ]
-
-
-def namespace(name: str) -> Object:
-    """Return a namespace."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def endpoints() -> Iterator[Object]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scripts.checks.rendered.pods import violations
-from scripts.checks.static.policies import POD_SECURITY
 from scripts.diff.analyzers.analyzer import Said, listed, moved
 from scripts.diff.model import Flag
 from scripts.diff.objects import Manifest, Pair
-from scripts.live.preflight.checklist import LEVELS
+from scripts.model.pod_security import LEVELS, POD_SECURITY, violations
 from scripts.model.rendered import Cluster, Pod
 
 ROLES = frozenset({"ClusterRole", "Role"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from scripts.checks.static.settings import get
+from scripts.core import quantities
+from scripts.core.yamlfile import get
 from scripts.diff.analyzers.analyzer import Said, moved
 from scripts.diff.model import Amount, Flag
 from scripts.diff.objects import Pair
@@ -105,7 +106,7 @@ def _limits(cluster: Cluster) -> dict[str, float]:
     for resource, (_, _, keys) in LINES.items():
         limit = get(written, *keys) if keys else None
         if limit is not None:
-            found[resource] = budget.quantity(limit)
+            found[resource] = quantities.quantity(limit)
     return found
 
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks.static.routing import TEMPLATE, Matcher, matchers
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load, maps
+from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 
 # What is known of every alert, and so asked with; other labels come from its query.
 ASKED = ("alertname", "severity")

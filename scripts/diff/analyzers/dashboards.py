@@ -6,13 +6,13 @@ import functools
 import json
 from collections.abc import Iterator, Mapping, Set
 
-from scripts.checks.static import dashboards
 from scripts.core.findings import Finding, RepositoryError, counted
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers.analyzer import Said, listed, query, setting
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair
 from scripts.diff.values import Difference, differences
+from scripts.model import dashboards
 from scripts.model.manifests import Release
 from scripts.model.rendered import Cluster
 

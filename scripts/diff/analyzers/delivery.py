@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 
-from scripts.checks.static.settings import get
-from scripts.core.yamlfile import Json, load_all
+from scripts.core.yamlfile import Json, get, load_all
 from scripts.diff.analyzers import selection
 from scripts.diff.analyzers.amtool import ASKED
 from scripts.diff.analyzers.analyzer import Said, listed

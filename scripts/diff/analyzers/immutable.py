@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from scripts.checks.static.settings import get
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, get
 from scripts.diff.analyzers.analyzer import Said, listed
 from scripts.diff.analyzers.removal import FORCE, FORCED, switched
 from scripts.diff.analyzers.storage import canonical, deletes_claims

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.checks.static.routing import TEMPLATE, Matcher, matchers
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import amtool
 from scripts.diff.analyzers.alerts import WATCHDOG
 from scripts.diff.analyzers.amtool import ASKED, Alert, Config
 from scripts.diff.analyzers.analyzer import listed
 from scripts.diff.model import Flag
+from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 
 ALWAYS: Alert = (WATCHDOG, "none")
 Rule = Mapping[str, Json]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.checks.rendered.scrape import matches
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers.analyzer import Said, listed
 from scripts.diff.model import Flag
 from scripts.diff.objects import Pair
 from scripts.model.rendered import Item, Pod
+from scripts.model.scraping import matches
 
 # Of a policy's types: where its rules and a rule's peers stand, and what it means to have none.
 TYPES = {

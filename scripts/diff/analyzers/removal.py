@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scripts.checks.static.settings import get
 from scripts.core.findings import counted
+from scripts.core.yamlfile import get
 from scripts.diff.analyzers.analyzer import Said
 from scripts.diff.analyzers.storage import deletes_claims
 from scripts.diff.model import Flag

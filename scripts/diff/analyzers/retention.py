@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from scripts.checks.static.settings import byte_size, get
-from scripts.core.yamlfile import Json
+from scripts.core.quantities import byte_size
+from scripts.core.yamlfile import Json, get
 from scripts.diff.analyzers.analyzer import Said, moved
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.objects import Pair

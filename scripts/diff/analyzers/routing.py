@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scripts.checks.static.routing import TEMPLATE, matchers
 from scripts.core.yamlfile import Json, load
 from scripts.diff.analyzers import amtool, inhibition
 from scripts.diff.analyzers.amtool import ASKED, Alert, Config
 from scripts.diff.analyzers.analyzer import Said, listed, setting
 from scripts.diff.model import Flag, Sentence
 from scripts.diff.values import differences
+from scripts.model.alertmanager import TEMPLATE, matchers
 
 TOPIC = "Routes"
 # Keys of a route that keep times of silence.

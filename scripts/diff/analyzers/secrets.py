@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scripts.checks.static import credentials
 from scripts.diff.analyzers.analyzer import Said
 from scripts.diff.model import Sentence
 from scripts.diff.objects import Pair
+from scripts.model import credentials
 from scripts.model.rendered import Cluster
 
 TOPIC = "Secrets"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.checks.rendered.scrape import matches
 from scripts.checks.static.monitors import MONITORS
 from scripts.diff.objects import Pair
 from scripts.model.rendered import Cluster
+from scripts.model.scraping import matches
 
 # Of each kind: who selects it, and what the fields begin with that say which.
 SELECTED = {

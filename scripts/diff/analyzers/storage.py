@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scripts.checks.static.settings import get
-from scripts.core.yamlfile import Json
+from scripts.core.quantities import quantity
+from scripts.core.yamlfile import Json, get
 from scripts.diff.analyzers.analyzer import Said, moved
 from scripts.diff.model import Flag
 from scripts.diff.objects import Manifest, Pair
-from scripts.model.budget import quantity
 from scripts.model.rendered import OPERATED, Cluster
 
 # Each claim by whose it is and its name; of a StatefulSet, as a template.

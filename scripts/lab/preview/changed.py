@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks.static import dashboards
 from scripts.core.findings import RepositoryError, execute, report
-from scripts.model import revisions
+from scripts.model import dashboards, revisions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.core.findings import Finding, RepositoryError, progress
-from scripts.diff.rendering import MISSHAPEN, misread
+from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
 from scripts.grafana import evaluation, frames, model, pages, picture_store
 from scripts.lab import simulation
 from scripts.model import revisions

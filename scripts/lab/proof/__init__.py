@@ -1,7 +1,7 @@
 """`make prove`: every query of every dashboard, on a real Prometheus and a real Loki.
 
-A simulated day (`scripts.lab.simulation`) is what the servers hold; the dashboards are the committed
-JSON. Between the two stands what a browser would do, and no more: Grafana's variables, time ranges
-and steps (`interpolation`), its requests (`evaluation`), and what a person would say of the answer
-(`verdicts`, `truth`).
+A simulated day (`scripts.lab.simulation`) is what the servers hold; the dashboards are the
+committed JSON. Between the two stands what a browser would do, and no more: Grafana's variables,
+time ranges and steps (`grafana.interpolation`), its requests (`grafana.evaluation`), and what a
+person would say of the answer (`verdicts`, `truth`).
 """

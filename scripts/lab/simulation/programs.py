@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from scripts.checks.rendered import pods
 from scripts.lab.simulation.model import Array, Container, Exposed, Pod, cumulative, histogram
 from scripts.lab.simulation.world import World
+from scripts.model import images
 
 # Part of the process's memory that each of the Go runtime's gauges shows.
 _MEMORY = {
@@ -45,7 +45,7 @@ def of_one(world: World, workload: str, namespace: str = "monitoring") -> Pod:
 
 def version(pod: Pod, name: str = "") -> str:
     """Return a container's version, such as `3.14.0`, of the first one where none is named."""
-    return pods.version(_container(pod, name).image)
+    return images.version(_container(pod, name).image)
 
 
 def process(world: World, pod: Pod, name: str = "") -> Iterator[Exposed]:

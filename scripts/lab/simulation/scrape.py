@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.checks.rendered import scrape
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.lab.simulation import application, kubernetes, stack
 from scripts.lab.simulation import node as machines
 from scripts.lab.simulation.model import Array, Exposed, Node, Pod
 from scripts.lab.simulation.world import World
+from scripts.model import scraping
 from scripts.model.rendered import Item
 
 Exporter = Callable[[], Iterable[Exposed]]
@@ -49,7 +49,7 @@ def targets(world: World) -> Iterator[Target]:
         RepositoryError: Where nobody has said what a monitor's targets expose.
     """
     for item in world.cluster.of("ServiceMonitor", "PodMonitor"):
-        for endpoint in scrape.endpoints(item):
+        for endpoint in scraping.endpoints(item):
             of_endpoint = _pod_targets if item.kind == "PodMonitor" else _service_targets
             yield from of_endpoint(world, item, endpoint)
     for item in world.cluster.of("Probe"):
@@ -63,8 +63,8 @@ def _pod_targets(world: World, item: Item, endpoint: Mapping[str, Json]) -> Iter
     for pod in world.pods:
         if (
             port in pod.ports
-            and scrape.in_scope(item, pod.namespace)
-            and scrape.matches(item.spec["selector"], pod.labels)
+            and scraping.in_scope(item, pod.namespace)
+            and scraping.matches(item.spec["selector"], pod.labels)
         ):
             job = pod.labels.get(item.spec.get("jobLabel", ""), f"{item.namespace}/{item.name}")
             yield _of_pod(world, item, endpoint, pod, {"job": job})
@@ -78,7 +78,7 @@ def _service_targets(world: World, item: Item, endpoint: Mapping[str, Json]) -> 
             labels = {"job": name, "service": f"{name}-metrics"}
             yield _of_pod(world, item, endpoint, pod, labels)
         return
-    for found in scrape.targets(world.cluster, item, endpoint):
+    for found in scraping.targets(world.cluster, item, endpoint):
         service = found.service
         if service is None:
             continue
@@ -87,7 +87,7 @@ def _service_targets(world: World, item: Item, endpoint: Mapping[str, Json]) -> 
         if service.name == "kubernetes":
             labels |= {"endpoint": str(endpoint["port"]), "__address__": "10.0.0.2:6443"}
             yield _target(world, item, endpoint, labels, None, _exporter(world, item, endpoint))
-        elif service.name in scrape.NO_PODS:
+        elif service.name in scraping.NO_PODS:
             for node in world.nodes:
                 of_node = labels | {"node": node.name, "endpoint": str(endpoint["port"])}
                 of_node["__address__"] = f"{node.ip}:10250"

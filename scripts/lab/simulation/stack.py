@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from scripts.core.quantities import quantity
 from scripts.lab.simulation import logs, programs
 from scripts.lab.simulation.model import Array, Exposed, Pod, cumulative, histogram
 from scripts.lab.simulation.world import FAULTS, World
-from scripts.model.budget import quantity
 
 CHART = "kube-prometheus-stack"
 NAMESPACE = "monitoring"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, leaves, load
 from scripts.lab.simulation.model import (
     HOUR,
@@ -37,7 +38,7 @@ from scripts.lab.simulation.model import (
     Workload,
 )
 from scripts.model import rendered
-from scripts.model.budget import FILE, quantity
+from scripts.model.budget import FILE
 from scripts.model.rendered import Cluster
 from scripts.rules.facts import APPLICATION, Facts
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import yaml
 
-from scripts.checks.static import application, files
+from scripts.checks.static import application
 from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load_all
+from scripts.model import files
 
 INDENT = 2
 

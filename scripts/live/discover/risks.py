@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.rendered.scrape import matches
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json
 from scripts.live.discover.layout import Layout
 from scripts.live.discover.parts import Application, is_system
 from scripts.live.preflight.capacity import EXACT, shown
-from scripts.model.budget import effective, quantity
+from scripts.model.budget import effective
 from scripts.model.rendered import Item, Pod
+from scripts.model.scraping import matches
 
 ENABLED = "dapr.io/enabled"
 DNS = 53

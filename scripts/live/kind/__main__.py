@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks.static import dashboards
 from scripts.core import findings, kubectl
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.live.kind import engines, picture, prepared, ready, source
@@ -25,7 +24,7 @@ from scripts.live.verify import grafana, home
 from scripts.live.verify.grafana import Grafana, Visit
 from scripts.live.verify.kubectl import Kubectl
 from scripts.live.verify.waiting import until
-from scripts.model import clusters
+from scripts.model import clusters, dashboards
 from scripts.model.manifests import ENGINES, Repository
 from scripts.servers import browser
 

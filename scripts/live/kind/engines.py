@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from scripts.cluster.e2e.world import bootstrapped
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json, load
 from scripts.live.kind.source import Source
 from scripts.model.manifests import Entry
+from scripts.servers.kubernetes.flux import bootstrapped
 
 PINS = Path(__file__).with_name("engines.yaml")
 # Seconds that the download may take.

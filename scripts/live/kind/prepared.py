@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from scripts import tools
-from scripts.checks.static import credentials
-from scripts.cluster.e2e.world import namespace
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.live.kind.cluster import Cluster
-from scripts.model import secrets
+from scripts.model import credentials, secrets
 from scripts.model.manifests import Entry, Repository
 from scripts.model.secrets import Place, Values
 from scripts.rules.facts import Facts
+from scripts.servers.kubernetes.client import namespace
 
 # Kubernetes' server for its own tests: it answers every path.
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"

@@ -6,13 +6,13 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from scripts.cluster.e2e.world import condition
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json
 from scripts.live.kind.cluster import Cluster
 from scripts.live.verify.kubectl import Pod
 from scripts.live.verify.waiting import MissingError, until
 from scripts.model.manifests import FLUX_GROUPS, Entry, identity
+from scripts.servers.kubernetes.client import condition
 
 # Seconds between two looks: each starts kubectl, which pods that start would feel.
 PAUSE = 5.0

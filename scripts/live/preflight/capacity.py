@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.kubectl import Seen
 from scripts.live.preflight.verdict import Verdict, missing, ok, warning
-from scripts.model.budget import effective, quantity
+from scripts.model.budget import effective
 from scripts.model.manifests import identity
 from scripts.model.rendered import Pod
 from scripts.model.requirements import Stack

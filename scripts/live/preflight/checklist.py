@@ -7,21 +7,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.static.credentials import Needed
-from scripts.checks.static.policies import POD_SECURITY
 from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
 from scripts.live.preflight import capacity, storage
 from scripts.live.preflight.kubectl import Seen
 from scripts.live.preflight.verdict import Verdict, missing, ok, warning
 from scripts.model import schemas, secretfile
+from scripts.model.credentials import Needed
+from scripts.model.pod_security import LEVELS, POD_SECURITY
 from scripts.model.requirements import Stack
 
 CRDS = "customresourcedefinitions"
 # What every image is published for; whether others are is in scripts/images.yaml.
 EVERY_IMAGE = "amd64"
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/, the loosest first.
-LEVELS = ("privileged", "baseline", "restricted")
 OPERATOR_VERSION = "operator.prometheus.io/version"
 HELM_NAME = "meta.helm.sh/release-name"
 HELM_NAMESPACE = "meta.helm.sh/release-namespace"

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.core.findings import counted
+from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.kubectl import Seen
 from scripts.live.preflight.verdict import Verdict, missing, ok, warning
-from scripts.model.budget import quantity
-from scripts.model.requirements import Stack
+from scripts.model.requirements import DEFAULT_CLASS, Stack
 
-DEFAULT_CLASS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
 # Volumes that are no block volumes: the node's own disk, and file systems over the network.
 NOT_BLOCK = ("hostPath", "local", "nfs")
 FILE_STORAGE = "fss.csi.oraclecloud.com"

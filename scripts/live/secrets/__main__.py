@@ -7,8 +7,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from scripts import tools
-from scripts.checks.static import credentials
-from scripts.checks.static.credentials import Needed
 from scripts.core import findings, kubectl
 from scripts.core.findings import (
     DIM,
@@ -25,7 +23,8 @@ from scripts.core.findings import (
 from scripts.core.yamlfile import Json
 from scripts.live.secrets.cluster import Cluster
 from scripts.live.secrets.files import Folder
-from scripts.model import clusters
+from scripts.model import clusters, credentials
+from scripts.model.credentials import Needed
 from scripts.model.manifests import ENCRYPTED, FLUX_GROUPS, Entry, Repository, decrypts, group
 from scripts.model.secrets import Account, Missing, Place, administrator, plan, values
 

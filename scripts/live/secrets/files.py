@@ -12,6 +12,7 @@ import yaml
 
 from scripts.checks.static import encrypted
 from scripts.core.findings import Finding, RepositoryError
+from scripts.model import sops
 from scripts.model.manifests import ENCRYPTED
 from scripts.model.secrets import Missing, Place, Values, hidden, manifest
 
@@ -51,7 +52,7 @@ class Folder:
     def there(self) -> dict[Place, tuple[Path, frozenset[str]]]:
         """Return the Secrets that are there: the file and the names of the keys of each."""
         found = {}
-        for path, item in encrypted.secrets(self.path):
+        for path, item in sops.secrets(self.path):
             metadata = item.get("metadata") or {}
             keys = frozenset((item.get("data") or {}) | (item.get("stringData") or {}))
             found[metadata.get("namespace", ""), metadata.get("name", "")] = path, keys

@@ -9,12 +9,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scripts import tools
-from scripts.checks.static import dashboards
 from scripts.core import yamlfile
 from scripts.core.findings import Finding, RepositoryError
 from scripts.grafana import evaluation, interpolation, model
 from scripts.grafana.interpolation import LOGQL, Value, Window
 from scripts.grafana.model import Panel, Target, Variable
+from scripts.model import dashboards
 
 Json = Any
 

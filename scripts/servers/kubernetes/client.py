@@ -304,3 +304,14 @@ def named(item: Mapping[str, Json]) -> str:
     group = str(item["apiVersion"]).rpartition("/")[0]
     kind, _, rest = identity(item).partition(" ")
     return f"{kind}.{group} {rest}" if group else f"{kind} {rest}"
+
+
+def condition(item: Object, kind: str) -> Json:
+    """Return a condition of an object, empty where it has none."""
+    found = (item.get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one["type"] == kind), {})
+
+
+def namespace(name: str) -> Object:
+    """Return a namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

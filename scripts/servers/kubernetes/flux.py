@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from scripts import tools
-from scripts.servers.kubernetes.client import Client
+from scripts.servers.git_remote import BRANCH
+from scripts.servers.kubernetes.client import Client, Object
 from scripts.servers.kubernetes.control_plane import define
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 from scripts.tools import sources
@@ -54,3 +55,27 @@ def start(processes: Processes, name: str, config: Path) -> str:
     url = f"http://{LOOPBACK}:{metrics}/metrics"
     processes.wait(name, url)
     return url
+
+
+def bootstrapped(url: str, cluster: str) -> list[Object]:
+    """Return the two objects of `gotk-sync.yaml`, as `flux bootstrap` writes it."""
+    metadata = {"name": "flux-system", "namespace": NAMESPACE}
+    return [
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": metadata,
+            "spec": {"interval": "1m0s", "ref": {"branch": BRANCH}, "url": url},
+        },
+        {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": metadata,
+            "spec": {
+                "interval": "10m0s",
+                "path": f"./clusters/{cluster}/flux",
+                "prune": True,
+                "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
+            },
+        },
+    ]

@@ -1,0 +1,26 @@
+"""The shapes of this repository's own files, as JSON schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from scripts.core.yamlfile import Json
+
+
+@cache
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return a JSON schema for each pattern of `files.schema.json`."""
+    text = Path(__file__).with_name("files.schema.json").read_text(encoding="utf-8")
+    return dict(json.loads(text)["properties"])
+
+
+def invalid(pattern: str, document: Json) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield where a document is not as a pattern's schema says, as keys, and what is wrong."""
+    for error in Draft202012Validator(schemas()[pattern]).iter_errors(document):
+        yield tuple(map(str, error.absolute_path)), error.message

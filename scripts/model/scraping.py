@@ -1,0 +1,104 @@
+"""What monitors scrape: Services, their ports and the pods behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from scripts.core.yamlfile import Json
+from scripts.model.rendered import Cluster, Item, Pod
+
+MONITORS = ("PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor")
+# What these find is not in this repository.
+EXTERNAL = {
+    "argocd": "Argo CD itself",
+    "dapr-control-plane": "Dapr",
+    "dapr-sidecars": "the application's pods",
+    "flux": "Flux itself",
+    "ingress-nginx": "the cluster's ingress controller",
+    "traefik": "the cluster's ingress controller",
+}
+# Services whose endpoints are no pods: each node's kubelet, the API servers.
+NO_PODS = frozenset({"kubernetes", "kube-prometheus-stack-kubelet"})
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one endpoint of a monitor scrapes.
+
+    Attributes:
+        endpoint: The endpoint of the ServiceMonitor or PodMonitor.
+        pods: The pods, where they are known.
+        service: The Service that leads to them, for a ServiceMonitor.
+    """
+
+    endpoint: Mapping[str, Json]
+    pods: tuple[Pod, ...]
+    service: Item | None = None
+
+
+def endpoints(item: Item) -> list[Mapping[str, Json]]:
+    """Return the endpoints of a ServiceMonitor or PodMonitor."""
+    key = "podMetricsEndpoints" if item.kind == "PodMonitor" else "endpoints"
+    return list(item.spec.get(key) or [])
+
+
+def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[Target]:
+    """Return what one endpoint of a ServiceMonitor or PodMonitor scrapes, as far as it is ours."""
+    port = endpoint["port"]
+    if item.kind == "PodMonitor":
+        pods = tuple(
+            pod
+            for pod in cluster.pods
+            if in_scope(item, pod.owner.namespace)
+            and matches(item.spec["selector"], pod.labels)
+            and port in pod.ports
+        )
+        return [Target(endpoint, pods)] if pods else []
+    result = []
+    for service in cluster.of("Service"):
+        ports = {p.get("name"): p for p in service.spec.get("ports") or []}
+        if (
+            in_scope(item, service.namespace)
+            and matches(item.spec["selector"], service.labels)
+            and port in ports
+        ):
+            pods = tuple(_behind(cluster, service, ports[port]))
+            result.append(Target(endpoint, pods, service))
+    return result
+
+
+def matches(selector: Mapping[str, Json], labels: Mapping[str, str]) -> bool:
+    """Say whether a LabelSelector selects these labels."""
+    if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
+        return False
+    for expression in selector.get("matchExpressions") or []:
+        value = labels.get(expression["key"])
+        values = expression.get("values") or []
+        if not {
+            "In": value in values,
+            "NotIn": value not in values,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }[expression["operator"]]:
+            return False
+    return True
+
+
+def in_scope(item: Item, namespace: str) -> bool:
+    """Say whether a monitor looks into a namespace."""
+    scope = item.spec.get("namespaceSelector") or {}
+    return bool(scope.get("any")) or namespace in (scope.get("matchNames") or [item.namespace])
+
+
+def _behind(cluster: Cluster, service: Item, port: Mapping[str, Json]) -> Iterator[Pod]:
+    selector = service.spec.get("selector")
+    target = port.get("targetPort", port["port"])
+    for pod in cluster.pods:
+        if (
+            selector
+            and pod.owner.namespace == service.namespace
+            and matches({"matchLabels": selector}, pod.labels)
+            and (target in pod.ports if isinstance(target, str) else target in pod.ports.values())
+        ):
+            yield pod
