@@ -47,7 +47,7 @@ def _recorded(terminalreporter: pytest.TerminalReporter, name: str) -> list[Any]
 @pytest.fixture(scope="session")
 def rendered(repository: Repository) -> list[Cluster]:
     """Every cluster with its charts rendered; skipped where a chart is missing, but not on CI."""
-    if absent := charts.missing(repository.entries):
+    if absent := charts.missing(repository.syncs):
         names = ", ".join(finding.path.removeprefix("chart ") for finding in absent)
         text = f"no registry nor the cache has the charts {names}; {absent[0].fix}"
         (pytest.fail if "GITHUB_ACTIONS" in os.environ else pytest.skip)(text)

@@ -49,7 +49,7 @@ def bare(repository: Repository, folder: Path) -> None:
     One process a kustomization and one a Kubernetes version, one after the other, as a shell script
     would do it.
     """
-    units = {unit.path: unit for entry in repository.entries for unit in entry.units}
+    units = {unit.path: unit for sync in repository.syncs for unit in sync.units}
     for number, (path, unit) in enumerate(sorted(units.items())):
         if (repository.root / path / "kustomization.yaml").exists():
             text = tools.run("kustomize", "build", repository.root / path).stdout
@@ -105,7 +105,7 @@ def without_us() -> tuple[int, int]:
             trees.apply(change, trees.copied(trees.FROZEN, Path(folder)))
             repository = Repository(Path(folder))
             try:
-                objects = [item for entry in repository.entries for item in entry.objects()]
+                objects = [item for sync in repository.syncs for item in sync.objects()]
             except RepositoryError:
                 stopped += 1
             else:

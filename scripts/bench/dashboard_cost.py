@@ -133,7 +133,7 @@ def tables() -> Iterator[str]:
 def of_chart() -> Iterator[tuple[str, model.Dashboard]]:
     """Yield the dashboards that the chart would deploy, by the name of their file."""
     repository = Repository()
-    release = next(r for e in repository.entries for r in e.releases if r.chart == CHART)
+    release = next(r for e in repository.syncs for r in e.releases if r.chart == CHART)
     values = release.values | {"grafana": {"enabled": False, "forceDeployDashboards": True}}
     for item in charts.render(replace(release, values=values)):
         for file, text in (item.get("data") or {}).items():

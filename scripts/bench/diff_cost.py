@@ -76,8 +76,8 @@ def tables() -> Iterator[str]:
     Raises:
         RepositoryError: Where a chart or openssl is missing.
     """
-    entries = [entry for entry in Repository().entries if entry.synced]
-    releases = [release for entry in entries for release in entry.releases]
+    syncs = [sync for sync in Repository().syncs if sync.synced]
+    releases = [release for sync in syncs for release in sync.releases]
     with Processes() as processes:
         other = Flate(processes)
         other.registry.fill(releases)

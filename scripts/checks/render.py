@@ -17,17 +17,17 @@ from scripts.checks import unused_values
 from scripts.core.findings import GREEN, YELLOW, Finding, colour, counted, execute, report
 from scripts.core.yamlfile import Json
 from scripts.model import budget, charts
-from scripts.model.manifests import Entry, Repository, identity
+from scripts.model.manifests import ClusterSync, Repository, identity
 from scripts.model.rendered import Cluster, clusters
 
 OUTPUT = tools.ROOT / "build"
 
 
-def write(entry: Entry, rendered: dict[str, list[dict[str, Json]]], folder: Path) -> int:
-    """Write an entry's units and releases as one YAML file each.
+def write(sync: ClusterSync, rendered: dict[str, list[dict[str, Json]]], folder: Path) -> int:
+    """Write a cluster sync's units and releases as one YAML file each.
 
     Args:
-        entry: A cluster under one engine.
+        sync: A cluster under one engine.
         rendered: Objects by release.
         folder: Replaced as a whole.
 
@@ -35,7 +35,7 @@ def write(entry: Entry, rendered: dict[str, list[dict[str, Json]]], folder: Path
         How many objects were written.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    files = {f"{unit.name}.yaml": unit.objects for unit in entry.units}
+    files = {f"{unit.name}.yaml": unit.objects for unit in sync.units}
     files |= {f"releases/{name}.yaml": objects for name, objects in rendered.items()}
     for name, objects in files.items():
         path = folder / name
@@ -70,19 +70,19 @@ def main() -> int:
     )
     options = arguments.parse_args()
     repository = Repository(options.root.resolve())
-    if absent := charts.missing(repository.entries):
+    if absent := charts.missing(repository.syncs):
         if not options.allow_missing:
             report(absent)
             return 1
         for finding in absent:
             print(colour(f"not rendered: {finding.path}: {finding.message}", YELLOW))
         return 0
-    rendered = charts.render_all(repository.entries)
-    for entry in repository.entries:
-        if entry.synced:
-            own = {r.name: rendered[entry.name, r.name] for r in entry.releases}
-            count = write(entry, own, OUTPUT / entry.cluster / entry.engine)
-            print(f"build/{entry.name}: {count} objects")
+    rendered = charts.render_all(repository.syncs)
+    for sync in repository.syncs:
+        if sync.synced:
+            own = {r.name: rendered[sync.name, r.name] for r in sync.releases}
+            count = write(sync, own, OUTPUT / sync.cluster / sync.engine)
+            print(f"build/{sync.name}: {count} objects")
     installed = clusters(repository)
     print(f"\n{budget.table(installed)}\n", flush=True)
     if found := report(check(repository, installed)):

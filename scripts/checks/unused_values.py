@@ -22,7 +22,7 @@ from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json
 from scripts.model import charts
-from scripts.model.manifests import Entry, Release, Repository
+from scripts.model.manifests import ClusterSync, Release, Repository
 
 Keys = tuple[str, ...]
 # What takes less than two seconds is not announced.
@@ -31,17 +31,17 @@ ABSENT = object()
 
 
 class Variant:
-    """One release as one entry configures it, and what came of the trials on it.
+    """One release as one cluster sync configures it, and what came of the trials on it.
 
     Attributes:
-        entry: Whose release it is.
+        sync: Whose release it is.
         release: The release.
         renders: How often Helm was run for it.
     """
 
-    def __init__(self, entry: Entry, release: Release) -> None:
+    def __init__(self, sync: ClusterSync, release: Release) -> None:
         """Read what the per-user cache knows."""
-        self.entry = entry
+        self.sync = sync
         self.release = release
         self.renders = 0
         self._path = tools.cache() / "unused-values" / f"{charts.content_key(release)}.json"
@@ -112,13 +112,13 @@ def without(values: Mapping[str, Json], keys: Keys) -> dict[str, Json]:
 
 
 def variants(repository: Repository) -> list[Variant]:
-    """Return every release of every entry, what renders alike only once."""
+    """Return every release of every cluster sync, what renders alike only once."""
     distinct = {
-        charts.content_key(release): (entry, release)
-        for entry in reversed(repository.entries)
-        for release in entry.releases
+        charts.content_key(release): (sync, release)
+        for sync in reversed(repository.syncs)
+        for release in sync.releases
     }
-    return [Variant(entry, release) for entry, release in distinct.values()]
+    return [Variant(sync, release) for sync, release in distinct.values()]
 
 
 def trials(found: list[Variant]) -> list[Trial]:
@@ -151,7 +151,7 @@ def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
         first = trial.variants[0]
         release = first.release
         keys = ("spec", "values", *trial.keys)
-        path, line = repository.where("HelmRelease", release.owner[1], *keys, entry=first.entry)
+        path, line = repository.where("HelmRelease", release.owner[1], *keys, sync=first.sync)
         name = f"{release.name}: {'.'.join(trial.keys)}"
         if not trial.keys and changed:
             text = f"{release.name} renders something else each time"

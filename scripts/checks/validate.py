@@ -36,7 +36,7 @@ def validate(repository: Repository) -> list[Finding]:
         if broken := check(repository):
             return broken
     try:
-        _ = repository.entries
+        _ = repository.syncs
     except RepositoryError as error:
         return list(error.findings)
     others = [check for check in static_checks().values() if check not in FIRST]
@@ -62,7 +62,7 @@ def main() -> int:
     if found:
         print(counted(found, "finding"), file=sys.stderr)
         return 1
-    objects = {entry.name: sum(1 for _ in entry.objects()) for entry in repository.entries}
+    objects = {sync.name: sum(1 for _ in sync.objects()) for sync in repository.syncs}
     for name, count in objects.items():
         print(f"  {name:<18} {count:>4} objects")
     seconds = time.monotonic() - started

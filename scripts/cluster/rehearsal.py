@@ -26,7 +26,7 @@ from scripts.core.findings import (
     report,
 )
 from scripts.model import charts, revisions
-from scripts.model.manifests import Entry, Repository
+from scripts.model.manifests import ClusterSync, Repository
 from scripts.model.revisions import Revision
 from scripts.servers.git_remote import git
 from scripts.servers.processes import Processes
@@ -44,7 +44,7 @@ FLEETING = re.compile(
 )
 
 
-def rehearsed(base: Entry, head: Entry, revision: str) -> list[Finding]:
+def rehearsed(base: ClusterSync, head: ClusterSync, revision: str) -> list[Finding]:
     """Sync one revision of a cluster, then HEAD, into a cluster of its own.
 
     Args:
@@ -107,7 +107,7 @@ def main() -> int:
         commit = git(tools.ROOT, "rev-parse", "--verify", f"{revision}^{{commit}}")
         tree = revisions.unpack(tools.ROOT, Revision(commit, revision), Path(folder) / "old")
         old, new = (
-            {e.cluster: e for e in repository.entries if e.engine == "flux" and e.synced}
+            {e.cluster: e for e in repository.syncs if e.engine == "flux" and e.synced}
             for repository in (Repository(tree), Repository())
         )
     clusters = sorted(old.keys() & new.keys())

@@ -55,8 +55,8 @@ def write(found: Report, pairs: Sequence[Pair], folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
     for pair in pairs:
         for name, cluster in (("before", pair.before), ("after", pair.after)):
-            if cluster.entry.units:
-                render.write(cluster.entry, _released(cluster), folder / name / pair.name)
+            if cluster.sync.units:
+                render.write(cluster.sync, _released(cluster), folder / name / pair.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _released(cluster: Cluster) -> dict[str, list[dict[str, object]]]:
-    names = [release.name for release in cluster.entry.releases]
+    names = [release.name for release in cluster.sync.releases]
     return {n: [dict(i.manifest) for i in cluster.rendered() if i.release == n] for n in names}
 
 

@@ -151,8 +151,8 @@ def report(found: Sequence[Pair], before: Side, after: Side) -> Report:
     once: dict[str, Pair] = {}
     for pair in changed:
         if pair.whole:
-            once.setdefault(pair.after.entry.cluster, pair)  # Its engines get the same.
-    nothing = not any(pair.before.entry.units for pair in found)
+            once.setdefault(pair.after.sync.cluster, pair)  # Its engines get the same.
+    nothing = not any(pair.before.sync.units for pair in found)
     return Report(
         before.title,
         after.title,

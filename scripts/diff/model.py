@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
 
 from scripts.core.findings import Finding
-
-Json = Any
+from scripts.core.yamlfile import Json
 
 
 class Absent(enum.Enum):
@@ -48,7 +46,7 @@ class Change:
     """One object that differs in some clusters in the same way.
 
     Attributes:
-        places: `cluster/engine` of each entry in which it changes so, sorted.
+        places: `cluster/engine` of each cluster sync in which it changes so, sorted.
         unit: The Kustomization or Application that applies it, or the Helm release that brings it.
         release: Whether `unit` is a Helm release.
         kind: The object's.

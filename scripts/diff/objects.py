@@ -140,7 +140,7 @@ def _compared(before: str, after: str) -> tuple[Action, tuple[Edit, ...], str] |
 
 def _objects(cluster: Cluster) -> dict[Key, Manifest]:
     names = noise.generated(_placed(cluster))
-    placed = [(u.name, False, m) for u in cluster.entry.units for m in u.objects]
+    placed = [(u.name, False, m) for u in cluster.sync.units for m in u.objects]
     placed += [(str(i.release), True, dict(i.manifest)) for i in cluster.rendered()]
     found: dict[Key, Manifest] = {}
     for unit, release, manifest in placed:
@@ -153,6 +153,6 @@ def _objects(cluster: Cluster) -> dict[Key, Manifest]:
 
 
 def _placed(cluster: Cluster) -> Iterator[Manifest]:
-    yield from cluster.entry.objects()
+    yield from cluster.sync.objects()
     for item in cluster.rendered():
         yield item.manifest

@@ -15,7 +15,7 @@ from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, 
 from scripts.core.yamlfile import Json
 from scripts.diff.objects import Pair
 from scripts.model import charts
-from scripts.model.manifests import Entry, Release, Repository
+from scripts.model.manifests import ClusterSync, Release, Repository
 from scripts.model.rendered import Cluster, clusters
 
 # What takes longer says so.
@@ -38,14 +38,14 @@ class Side(Repository):
         for one in misread(place, error):
             self.faults.append(dataclasses.replace(one, message=f"{self.title}: {one.message}"))
 
-    def portable(self, entry: Entry) -> None:
+    def portable(self, sync: ClusterSync) -> None:
         """Remember what is not rendered here, so that nothing is known of what it does."""
-        found = (fault for item in entry.objects() for fault in policies.portable(item))
+        found = (fault for item in sync.objects() for fault in policies.portable(item))
         try:
-            if here := self.locate(entry, found):
+            if here := self.locate(sync, found):
                 raise RepositoryError(*here)
         except (RepositoryError, *MISSHAPEN) as error:
-            self.fault(entry.name, error)
+            self.fault(sync.name, error)
 
     @functools.cache  # noqa: B019 - as the one that it stands for
     def build(self, path: str) -> list[dict[str, Json]]:
@@ -57,57 +57,59 @@ class Side(Repository):
             self.broken.add(path)
             return []
 
-    def _flux(self, cluster: str) -> Entry:
+    def _flux(self, cluster: str) -> ClusterSync:
         return self._tolerated(super()._flux, cluster, "flux")
 
-    def _argocd(self, cluster: str) -> Entry:
+    def _argocd(self, cluster: str) -> ClusterSync:
         return self._tolerated(super()._argocd, cluster, "argocd")
 
-    def _options(self, name: str) -> Entry:
-        return Entry(name, "flux", [])
+    def _options(self, name: str) -> ClusterSync:
+        return ClusterSync(name, "flux", [])
 
-    def _tolerated(self, make: Callable[[str], Entry], cluster: str, engine: str) -> Entry:
+    def _tolerated(
+        self, make: Callable[[str], ClusterSync], cluster: str, engine: str
+    ) -> ClusterSync:
         try:
             return make(cluster)
         except (RepositoryError, *MISSHAPEN) as error:
             self.fault(f"clusters/{cluster}/{engine}", error)
             self.lost.add(f"{cluster}/{engine}")
-            return Entry(cluster, engine, [])
+            return ClusterSync(cluster, engine, [])
 
 
-Both = tuple[Entry, Entry]
+Both = tuple[ClusterSync, ClusterSync]
 
 
 def pairs(before: Side, after: Side) -> list[Pair]:
     """Build and render both sides, and leave out of both what one of them cannot show."""
     sides = (before, after)
-    found: list[dict[str, Entry]] = []
+    found: list[dict[str, ClusterSync]] = []
     for side in sides:
         try:
-            entries = {e.name: e for e in side.entries if e.synced}
+            syncs = {e.name: e for e in side.syncs if e.synced}
         except RepositoryError as error:
             side.fault("clusters", error)
             return []
-        for entry in entries.values():
-            side.portable(entry)
-        if not entries:
+        for sync in syncs.values():
+            side.portable(sync)
+        if not syncs:
             text, fix = "no cluster here", "compare revisions that have clusters/<cluster>/<engine>"
             side.fault("clusters", RepositoryError(Finding("clusters", None, text, fix)))
-        found.append(entries)
+        found.append(syncs)
     both: dict[str, Both] = {}
-    for name, entry in sorted((found[0] | found[1]).items()):
+    for name, sync in sorted((found[0] | found[1]).items()):
         if name not in before.lost | after.lost:
-            none = Entry(entry.cluster, entry.engine, [])
+            none = ClusterSync(sync.cluster, sync.engine, [])
             both[name] = (found[0].get(name, none), found[1].get(name, none))
-    built = {name: _without(entries, _broken(entries, sides)) for name, entries in both.items()}
+    built = {name: _without(syncs, _broken(syncs, sides)) for name, syncs in both.items()}
     refused = _refused(built, sides)
     shown = {
-        name: _released(entries, {release for place, release in refused if place == name})
-        for name, entries in built.items()
+        name: _released(syncs, {release for place, release in refused if place == name})
+        for name, syncs in built.items()
     }
     rendered: list[dict[str, Cluster]] = []
     for index, side in enumerate(sides):
-        side.entries = [entries[index] for entries in shown.values()]
+        side.syncs = [syncs[index] for syncs in shown.values()]
         rendered.append({cluster.name: cluster for cluster in clusters(side)})
     return [
         Pair(
@@ -115,56 +117,56 @@ def pairs(before: Side, after: Side) -> list[Pair]:
             rendered[0][name],
             rendered[1][name],
             (built[name][0].releases, built[name][1].releases),
-            whole=shown[name] == entries,
+            whole=shown[name] == syncs,
         )
-        for name, entries in both.items()
+        for name, syncs in both.items()
     ]
 
 
-def _broken(entries: Both, sides: tuple[Side, Side]) -> set[str]:
+def _broken(syncs: Both, sides: tuple[Side, Side]) -> set[str]:
     """Names of the units that do not build on one side."""
     return {
         unit.name
-        for entry, side in zip(entries, sides, strict=True)
-        for unit in entry.units
+        for sync, side in zip(syncs, sides, strict=True)
+        for unit in sync.units
         if unit.path in side.broken
     }
 
 
-def _without(entries: Both, broken: set[str]) -> Both:
+def _without(syncs: Both, broken: set[str]) -> Both:
     """Leave out units; which others and which releases there are is then known of neither side."""
     if not broken:
-        return entries
-    units = {u.name for u in entries[0].units} & {u.name for u in entries[1].units} - broken
-    releases = {r.name for r in entries[0].releases} & {r.name for r in entries[1].releases}
+        return syncs
+    units = {u.name for u in syncs[0].units} & {u.name for u in syncs[1].units} - broken
+    releases = {r.name for r in syncs[0].releases} & {r.name for r in syncs[1].releases}
     one, other = (
         dataclasses.replace(
-            entry,
-            units=[u for u in entry.units if u.name in units],
-            releases=[r for r in entry.releases if r.name in releases],
+            sync,
+            units=[u for u in sync.units if u.name in units],
+            releases=[r for r in sync.releases if r.name in releases],
         )
-        for entry in entries
+        for sync in syncs
     )
     return one, other
 
 
-def _released(entries: Both, refused: set[str]) -> Both:
+def _released(syncs: Both, refused: set[str]) -> Both:
     """Leave out releases."""
     if not refused:
-        return entries
+        return syncs
     one, other = (
-        dataclasses.replace(entry, releases=[r for r in entry.releases if r.name not in refused])
-        for entry in entries
+        dataclasses.replace(sync, releases=[r for r in sync.releases if r.name not in refused])
+        for sync in syncs
     )
     return one, other
 
 
 def _refused(built: Mapping[str, Both], sides: tuple[Side, Side]) -> set[tuple[str, str]]:
-    """Render each release of each side once; return the entries and releases that fail."""
+    """Render each release of each side once; return the cluster syncs and releases that fail."""
     users: dict[str, list[tuple[str, Release, Side]]] = {}
-    for name, entries in built.items():
-        for entry, side in zip(entries, sides, strict=True):
-            for release in entry.releases:
+    for name, syncs in built.items():
+        for sync, side in zip(syncs, sides, strict=True):
+            for release in sync.releases:
                 key = [release.repository, release.chart, release.version]
                 key += [release.name, release.namespace]
                 text = json.dumps([*key, release.values], sort_keys=True)

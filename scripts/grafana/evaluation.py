@@ -9,15 +9,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
+from scripts.core.yamlfile import Json
 from scripts.grafana import interpolation, model
 from scripts.grafana.interpolation import LOGQL, PROMQL, Timing, Value, Window
 from scripts.grafana.model import Annotation, Dashboard, Panel, Target, Variable
 from scripts.servers.api import CONNECTIONS, ApiError
 from scripts.servers.monitoring import Servers
-
-Json = Any
 
 # A dashboard is opened over the six hours before the moment.
 RANGE = 6 * interpolation.HOUR

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Json = dict[str, Any]
+from scripts.core.yamlfile import Json
+
 Cell = float | str | None
 
 # Grafana's own text, where a panel sets none.

@@ -18,10 +18,9 @@ from dashboards_py import __main__ as definitions
 from dashboards_py import grafana
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.grafana.interpolation import LOGQL, PROMQL, milliseconds
 from scripts.model import dashboards
-
-Json = Mapping[str, Any]
 
 GRAFANA = "base/releases/grafana.yaml"
 MODULES = "dashboards_py/dashboards"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from scripts import tools
 from scripts.grafana.evaluation import Result
@@ -13,7 +12,6 @@ from scripts.grafana.interpolation import LOGQL, Window
 from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
 
-Json = Any
 # Finds the label sets that a selector matches.
 Search = Callable[[str], list[Mapping[str, str]]]
 

@@ -71,7 +71,7 @@ def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
 
 def environment(cluster: Cluster) -> str | None:
     """Return the overlay that a cluster syncs; None where it syncs none, as the options."""
-    paths = [unit.path.split("/") for unit in cluster.entry.units]
+    paths = [unit.path.split("/") for unit in cluster.sync.units]
     return next((path[1] for path in paths if path[0] == "overlays"), None)
 
 
@@ -87,7 +87,7 @@ def limits(cluster: Cluster) -> dict[str, Json]:
 def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Row]:
     """Return what each release takes, and the configuration's monitors and rules."""
     nodes = int(budget.get("nodes", 1))
-    result = {release.name: Row() for release in cluster.entry.releases} | {OURS: Row()}
+    result = {release.name: Row() for release in cluster.sync.releases} | {OURS: Row()}
     for pod in cluster.pods:
         row, count = result[pod.owner.release or OURS], pod.count(nodes)
         row.cpu += count * effective(pod.spec, "cpu", "requests")
@@ -114,7 +114,7 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
         return len(item.spec["targets"]["staticConfig"]["static"])
     if item.kind == "ScrapeConfig":
         return sum(len(config["targets"]) for config in item.spec.get("staticConfigs") or [])
-    if item.name in ENGINES and item.name != cluster.entry.engine:
+    if item.name in ENGINES and item.name != cluster.sync.engine:
         return 0  # A cluster runs one of the two.
     total = 0
     nodes = int(budget.get("nodes", 1))
@@ -163,7 +163,7 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
 
 def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
     """Monitors of what is not ours, of which the budget does not say how many there are."""
-    other = set(ENGINES) - {cluster.entry.engine}
+    other = set(ENGINES) - {cluster.sync.engine}
     monitors = {item.name for item in cluster.of(*scraping.MONITORS)} & set(scraping.EXTERNAL)
     return monitors - other - set(budget.get("series", {}).get("targets", {}))
 

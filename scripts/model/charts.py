@@ -17,7 +17,7 @@ from scripts import tools
 from scripts.core.findings import YELLOW, Finding, RepositoryError, colour, progress
 from scripts.core.yamlfile import Json, load_all
 from scripts.model import schemas
-from scripts.model.manifests import Entry, Release
+from scripts.model.manifests import ClusterSync, Release
 
 # Characters of a repository's name that its folder has; all others are one dash.
 _PLAIN = re.compile(r"[^\w.-]+")
@@ -79,9 +79,9 @@ def _archive(repository: str, chart: str, version: str) -> Path | Finding:
     )
 
 
-def missing(entries: list[Entry]) -> list[Finding]:
-    """Return a finding for each chart of the entries that cannot be had."""
-    releases = {(r.repository, r.chart, r.version): r for e in entries for r in e.releases}
+def missing(syncs: list[ClusterSync]) -> list[Finding]:
+    """Return a finding for each chart of the cluster syncs that cannot be had."""
+    releases = {(r.repository, r.chart, r.version): r for e in syncs for r in e.releases}
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda r: _archive(r.repository, r.chart, r.version), releases.values())
     return [f for f in found if isinstance(f, Finding)]
@@ -93,17 +93,17 @@ def add_allow_missing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-missing", action="store_true", help=text)
 
 
-def provable(entries: list[Entry], *, allow_missing: bool) -> bool:
+def provable(syncs: list[ClusterSync], *, allow_missing: bool) -> bool:
     """Whether every chart is there, so that something can be proven; else say which is not.
 
     Args:
-        entries: Whose charts.
+        syncs: Whose charts.
         allow_missing: Prove nothing where one cannot be had. GitHub's runners reach every registry.
 
     Raises:
         RepositoryError: If one is missing and that is not allowed.
     """
-    absent = missing(entries)
+    absent = missing(syncs)
     if absent and (not allow_missing or "GITHUB_ACTIONS" in os.environ):
         raise RepositoryError(*absent)
     for finding in absent:
@@ -155,15 +155,15 @@ def template(release: Release, values: dict[str, Json] | None = None) -> str:
     return run.stdout
 
 
-def render_all(entries: list[Entry]) -> dict[tuple[str, str], list[dict[str, Json]]]:
-    """Render every release of the entries, in parallel.
+def render_all(syncs: list[ClusterSync]) -> dict[tuple[str, str], list[dict[str, Json]]]:
+    """Render every release of the cluster syncs, in parallel.
 
     Returns:
-        Objects by (entry's name, release's name).
+        Objects by (cluster sync's name, release's name).
     """
-    keys = {(e.name, r.name): content_key(r) for e in entries for r in e.releases}
-    # Most entries share most releases, and a release's objects may be megabytes.
-    distinct = {keys[e.name, r.name]: r for e in entries for r in e.releases}
+    keys = {(e.name, r.name): content_key(r) for e in syncs for r in e.releases}
+    # Most cluster syncs share most releases, and a release's objects may be megabytes.
+    distinct = {keys[e.name, r.name]: r for e in syncs for r in e.releases}
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         objects = dict(zip(distinct, pool.map(render, distinct.values()), strict=True))
     return {name: objects[key] for name, key in keys.items()}

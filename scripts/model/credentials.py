@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from scripts.core.yamlfile import Json, maps
 from scripts.model import secretfile, sops
-from scripts.model.manifests import ENCRYPTED, Entry, Repository, group
+from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, group
 from scripts.model.secretfile import Declared
 
 OPERATOR = "monitoring.coreos.com"
@@ -65,12 +65,12 @@ class Needed:
 Named = tuple[tuple[str, ...], Secret]
 
 
-def reads(entry: Entry) -> Iterator[tuple[str, str, Named]]:
+def reads(sync: ClusterSync) -> Iterator[tuple[str, str, Named]]:
     """Yield the Secrets that values and objects read, each with kind and name of what reads it."""
-    for release in entry.releases:
+    for release in sync.releases:
         for keys, secret in in_values(release.chart, release.namespace, release.values):
             yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
-    for item in entry.objects():
+    for item in sync.objects():
         if group(item) in {OPERATOR, SOURCES}:
             for named in in_values("", item["metadata"].get("namespace", ""), item):
                 yield item["kind"], item["metadata"]["name"], named
@@ -100,14 +100,14 @@ def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
                 yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
 
 
-def made(entry: Entry, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
+def made(sync: ClusterSync, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
     """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name.
 
     Args:
-        entry: The cluster.
+        sync: The cluster.
         whole: Also those that take whatever the store has, and so may have any key.
     """
-    for item in entry.objects():
+    for item in sync.objects():
         if item["kind"] == "ExternalSecret" and (whole or "dataFrom" not in item["spec"]):
             metadata, spec = item["metadata"], item["spec"]
             name = spec.get("target", {}).get("name", metadata["name"])
@@ -115,22 +115,22 @@ def made(entry: Entry, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
             yield metadata["name"], Secret(metadata["namespace"], name, keys)
 
 
-def needed(entry: Entry, repository: Repository) -> list[Needed]:
+def needed(sync: ClusterSync, repository: Repository) -> list[Needed]:
     """Return the Secrets that a cluster reads, by namespace and name.
 
     A Secret that is not declared is taken for one that somebody waits for.
     """
     known = secretfile.read(repository.root)
-    brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(entry, whole=True)}
-    folder = repository.root / "clusters" / entry.cluster / ENCRYPTED
+    brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(sync, whole=True)}
+    folder = repository.root / "clusters" / sync.cluster / ENCRYPTED
     files: set[tuple[str, str]] = set()
-    for path, item in sops.secrets(folder) if entry.synced else ():
+    for path, item in sops.secrets(folder) if sync.synced else ():
         metadata = item.get("metadata") or {}
         place = metadata.get("namespace", ""), metadata.get("name", "")
         brought[place] = str(path.relative_to(repository.root))
         files.add(place)
     keys: dict[tuple[str, str], frozenset[str]] = {}
-    for _, _, (_, secret) in reads(entry):
+    for _, _, (_, secret) in reads(sync):
         place = secret.namespace, secret.name
         keys[place] = keys.get(place, frozenset()) | secret.keys
     found = []

@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.core.findings import Finding, RepositoryError
-
-Json = Mapping[str, Any]
+from scripts.core.yamlfile import Json
 
 FOLDER = "base/dashboards"
 # What Grafana puts in for its own variables, to a parser as good as any other value.

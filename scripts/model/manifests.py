@@ -1,6 +1,6 @@
 """What each cluster's engine will sync, as both engines would build it, without either of them.
 
-The entries are found by glob: `clusters/<cluster>/<engine>`, and `tests/options`, which turns on
+Cluster syncs are found by glob: `clusters/<cluster>/<engine>`, and `tests/options`, which turns on
 every opt-in component so that these are checked too.
 """
 
@@ -73,7 +73,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClusterSync:
     """One cluster as one engine syncs it.
 
     Attributes:
@@ -140,7 +140,7 @@ class Repository:
         return Sources(self.root)
 
     def where(
-        self, kind: str, name: str, *keys: str, entry: Entry | None = None
+        self, kind: str, name: str, *keys: str, sync: ClusterSync | None = None
     ) -> tuple[str, int | None]:
         """Return (path, line) where an object, or a key in it, was written; else its name.
 
@@ -148,23 +148,23 @@ class Repository:
             kind: The object's kind.
             name: The object's name.
             keys: Keys, and indices of lists, that lead to a value in it.
-            entry: Look only in what this entry reads, as two overlays may set one key.
+            sync: Look only in what this cluster sync reads, as two overlays may set one key.
         """
-        within = self.files(entry) if entry else None
-        prefix = f"{entry.name} " if entry else ""
+        within = self.files(sync) if sync else None
+        prefix = f"{sync.name} " if sync else ""
         found = self.sources.find(kind, name, *keys, within=within)
         return found or (f"{prefix}{kind} {name}", None)
 
-    def locate(self, entry: Entry, faults: Iterable[Fault]) -> list[Finding]:
-        """Return the faults of an entry's objects with the file and line of each."""
+    def locate(self, sync: ClusterSync, faults: Iterable[Fault]) -> list[Finding]:
+        """Return the faults of a cluster sync's objects with the file and line of each."""
         return [
-            Finding(*self.where(kind, name, *keys, entry=entry), f"{kind} {name}: {message}", fix)
+            Finding(*self.where(kind, name, *keys, sync=sync), f"{kind} {name}: {message}", fix)
             for kind, name, keys, message, fix in faults
         ]
 
-    def files(self, entry: Entry) -> frozenset[str]:
-        """Return every file that the entry's units are built from, relative to the repository."""
-        return frozenset().union(*(self._files(unit.path) for unit in entry.units))
+    def files(self, sync: ClusterSync) -> frozenset[str]:
+        """Return every file that its units are built from, relative to the repository."""
+        return frozenset().union(*(self._files(unit.path) for unit in sync.units))
 
     @functools.cache  # noqa: B019 - lives as long as the run
     def _files(self, path: str) -> frozenset[str]:
@@ -174,7 +174,7 @@ class Repository:
         return frozenset(str(f.relative_to(self.root)) for f in found)
 
     @functools.cached_property
-    def entries(self) -> list[Entry]:
+    def syncs(self) -> list[ClusterSync]:
         """Every cluster under every engine, built in parallel.
 
         Raises:
@@ -193,7 +193,10 @@ class Repository:
                     for folder in unknown
                 )
             )
-        makers: dict[str, Callable[[str], Entry]] = {"flux": self._flux, "argocd": self._argocd}
+        makers: dict[str, Callable[[str], ClusterSync]] = {
+            "flux": self._flux,
+            "argocd": self._argocd,
+        }
         jobs = [(makers[engine], cluster) for cluster, engine in folders]
         if (self.root / "tests/options").is_dir():
             jobs.append((self._options, OPTIONS))
@@ -202,17 +205,17 @@ class Repository:
         faults = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
         if faults:
             raise RepositoryError(*sorted(set(faults)))
-        return [result for result in results if isinstance(result, Entry)]
+        return [result for result in results if isinstance(result, ClusterSync)]
 
-    def cluster(self, name: str) -> dict[str, Entry]:
+    def cluster(self, name: str) -> dict[str, ClusterSync]:
         """Return a cluster as each of its engines syncs it, by engine.
 
         Raises:
             RepositoryError: If there is no such cluster.
         """
-        found = {e.engine: e for e in self.entries if e.cluster == name and e.synced}
+        found = {e.engine: e for e in self.syncs if e.cluster == name and e.synced}
         if not found:
-            known = sorted({e.cluster for e in self.entries if e.synced})
+            known = sorted({e.cluster for e in self.syncs if e.synced})
             text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
             raise RepositoryError(Finding("clusters", None, text, fix))
         return found
@@ -258,7 +261,7 @@ class Repository:
         tools.write(cached, json.dumps(objects))
         return objects
 
-    def _flux(self, cluster: str) -> Entry:
+    def _flux(self, cluster: str) -> ClusterSync:
         folder = self.root / "clusters" / cluster / "flux"
         own = [o for path in _plain(folder) for o in load(path, self.root)]
         units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
@@ -269,37 +272,37 @@ class Repository:
                 # Flux decrypts what is in there, and nothing else can.
                 objects = [] if decrypts(cluster, path) else self.build(path)
                 units.append(Unit(item["metadata"]["name"], path, objects, after))
-        entry = Entry(cluster, "flux", units)
-        entry.releases.extend(flux_releases(list(entry.objects())))
-        return entry
+        sync = ClusterSync(cluster, "flux", units)
+        sync.releases.extend(flux_releases(list(sync.objects())))
+        return sync
 
-    def _argocd(self, cluster: str) -> Entry:
+    def _argocd(self, cluster: str) -> ClusterSync:
         path = f"clusters/{cluster}/argocd"
         own = self.build(path)
         units = [Unit("monitoring", path, own)]
-        entry = Entry(cluster, "argocd", units)
+        sync = ClusterSync(cluster, "argocd", units)
         for item in own:
             if item.get("kind") != "Application":
                 continue
             source = item["spec"]["source"]
             if "chart" in source:
-                entry.releases.append(_argocd_release(item))
+                sync.releases.append(_argocd_release(item))
             elif source["path"] != path:
                 name = item["metadata"]["name"]
                 units.append(
                     Unit(name, source["path"], self.build(source["path"]), ("monitoring",))
                 )
-        return entry
+        return sync
 
-    def _options(self, name: str) -> Entry:
+    def _options(self, name: str) -> ClusterSync:
         paths = sorted(p.parent for p in self.root.glob("tests/options/*/kustomization.yaml"))
         units = [
             Unit(p.name, str(p.relative_to(self.root)), self.build(str(p.relative_to(self.root))))
             for p in paths
         ]
-        entry = Entry(name, "flux", units)
-        entry.releases.extend(flux_releases(list(entry.objects())))
-        return entry
+        sync = ClusterSync(name, "flux", units)
+        sync.releases.extend(flux_releases(list(sync.objects())))
+        return sync
 
 
 def decrypts(cluster: str, path: str) -> bool:
@@ -380,7 +383,7 @@ def _argocd_release(item: dict[str, Json]) -> Release:
     )
 
 
-def _caught(job: Callable[[str], Entry], argument: str) -> Entry | RepositoryError:
+def _caught(job: Callable[[str], ClusterSync], argument: str) -> ClusterSync | RepositoryError:
     try:
         return job(argument)
     except RepositoryError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import charts
-from scripts.model.manifests import Entry, Release, Repository, group, identity, of_engine
+from scripts.model.manifests import ClusterSync, Release, Repository, group, identity, of_engine
 
 CLUSTER_SCOPED = frozenset(
     {
@@ -139,22 +139,22 @@ class Pod:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One entry with its charts rendered.
+    """One cluster sync with its charts rendered.
 
     Attributes:
         repository: Where findings look for file and line.
-        entry: The cluster under one engine.
+        sync: The cluster under one engine.
         items: What is applied and what the charts render.
     """
 
     repository: Repository
-    entry: Entry
+    sync: ClusterSync
     items: tuple[Item, ...] = field(repr=False)
 
     @property
     def name(self) -> str:
         """`cluster/engine`."""
-        return self.entry.name
+        return self.sync.name
 
     @functools.cached_property
     def all(self) -> tuple[Item, ...]:
@@ -184,36 +184,36 @@ class Cluster:
     def finding(self, item: Item, text: str, fix: str) -> Finding:
         """Return a finding at the release's values, or where the object was written."""
         if item.release is None:
-            path, line = self.repository.where(item.kind, item.name, entry=self.entry)
+            path, line = self.repository.where(item.kind, item.name, sync=self.sync)
         else:
             release = self.release(item.release)
             # Only the base names the chart, so this is where the release is declared.
             chart = "chart" if release.repository.startswith("http") else "chartRef"
             keys = ("spec", chart)
             path, line = self.repository.where(
-                "HelmRelease", release.owner[1], *keys, entry=self.entry
+                "HelmRelease", release.owner[1], *keys, sync=self.sync
             )
         return Finding(path, line, f"{item}: {text}", fix)
 
     def release(self, name: str) -> Release:
         """Return the release of this name."""
-        return next(r for r in self.entry.releases if r.name == name)
+        return next(r for r in self.sync.releases if r.name == name)
 
 
 def clusters(repository: Repository) -> list[Cluster]:
-    """Render every release of every entry.
+    """Render every release of every cluster sync.
 
     Raises:
         RepositoryError: If a chart is missing or refuses its values.
     """
-    rendered = charts.render_all(repository.entries)
+    rendered = charts.render_all(repository.syncs)
     result = []
-    for entry in repository.entries:
-        items = [Item(o) for o in entry.objects() if not of_engine(o)]
-        for release in entry.releases:
-            objects = rendered[entry.name, release.name]
+    for sync in repository.syncs:
+        items = [Item(o) for o in sync.objects() if not of_engine(o)]
+        for release in sync.releases:
+            objects = rendered[sync.name, release.name]
             items += [Item(_in_namespace(o, release.namespace), release.name) for o in objects]
-        result.append(Cluster(repository, entry, tuple(items)))
+        result.append(Cluster(repository, sync, tuple(items)))
     return result
 
 

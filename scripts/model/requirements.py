@@ -80,12 +80,12 @@ def read(name: str, repository: Repository) -> Stack:
     Raises:
         RepositoryError: If there is no such cluster, or a chart refuses its values.
     """
-    entries = repository.cluster(name)
-    entry = next(iter(entries.values()))
-    absent = charts.missing(repository.entries)
-    cluster = Cluster(repository, entry, ())
+    syncs = repository.cluster(name)
+    sync = next(iter(syncs.values()))
+    absent = charts.missing(repository.syncs)
+    cluster = Cluster(repository, sync, ())
     if not absent:
-        cluster = next(c for c in clusters(repository) if c.name == entry.name)
+        cluster = next(c for c in clusters(repository) if c.name == sync.name)
     return Stack(
         name,
         budget.environment(cluster) or name,
@@ -95,14 +95,14 @@ def read(name: str, repository: Repository) -> Stack:
         tuple(_claims(cluster)),
         _images(cluster),
         tuple(i for i in cluster.of("CustomResourceDefinition") if i.release),
-        next(r for r in entry.releases if r.chart == CRD_CHART),
+        next(r for r in sync.releases if r.chart == CRD_CHART),
         {
             item["metadata"]["name"]: item["metadata"]["labels"][POD_SECURITY]
-            for item in entry.objects()
+            for item in sync.objects()
             if item["kind"] == "Namespace"
         },
-        tuple(s for s in credentials.needed(entry, repository) if not s.brought),
-        {engine: tuple(filter(of_engine, one.objects())) for engine, one in entries.items()},
+        tuple(s for s in credentials.needed(sync, repository) if not s.brought),
+        {engine: tuple(filter(of_engine, one.objects())) for engine, one in syncs.items()},
     )
 
 

@@ -10,7 +10,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model import secretfile
 from scripts.model.credentials import Needed
-from scripts.model.manifests import Entry
+from scripts.model.manifests import ClusterSync
 from scripts.model.secretfile import Declared
 
 # Namespace and name.
@@ -164,9 +164,9 @@ class Account:
     password: str
 
 
-def administrator(entry: Entry) -> Account | None:
+def administrator(sync: ClusterSync) -> Account | None:
     """Return where Grafana's administrator is; None for a Grafana that names no Secret."""
-    for release in entry.releases:
+    for release in sync.releases:
         admin = release.values.get("admin") or {}
         if release.chart == "grafana" and (name := admin.get("existingSecret")):
             user, password = admin.get("userKey"), admin.get("passwordKey")

@@ -6,10 +6,10 @@ import http.client
 import json
 import queue
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
-Json = Any
+from scripts.core.yamlfile import Json
+
 Parameters = Mapping[str, str | Sequence[str]]
 
 # As many as there are threads that ask.

@@ -14,16 +14,14 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.model.rendered import CONFIG_MAP, Cluster, rule_files
 from scripts.servers.api import Api, ApiError
 from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
-
-Json = Any
 
 # Bytes of lines in one push; Loki's own limit is 100 MiB.
 _PUSH_BYTES = 4 << 20
@@ -93,7 +91,7 @@ def servers(cluster: Cluster, tsdb: Path, logs: Path) -> Iterator[Servers]:
     """Run both servers on a day's data; they end with the block.
 
     Args:
-        cluster: An entry with its charts rendered.
+        cluster: A cluster sync with its charts rendered.
         tsdb: Folder of blocks; it is not written to.
         logs: JSON lines, one log entry each.
 
@@ -122,7 +120,7 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
     """Run Prometheus on a copy of a TSDB, with the rules of a cluster.
 
     Args:
-        cluster: An entry with its charts rendered.
+        cluster: A cluster sync with its charts rendered.
         tsdb: Folder of blocks; it is not written to.
         live: How rules are evaluated; by default they are only there to be accepted, as those of a
             day were evaluated when it was made.
@@ -170,7 +168,7 @@ def loki(cluster: Cluster, logs: Path, changes: Sequence[Change] = ()) -> Iterat
     """Run Loki with the configuration and the rules of a cluster, and push a day's lines into it.
 
     Args:
-        cluster: An entry with its charts rendered.
+        cluster: A cluster sync with its charts rendered.
         logs: JSON lines, one log entry each.
         changes: Besides LOKI_CHANGES.
     """
@@ -248,11 +246,11 @@ def push(api: Api, logs: Path) -> int:
     try:
         with logs.open(encoding="utf-8") as lines:
             for line in lines:
-                entry = json.loads(line)
-                stream = json.dumps(entry["labels"], sort_keys=True)
-                value = [entry["timestamp"], entry["line"], entry.get("structured_metadata") or {}]
+                sync = json.loads(line)
+                stream = json.dumps(sync["labels"], sort_keys=True)
+                value = [sync["timestamp"], sync["line"], sync.get("structured_metadata") or {}]
                 batch.setdefault(stream, []).append(value)
-                first, last = first or entry["timestamp"], entry["timestamp"]
+                first, last = first or sync["timestamp"], sync["timestamp"]
                 count += 1
                 size += len(line)
                 if size >= _PUSH_BYTES:

@@ -296,7 +296,7 @@ def bumped(root: Path) -> Mapping[str, str]:
     old = edits.value(path, place)
     major, minor, patch = old.split(".")
     new = f"{major}.{minor}.{int(patch) + 1}"
-    everything = {r.chart: r for entry in Repository(root).entries for r in entry.releases}
+    everything = {r.chart: r for sync in Repository(root).syncs for r in sync.releases}
     try:
         archives = {chart: charts.archive(release) for chart, release in everything.items()}
     except RepositoryError as error:

@@ -85,7 +85,7 @@ def test_every_promise_holds_after(
     patterns = named(case.row)
     unnamed = {name for name in by_hand if not any(p.fullmatch(name) for p in patterns)}
     assert not unnamed, f"the README's {case.row!r} does not name these files"
-    missing = charts.missing(Repository(tree).entries)
+    missing = charts.missing(Repository(tree).syncs)
     run(tree, variables, "dashboards_py")
     run(tree, variables, "scripts.rules")
     generated = differing(edited, texts(tree))

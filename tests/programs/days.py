@@ -57,7 +57,7 @@ def small_day(folder: Path, name: str = "healthy") -> SmallDay:
     with logs.open("w", encoding="utf-8") as file:
         for second in range(0, 86400, 60):
             app = "web" if second % 120 else "api"
-            entry = {
+            sync = {
                 "labels": {
                     "cluster": "todo",
                     "namespace": "default",
@@ -69,7 +69,7 @@ def small_day(folder: Path, name: str = "healthy") -> SmallDay:
                 "timestamp": str(int(start + second) * 10**9),
                 "line": f"request {second} of {app}",
             }
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(sync) + "\n")
     truth = {f"cpu/default/{pod}": np.full(STEPS, cores) for pod, cores in CORES.items()}
     return SmallDay(name, start, folder / "tsdb", logs, truth, {"alerts": []})
 

@@ -7,24 +7,26 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from scripts.core.yamlfile import Json
 from scripts.diff.model import Flag
 from scripts.diff.objects import Pair
-from scripts.model.manifests import Entry, Release, Repository, Unit, of_engine
+from scripts.model.manifests import ClusterSync, Release, Repository, Unit, of_engine
 from scripts.model.rendered import Cluster, Item
 
-Json = dict[str, Any]
 Edit = Callable[[Json], object]
 
 
 def cluster(*manifests: Json, releases: Iterable[Release] = (), unit: str = "unit") -> Cluster:
     """A cluster that applies these objects, and no chart."""
-    entry = Entry("one", "flux", [Unit(unit, "overlays/none", list(manifests))], list(releases))
+    sync = ClusterSync(
+        "one", "flux", [Unit(unit, "overlays/none", list(manifests))], list(releases)
+    )
     items = tuple(Item(m) for m in manifests if not of_engine(m))
-    return Cluster(Repository(Path("/nonexistent")), entry, items)
+    return Cluster(Repository(Path("/nonexistent")), sync, items)
 
 
 def pair(before: Cluster, after: Cluster) -> Pair:
-    releases = (before.entry.releases, after.entry.releases)
+    releases = (before.sync.releases, after.sync.releases)
     return Pair("one/flux", before, after, releases, whole=True)
 
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-Json = dict[str, Any]
+from scripts.core.yamlfile import Json
 
 DAYS = ("healthy", "incident")
 FROM, TO, STEP = 1_700_000_000_000, 1_700_021_600_000, 60_000

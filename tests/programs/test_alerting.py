@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ import yaml
 from scripts import tools
 from scripts.checks.static import alerts, routing
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.lab.alerting import delivery, faults, rulers
 from scripts.lab.alerting.delivery import TEMPLATE, Delivery, Held, Notification
 from scripts.lab.alerting.faults import TOLD
@@ -26,7 +26,6 @@ from scripts.model.rendered import Cluster
 from tests.fixtures import CODE, FROZEN, rules
 from tests.programs.days import SmallDay
 
-Json = Any
 CONFIG = FROZEN / TEMPLATE
 START = 1_700_000_000.0
 DAY = SmallDay("incident", START, Path(), Path(), {}, {"alerts": []})
@@ -60,9 +59,7 @@ def test_amtool_routes_each_severity(labels: Mapping[str, str], receiver: str) -
 
 def test_every_severity_of_an_alert_has_a_route(repository: Repository) -> None:
     declared = {
-        alert.rule["labels"]["severity"]
-        for entry in repository.entries
-        for alert in alerts.of(entry)
+        alert.rule["labels"]["severity"] for sync in repository.syncs for alert in alerts.of(sync)
     }
     text = CONFIG.read_text()
     assert declared == {"critical", "warning", "none"}

@@ -7,17 +7,15 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from scripts.core import quantities
+from scripts.core.yamlfile import Json
 from scripts.model import budget
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, Item
-
-Json = dict[str, Any]
 
 
 def named(clusters: list[Cluster], name: str = "oke-free/flux") -> Cluster:
@@ -198,9 +196,9 @@ def test_a_cluster_runs_one_engine_only(rendered: list[Cluster]) -> None:
             for item in cluster.of("PodMonitor", "ServiceMonitor")
             if item.name in ("flux", "argocd")
         }
-        other = "argocd" if cluster.entry.engine == "flux" else "flux"
+        other = "argocd" if cluster.sync.engine == "flux" else "flux"
         assert counted[other] == 0
-        assert counted[cluster.entry.engine] == limits["series"]["targets"][cluster.entry.engine]
+        assert counted[cluster.sync.engine] == limits["series"]["targets"][cluster.sync.engine]
 
 
 def test_every_node_s_kubelet_is_scraped_twice(rendered: list[Cluster]) -> None:

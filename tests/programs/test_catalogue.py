@@ -26,7 +26,7 @@ from scripts.model.dashboards import Query
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from scripts.servers import processes
-from tests.programs.entries import OPTIONS, named
+from tests.programs.cluster_syncs import OPTIONS, named
 
 FILES = sorted(catalogue.FOLDER.glob("*.yaml"))
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -49,7 +49,7 @@ def test_every_file_is_readable_in_a_diff(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_captured_name_is_not_listed_again_from_a_document(path: Path) -> None:
-    names = [entry.name for entry in catalogue.read(path)]
+    names = [sync.name for sync in catalogue.read(path)]
     assert len(names) == len(set(names))
 
 
@@ -73,11 +73,11 @@ def test_the_catalogue_holds_what_each_source_is_there_for() -> None:
         "log-pipeline": ("todo_http_requests_total", {"app", "route", "status_class"}),
     }
     for file, (name, labels) in by_file.items():
-        entry = next(e for e in catalogue.load()[name] if e.file == file)
-        assert labels <= entry.labels
+        sync = next(e for e in catalogue.load()[name] if e.file == file)
+        assert labels <= sync.labels
 
 
-def _all() -> Iterable[tuple[catalogue.Entry, ...]]:
+def _all() -> Iterable[tuple[catalogue.Family, ...]]:
     return catalogue.load().values()
 
 
@@ -130,18 +130,18 @@ def test_what_is_captured_wins_over_what_a_document_says(
     captured = Block("p v1", "run it", {"a": Family("gauge", {"real"})})
     listed = {"a": Family("counter", {"said"}), "b": Family("gauge")}
     assert families.write("p", captured, Block("p v1", "document of p", listed)) == 2
-    entries = {entry.name: entry for entry in catalogue.read(tmp_path / "p.yaml")}
-    assert entries["a"].labels == {"real"}
-    assert entries["a"].captured
-    assert not entries["b"].captured
+    syncs = {sync.name: sync for sync in catalogue.read(tmp_path / "p.yaml")}
+    assert syncs["a"].labels == {"real"}
+    assert syncs["a"].captured
+    assert not syncs["b"].captured
 
 
 def test_no_file_is_of_an_unknown_source() -> None:
     by_hand = {path.stem for path in FILES} - SOURCES.keys()
     assert by_hand == {"alloy", "argo-cd", "grafana", "ingress-nginx", "redpanda", "traefik"}
     for name in by_hand:
-        entries = catalogue.read(catalogue.FOLDER / f"{name}.yaml")
-        assert not any(entry.captured for entry in entries)
+        syncs = catalogue.read(catalogue.FOLDER / f"{name}.yaml")
+        assert not any(sync.captured for sync in syncs)
 
 
 def test_dapr_views_are_read_with_their_tags(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_declared_metrics_have_the_type_and_the_labels_of_the_catalogue(names: c
         histogram = metric.kind is Kind.HISTOGRAM
         known = names.labels([f"{name}_count" if histogram else name])
         assert known is None or metric.labels <= known, name
-        types = {entry.type for entry in catalogue.load().get(name, ())}
+        types = {sync.type for sync in catalogue.load().get(name, ())}
         assert not types or types & {metric.kind.value, "untyped"}, name
 
 
@@ -293,7 +293,7 @@ def test_every_exception_for_a_chart_is_needed(
 
 
 def test_labels_of_a_chart_monitor_are_what_it_really_adds(rendered: list[Cluster]) -> None:
-    cluster = next(c for c in rendered if c.entry.cluster == "options")
+    cluster = next(c for c in rendered if c.sync.cluster == "options")
     names = check.Names(item.manifest for item in cluster.all)
     query = 'sum by (node) (kube_node_info) + sum by (metrics_path) (node_load1{service="x"})'
     (text,) = said(names, query)

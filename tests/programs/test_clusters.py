@@ -11,7 +11,7 @@ import pytest
 from scripts.checks.static import clusters, engines, files
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import Repository
-from tests.programs.entries import assert_says
+from tests.programs.cluster_syncs import assert_says
 
 # A tree of two clusters, `blue` synced by both engines and `green` by Flux alone.
 RELEASE = """
@@ -131,7 +131,7 @@ def third(root: Path, *, overlay: str, name: str = "red") -> None:
 def test_clusters_with_names_and_overlays_of_their_own(tree: Path) -> None:
     third(tree, overlay="red")
     repository = Repository(tree)
-    assert {entry.cluster for entry in repository.entries} == {"blue", "green", "red"}
+    assert {sync.cluster for sync in repository.syncs} == {"blue", "green", "red"}
     assert clusters.check(repository) == []
 
 
@@ -216,7 +216,7 @@ def test_an_overlay_that_fills_in_no_name_is_found(tree: Path) -> None:
 def test_an_overlay_without_a_name_does_not_build(tree: Path) -> None:
     replace("overlays/green/releases/kustomization.yaml", "  - cluster.yaml\n", "")(tree)
     with pytest.raises(RepositoryError) as refused:
-        _ = Repository(tree).entries
+        _ = Repository(tree).syncs
     (finding,) = refused.value.findings
     assert finding.path == "overlays/green/releases/kustomization.yaml"
     assert "nothing selected by ConfigMap" in finding.message

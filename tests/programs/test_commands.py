@@ -69,7 +69,7 @@ def test_render_names_each_missing_chart_and_where_to_put_it(
 ) -> None:
     answer = run("scripts.checks.render", **without_charts)
     assert answer.returncode == 1
-    charts = {r.chart for e in repository.entries for r in e.releases}
+    charts = {r.chart for e in repository.syncs for r in e.releases}
     for chart in charts:
         assert re.search(rf"^chart {chart} \d\S+: neither the cache nor", answer.stderr, re.M)
     assert "CHARTS_MIRROR" in answer.stderr

@@ -14,7 +14,16 @@ from scripts.model import credentials as model_credentials
 from scripts.model import secretfile
 from scripts.model.credentials import Secret
 from scripts.model.manifests import ENCRYPTED, Repository
-from tests.programs.entries import FLUX, OPTIONS, Edit, added, assert_says, edited, holding, named
+from tests.programs.cluster_syncs import (
+    FLUX,
+    OPTIONS,
+    Edit,
+    added,
+    assert_says,
+    edited,
+    holding,
+    named,
+)
 
 ROWS = {
     Secret("monitoring", "grafana-admin", frozenset({"admin-user", "admin-password"})): 1,
@@ -200,8 +209,8 @@ def _values(item: Any) -> Any:
 def test_a_secret_that_is_not_declared(
     repository: Repository, kind: str, name: str, edit: Edit, says: str
 ) -> None:
-    entry = edited(named(repository, OPTIONS), kind, name, edit)
-    assert_says(repository.locate(entry, credentials.undeclared(entry, ROWS)), says)
+    sync = edited(named(repository, OPTIONS), kind, name, edit)
+    assert_says(repository.locate(sync, credentials.undeclared(sync, ROWS)), says)
 
 
 def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
@@ -209,8 +218,8 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
         source = {"configMapKeyRef": {"name": "application", "key": "ROUTES"}}
         _values(item)["alloy"]["extraEnv"].append({"name": "X", "valueFrom": source})
 
-    entry = edited(named(repository, FLUX), "HelmRelease", "alloy", edit)
-    assert not list(credentials.undeclared(entry, ROWS))
+    sync = edited(named(repository, FLUX), "HelmRelease", "alloy", edit)
+    assert not list(credentials.undeclared(sync, ROWS))
 
 
 @pytest.mark.parametrize(
@@ -253,8 +262,8 @@ def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
     ],
 )
 def test_a_secret_made_otherwise_than_it_is_declared(repository: Repository, edit: Edit) -> None:
-    entry = edited(named(repository, OPTIONS), "ExternalSecret", "grafana-admin", edit)
-    findings = repository.locate(entry, credentials.undeclared(entry, ROWS))
+    sync = edited(named(repository, OPTIONS), "ExternalSecret", "grafana-admin", edit)
+    findings = repository.locate(sync, credentials.undeclared(sync, ROWS))
     assert_says(findings, r"external-secrets.yaml:\d+: ExternalSecret grafana-admin: makes grafana")
 
 
@@ -281,8 +290,8 @@ def test_what_is_declared_and_not_read() -> None:
 
 def test_a_plain_secret(repository: Repository) -> None:
     secret = {"kind": "Secret", "metadata": {"name": "x"}, "stringData": {"password": "hunter2"}}
-    entry = added(named(repository, FLUX), secret)
-    assert_says(repository.locate(entry, credentials.plain(entry)), "Secret x: a plain Secret")
+    sync = added(named(repository, FLUX), secret)
+    assert_says(repository.locate(sync, credentials.plain(sync)), "Secret x: a plain Secret")
 
 
 # Put together here, so that no scanner takes the tests for a leak.
@@ -303,9 +312,9 @@ HEADER = "eyJ" + "hbGciOiJIUzI1NiJ9" + "."
 )
 def test_what_looks_like_a_credential_anywhere(repository: Repository, text: str) -> None:
     configmap = {"kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"text": text}}
-    entry = added(named(repository, FLUX), configmap)
+    sync = added(named(repository, FLUX), configmap)
     says = "ConfigMap x: data.text looks like a credential"
-    assert_says(repository.locate(entry, credentials.plain(entry)), says)
+    assert_says(repository.locate(sync, credentials.plain(sync)), says)
 
 
 @pytest.mark.parametrize(
@@ -328,20 +337,20 @@ def test_what_looks_like_a_credential_anywhere(repository: Repository, text: str
 def test_a_key_whose_value_is_a_credential(
     repository: Repository, key: str, value: object, found: bool
 ) -> None:
-    entry = edited(
+    sync = edited(
         named(repository, FLUX), "HelmRelease", "grafana", lambda o: _values(o).update({key: value})
     )
     says = [rf"grafana.yaml:\d+: HelmRelease grafana: spec.values.{key} is a credential"]
-    assert_says(repository.locate(entry, credentials.plain(entry)), *(says if found else []))
+    assert_says(repository.locate(sync, credentials.plain(sync)), *(says if found else []))
 
 
 def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> None:
     """Told of a Secret of this tree that only opt-ins read, whichever it is."""
     of_clusters = {
         secret.name
-        for entry in repository.entries
-        if entry.synced
-        for _, _, (_, secret) in model_credentials.reads(entry)
+        for sync in repository.syncs
+        if sync.synced
+        for _, _, (_, secret) in model_credentials.reads(sync)
     }
     declared = secretfile.read(repository.root).values()
     (opt_in, *_) = (one for one in declared if one.name not in of_clusters)
@@ -351,8 +360,8 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
         "metadata": {"name": "x", "namespace": opt_in.namespaces[0]},
         "spec": {"bearerTokenSecret": {"name": opt_in.name, "key": opt_in.keys[0].name}},
     }
-    entry = named(repository, FLUX)
-    found = list(credentials.misplaced(holding(repository, added(entry, item))))
+    sync = named(repository, FLUX)
+    found = list(credentials.misplaced(holding(repository, added(sync, item))))
     text = f"base/secrets.yaml:{opt_in.line}: {FLUX} reads {opt_in.name} without {opt_in.component}"
     assert_says(found, text)
 
@@ -368,20 +377,20 @@ def test_a_secret_of_no_cluster_names_its_opt_in(copy: Repository) -> None:
 def test_what_the_sync_brings_is_known(repository: Repository, tmp_path: Path) -> None:
     metadata = {"name": "token", "namespace": "monitoring"}
     made = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata}
-    entry = named(repository, FLUX)
-    (release, *_) = (r for r in entry.releases if r.namespace == "monitoring")
+    sync = named(repository, FLUX)
+    (release, *_) = (r for r in sync.releases if r.namespace == "monitoring")
     names = ("token", "in-git", "nowhere")
-    entry = edited(
-        entry,
+    sync = edited(
+        sync,
         "HelmRelease",
         release.owner[1],
         lambda o: _values(o).update(x={"secrets": list(names)}),
     )
-    entry = added(entry, {**made, "spec": {"dataFrom": []}})
-    path = tmp_path / "clusters" / entry.cluster / ENCRYPTED / "monitoring/in-git.yaml"
+    sync = added(sync, {**made, "spec": {"dataFrom": []}})
+    path = tmp_path / "clusters" / sync.cluster / ENCRYPTED / "monitoring/in-git.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("kind: Secret\nmetadata: {name: in-git, namespace: monitoring}\n")
-    found = {one.name: one.brought for one in model_credentials.needed(entry, Repository(tmp_path))}
+    found = {one.name: one.brought for one in model_credentials.needed(sync, Repository(tmp_path))}
     assert {name: found[name] for name in names} == {
         "token": "ExternalSecret token",
         "in-git": str(path.relative_to(tmp_path)),

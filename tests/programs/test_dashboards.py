@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,12 +22,12 @@ from dashboards_py.queries import chatbot, cluster, dapr, health, lines, traffic
 from dashboards_py.query import Language, Query, QueryError, Source, not_equal, regex
 from scripts.checks.static import dashboards as checks
 from scripts.core.findings import RepositoryError, execute
+from scripts.core.yamlfile import Json
 from scripts.model import dashboards
 from tests.fixtures import CODE, FROZEN
 
 FOLDER = FROZEN / "base/dashboards"
 DATASOURCES = {"prometheus", "loki", "alertmanager"}
-Json = dict[str, Any]
 
 
 def committed() -> dict[str, Json]:

@@ -7,18 +7,17 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.bench import trees
 from scripts.bench.trees import apply
+from scripts.core.yamlfile import Json
 from scripts.diff import compare, rendering
 from scripts.diff.model import Action, Report
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE, FROZEN
 
-Json = dict[str, Any]
 CHANGES: list[Json] = trees.changes()
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
@@ -30,7 +29,7 @@ OF_VERSIONS = {"dead-value", "major-version"}
 def built() -> rendering.Side:
     """The frozen repository, built once for every change of it."""
     side = rendering.Side(FROZEN, "before")
-    _ = side.entries, side.sources
+    _ = side.syncs, side.sources
     return side
 
 
@@ -38,7 +37,7 @@ def compared(before: Path, after: Path) -> Report:
     old, new = rendering.Side(before, "before"), rendering.Side(after, "after")
     if before == FROZEN:
         # What is built, and nothing of what was found in a comparison before.
-        old.__dict__.update(entries=built().entries, sources=built().sources)
+        old.__dict__.update(syncs=built().syncs, sources=built().sources)
     return compare.report(rendering.pairs(old, new), old, new)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import access, secrets
 from scripts.diff.model import Flag
 from scripts.model.pod_security import POD_SECURITY
@@ -14,7 +15,6 @@ from tests.programs.diff_pairs import (
     BINDING,
     CONTAINER,
     DEPLOYMENT,
-    Json,
     cluster,
     manifest,
     pair,

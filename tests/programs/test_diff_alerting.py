@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import alerts, objectives
 from scripts.diff.model import Flag
-from tests.programs.diff_pairs import Json, cluster, manifest, pair
+from tests.programs.diff_pairs import cluster, manifest, pair
 
 
 def rules(*items: Json) -> Json:

@@ -30,7 +30,7 @@ def publish(rendered: list[Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyP
     It takes the chart, its version, and texts to put in place of others; it returns the version
     that there is.
     """
-    releases = {release.chart: release for release in rendered[0].entry.releases}
+    releases = {release.chart: release for release in rendered[0].sync.releases}
     archives = {chart: charts.archive(release) for chart, release in releases.items()}
     real = tools.cache()
     cache = tmp_path / "cache" / real.name
@@ -79,7 +79,7 @@ def bumped(copy: Repository, old: str, new: str) -> Report:
 def test_a_version_that_changes_only_its_own_number(
     chart: str, copy: Repository, publish: Publish, rendered: list[Cluster]
 ) -> None:
-    (old,) = {r.version for r in rendered[0].entry.releases if r.chart == chart}
+    (old,) = {r.version for r in rendered[0].sync.releases if r.chart == chart}
     new = re.sub(r"\d+$", lambda number: str(int(number[0]) + 1), old)
     publish(chart, new)
     report = bumped(copy, old, new)

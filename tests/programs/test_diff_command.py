@@ -137,8 +137,8 @@ def test_reports_and_both_rendered_trees_are_written(
         "after",
     }
     for name, cpu in (("before", "100m"), ("after", "120m")):
-        for entry in ("local/argocd", "oke-free/flux"):
-            assert f"cpu: {cpu}" in (folder / name / entry / "releases/grafana.yaml").read_text()
+        for sync in ("local/argocd", "oke-free/flux"):
+            assert f"cpu: {cpu}" in (folder / name / sync / "releases/grafana.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -125,15 +125,15 @@ def test_a_cluster_that_flate_cannot_compare_is_named_with_its_reason(
 
 
 def test_only_addresses_of_charts_are_others(copy: Repository) -> None:
-    before = {entry.name: list(entry.objects()) for entry in copy.entries}
+    before = {sync.name: list(sync.objects()) for sync in copy.syncs}
     for path in (copy.root / "base/releases").glob("*.yaml"):
         path.write_text(flate.readdressed(path.read_text(), HOST))
-    after = Repository(copy.root).entries
-    for entry in after:
-        if entry.engine != "flux" or not entry.synced:
+    after = Repository(copy.root).syncs
+    for sync in after:
+        if sync.engine != "flux" or not sync.synced:
             continue
         kinds = set()
-        for old, new in zip(before[entry.name], entry.objects(), strict=True):
+        for old, new in zip(before[sync.name], sync.objects(), strict=True):
             if old != new:
                 kinds.add(new["kind"])
                 _, _, path = old["spec"]["url"].partition("://")[2].partition("/")
@@ -228,10 +228,10 @@ def test_what_is_measured_can_be_changed(edit: dict[str, Any], copy: Repository)
 
 
 def test_a_cluster_is_there_n_times_and_all_are_alike(tmp_path: Path) -> None:
-    entries = Repository(trees.multiply(FROZEN, tmp_path, 3)).entries
-    names = sorted(e.cluster for e in entries if e.engine == "flux" and e.synced)
+    syncs = Repository(trees.multiply(FROZEN, tmp_path, 3)).syncs
+    names = sorted(e.cluster for e in syncs if e.engine == "flux" and e.synced)
     assert names == ["oke-free", "oke-free-1", "oke-free-2"]
-    by_name = {e.name: e for e in entries}
+    by_name = {e.name: e for e in syncs}
     for name in names[1:]:
         copied = by_name[f"{name}/flux"]
         assert copied.releases == by_name["oke-free/flux"].releases

@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import dashboards
 from scripts.diff.model import Flag
 from scripts.model.manifests import Release
 from scripts.model.rendered import Cluster
-from tests.programs.diff_pairs import (
-    Edit,
-    Json,
-    cluster,
-    manifest,
-    pair,
-    put,
-)
+from tests.programs.diff_pairs import Edit, cluster, manifest, pair, put
 
 
 def board(file: str = "b.json", **fields: Any) -> Json:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import delivery, targets
 from scripts.diff.model import Flag
-from tests.programs.diff_pairs import Edit, Json, cluster, manifest, pair, put
+from tests.programs.diff_pairs import Edit, cluster, manifest, pair, put
 
 
 def custom(kind: str, spec: Json, **metadata: Any) -> Json:

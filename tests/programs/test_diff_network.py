@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import network
 from scripts.diff.model import Flag
-from tests.programs.diff_pairs import DEPLOYMENT, Json, cluster, manifest, pair, put
+from tests.programs.diff_pairs import DEPLOYMENT, cluster, manifest, pair, put
 
 INSIDE: Json = {"from": [{"podSelector": {}}]}
 POLICY = manifest(

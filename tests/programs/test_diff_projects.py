@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import projects
 from scripts.diff.model import Flag
-from tests.programs.diff_pairs import Json, cluster, manifest, pair, said
+from tests.programs.diff_pairs import cluster, manifest, pair, said
 
 ANY_KIND = [{"group": "*", "kind": "*"}]
 JOB = {"group": "batch", "kind": "Job"}

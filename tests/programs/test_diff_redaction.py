@@ -6,16 +6,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff import pipelines
 from scripts.diff.analyzers import redaction
 from scripts.diff.model import Flag
 from scripts.model.rendered import Cluster
-from tests.programs.diff_pairs import (
-    Json,
-    cluster,
-    manifest,
-    pair,
-)
+from tests.programs.diff_pairs import cluster, manifest, pair
 
 WEAKENED, CHANGED = "redaction-weakened", "redaction-changed"
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import removal
 from scripts.diff.model import Flag
 from scripts.model.manifests import Release
 from scripts.model.rendered import Cluster, Item
-from tests.programs.diff_pairs import STATEFUL, Json, cluster, manifest, pair, put, said
+from tests.programs.diff_pairs import STATEFUL, cluster, manifest, pair, put, said
 
 ARGO_CD = "argocd.argoproj.io/sync-options"
 FLUX = "kustomize.toolkit.fluxcd.io/prune"
@@ -36,10 +37,10 @@ def under(engine: str, *manifests: Json, release: str = "", unit: str = "unit") 
     found = cluster(*(() if release else manifests), unit=unit)
     items = tuple(Item(m, release or None) for m in manifests)
     other = Release("other", "n", "other", "1", "r", {}, ("HelmRelease", "other"))
-    entry = dataclasses.replace(
-        found.entry, engine=engine, releases=[own, other] if release else [other]
+    sync = dataclasses.replace(
+        found.sync, engine=engine, releases=[own, other] if release else [other]
     )
-    return dataclasses.replace(found, entry=entry, items=items)
+    return dataclasses.replace(found, sync=sync, items=items)
 
 
 def flags(before: Cluster, after: Cluster) -> list[Flag]:
@@ -171,7 +172,7 @@ def test_a_release_in_another_namespace_and_one_by_another_name() -> None:
     assert names(release("a"), release("b")) == ["release-renamed"]
     assert names(release("a"), release("b", chart="other")) == ["release-removed"]
     assert names(release("a"), release("a")) == []
-    own = cluster(manifest("ConfigMap"), releases=release("a").entry.releases)
+    own = cluster(manifest("ConfigMap"), releases=release("a").sync.releases)
     brought = dataclasses.replace(own, items=(Item(manifest("ConfigMap"), "a"), *own.items))
     (flag,) = flags(brought, dataclasses.replace(release("b"), items=own.items))
     assert "(1 object)" in flag.why

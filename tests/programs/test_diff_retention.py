@@ -7,9 +7,10 @@ import json
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import retention
 from scripts.diff.model import Flag
-from tests.programs.diff_pairs import Json, cluster, manifest, pair
+from tests.programs.diff_pairs import cluster, manifest, pair
 
 
 def configured(limits: Json, *, deletes: bool = True, periods: tuple[Json, ...] = ()) -> Json:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import routing
 from scripts.diff.model import Flag
 from scripts.model.alertmanager import TEMPLATE
-from tests.programs.diff_pairs import Edit, Json, put
+from tests.programs.diff_pairs import Edit, put
 
 ROUTES: Json = {
     "route": {

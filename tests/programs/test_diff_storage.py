@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import immutable, storage
 from scripts.diff.model import Flag
 from scripts.model.rendered import Item
@@ -16,7 +17,6 @@ from tests.programs.diff_pairs import (
     CLAIM,
     DEPLOYMENT,
     STATEFUL,
-    Json,
     cluster,
     manifest,
     pair,
@@ -106,7 +106,7 @@ def test_what_is_deleted_with_an_object_to_change_it(
 
     def flag(*objects: Json, engine: str = "flux") -> Flag:
         one, other = cluster(before), cluster(*objects)
-        other = dataclasses.replace(other, entry=dataclasses.replace(other.entry, engine=engine))
+        other = dataclasses.replace(other, sync=dataclasses.replace(other.sync, engine=engine))
         (found,) = immutable.read(pair(one, other))
         assert isinstance(found, Flag)
         return found

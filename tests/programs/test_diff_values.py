@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from scripts.core.yamlfile import Json
 from scripts.diff import noise, text
 from scripts.diff.analyzers import analyzer, retention
 from scripts.diff.model import ABSENT
 from scripts.diff.values import differences
-
-Json = Any
 
 
 def edits(before: Json, after: Json) -> list[tuple[str, Json, Json]]:

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +19,7 @@ from scripts import tools
 from scripts.checks.static import application
 from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.live.discover import __main__ as command
 from scripts.live.discover import cluster, folder, inventory, parts, risks, routes
 from scripts.live.discover.layout import Layout as Objects
@@ -30,7 +30,6 @@ from tests.fixtures import CODE
 from tests.programs import layouts
 from tests.programs.layouts import Layout
 
-Json = Any
 API = json.dumps({"openapi": "3.1.0", "paths": {"/api/{user_id}/tasks": {}, "/api/health": {}}})
 
 

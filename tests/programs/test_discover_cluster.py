@@ -17,10 +17,11 @@ import pytest
 from scripts import tools
 from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.live.discover import __main__ as command
 from scripts.live.discover import folder
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import ApiError, Client, Json, Object
+from scripts.servers.kubernetes.client import ApiError, Client, Object
 from scripts.servers.processes import Processes
 from tests.programs import layouts
 from tests.programs.layouts import Layout

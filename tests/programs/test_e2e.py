@@ -22,14 +22,13 @@ from scripts.cluster.e2e import background, faults, stack, world
 from scripts.cluster.e2e.machines import Machines
 from scripts.cluster.e2e.timeline import APPLIED, STEPS, Timeline
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
 from scripts.model.requirements import Claim, Stack
 from scripts.servers.git_remote import Remote, extend, git
 from scripts.servers.processes import LOOPBACK
 from scripts.servers.registry import renumbered
 from scripts.servers.tcp_proxy import Gate
-
-Json = dict[str, Any]
 
 
 @pytest.fixture
@@ -178,7 +177,7 @@ def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
 
 
 def test_what_a_monitor_looks_for_everywhere_is_there(repository: Repository) -> None:
-    clusters = [e for e in repository.entries if e.engine == "flux"]
+    clusters = [e for e in repository.syncs if e.engine == "flux"]
     there = [*background.APPLICATION, *background.NEIGHBOURS]
     made = {e.cluster: background.watched(e.objects(), there) for e in clusters}
     assert [w for name, w in made.items() if name != "options" and w] == []
@@ -219,8 +218,8 @@ def test_each_claim_has_a_class_and_a_volume_that_is_large_enough() -> None:
 
 def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository) -> None:
     world.mirrored(copy.root, "oke-free", "127.0.0.1:5000")
-    (entry,) = (e for e in Repository(copy.root).entries if e.name == "oke-free/flux")
-    for item in entry.objects():
+    (sync,) = (e for e in Repository(copy.root).syncs if e.name == "oke-free/flux")
+    for item in sync.objects():
         if item["kind"] in {"OCIRepository", "HelmRepository"}:
             assert item["spec"]["url"].startswith("oci://127.0.0.1:5000/")
             assert item["spec"]["insecure"] is True
@@ -251,8 +250,8 @@ def built(root: Path, environment: str) -> dict[str, Json]:
 
 
 def stage(root: Path, cluster: str) -> Any:
-    entry = next(e for e in Repository(root).entries if e.name == f"{cluster}/flux")
-    return SimpleNamespace(entry=entry)
+    sync = next(e for e in Repository(root).syncs if e.name == f"{cluster}/flux")
+    return SimpleNamespace(sync=sync)
 
 
 @pytest.mark.parametrize("cluster", ["local", "oke-free"])

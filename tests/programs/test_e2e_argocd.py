@@ -14,7 +14,7 @@ from scripts import tools
 from scripts.cluster.e2e import argocd
 from scripts.cluster.e2e.world import named_mirror
 from scripts.model.manifests import Repository
-from tests.programs.entries import take
+from tests.programs.cluster_syncs import take
 
 REVISION = "a1b2c3"
 Edit = Callable[[dict[str, Any]], object]

@@ -227,7 +227,7 @@ def test_what_holds_data_and_is_gone_or_made_anew_is_lost() -> None:
     assert "monitoring/b" in checks.lost(everything(held("a", "1"), held("b", "9")), before)
     with pytest.raises(RepositoryError, match="monitoring/a"):
         faults.unharmed(
-            cast(World, SimpleNamespace(client=everything(), entry=SimpleNamespace(name="one"))),
+            cast(World, SimpleNamespace(client=everything(), sync=SimpleNamespace(name="one"))),
             before,
         )
 

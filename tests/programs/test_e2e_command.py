@@ -10,10 +10,10 @@ import pytest
 
 from scripts.cluster.e2e import __main__ as command
 from scripts.core.findings import RepositoryError
-from scripts.model.manifests import Entry
+from scripts.model.manifests import ClusterSync
 
 ENTRIES = [
-    Entry(cluster, engine, [])
+    ClusterSync(cluster, engine, [])
     for cluster, engine in (
         ("laptop", "flux"),
         ("options", "flux"),
@@ -45,7 +45,7 @@ sys.exit(int(code))
 def test_clusters_are_named_with_or_without_their_engine(
     names: list[str], expected: list[str]
 ) -> None:
-    assert [entry.name for entry in command.asked(ENTRIES, names)] == expected
+    assert [sync.name for sync in command.asked(ENTRIES, names)] == expected
 
 
 @pytest.mark.parametrize("name", ["options", "prod/other", "nowhere"])

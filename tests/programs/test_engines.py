@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import engines
-from scripts.model.manifests import Entry, Repository
-from tests.programs.entries import (
+from scripts.model.manifests import ClusterSync, Repository
+from tests.programs.cluster_syncs import (
     ARGOCD,
     CLUSTERS,
     FLUX,
@@ -26,12 +26,12 @@ SKELETON = r"base/argocd/applications/applications.yaml:\d+: Application"
 
 
 @pytest.fixture
-def flux(repository: Repository) -> Entry:
+def flux(repository: Repository) -> ClusterSync:
     return named(repository, FLUX)
 
 
 @pytest.fixture
-def argocd(repository: Repository) -> Entry:
+def argocd(repository: Repository) -> ClusterSync:
     return named(repository, ARGOCD)
 
 
@@ -41,23 +41,27 @@ def test_both_engines_of_a_cluster_do_the_same(repository: Repository, cluster: 
     assert engines.check(holding(repository, *pair)) == []
 
 
-def without(entry: Entry, name: str) -> Entry:
-    return dataclasses.replace(entry, releases=[r for r in entry.releases if r.name != name])
+def without(sync: ClusterSync, name: str) -> ClusterSync:
+    return dataclasses.replace(sync, releases=[r for r in sync.releases if r.name != name])
 
 
-def changed(entry: Entry, owner: str, /, **fields: Any) -> Entry:
+def changed(sync: ClusterSync, owner: str, /, **fields: Any) -> ClusterSync:
     releases = [
-        dataclasses.replace(r, **fields) if r.owner[1] == owner else r for r in entry.releases
+        dataclasses.replace(r, **fields) if r.owner[1] == owner else r for r in sync.releases
     ]
-    return dataclasses.replace(entry, releases=releases)
+    return dataclasses.replace(sync, releases=releases)
 
 
-def test_a_release_that_only_flux_has(repository: Repository, flux: Entry, argocd: Entry) -> None:
+def test_a_release_that_only_flux_has(
+    repository: Repository, flux: ClusterSync, argocd: ClusterSync
+) -> None:
     findings = engines.check(holding(repository, flux, without(argocd, "loki")))
     assert_says(findings, r"base/releases/loki.yaml:\d+: HelmRelease loki: has no Application")
 
 
-def test_a_release_that_only_argocd_has(repository: Repository, flux: Entry, argocd: Entry) -> None:
+def test_a_release_that_only_argocd_has(
+    repository: Repository, flux: ClusterSync, argocd: ClusterSync
+) -> None:
     findings = engines.check(holding(repository, without(flux, "loki"), argocd))
     assert_says(findings, f"{SKELETON} loki: has no HelmRelease")
 
@@ -73,7 +77,7 @@ def test_a_release_that_only_argocd_has(repository: Repository, flux: Entry, arg
     ],
 )
 def test_a_release_that_differs(
-    repository: Repository, flux: Entry, argocd: Entry, field: str, value: str
+    repository: Repository, flux: ClusterSync, argocd: ClusterSync, field: str, value: str
 ) -> None:
     findings = engines.check(holding(repository, flux, changed(argocd, "loki", **{field: value})))
     assert_says(findings, f'{SKELETON} loki: {field} is .+ for Flux and "{value}" for Argo CD')
@@ -96,7 +100,7 @@ def test_a_release_that_differs(
     ],
 )
 def test_a_value_that_differs_is_named_with_both(
-    repository: Repository, flux: Entry, argocd: Entry, edit: Edit, says: str
+    repository: Repository, flux: ClusterSync, argocd: ClusterSync, edit: Edit, says: str
 ) -> None:
     values = copy.deepcopy(next(r.values for r in argocd.releases if r.name == "loki"))
     edit(values)
@@ -104,7 +108,9 @@ def test_a_value_that_differs_is_named_with_both(
     assert_says(findings, f"{SKELETON} loki: .*{says}")
 
 
-def test_an_object_that_differs(repository: Repository, flux: Entry, argocd: Entry) -> None:
+def test_an_object_that_differs(
+    repository: Repository, flux: ClusterSync, argocd: ClusterSync
+) -> None:
     def edit(item: dict[str, Any]) -> None:
         item["spec"]["sampleLimit"] = 900
 
@@ -114,7 +120,7 @@ def test_an_object_that_differs(repository: Repository, flux: Entry, argocd: Ent
 
 
 def test_an_object_that_one_engine_lacks(
-    repository: Repository, flux: Entry, argocd: Entry
+    repository: Repository, flux: ClusterSync, argocd: ClusterSync
 ) -> None:
     more = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "y"}}
     says = "ConfigMap x: it is absent for Flux and .+ for Argo CD"
@@ -123,7 +129,7 @@ def test_an_object_that_one_engine_lacks(
 
 @pytest.mark.parametrize("left_over", ["copied", "copied from base/application"])
 def test_a_placeholder_that_nothing_filled(
-    repository: Repository, flux: Entry, left_over: str
+    repository: Repository, flux: ClusterSync, left_over: str
 ) -> None:
     def edit(item: dict[str, Any]) -> None:
         item["spec"]["targets"]["staticConfig"]["static"][0] = left_over

@@ -9,19 +9,18 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from scripts import tools
+from scripts.core.yamlfile import Json
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 from scripts.servers.processes import free_port
 
 pytestmark = pytest.mark.prove
 
-Json = Any
 NAN = math.nan
 START = 1_767_225_600  # 2026-01-01 00:00 UTC
 STEP = 30

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,19 +22,18 @@ import yaml
 from scripts import tools
 from scripts.checks.static import schema
 from scripts.core.findings import RepositoryError, execute
-from scripts.core.yamlfile import load
+from scripts.core.yamlfile import Json, load
 from scripts.live.kind import __main__ as command
 from scripts.live.kind import engines, picture, prepared, ready, source
 from scripts.live.kind.cluster import Cluster
 from scripts.live.kind.source import Source
 from scripts.model import dashboards, requirements, schemas
-from scripts.model.manifests import ENGINES, FLUX_GROUPS, Entry, Repository, group, identity
+from scripts.model.manifests import ENGINES, FLUX_GROUPS, ClusterSync, Repository, group, identity
 from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.test_verify import HIDDEN, KUBECTL, PASSWORD, WARM, played, playing
 from tests.programs.test_verify import Server as Grafana
 
-Json = Any
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 URL = "https://git.example.com/team/todo-monitoring.git"
 REF = "refs/pull/7/merge"
@@ -44,8 +42,8 @@ PODS = "pods"
 OPERATED = ",".join(ready.OPERATED)
 
 
-def entry_of(repository: Repository, engine: str) -> Entry:
-    return next(e for e in repository.entries if e.name == f"local/{engine}")
+def sync_of(repository: Repository, engine: str) -> ClusterSync:
+    return next(e for e in repository.syncs if e.name == f"local/{engine}")
 
 
 # What a cluster says
@@ -69,12 +67,12 @@ def of_argocd(item: Json) -> Json:
     return {**item, "status": {"sync": sync, "health": {"status": "Healthy"}}}
 
 
-def engine_objects(entry: Entry) -> list[Json]:
+def engine_objects(sync: ClusterSync) -> list[Json]:
     """What an engine's resources list once all is ready."""
-    if entry.engine == "argocd":
-        return [of_argocd(o) for o in entry.objects() if o["kind"] == "Application"]
-    own = [o for o in entry.objects() if group(o) in FLUX_GROUPS]
-    return [of_flux(o) for o in [*engines.sync(entry, SOURCE), *own]]
+    if sync.engine == "argocd":
+        return [of_argocd(o) for o in sync.objects() if o["kind"] == "Application"]
+    own = [o for o in sync.objects() if group(o) in FLUX_GROUPS]
+    return [of_flux(o) for o in [*engines.sync(sync, SOURCE), *own]]
 
 
 def pod(name: str, **status: Json) -> Json:
@@ -94,10 +92,10 @@ PENDING = pod(
 )
 
 
-def lists(entry: Entry) -> dict[str, list[Json]]:
+def lists(sync: ClusterSync) -> dict[str, list[Json]]:
     """The answers to all that is asked, of a cluster in which everything is ready."""
     return {
-        ",".join(ready.RESOURCES[entry.engine]): engine_objects(entry),
+        ",".join(ready.RESOURCES[sync.engine]): engine_objects(sync),
         PODS: [pod("grafana-0"), pod("evicted", phase="Failed", **conditions("Ready", "False"))],
         OPERATED: [operated("Prometheus"), operated("Alertmanager")],
         "events": [],
@@ -113,16 +111,16 @@ class Listed(Cluster):
         return self.answers[",".join(resources)]
 
 
-def said(entry: Entry, answers: dict[str, list[Json]]) -> dict[str, str]:
+def said(sync: ClusterSync, answers: dict[str, list[Json]]) -> dict[str, str]:
     cluster = Listed(Path())
     cluster.answers = answers
-    return {f.path: f.message for f in ready.unready(cluster, entry, COMMIT)}
+    return {f.path: f.message for f in ready.unready(cluster, sync, COMMIT)}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_cluster_where_all_is_ready_misses_nothing(engine: str, repository: Repository) -> None:
-    entry = entry_of(repository, engine)
-    assert said(entry, lists(entry)) == {}
+    sync = sync_of(repository, engine)
+    assert said(sync, lists(sync)) == {}
 
 
 FAILED = conditions("Ready", "False", reason="InstallFailed", message="context deadline exceeded")
@@ -143,15 +141,15 @@ CONFIG = "Kustomization flux-system/monitoring-config"
 def test_what_flux_is_not_done_with_is_told_in_its_words(
     name: str, status: Json, text: str, repository: Repository
 ) -> None:
-    entry = entry_of(repository, "flux")
-    answers = lists(entry)
+    sync = sync_of(repository, "flux")
+    answers = lists(sync)
     items = next(iter(answers.values()))
     (item,) = [i for i in items if identity(i) == name]
     item["status"] |= status
-    assert said(entry, answers) == {name: text}
+    assert said(sync, answers) == {name: text}
     items.remove(item)
     declared = name != "OCIRepository monitoring/loki"
-    assert said(entry, answers) == ({name: "is not there yet"} if declared else {})
+    assert said(sync, answers) == ({name: "is not there yet"} if declared else {})
 
 
 @pytest.mark.parametrize(
@@ -178,24 +176,24 @@ def test_what_flux_is_not_done_with_is_told_in_its_words(
 def test_what_argo_cd_is_not_done_with_is_told_in_its_words(
     name: str, status: Json, text: str, repository: Repository
 ) -> None:
-    entry = entry_of(repository, "argocd")
-    answers = lists(entry)
+    sync = sync_of(repository, "argocd")
+    answers = lists(sync)
     items = next(iter(answers.values()))
     (item,) = [i for i in items if i["metadata"]["name"] == name]
     item["status"] |= status
-    assert said(entry, answers) == {f"Application argocd/{name}": text}
+    assert said(sync, answers) == {f"Application argocd/{name}": text}
     items.remove(item)
-    assert said(entry, answers) == {f"Application argocd/{name}": "is not there yet"}
+    assert said(sync, answers) == {f"Application argocd/{name}": "is not there yet"}
 
 
 def test_pods_and_what_the_operator_makes_are_waited_for_after_the_engine(
     repository: Repository,
 ) -> None:
-    entry = entry_of(repository, "flux")
-    answers = lists(entry)
+    sync = sync_of(repository, "flux")
+    answers = lists(sync)
     answers[PODS].append(PENDING)
     answers[OPERATED][0]["status"] = conditions("Available", "Degraded", message="no replica")
-    assert said(entry, answers) == {
+    assert said(sync, answers) == {
         "Pod monitoring/loki-0": "Unschedulable no node has the memory",
         "Prometheus monitoring/prometheus": "no replica",
     }
@@ -284,13 +282,13 @@ def test_a_remote_that_no_pod_reaches_is_refused_and_not_quoted(remote: str) -> 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_starts_the_sync_is_valid(engine: str, repository: Repository) -> None:
-    objects = engines.sync(entry_of(repository, engine), SOURCE)
+    objects = engines.sync(sync_of(repository, engine), SOURCE)
     assert schema.invalid(objects) == {}
     assert {o["metadata"]["namespace"] for o in objects} == {command.NAMESPACES[engine]}
 
 
 def test_flux_pulls_the_ref_and_syncs_the_folder_of_the_cluster(repository: Repository) -> None:
-    pulled, synced = engines.sync(entry_of(repository, "flux"), SOURCE)
+    pulled, synced = engines.sync(sync_of(repository, "flux"), SOURCE)
     assert (pulled["spec"]["url"], pulled["spec"]["ref"]) == (URL, {"name": REF})
     assert synced["spec"]["path"] == "./clusters/local/flux"
 
@@ -299,10 +297,10 @@ def test_argo_cd_builds_the_folder_with_the_source_in_place_of_what_git_names(
     copy: Repository,
 ) -> None:
     """The patches are put where Argo CD puts them, and kustomize builds the folder with them."""
-    entry = entry_of(copy, "argocd")
-    folder = entry.units[0].path
+    sync = sync_of(copy, "argocd")
+    folder = sync.units[0].path
     before = {identity(item): item for item in copy.build(folder)}
-    (root,) = engines.sync(entry, SOURCE)
+    (root,) = engines.sync(sync, SOURCE)
     assert root["spec"]["source"]["repoURL"] == URL
     assert root["spec"]["source"]["targetRevision"] == REF
     path = copy.root / folder / "kustomization.yaml"
@@ -326,8 +324,8 @@ def test_every_secret_is_created_that_the_stack_needs(repository: Repository) ->
         for s in requirements.read("local", repository).secrets
         if not s.optional
     }
-    entry = entry_of(repository, "flux")
-    items = list(prepared.objects(entry, "flux-system", prepared.values(entry, repository)))
+    sync = sync_of(repository, "flux")
+    items = list(prepared.objects(sync, "flux-system", prepared.values(sync, repository)))
     made = [o for o in items if o["kind"] == "Secret"]
     assert needed == {
         (o["metadata"]["namespace"], o["metadata"]["name"]): o["data"].keys() for o in made
@@ -462,7 +460,7 @@ def machine(
         "fails": {},
         "signals": [],
         "panel": {"drawn": True, "failed": False, "text": "1"},
-        "lists": lists(entry_of(repository, "flux")) | lists(entry_of(repository, "argocd")),
+        "lists": lists(sync_of(repository, "flux")) | lists(sync_of(repository, "argocd")),
     }
     (folder / "plays.json").write_text(json.dumps(plays))
     pinned(monkeypatch, tmp_path)
@@ -540,7 +538,7 @@ def test_a_cluster_is_made_synced_pictured_measured_and_deleted(
     encoded = base64.b64encode(PASSWORD.encode()).decode()
     assert encoded in (machine.folder / "applied-0").read_text()
     assert (machine.folder / "applied-1").read_bytes() == (tmp_path / "v1.yaml").read_bytes()
-    assert machine.applied(2) == engines.sync(entry_of(repository, engine), SOURCE)
+    assert machine.applied(2) == engines.sync(sync_of(repository, engine), SOURCE)
 
 
 def test_the_cluster_has_a_name_and_a_kubeconfig_of_its_own(machine: Machine, kind: Run) -> None:
@@ -607,8 +605,8 @@ def test_an_order_to_end_deletes_the_cluster(machine: Machine, kind: Run) -> Non
 def test_what_is_not_ready_in_time_is_told_with_pods_and_warnings(
     machine: Machine, kind: Run, repository: Repository
 ) -> None:
-    entry = entry_of(repository, "flux")
-    answers = lists(entry)
+    sync = sync_of(repository, "flux")
+    answers = lists(sync)
     (release,) = [i for i in next(iter(answers.values())) if identity(i) == GRAFANA]
     release["status"] |= FAILED
     answers[PODS].append(PENDING)

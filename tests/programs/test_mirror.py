@@ -9,7 +9,7 @@ import pytest
 from scripts.checks.static import engines
 from scripts.cluster.e2e.world import named_mirror
 from scripts.model.manifests import Repository
-from tests.programs.entries import take
+from tests.programs.cluster_syncs import take
 
 HOST = "registry.internal/proxy"
 
@@ -23,8 +23,8 @@ def mirrored(copy: Repository) -> Repository:
 
 
 def objects(repository: Repository, engine: str) -> list[dict[str, Any]]:
-    (entry,) = (e for e in repository.entries if e.name == f"local/{engine}")
-    return list(entry.objects())
+    (sync,) = (e for e in repository.syncs if e.name == f"local/{engine}")
+    return list(sync.objects())
 
 
 def moved(address: str) -> str:
@@ -61,5 +61,5 @@ def test_argo_cd_has_another_host_and_nothing_else(
 
 def test_both_engines_take_the_same_charts(mirrored: Repository) -> None:
     assert [f for f in engines.check(mirrored) if "clusters/local" in f.path] == []
-    pair = {e.engine: e.releases for e in mirrored.entries if e.cluster == "local"}
+    pair = {e.engine: e.releases for e in mirrored.syncs if e.cluster == "local"}
     assert {r.repository.startswith(f"{HOST}/") for r in (*pair["flux"], *pair["argocd"])} == {True}

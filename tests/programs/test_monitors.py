@@ -8,7 +8,15 @@ import pytest
 
 from scripts.checks.static import monitors
 from scripts.model.manifests import Repository
-from tests.programs.entries import CLUSTERS, OPTIONS, Edit, assert_says, edited, holding, named
+from tests.programs.cluster_syncs import (
+    CLUSTERS,
+    OPTIONS,
+    Edit,
+    assert_says,
+    edited,
+    holding,
+    named,
+)
 
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
@@ -122,9 +130,9 @@ STACK = "kube-prometheus-stack"
 def test_a_monitor_or_rule_that_is_not_sound(
     repository: Repository, kind: str, name: str, edit: Edit, says: str
 ) -> None:
-    entry = edited(named(repository, OPTIONS), kind, name, edit)
+    sync = edited(named(repository, OPTIONS), kind, name, edit)
     where = rf"base/\S+.yaml:\d+: {kind} {name}: "
-    assert_says(monitors.check(holding(repository, entry)), where + says)
+    assert_says(monitors.check(holding(repository, sync)), where + says)
 
 
 def test_a_name_that_dashboards_read_and_no_rule_records(repository: Repository) -> None:
@@ -133,9 +141,9 @@ def test_a_name_that_dashboards_read_and_no_rule_records(repository: Repository)
         assert rule["record"] == "todo:http_request_errors:ratio_rate5m"
         rule["record"] = "todo:http_requests_errors:ratio_rate5m"
 
-    entry = edited(named(repository, CLUSTERS[0]), "PrometheusRule", "requests", edit)
+    sync = edited(named(repository, CLUSTERS[0]), "PrometheusRule", "requests", edit)
     says = "base/dashboards:None: no rule records todo:http_request_errors:ratio_rate5m"
-    assert_says(monitors.check(holding(repository, entry)), says)
+    assert_says(monitors.check(holding(repository, sync)), says)
 
 
 def test_two_alerts_may_have_the_same_labels(repository: Repository) -> None:
@@ -143,15 +151,15 @@ def test_two_alerts_may_have_the_same_labels(repository: Repository) -> None:
         alerts = [{"alert": name, "expr": "vector(1)"} for name in ("One", "Other")]
         item["spec"]["groups"][0]["rules"] += alerts
 
-    entry = edited(named(repository, OPTIONS), "PrometheusRule", "requests", edit)
-    assert monitors.check(holding(repository, entry)) == []
+    sync = edited(named(repository, OPTIONS), "PrometheusRule", "requests", edit)
+    assert monitors.check(holding(repository, sync)) == []
 
 
 def test_the_dapr_monitor_drops_its_own_copy_of_a_label(repository: Repository) -> None:
-    entry = edited(
+    sync = edited(
         named(repository, OPTIONS),
         "PodMonitor",
         DAPR,
         relabel(action="labeldrop", regex="exported_namespace"),
     )
-    assert monitors.check(holding(repository, entry)) == []
+    assert monitors.check(holding(repository, sync)) == []

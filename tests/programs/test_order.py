@@ -6,7 +6,7 @@ import pytest
 
 from scripts.checks.static import order
 from scripts.model.manifests import Repository
-from tests.programs.entries import (
+from tests.programs.cluster_syncs import (
     ARGOCD,
     CLUSTERS,
     FLUX,
@@ -121,17 +121,17 @@ def test_waiting_for_all_that_is_applied_is_waiting_for_the_crds(repository: Rep
         del item["spec"]["healthChecks"]
         item["spec"]["wait"] = True
 
-    entry = edited(named(repository, FLUX), "Kustomization", "monitoring-releases", wait)
-    assert order.check(holding(repository, entry)) == []
+    sync = edited(named(repository, FLUX), "Kustomization", "monitoring-releases", wait)
+    assert order.check(holding(repository, sync)) == []
 
 
 def test_grafana_waits_for_no_other_sync(repository: Repository) -> None:
-    entry = named(repository, FLUX)
-    *before, releases, config = entry.units
+    sync = named(repository, FLUX)
+    *before, releases, config = sync.units
     late = type(releases)(releases.name, releases.path, releases.objects, ("databases",))
-    entry = type(entry)(entry.cluster, entry.engine, [*before, late, config], entry.releases)
+    sync = type(sync)(sync.cluster, sync.engine, [*before, late, config], sync.releases)
     says = f"{FLUX_FILE} monitoring-releases: brings Grafana and waits for databases"
-    assert_says(order.check(holding(repository, entry)), says)
+    assert_says(order.check(holding(repository, sync)), says)
 
 
 def _drop(option: str) -> Edit:

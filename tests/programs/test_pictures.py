@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import pictures
 from scripts.diff.model import ABSENT, Picture
 from scripts.diff.outputs import shown
@@ -32,7 +32,6 @@ from tests.programs.test_diff_command import commit, git
 from tests.programs.test_diff_dashboards import board as configmap
 from tests.programs.test_preview import board, panel
 
-Json = dict[str, Any]
 DAYS = ("2026-01-01-healthy-1-a", "2026-01-02-healthy-1-a")
 NEVER_OLD = "2999-01-01-healthy-1-a"
 FOLDER = "base/dashboards"

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.checks.static import policies
 from scripts.model.manifests import BOOTSTRAP, Repository
-from tests.programs.entries import (
+from tests.programs.cluster_syncs import (
     ARGOCD,
     CLUSTERS,
     FLUX,
@@ -24,12 +24,12 @@ from tests.programs.entries import (
 
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_entry_keeps_the_promises(repository: Repository, name: str) -> None:
+def test_every_cluster_sync_keeps_the_promises(repository: Repository, name: str) -> None:
     assert policies.check(holding(repository, named(repository, name))) == []
 
 
 @pytest.mark.parametrize(
-    ("entry", "kind", "name", "edit", "says"),
+    ("sync", "kind", "name", "edit", "says"),
     [
         (
             FLUX,
@@ -176,9 +176,9 @@ def test_every_entry_keeps_the_promises(repository: Repository, name: str) -> No
     ],
 )
 def test_a_broken_promise(
-    repository: Repository, entry: str, kind: str, name: str, edit: Edit, says: str
+    repository: Repository, sync: str, kind: str, name: str, edit: Edit, says: str
 ) -> None:
-    broken = edited(named(repository, entry), kind, name, edit)
+    broken = edited(named(repository, sync), kind, name, edit)
     assert_says(policies.check(holding(repository, broken)), says)
 
 
@@ -193,8 +193,8 @@ def binding(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("role", "count"), [("cluster-admin", 1), ("admin", 1), ("reader", 0)])
 def test_a_role_that_may_do_anything(repository: Repository, role: str, count: int) -> None:
-    entry = added(named(repository, FLUX), binding(role))
-    findings = policies.check(holding(repository, entry))
+    sync = added(named(repository, FLUX), binding(role))
+    findings = policies.check(holding(repository, sync))
     assert_says(findings, *[f"ClusterRoleBinding x: binds {role}"] * count)
 
 
@@ -275,9 +275,9 @@ def test_a_file_that_belongs(copy: Repository, path: str, text: str) -> None:
 
 
 def test_what_flux_bootstraps_is_not_ours_to_sync(copy: Repository) -> None:
-    before = {entry.name: len(list(entry.objects())) for entry in Repository().entries}
+    before = {sync.name: len(list(sync.objects())) for sync in Repository().syncs}
     folder = Path("clusters/oke-free/flux") / BOOTSTRAP
     (copy.root / folder).mkdir()
     (copy.root / folder / "gotk-sync.yaml").write_text("kind: GitRepository\nmetadata: {name: x}\n")
     (copy.root / "clusters/oke-free/secrets").mkdir()
-    assert {entry.name: len(list(entry.objects())) for entry in copy.entries} == before
+    assert {sync.name: len(list(sync.objects())) for sync in copy.syncs} == before

@@ -11,11 +11,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.live.preflight import capacity, checklist, kubectl
 from scripts.live.preflight.kubectl import Seen
 from scripts.model import charts, requirements, schemas
@@ -23,9 +23,8 @@ from scripts.model.manifests import ENCRYPTED, Repository
 from scripts.model.rendered import Cluster
 from scripts.model.requirements import Stack
 from tests.fixtures import CODE
-from tests.programs import entries
+from tests.programs import syncs
 
-Json = Any
 Lists = dict[str, list[Json]]
 VALUE = "hunter2-is-nobodys-business"
 FLUX = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
@@ -243,7 +242,7 @@ def test_two_arm_nodes_of_oke_are_ready(fitted: Stack) -> None:
 def test_a_kind_cluster_is_ready_for_the_laptop(
     repository: Repository, rendered: list[Cluster]
 ) -> None:
-    laptop = requirements.read(rendered[0].entry.cluster, repository)
+    laptop = requirements.read(rendered[0].sync.cluster, repository)
     assert laptop.name == "local"
     states = {p.name: str(v.state) for p, v in checklist.judge(laptop, seen(kind()))}
     assert set(states.values()) == {"ok"}, states
@@ -614,8 +613,8 @@ def test_a_secret_that_is_read_exists_with_its_keys(needed: Stack) -> None:
 
 
 def test_keys_that_are_read_one_by_one_are_of_one_secret(repository: Repository) -> None:
-    everything = dataclasses.replace(entries.named(repository, entries.OPTIONS), cluster="every")
-    found = requirements.read("every", entries.holding(repository, everything)).secrets
+    everything = dataclasses.replace(syncs.named(repository, syncs.OPTIONS), cluster="every")
+    found = requirements.read("every", syncs.holding(repository, everything)).secrets
     assert {s.keys for s in found if s.name == "redpanda-metrics"} == {
         frozenset({"username", "password"})
     }

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.grafana import frames, pages
 from scripts.lab.preview import __main__ as preview
 from scripts.servers import browser
 from tests.programs import preview_results
 from tests.programs.preview_results import answer
 
-Json = dict[str, Any]
 DASHBOARDS = sorted(path.stem for path in preview.DASHBOARDS.glob("*.json"))
 FOLDER = Path(browser.__file__).parent
 

@@ -14,7 +14,7 @@ import pytest
 from scripts import tools
 from scripts.cluster.e2e.world import World
 from scripts.core.findings import RepositoryError
-from scripts.model.manifests import Entry
+from scripts.model.manifests import ClusterSync
 from scripts.servers.api import ApiError as RefusedError
 from scripts.servers.kubernetes.client import ApiError
 from scripts.servers.processes import Processes
@@ -34,7 +34,7 @@ def waiting(processes: Processes) -> World:
     """A world of which nothing but its waiting is asked."""
     world = World.__new__(World)
     world.processes = processes
-    world.entry = Entry("one", "flux", [])
+    world.sync = ClusterSync("one", "flux", [])
     return world
 
 

@@ -32,8 +32,8 @@ def values(at: object, key: str = "") -> Iterator[str]:
 def owned(repository: Repository) -> set[str]:
     """What owners change of the frozen repository, which has the values of this one's first day."""
     found = {f"{path.name}/" for path in FROZEN.glob("overlays/*/")}
-    for entry in repository.entries:
-        for release in entry.releases:
+    for sync in repository.syncs:
+        for release in sync.releases:
             found |= {release.version, *values(release.values)}
     data = yaml.safe_load((FROZEN / "base/application/application.yaml").read_text())["data"]
     found |= {value for name, value in data.items() if name.endswith("_URL")}
@@ -74,7 +74,7 @@ def test_a_promise_names_nothing_that_is_an_owner_s(path: Path, repository: Repo
 def test_what_is_an_owner_s_is_found(repository: Repository) -> None:
     everything = owned(repository)
     environment = next(path.name for path in FROZEN.glob("overlays/*/"))
-    version = repository.entries[0].releases[0].version
+    version = repository.syncs[0].releases[0].version
     assert named(f"named('{environment}/flux')", everything) == [f"1: {environment}/"]
     assert named(f"\nfind('overlays/{environment}/x')", everything) == [f"2: {environment}/"]
     assert named(f"assert x == {version!r}", everything) == [f"1: {version}"]

@@ -31,7 +31,7 @@ CPU = "sum by (namespace, pod) (rate(cpu_seconds_total[$__rate_interval]))"
 
 @pytest.fixture(scope="session")
 def options(rendered: list[Cluster]) -> Cluster:
-    """The entry with every opt-in."""
+    """The cluster sync with every opt-in."""
     return next(c for c in rendered if c.name == "options/flux")
 
 
@@ -131,8 +131,8 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def test_a_line_that_loki_refuses_is_said(running: Servers, day: SmallDay, tmp_path: Path) -> None:
-    entry = json.loads(day.logs.read_text().splitlines()[0])
-    old = {**entry, "timestamp": str(int(entry["timestamp"]) - 30 * 86400 * 10**9)}
+    sync = json.loads(day.logs.read_text().splitlines()[0])
+    old = {**sync, "timestamp": str(int(sync["timestamp"]) - 30 * 86400 * 10**9)}
     path = tmp_path / "old.jsonl"
     path.write_text(json.dumps(old))
     with pytest.raises(RepositoryError, match=r"Loki refuses lines of old\.jsonl"):
@@ -141,9 +141,9 @@ def test_a_line_that_loki_refuses_is_said(running: Servers, day: SmallDay, tmp_p
 
 def test_lost_lines_are_counted(running: Servers, day: SmallDay, tmp_path: Path) -> None:
     path = tmp_path / "twice.jsonl"
-    entry = json.loads(day.logs.read_text().splitlines()[-1])
-    entry["timestamp"] = str(int(entry["timestamp"]) + 7 * 10**9)
-    path.write_text("\n".join([json.dumps(entry)] * 2))
+    sync = json.loads(day.logs.read_text().splitlines()[-1])
+    sync["timestamp"] = str(int(sync["timestamp"]) + 7 * 10**9)
+    path.write_text("\n".join([json.dumps(sync)] * 2))
     with pytest.raises(RepositoryError, match=r"Loki has 1 of 2 lines"):
         real.push(running.loki, path)
 

@@ -9,7 +9,7 @@ import pytest
 from scripts.checks.static import provisioning
 from scripts.model.manifests import Repository
 from tests.fixtures import FROZEN
-from tests.programs.entries import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
+from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 HERE = r"base/releases/grafana.yaml:\d+: HelmRelease grafana"
 DASHBOARDS = FROZEN / "base/dashboards"
@@ -84,8 +84,8 @@ def test_every_cluster_s_grafana_is_whole(repository: Repository, name: str) -> 
     ],
 )
 def test_a_grafana_that_is_not_whole(repository: Repository, edit: Edit, says: list[str]) -> None:
-    entry = edited(
+    sync = edited(
         named(repository, FLUX), "HelmRelease", "grafana", lambda o: edit(o["spec"]["values"])
     )
-    findings = provisioning.check(holding(repository, entry))
+    findings = provisioning.check(holding(repository, sync))
     assert_says(findings, *[f"{HERE}: .*{text}" for text in says])

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.checks.static import reach
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
-from tests.programs.entries import OPTIONS, holding, named
+from tests.programs.cluster_syncs import OPTIONS, holding, named
 
 KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 

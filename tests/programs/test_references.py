@@ -9,7 +9,7 @@ import pytest
 
 from scripts.checks.static import references
 from scripts.model.manifests import Repository, Unit
-from tests.programs.entries import (
+from tests.programs.cluster_syncs import (
     ARGOCD,
     CLUSTERS,
     FLUX,
@@ -26,7 +26,9 @@ APPLICATION = "base/application/application.yaml"
 
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_reference_of_every_entry_leads_somewhere(repository: Repository, name: str) -> None:
+def test_every_reference_of_every_cluster_sync_leads_somewhere(
+    repository: Repository, name: str
+) -> None:
     assert references.check(holding(repository, named(repository, name))) == []
 
 
@@ -100,8 +102,8 @@ def test_what_is_mounted_only_if_it_is_there(repository: Repository) -> None:
         volume = {"name": "rules", "configMap": {"name": "rules", "optional": True}}
         item["spec"]["values"]["singleBinary"]["extraVolumes"] = [volume]
 
-    entry = edited(named(repository, FLUX), "HelmRelease", "loki", edit)
-    assert references.check(holding(repository, entry)) == []
+    sync = edited(named(repository, FLUX), "HelmRelease", "loki", edit)
+    assert references.check(holding(repository, sync)) == []
 
 
 @pytest.mark.parametrize(
@@ -156,9 +158,9 @@ def test_an_object_of_ours_where_its_project_may_not_create_it(repository: Repos
 
 
 def test_the_application_s_services_are_known_by_its_namespaces(repository: Repository) -> None:
-    entry = named(repository, FLUX)
-    assert not list(references.addresses(entry, "default"))
-    lost = {fault.name for fault in references.addresses(entry, "todo-.+")}
+    sync = named(repository, FLUX)
+    assert not list(references.addresses(sync, "default"))
+    lost = {fault.name for fault in references.addresses(sync, "todo-.+")}
     assert lost == {"frontend", "backend"}
 
 
@@ -166,9 +168,9 @@ def test_the_api_server_is_no_service_of_the_application(repository: Repository)
     """Argo CD's destinations name it, and it is in the namespace `default` of every cluster."""
     destination = {"server": "https://kubernetes.default.svc", "other": "http://web.default.svc/"}
     project = {"kind": "AppProject", "metadata": {"name": "stray"}, "spec": destination}
-    entry = dataclasses.replace(named(repository, ARGOCD), units=[Unit("root", ".", [project])])
+    sync = dataclasses.replace(named(repository, ARGOCD), units=[Unit("root", ".", [project])])
     assert_says(
-        repository.locate(entry, references.addresses(entry, "todo-app")),
+        repository.locate(sync, references.addresses(sync, "todo-app")),
         r"AppProject stray: web.default.svc is in a namespace that nobody knows",
     )
 
@@ -185,6 +187,6 @@ def test_a_source_that_nothing_uses(repository: Repository) -> None:
         "kind": "HelmRepository",
         "metadata": {"name": "bitnami", "namespace": "monitoring"},
     }
-    entry = added(named(repository, FLUX), idle)
+    sync = added(named(repository, FLUX), idle)
     says = "oke-free/flux HelmRepository bitnami:None: .+: no release comes from it"
-    assert_says(references.check(holding(repository, entry)), says)
+    assert_says(references.check(holding(repository, sync)), says)

@@ -17,11 +17,10 @@ from scripts import tools
 from scripts.checks import rendered as checks
 from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import load
+from scripts.core.yamlfile import Json, load
 from scripts.model import budget, images, scraping
 from scripts.model.rendered import Cluster, Item
 
-Json = dict[str, Any]
 Edit = Callable[[Json], object]
 Check = Callable[[Cluster], Iterable[Finding]]
 

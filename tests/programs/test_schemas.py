@@ -10,7 +10,7 @@ from scripts.model import schemas
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from tests.fixtures import CODE
-from tests.programs.entries import (
+from tests.programs.cluster_syncs import (
     CLUSTERS,
     FLUX,
     OPTIONS,
@@ -24,7 +24,7 @@ from tests.programs.entries import (
 
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_object_of_every_entry_is_valid(repository: Repository, name: str) -> None:
+def test_every_object_of_every_cluster_sync_is_valid(repository: Repository, name: str) -> None:
     assert schema.check(holding(repository, named(repository, name))) == []
 
 
@@ -90,8 +90,8 @@ def test_an_object_that_kubernetes_would_refuse(
 
 def test_a_kind_that_nobody_knows(repository: Repository) -> None:
     thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x"}}
-    entry = added(named(repository, FLUX), thing)
-    findings = schema.check(holding(repository, entry))
+    sync = added(named(repository, FLUX), thing)
+    findings = schema.check(holding(repository, sync))
     assert_says(findings, "Thing x: could not find schema for Thing")
     assert "scripts/schemas.yaml" in findings[0].fix
 

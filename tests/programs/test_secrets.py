@@ -9,11 +9,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.model import credentials
 from scripts.model.credentials import Needed
 from scripts.model.manifests import Repository
@@ -21,7 +21,6 @@ from scripts.model.secretfile import Declared, Key
 from scripts.model.secrets import Missing, administrator, hidden, manifest, plan, values
 from tests.fixtures import CODE
 
-Json = Any
 Keys = frozenset[str] | None
 CLUSTER = "oke-free"
 
@@ -245,8 +244,8 @@ def played(tmp_path: Path) -> Played:
 @pytest.fixture(scope="module")
 def wanted(repository: Repository) -> list[Needed]:
     """What the cluster reads and a run makes, whatever that is in this tree."""
-    entry = repository.cluster(CLUSTER)["flux"]
-    needed = credentials.needed(entry, repository)
+    sync = repository.cluster(CLUSTER)["flux"]
+    needed = credentials.needed(sync, repository)
     made = [n for n in needed if not n.optional and n.declared and not n.declared.given]
     assert {n.name for n in made} < {n.name for n in needed}, "one that is not made, too"
     return made
@@ -271,8 +270,8 @@ def test_everything_that_is_needed_is_made_once(
     }
     one, other = paired(wanted)
     assert secrets[one]["data"] == secrets[other]["data"]
-    entry = repository.cluster(CLUSTER)["flux"]
-    declared = {_key(o): o for o in entry.objects() if o["kind"] == "Namespace"}
+    sync = repository.cluster(CLUSTER)["flux"]
+    declared = {_key(o): o for o in sync.objects() if o["kind"] == "Namespace"}
     for one_ in wanted:
         key = f"namespace/{one_.namespace}"
         assert played.objects[key] == declared[key], "as the sync has it"
@@ -319,8 +318,8 @@ def test_the_lost_one_of_a_pair_is_made_like_the_other(
 def test_with_a_secret_in_part_nothing_is_made(
     played: Played, wanted: list[Needed], repository: Repository, optional: bool
 ) -> None:
-    entry = repository.cluster(CLUSTER)["flux"]
-    optionals = [one for one in credentials.needed(entry, repository) if one.optional]
+    sync = repository.cluster(CLUSTER)["flux"]
+    optionals = [one for one in credentials.needed(sync, repository) if one.optional]
     one = (optionals if optional else wanted)[0]
     played.put({"kind": "Secret", "metadata": {"name": one.name, "namespace": one.namespace}})
     before = played.objects

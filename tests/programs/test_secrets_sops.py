@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from scripts import tools
 from scripts.checks import validate
 from scripts.checks.static import order
 from scripts.core.findings import RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.live.secrets import __main__ as command
 from scripts.live.secrets.cluster import Cluster
 from scripts.live.secrets.files import Folder
@@ -25,7 +25,6 @@ from scripts.model.credentials import Needed
 from scripts.model.manifests import ENCRYPTED, Repository
 from tests.fixtures import CODE
 
-Json = Any
 CLUSTER = "oke-free"
 # A pair that nothing but these tests uses, put together so that no scanner takes it for a leak.
 RECIPIENT = "age1z5qvw9yqftmma2tpym8q4s7yzf7k3m7dzcw2v4f0ehmxtrgkdvcq0m9ncs"
@@ -79,9 +78,9 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def write(copy: Repository, age: str = RECIPIENT) -> int:
     """Run the command with --sops on a copy of the tree as it is now."""
     repository = Repository(copy.root)
-    entry = repository.cluster(CLUSTER)["flux"]
+    sync = repository.cluster(CLUSTER)["flux"]
     folder = Folder(copy.root, CLUSTER, age)
-    return command.encrypt(entry, credentials.needed(entry, repository), folder)
+    return command.encrypt(sync, credentials.needed(sync, repository), folder)
 
 
 def wanted(copy: Repository) -> list[Needed]:
@@ -263,9 +262,9 @@ def test_no_sops_is_one_message(copy: Repository, sops: Path) -> None:
 
 
 def test_argo_cd_decrypts_nothing(copy: Repository) -> None:
-    entry = copy.cluster(CLUSTER)["argocd"]
+    sync = copy.cluster(CLUSTER)["argocd"]
     with pytest.raises(RepositoryError, match="synced by Argo CD, which decrypts nothing"):
-        command.encrypt(entry, [], Folder(copy.root, CLUSTER))
+        command.encrypt(sync, [], Folder(copy.root, CLUSTER))
 
 
 @pytest.mark.usefixtures("sops")
@@ -278,17 +277,17 @@ def test_a_cluster_is_left_to_the_sync(
     monkeypatch.setattr(Cluster, "keys", lambda *_: None)
     monkeypatch.setattr(Cluster, "lacks", lambda *_: False)
     repository = Repository(copy.root)
-    entry = repository.cluster(CLUSTER)["flux"]
-    assert command.create(entry, credentials.needed(entry, repository), Cluster(""), yes=True) == 0
+    sync = repository.cluster(CLUSTER)["flux"]
+    assert command.create(sync, credentials.needed(sync, repository), Cluster(""), yes=True) == 0
     told = capsys.readouterr().out
     for one in wanted(copy):
         assert f"synced   {one}: {file(copy, one).relative_to(copy.root)}" in told
     assert "nothing to create" in told
     first, second = pair(copy)
     file(copy, second).unlink()
-    needed = credentials.needed(entry, repository)
+    needed = credentials.needed(sync, repository)
     with pytest.raises(RepositoryError, match=f"Secret {second}: must have .* as {first}"):
-        command.create(entry, needed, Cluster(""), yes=True)
+        command.create(sync, needed, Cluster(""), yes=True)
 
 
 def test_what_only_a_user_has_is_told_with_a_command(

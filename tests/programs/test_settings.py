@@ -9,7 +9,7 @@ import pytest
 from scripts.checks.static import settings
 from scripts.core import quantities
 from scripts.model.manifests import Repository
-from tests.programs.entries import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
+from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
@@ -99,11 +99,11 @@ PROMETHEUS, LOKI = "kube-prometheus-stack", "loki"
 def test_a_setting_that_is_missed_in_production(
     repository: Repository, release: str, edit: Edit, says: str
 ) -> None:
-    entry = edited(
+    sync = edited(
         named(repository, FLUX), "HelmRelease", release, lambda o: edit(o["spec"]["values"])
     )
     where = rf"releases/{release}.yaml:\d+: HelmRelease {release}: .*"
-    assert_says(settings.check(holding(repository, entry)), where + says)
+    assert_says(settings.check(holding(repository, sync)), where + says)
 
 
 def test_a_schema_of_old_data_may_stay(repository: Repository) -> None:
@@ -111,26 +111,26 @@ def test_a_schema_of_old_data_may_stay(repository: Repository) -> None:
         old = {"from": "2024-01-01", "store": "boltdb-shipper", "schema": "v11"}
         item["spec"]["values"]["loki"]["schemaConfig"]["configs"].insert(0, old)
 
-    entry = edited(named(repository, FLUX), "HelmRelease", LOKI, edit)
-    assert settings.check(holding(repository, entry)) == []
+    sync = edited(named(repository, FLUX), "HelmRelease", LOKI, edit)
+    assert settings.check(holding(repository, sync)) == []
 
 
 def test_no_pipeline_that_sends_events(repository: Repository) -> None:
     def edit(item: Any) -> None:
         item["data"]["events.alloy"] = ""
 
-    entry = edited(named(repository, FLUX), "ConfigMap", "alloy-events", edit)
+    sync = edited(named(repository, FLUX), "ConfigMap", "alloy-events", edit)
     says = r"releases/alloy.+.yaml:\d+: HelmRelease alloy.*: nothing sends Kubernetes' events"
-    assert_says(settings.check(holding(repository, entry)), says)
+    assert_says(settings.check(holding(repository, sync)), says)
 
 
 def test_a_second_pipeline_that_sends_events(repository: Repository) -> None:
     def edit(item: Any) -> None:
         item["data"]["pods.alloy"] += f'\n{settings.EVENTS} "again" {{ forward_to = [] }}\n'
 
-    entry = edited(named(repository, FLUX), "ConfigMap", "alloy-logs", edit)
+    sync = edited(named(repository, FLUX), "ConfigMap", "alloy-logs", edit)
     assert_says(
-        settings.check(holding(repository, entry)),
+        settings.check(holding(repository, sync)),
         r"alloy.yaml:\d+: HelmRelease alloy: sends each of .+ from several pods",
         r"alloy.+.yaml:\d+: HelmRelease alloy.*: sends Kubernetes' events, which alloy\S* sends",
     )

@@ -42,7 +42,7 @@ def worlds(simulated: Cluster) -> dict[str, World]:
 
 
 @pytest.fixture(scope="module")
-def entries(worlds: dict[str, World]) -> dict[str, list[dict[str, Any]]]:
+def syncs(worlds: dict[str, World]) -> dict[str, list[dict[str, Any]]]:
     return {day: list(logs.entries(world)) for day, world in worlds.items()}
 
 
@@ -106,8 +106,8 @@ def unknown(pattern: str, series: Iterable[Exposed]) -> list[str]:
     for name, labels, _ in series:
         known = [
             own
-            for entry, own in catalogue.series().get(name, ())
-            if re.fullmatch(pattern, entry.file) or re.match("go_|process_|promhttp_", name)
+            for sync, own in catalogue.series().get(name, ())
+            if re.fullmatch(pattern, sync.file) or re.match("go_|process_|promhttp_", name)
         ]
         if not any(set(labels) <= own for own in known):
             wrong.add(f"{name} {sorted(labels)}")
@@ -265,11 +265,11 @@ def test_lines_of_a_container_come_out_the_same_when_mixed(worlds: dict[str, Wor
 
 @pytest.mark.parametrize("day", DAYS)
 def test_no_secret_reaches_loki(
-    day: str, worlds: dict[str, World], entries: dict[str, list[dict[str, Any]]]
+    day: str, worlds: dict[str, World], syncs: dict[str, list[dict[str, Any]]]
 ) -> None:
     planted = logs.secrets(worlds[day])
     texts = "\n".join(text for kind in logs.written(worlds[day]) for text in kind.texts)
-    lines = "\n".join({e["line"] for e in entries[day]})
+    lines = "\n".join({e["line"] for e in syncs[day]})
     assert sum(secret in texts for secret in planted) > len(planted) / 2
     assert [secret for secret in planted if secret in lines] == []
     series = [key for _, _, found in exporters(worlds[day]) for key in exposed(found)]
@@ -279,49 +279,49 @@ def test_no_secret_reaches_loki(
 
 @pytest.mark.parametrize("day", DAYS)
 def test_entries_are_as_many_as_is_true_and_in_order(
-    day: str, worlds: dict[str, World], entries: dict[str, list[dict[str, Any]]]
+    day: str, worlds: dict[str, World], syncs: dict[str, list[dict[str, Any]]]
 ) -> None:
     world = worlds[day]
     found: dict[str, int] = {}
-    for entry in entries[day]:
-        key = f"log_lines/{entry['labels']['app']}"
+    for sync in syncs[day]:
+        key = f"log_lines/{sync['labels']['app']}"
         found[key] = found.get(key, 0) + 1
-        assert set(entry["labels"]) <= {"cluster", "namespace", "app", "container", "level"}
+        assert set(sync["labels"]) <= {"cluster", "namespace", "app", "container", "level"}
     true = {key: round((v * world.clock.step).sum()) for key, v in logs.truth(world).items()}
     assert found == true
-    assert 60_000 <= len(entries[day]) <= 160_000
-    times = [int(entry["timestamp"]) for entry in entries[day]]
+    assert 60_000 <= len(syncs[day]) <= 160_000
+    times = [int(sync["timestamp"]) for sync in syncs[day]]
     assert times == sorted(times)
     assert MIDNIGHT * 1e9 <= times[0] <= times[-1] < (MIDNIGHT + 86400) * 1e9
 
 
 def between(
-    entries: list[dict[str, Any]], begin: float, end: float, text: str = "", **labels: str
+    syncs: list[dict[str, Any]], begin: float, end: float, text: str = "", **labels: str
 ) -> int:
     first, last = ((MIDNIGHT + hour * 3600) * 1e9 for hour in (begin, end))
     return sum(
         first <= int(e["timestamp"]) < last
         and text in e["line"]
         and labels.items() <= e["labels"].items()
-        for e in entries
+        for e in syncs
     )
 
 
-def test_faults_are_seen_in_the_logs(entries: dict[str, list[dict[str, Any]]]) -> None:
-    seen = {day: partial(between, entries[day], 18.5, 20) for day in DAYS}
+def test_faults_are_seen_in_the_logs(syncs: dict[str, list[dict[str, Any]]]) -> None:
+    seen = {day: partial(between, syncs[day], 18.5, 20) for day in DAYS}
     frontend = {"app": FRONTEND, "container": FRONTEND}
     assert seen["healthy"](**frontend) > 100
     assert seen["incident"](**frontend) == 0
     for text in ("Too Many Requests", "Traceback (most recent call last)"):
-        assert between(entries["healthy"], 0, 24, text) > 0, text
+        assert between(syncs["healthy"], 0, 24, text) > 0, text
         assert 10 * seen["healthy"](text) + 10 < seen["incident"](text), text
     events = {"app": logs.EVENTS, "level": "warn"}
     for reason in ("BackOff", "FailedCreate", "FailedScheduling", "Unhealthy", "OOMKilling"):
         assert seen["incident"](reason, **events) > 0, reason
         assert seen["healthy"](reason, **events) == 0, reason
     for day in DAYS:
-        assert between(entries[day], 16.4, 16.6, "Killing", app=logs.EVENTS) > 0
-        assert between(entries[day], 16.4, 16.6, "Uvicorn running", app=BACKEND) == 1
+        assert between(syncs[day], 16.4, 16.6, "Killing", app=logs.EVENTS) > 0
+        assert between(syncs[day], 16.4, 16.6, "Uvicorn running", app=BACKEND) == 1
 
 
 def test_the_seed_decides(simulated: Cluster) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +16,6 @@ from scripts.rules import facts, slos
 from tests.fixtures import FROZEN
 
 ROOT = FROZEN
-Json = dict[str, Any]
 
 
 def test_the_bucket_that_an_objective_reads_is_kept() -> None:

@@ -10,10 +10,10 @@ import pytest
 from scripts.checks import unused_values
 from scripts.checks.unused_values import ABSENT, Variant
 from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 
-Json = dict[str, Any]
 BLACKBOX = "prometheus-blackbox-exporter"
 
 
@@ -26,7 +26,7 @@ def variant(cluster: Cluster, release: str, **values: Any) -> Variant:
     """A release with some values more."""
     found = cluster.release(release)
     changed = dataclasses.replace(found, values={**found.values, **values})
-    return Variant(cluster.entry, changed)
+    return Variant(cluster.sync, changed)
 
 
 def faults(cluster: Cluster, *found: Variant) -> list[Finding]:
@@ -82,8 +82,8 @@ def test_a_key_that_helps_in_one_variant_earns_its_place(cluster: Cluster) -> No
 def test_a_random_render_is_found(cluster: Cluster) -> None:
     values = {k: v for k, v in cluster.release("grafana").values.items() if k != "admin"}
     release = dataclasses.replace(cluster.release("grafana"), values=values)
-    assert Variant(cluster.entry, release).changes(())
-    assert not Variant(cluster.entry, cluster.release("grafana")).changes(())
+    assert Variant(cluster.sync, release).changes(())
+    assert not Variant(cluster.sync, cluster.release("grafana")).changes(())
 
 
 def test_a_key_without_which_nothing_renders_does_something(cluster: Cluster) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.core.findings import RepositoryError, execute
+from scripts.core.yamlfile import Json
 from scripts.grafana import model
 from scripts.live.verify import __main__ as command
 from scripts.live.verify import grafana, home, summary, waiting
@@ -29,7 +29,6 @@ from scripts.live.verify.rounds import Round
 from scripts.live.verify.waiting import MissingError, until
 from tests.fixtures import CODE
 
-Json = Any
 PASSWORD, TOKEN = "correct-horse-battery", "glsa_not-a-real-token"
 ADMIN = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 HEADERS = {f"Basic {ADMIN}", f"Bearer {TOKEN}"}

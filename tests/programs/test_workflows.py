@@ -279,8 +279,8 @@ def test_what_flux_packs_builds_and_is_manifests_only(
     for path in packed:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, tmp_path / path)
-    entries = [entry.name for entry in repository.entries if entry.synced]
-    assert [entry.name for entry in Repository(tmp_path).entries] == entries
+    syncs = [sync.name for sync in repository.syncs if sync.synced]
+    assert [sync.name for sync in Repository(tmp_path).syncs] == syncs
 
 
 def renovate(text: str) -> dict[str, Any]:

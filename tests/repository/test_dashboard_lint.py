@@ -17,11 +17,11 @@ import yaml
 from scripts import tools
 from scripts.checks.static import dashboards as checks
 from scripts.checks.static import queries
+from scripts.core.yamlfile import Json
 from scripts.model import dashboards
 
 COMMITTED = dashboards.load(tools.ROOT)
 PROVISIONED = {"prometheus", "loki", "alertmanager"}
-Json = dict[str, Any]
 
 # Rules of dashboard-linter that these dashboards do not follow, and why.
 DIFFERS = {

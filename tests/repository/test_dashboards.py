@@ -6,7 +6,6 @@ import copy
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,11 +16,11 @@ from dashboards_py import application, metrics, panels
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
+from scripts.core.yamlfile import Json
 from scripts.model import dashboards
 
 FOLDER = tools.ROOT / dashboards.FOLDER
 HOME = "todo-overview.json"
-Json = dict[str, Any]
 
 
 def committed() -> dict[str, Json]:

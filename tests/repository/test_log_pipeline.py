@@ -31,9 +31,9 @@ import pytest
 import yaml
 
 from scripts import tools
+from scripts.core.yamlfile import Json
 from scripts.live.discover import routes
 
-Json = dict[str, Any]
 LOGS = tools.ROOT / "base" / "logs"
 CASES = tools.ROOT / "tests" / "repository" / "logs"
 STREAM_LABELS = {"cluster", "namespace", "app", "container", "level"}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.core.yamlfile import load
+from scripts.core.yamlfile import Json, load
 from scripts.lab.alerting import rulers
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring
@@ -22,7 +22,6 @@ from tests.fixtures import rules
 
 pytestmark = pytest.mark.prove
 
-Json = Any
 CASES: list[Json] = load(Path(__file__).with_name("log_rules.yaml"), tools.ROOT)[0]
 Fired = dict[str, dict[str, list[int]]]
 
@@ -48,7 +47,7 @@ class Lines:
 
 @pytest.fixture(scope="module")
 def cluster(rendered: list[Cluster]) -> Cluster:
-    return next(c for c in rendered if c.entry.synced)
+    return next(c for c in rendered if c.sync.synced)
 
 
 @pytest.fixture(scope="module")

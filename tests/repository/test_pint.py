@@ -43,8 +43,8 @@ def lint(folder: Path, groups: Mapping[str, Sequence[Rule]]) -> list[dict[str, A
 def test_pint_has_nothing_to_say_of_the_rules(repository: Repository, tmp_path: Path) -> None:
     groups = {
         group["name"]: group["rules"]
-        for entry in repository.entries
-        for item in entry.objects()
+        for sync in repository.syncs
+        for item in sync.objects()
         if item["kind"] == "PrometheusRule"
         for group in item["spec"]["groups"]
     }

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from scripts.core.quantities import quantity
+from scripts.core.yamlfile import Json
 from scripts.model.budget import limits
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from scripts.rules import budgets
 from tests.fixtures import rules
-
-Json = Any
 
 
 def asserted(kind: str, paths: Iterable[Path] = rules.FILES) -> dict[str, list[Json]]:
@@ -34,7 +33,7 @@ def asserted(kind: str, paths: Iterable[Path] = rules.FILES) -> dict[str, list[J
 
 @pytest.fixture(scope="session")
 def rule_sets(repository: Repository) -> dict[str, dict[str, Json]]:
-    return rules.rule_sets(repository.entries)
+    return rules.rule_sets(repository.syncs)
 
 
 @pytest.fixture(scope="session")
@@ -107,19 +106,19 @@ def test_every_recording_rule_is_tested(everything: dict[str, Json]) -> None:
 
 
 def test_every_cluster_records_its_own_budget(repository: Repository) -> None:
-    for entry in repository.entries:
-        written = limits(Cluster(repository, entry, ()))
-        if not entry.synced:
+    for sync in repository.syncs:
+        written = limits(Cluster(repository, sync, ()))
+        if not sync.synced:
             continue
-        (recorded,) = (i for i in entry.objects() if i["metadata"]["name"] == budgets.NAME)
+        (recorded,) = (i for i in sync.objects() if i["metadata"]["name"] == budgets.NAME)
         values = {
             rule["labels"]["resource"]: float(rule["expr"].removeprefix("vector(")[:-1])
             for rule in rules.rules({"": recorded["spec"]})
         }
-        assert values, entry.name
+        assert values, sync.name
         for name, value in values.items():
             section, _, key = name.partition(".")
-            assert value == pytest.approx(quantity(written[section][key])), (entry.name, name)
+            assert value == pytest.approx(quantity(written[section][key])), (sync.name, name)
         # What each environment must say, and what only one with a tier does.
         assert values.keys() >= {"requests.cpu", "requests.memory", "series.limit"}
         tier = {f"tier.{key}" for key in written.get("tier", {})}

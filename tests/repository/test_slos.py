@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from dashboards_py import metrics
 from scripts import tools
+from scripts.core.yamlfile import Json
 from scripts.rules import RULES, slos
 
 ROOT = tools.ROOT
 SPECIFICATIONS = sorted((ROOT / slos.SPECIFICATIONS).glob("*.yaml"))
-Json = dict[str, Any]
 
 
 def load(path: Path) -> Json:

@@ -26,7 +26,7 @@ def real(cluster: Cluster) -> Iterator[Finding]:
     rules = {str(item): item for item in cluster.of("PrometheusRule")}
     names = catalogue.Names(item.manifest for item in cluster.all)
     asked = queries.rule_queries(item.manifest for item in rules.values())
-    if not cluster.entry.synced:
+    if not cluster.sync.synced:
         asked += queries.dashboard_queries(cluster.repository)
     for query, text, fix in catalogue.faults(names, asked):
         item = rules.get(query.where.partition(": ")[0])

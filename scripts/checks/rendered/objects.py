@@ -40,7 +40,7 @@ def unequal(clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """Compare what the two engines of a cluster render."""
     by_cluster: dict[str, dict[str, Cluster]] = {}
     for cluster in clusters:
-        by_cluster.setdefault(cluster.entry.cluster, {})[cluster.entry.engine] = cluster
+        by_cluster.setdefault(cluster.sync.cluster, {})[cluster.sync.engine] = cluster
     for engines in by_cluster.values():
         if len(engines) < len(ENGINES):
             continue
@@ -135,7 +135,7 @@ def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
 
 
 def _allowed(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
-    projects = [o for o in cluster.entry.objects() if o["kind"] == "AppProject"]
+    projects = [o for o in cluster.sync.objects() if o["kind"] == "AppProject"]
     if not projects:
         return None
     lists = ("clusterResourceWhitelist", "namespaceResourceWhitelist")
@@ -148,9 +148,9 @@ def _created(cluster: Cluster) -> set[Kind]:
 
     The root Application is not in the project; it creates what the unit of the releases holds.
     """
-    units = [u for u in cluster.entry.units[1:] if "releases" not in u.path]
-    if not cluster.entry.synced:
-        units = [u for u in cluster.entry.units if "releases" not in u.path]
+    units = [u for u in cluster.sync.units[1:] if "releases" not in u.path]
+    if not cluster.sync.synced:
+        units = [u for u in cluster.sync.units if "releases" not in u.path]
     manifests = [o for u in units for o in u.objects] + [
         dict(i.manifest) for i in cluster.rendered()
     ]

@@ -41,7 +41,7 @@ def kept(cluster: Cluster) -> Iterator[Finding]:
     """Every metric that is read is recorded by a rule, or exposed and kept by a monitor."""
     rules = queries.rule_queries(item.manifest for item in cluster.of("PrometheusRule"))
     # Dashboards may show what only an opt-in component brings: there, all of these are on.
-    panels = [] if cluster.entry.synced else queries.dashboard_queries(cluster.repository)
+    panels = [] if cluster.sync.synced else queries.dashboard_queries(cluster.repository)
     recorded = {
         rule["record"]
         for item in cluster.of("PrometheusRule")

@@ -20,7 +20,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards, rendered
 from scripts.model.dashboards import Query
-from scripts.model.manifests import Entry, Repository
+from scripts.model.manifests import ClusterSync, Repository
 from scripts.rules import alerts, budgets, each, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
 
@@ -55,13 +55,13 @@ class Alert:
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check specifications, thresholds, every alert of every entry, and the runbooks."""
+    """Check specifications, thresholds, every alert of every cluster sync, and the runbooks."""
     try:
         findings = [*outdated(repository.root), *unused(repository.root)]
     except RepositoryError as error:
         return list(error.findings)
     # Entries have most alerts in common; an alert may have a rule for each severity.
-    distinct = {str(alert.rule): alert for entry in repository.entries for alert in of(entry)}
+    distinct = {str(alert.rule): alert for sync in repository.syncs for alert in of(sync)}
     declared = list(distinct.values())
     variables = {
         uid: {v["name"] for v in board.get("templating", {}).get("list", ())}
@@ -73,9 +73,9 @@ def check(repository: Repository) -> list[Finding]:
     return [*findings, *runbooks(repository, {alert.name for alert in declared})]
 
 
-def of(entry: Entry) -> Iterator[Alert]:
-    """Yield each alert of an entry's own rules, those of Loki included."""
-    for item in entry.objects():
+def of(sync: ClusterSync) -> Iterator[Alert]:
+    """Yield each alert of a cluster sync's own rules, those of Loki included."""
+    for item in sync.objects():
         name = item["metadata"]["name"]
         if item["kind"] == "PrometheusRule":
             yield from _alerts(item["spec"], "promql", f"PrometheusRule {name}")
@@ -169,7 +169,7 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
             yield Finding(place, 1, message, f"write # {name}, then ## {', ## '.join(HEADINGS)}")
         asked += [Query(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)]
     yield from _expressions(asked)
-    known = next((e for e in repository.entries if not e.synced), None)
+    known = next((e for e in repository.syncs if not e.synced), None)
     if known:
         names = catalogue.Names(known.objects())
         for query, text, fix in catalogue.faults(names, asked):

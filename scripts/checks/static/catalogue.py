@@ -39,16 +39,16 @@ _OF_CHARTS = TARGET_LABELS["ServiceMonitor"] | _KUBELET
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check the queries of every entry's rules, and of the dashboards where every option is on."""
+    """Check the queries of each cluster's rules, and of the dashboards where every option is on."""
     findings = []
-    for entry in repository.entries:
-        objects = list(entry.objects())
+    for sync in repository.syncs:
+        objects = list(sync.objects())
         names, rules = Names(objects), _rules_of(objects)
         for query, text, fix in faults(names, rules):
             name, keys = rules[query]
-            path, line = repository.where("PrometheusRule", name, *keys, entry=entry)
+            path, line = repository.where("PrometheusRule", name, *keys, sync=sync)
             findings.append(Finding(path, line, f"{query.where}: {text}", fix))
-        if not entry.synced:
+        if not sync.synced:
             panels = queries.dashboard_queries(repository)
             findings += [Finding(q.where, None, *said) for q, *said in faults(names, panels)]
     return findings
@@ -97,10 +97,10 @@ def faults(names: Names, asked: Iterable[Query]) -> Iterator[tuple[Query, str, s
 
 
 class Names:
-    """The metrics of one entry: scraped through its monitors and recorded by its rules."""
+    """The metrics of one cluster sync: scraped through its monitors and recorded by its rules."""
 
     def __init__(self, objects: Iterable[Mapping[str, Json]]) -> None:
-        """Take the entry's objects."""
+        """Take the cluster sync's objects."""
         self._objects = list(objects)
 
     def known(self, metric: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, get, load
-from scripts.model.manifests import Entry, Repository, in_values
+from scripts.model.manifests import ClusterSync, Repository, in_values
 from scripts.rules.facts import line_of
 
 # Where an environment says it, and what copies it (base/cluster).
@@ -25,33 +25,33 @@ At = tuple[str, ...]
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check every synced entry by itself, then the clusters against each other."""
+    """Check every synced cluster sync by itself, then the clusters against each other."""
     findings: list[Finding] = []
-    named: dict[str, dict[str, Entry]] = {}
+    named: dict[str, dict[str, ClusterSync]] = {}
     synced: dict[str, dict[str, list[Place]]] = {}
-    for entry in repository.entries:
-        if not entry.synced:
+    for sync in repository.syncs:
+        if not sync.synced:
             continue
-        findings += repository.locate(entry, labelled(entry))
-        found = environments(repository, entry)
-        findings += mixed(entry, found)
+        findings += repository.locate(sync, labelled(sync))
+        found = environments(repository, sync)
+        findings += mixed(sync, found)
         for environment, place in found.items():
-            synced.setdefault(environment, {}).setdefault(entry.cluster, []).append(place)
-        if name := _name(entry):
-            named.setdefault(name, {}).setdefault(entry.cluster, entry)
+            synced.setdefault(environment, {}).setdefault(sync.cluster, []).append(place)
+        if name := _name(sync):
+            named.setdefault(name, {}).setdefault(sync.cluster, sync)
     findings += shared(synced)
     # Clusters that share an overlay share its name, and are told so.
     told = {tuple(clusters) for clusters in synced.values()}
-    for name, entries in named.items():
-        if tuple(entries) not in told:
-            findings += twice(repository, name, entries)
+    for name, syncs in named.items():
+        if tuple(syncs) not in told:
+            findings += twice(repository, name, syncs)
     return findings
 
 
-def labelled(entry: Entry) -> Iterator[Fault]:
+def labelled(sync: ClusterSync) -> Iterator[Fault]:
     """Metrics, logs and alerts of one cluster carry the same name."""
-    name = _name(entry)
-    for release in entry.releases:
+    name = _name(sync)
+    for release in sync.releases:
         if release.chart not in CARRIERS:
             continue
         at, found = CARRIERS[release.chart](release.values)
@@ -64,29 +64,29 @@ def labelled(entry: Entry) -> Iterator[Fault]:
             yield in_values(release, at, text, "leave both to the environment's cluster.yaml")
 
 
-def environments(repository: Repository, entry: Entry) -> dict[str, Place]:
-    """Return the overlays that an entry names itself, each with the first place where it does."""
+def environments(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
+    """Return the overlays that a cluster sync names, each with the first place where it does."""
     found: dict[str, Place] = {}
     kind, keys = "Kustomization", ["spec", "path"]
-    if entry.engine == "argocd":
+    if sync.engine == "argocd":
         kind, keys = "Application", ["spec", "source", "path"]
-        file = f"{entry.units[0].path}/kustomization.yaml"
+        file = f"{sync.units[0].path}/kustomization.yaml"
         for resource in load(repository.root / file, repository.root)[0].get("resources", []):
-            path = os.path.normpath(f"{entry.units[0].path}/{resource}")
+            path = os.path.normpath(f"{sync.units[0].path}/{resource}")
             if environment := _environment(path):
                 line = line_of(repository.root / file, str(resource))
                 found.setdefault(environment, (file, line))
-    for unit in entry.units[1:]:
+    for unit in sync.units[1:]:
         if environment := _environment(unit.path):
-            place = repository.where(kind, unit.name, *keys, entry=entry)
+            place = repository.where(kind, unit.name, *keys, sync=sync)
             found.setdefault(environment, place)
     return found
 
 
-def mixed(entry: Entry, found: Mapping[str, Place]) -> Iterator[Finding]:
+def mixed(sync: ClusterSync, found: Mapping[str, Place]) -> Iterator[Finding]:
     """A cluster syncs one overlay: the name and the budget of another are not its own."""
     for environment in list(found)[1:]:
-        text = f"{entry.name} syncs {OVERLAYS}/{environment} besides {OVERLAYS}/{next(iter(found))}"
+        text = f"{sync.name} syncs {OVERLAYS}/{environment} besides {OVERLAYS}/{next(iter(found))}"
         yield Finding(*found[environment], text, "name one overlay throughout")
 
 
@@ -101,18 +101,18 @@ def shared(synced: Mapping[str, Mapping[str, Iterable[Place]]]) -> Iterator[Find
                 yield Finding(*place, text, fix)
 
 
-def twice(repository: Repository, name: str, entries: Mapping[str, Entry]) -> Iterator[Finding]:
+def twice(repository: Repository, name: str, syncs: Mapping[str, ClusterSync]) -> Iterator[Finding]:
     """A name is one cluster's."""
-    first, *others = entries
+    first, *others = syncs
     for cluster in others:
-        place = repository.where(*NAME, entry=entries[cluster])
+        place = repository.where(*NAME, sync=syncs[cluster])
         text = f"the cluster {cluster} has the name {name!r}, as the cluster {first} has"
         yield Finding(*place, text, "give it a name of its own")
 
 
-def _name(entry: Entry) -> str | None:
+def _name(sync: ClusterSync) -> str | None:
     """Return what Prometheus calls the cluster; None where that is nowhere, or not filled in."""
-    for release in entry.releases:
+    for release in sync.releases:
         if release.chart == "kube-prometheus-stack":
             _, name = _prometheus(release.values)
             return None if name is None or unfilled(name) else str(name)

@@ -11,7 +11,7 @@ from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import leaves
 from scripts.model import secretfile
 from scripts.model.credentials import Secret, made, reads
-from scripts.model.manifests import Entry, Repository
+from scripts.model.manifests import ClusterSync, Repository
 
 # What a credential looks like, wherever it stands.
 LOOKS_SECRET = re.compile(
@@ -34,10 +34,10 @@ def check(repository: Repository) -> list[Finding]:
     findings: list[Finding] = []
     known = declared(repository.root)
     read: set[Secret] = set()
-    for entry in repository.entries:
-        findings += repository.locate(entry, plain(entry))
-        findings += repository.locate(entry, undeclared(entry, known))
-        read |= {secret for _, _, (_, secret) in reads(entry)}
+    for sync in repository.syncs:
+        findings += repository.locate(sync, plain(sync))
+        findings += repository.locate(sync, undeclared(sync, known))
+        read |= {secret for _, _, (_, secret) in reads(sync)}
     return [*findings, *idle(known, read), *misplaced(repository)]
 
 
@@ -50,16 +50,16 @@ def declared(root: Path) -> dict[Secret, int]:
     }
 
 
-def undeclared(entry: Entry, known: Mapping[Secret, int]) -> Iterator[Fault]:
+def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Fault]:
     """Find Secrets that are read or made otherwise than they are declared."""
     keys_of = {(one.namespace, one.name): one.keys for one in known}
-    for kind, name, (keys, secret) in reads(entry):
+    for kind, name, (keys, secret) in reads(sync):
         own = keys_of.get((secret.namespace, secret.name))
         if own is None or not secret.keys <= own:
             wanted = f" with {', '.join(sorted(secret.keys))}" if secret.keys else ""
             text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which is not declared"
             yield Fault(kind, name, keys, text, f"add it to {secretfile.PATH}")
-    for name, secret in made(entry):
+    for name, secret in made(sync):
         own = keys_of.get((secret.namespace, secret.name))
         if own != secret.keys:
             wanted = ", ".join(sorted(own)) if own else "no such Secret"
@@ -86,18 +86,18 @@ def misplaced(repository: Repository) -> Iterator[Finding]:
 
     What no cluster reads is an opt-in: tests/options alone reads it.
     """
-    readers: dict[str, list[Entry]] = {}
-    for entry in repository.entries:
-        for name in dict.fromkeys(secret.name for _, _, (_, secret) in reads(entry)):
-            readers.setdefault(name, []).append(entry)
+    readers: dict[str, list[ClusterSync]] = {}
+    for sync in repository.syncs:
+        for name in dict.fromkeys(secret.name for _, _, (_, secret) in reads(sync)):
+            readers.setdefault(name, []).append(sync)
     for name, one in secretfile.read(repository.root).items():
-        entries = readers.get(name, [])
+        syncs = readers.get(name, [])
         if one.component:
-            found = [e for e in entries if not _within(repository.files(e), one.component)]
+            found = [e for e in syncs if not _within(repository.files(e), one.component)]
             if found:
                 text = f"{found[0].name} reads {name} without {one.component}"
                 yield Finding(secretfile.PATH, one.line, text, "correct its component")
-        elif entries and not any(entry.synced for entry in entries):
+        elif syncs and not any(sync.synced for sync in syncs):
             text = f"no cluster reads {name}: it belongs to an opt-in"
             yield Finding(secretfile.PATH, one.line, text, "name the opt-in's folder as component")
 
@@ -106,10 +106,10 @@ def _within(files: Iterable[str], folder: str) -> bool:
     return any(path.startswith(f"{folder}/") for path in files)
 
 
-def plain(entry: Entry) -> Iterator[Fault]:
+def plain(sync: ClusterSync) -> Iterator[Fault]:
     """Find Secrets, and what looks like a credential, in any object or value."""
     fix = "take it out, revoke it, and reference a Secret instead"
-    for item in entry.objects():
+    for item in sync.objects():
         kind, name = item["kind"], item["metadata"]["name"]
         if kind == "Secret":
             text = "a plain Secret in git"

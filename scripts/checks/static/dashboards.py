@@ -18,10 +18,9 @@ from jsonschema import Draft202012Validator
 
 from scripts.core import yamlfile
 from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
 from scripts.model.dashboards import _VARIABLE, FOLDER, _expressions, datasources, load, panels
 from scripts.model.manifests import Repository
-
-Json = Mapping[str, Any]
 
 COLUMNS = 24
 # etcd's and the API server's limit on one object.
@@ -34,11 +33,11 @@ _COUNTER = re.compile(r"(?<![\w:])(?!\w+_lag_sum\b)\w+_(?:total|bucket|count|sum
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Run every check on the committed dashboards, for the data sources of every entry."""
+    """Run every check on the committed dashboards, for the data sources of every cluster sync."""
     uids = [
         {str(source.get("uid")) for source in datasources(release.values)}
-        for entry in repository.entries
-        for release in entry.releases
+        for sync in repository.syncs
+        for release in sync.releases
         if release.chart == "grafana"
     ]
     provisioned = set.intersection(*uids) if uids else set()

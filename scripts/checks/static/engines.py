@@ -12,7 +12,7 @@ from itertools import chain
 
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, leaves
-from scripts.model.manifests import Entry, Repository, of_engine
+from scripts.model.manifests import ClusterSync, Repository, of_engine
 
 # What a release says under both engines, and where in an Application.
 SHARED = {
@@ -29,19 +29,19 @@ ABSENT = object()
 def check(repository: Repository) -> list[Finding]:
     """Compare the engines of every cluster, and look for placeholders that nothing filled."""
     findings: list[Finding] = []
-    clusters: dict[str, dict[str, Entry]] = {}
-    for entry in repository.entries:
-        clusters.setdefault(entry.cluster, {})[entry.engine] = entry
-        findings += repository.locate(entry, placeholders(entry))
+    clusters: dict[str, dict[str, ClusterSync]] = {}
+    for sync in repository.syncs:
+        clusters.setdefault(sync.cluster, {})[sync.engine] = sync
+        findings += repository.locate(sync, placeholders(sync))
     for engines in clusters.values():
         if len(engines) == 2:
             pair = engines["flux"], engines["argocd"]
-            # All that Flux's entry is built from, Argo CD's is too.
+            # All that Flux's cluster sync is built from, Argo CD's is too.
             findings += repository.locate(pair[1], chain(releases(*pair), objects(*pair)))
     return findings
 
 
-def releases(flux: Entry, argocd: Entry) -> Iterator[Fault]:
+def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Fault]:
     """Compare each HelmRelease with the Application of the same name."""
     left = {release.owner[1]: release for release in flux.releases}
     right = {release.owner[1]: release for release in argocd.releases}
@@ -62,7 +62,7 @@ def releases(flux: Entry, argocd: Entry) -> Iterator[Fault]:
                 yield Fault("Application", name, ("spec", *at), text, fix)
 
 
-def objects(flux: Entry, argocd: Entry) -> Iterator[Fault]:
+def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Fault]:
     """Compare everything that is applied besides the engines' own objects."""
     left, right = _applied(flux), _applied(argocd)
     for key in sorted(left.keys() | right.keys()):
@@ -73,9 +73,9 @@ def objects(flux: Entry, argocd: Entry) -> Iterator[Fault]:
             yield Fault(kind, name, tuple(path.split(".")), text, fix)
 
 
-def placeholders(entry: Entry) -> Iterator[Fault]:
+def placeholders(sync: ClusterSync) -> Iterator[Fault]:
     """Find the values that are still `copied`, or `copied from …`."""
-    for item in entry.objects():
+    for item in sync.objects():
         for keys, value in leaves(item):
             if unfilled(value):
                 text = f"{'.'.join(keys)} is still {value!r}"
@@ -101,10 +101,10 @@ def unequal(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, 
         yield path, _short(one), _short(other)
 
 
-def _applied(entry: Entry) -> dict[tuple[str, str, str], dict[str, Json]]:
+def _applied(sync: ClusterSync) -> dict[tuple[str, str, str], dict[str, Json]]:
     return {
         (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
-        for item in entry.objects()
+        for item in sync.objects()
         if not of_engine(item)
     }
 

@@ -27,11 +27,11 @@ def environment(values: Mapping[str, Json]) -> dict[str, str]:
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each fault of a pipeline, for the values of each entry."""
+    """Return a finding for each fault of a pipeline, for the values of each cluster sync."""
     seen: set[tuple[str, str]] = set()
     findings: list[Finding] = []
-    for entry in repository.entries:
-        for release in entry.releases:
+    for sync in repository.syncs:
+        for release in sync.releases:
             path = PIPELINES.get(release.name)
             variables = environment(release.values)
             if path and (path, json.dumps(variables)) not in seen:

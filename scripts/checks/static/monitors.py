@@ -10,7 +10,7 @@ from scripts.checks.static.queries import dashboard_queries
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
-from scripts.model.manifests import Entry, Repository, in_values
+from scripts.model.manifests import ClusterSync, Repository, in_values
 
 MONITORS = frozenset({"PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor"})
 # What each kind calls its list of endpoints; the others are one endpoint themselves.
@@ -25,18 +25,18 @@ _RECORDED = re.compile(r"\b(?:slo|todo):[a-z_:0-9]+")
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check every monitor and every recording rule of every entry."""
+    """Check every monitor and every recording rule of every cluster sync."""
     findings: list[Finding] = []
     used = recorded_names(query.expr for query in dashboard_queries(repository))
-    for entry in repository.entries:
-        for item in entry.objects():
+    for sync in repository.syncs:
+        for item in sync.objects():
             if item["kind"] in MONITORS:
-                findings += repository.locate(entry, monitor(item))
-        findings += repository.locate(entry, in_releases(entry))
-        findings += repository.locate(entry, rules(entry))
+                findings += repository.locate(sync, monitor(item))
+        findings += repository.locate(sync, in_releases(sync))
+        findings += repository.locate(sync, rules(sync))
         findings += [
             Finding(dashboards.FOLDER, None, f"no rule records {name}", "correct it, or record it")
-            for name in sorted(used - _records(entry))
+            for name in sorted(used - _records(sync))
         ]
     return findings
 
@@ -63,9 +63,9 @@ def monitor(item: Mapping[str, Json]) -> Iterator[Fault]:
         yield Fault(kind, name, keys, text, fix)
 
 
-def in_releases(entry: Entry) -> Iterator[Fault]:
+def in_releases(sync: ClusterSync) -> Iterator[Fault]:
     """What values say of a chart's own monitors keeps series apart, too."""
-    for release in entry.releases:
+    for release in sync.releases:
         for keys, text, fix in relabelings(release.values):
             yield in_values(release, keys, text, fix)
 
@@ -98,11 +98,11 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
             yield keys, text, "drop the series instead"
 
 
-def rules(entry: Entry) -> Iterator[Fault]:
+def rules(sync: ClusterSync) -> Iterator[Fault]:
     """Rules are named by the convention, each once, and read what others record."""
     seen: Counter[tuple[str, ...]] = Counter()
-    records = _records(entry)
-    for item in entry.objects():
+    records = _records(sync)
+    for item in sync.objects():
         if item["kind"] != "PrometheusRule":
             continue
         name = item["metadata"]["name"]
@@ -136,10 +136,10 @@ def recorded_names(expressions: Iterable[str]) -> set[str]:
     return {name for text in expressions for name in _RECORDED.findall(text)}
 
 
-def _records(entry: Entry) -> set[str]:
+def _records(sync: ClusterSync) -> set[str]:
     return {
         rule["record"]
-        for item in entry.objects()
+        for item in sync.objects()
         if item["kind"] == "PrometheusRule"
         for group in item["spec"].get("groups", [])
         for rule in group.get("rules") or []

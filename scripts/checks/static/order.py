@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.checks.static.policies import without_itself
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json
-from scripts.model.manifests import Entry, Repository, Unit, decrypts, group, of_engine
+from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, of_engine
 
 CRD_RELEASE = "prometheus-operator-crds"
 CRD_GROUP = "monitoring.coreos.com"
@@ -22,22 +22,22 @@ WAVE = "argocd.argoproj.io/sync-wave"
 def check(repository: Repository) -> list[Finding]:
     """Check the order of every cluster under its engine."""
     findings: list[Finding] = []
-    for entry in repository.entries:
-        if not entry.synced:
+    for sync in repository.syncs:
+        if not sync.synced:
             continue  # No engine syncs it.
-        faults = flux(repository.root, entry) if entry.engine == "flux" else argocd(entry)
-        findings += repository.locate(entry, faults)
+        faults = flux(repository.root, sync) if sync.engine == "flux" else argocd(sync)
+        findings += repository.locate(sync, faults)
     return findings
 
 
-def flux(root: Path, entry: Entry) -> Iterator[Fault]:
+def flux(root: Path, sync: ClusterSync) -> Iterator[Fault]:
     """Flux orders by dependsOn, and a Kustomization is ready when its health checks are."""
-    kustomizations, releases = _named(entry, "Kustomization"), _named(entry, "HelmRelease")
+    kustomizations, releases = _named(sync, "Kustomization"), _named(sync, "HelmRelease")
     yield from _graph("Kustomization", kustomizations)
     yield from _graph("HelmRelease", releases)
     for name, item in kustomizations.items():
-        yield from _kustomization(root, entry.cluster, name, item)
-        yield from _health_checks(entry, name, item)
+        yield from _kustomization(root, sync.cluster, name, item)
+        yield from _health_checks(sync, name, item)
     if len({str(item["spec"].get("sourceRef")) for item in kustomizations.values()}) > 1:
         name = max(kustomizations)
         text, fix = "syncs from another source than the others", "name one source in all of them"
@@ -51,10 +51,10 @@ def flux(root: Path, entry: Entry) -> Iterator[Fault]:
         text = f"waits for {', '.join(sorted(needs))}"
         fix = "remove dependsOn: an open dashboard waits for nothing else"
         yield Fault("HelmRelease", FIRST, ("spec", "dependsOn"), text, fix)
-    crds_ready = {u.name for u in entry.units if _ready_with_crds(u, kustomizations.get(u.name))}
-    for unit in entry.units:
+    crds_ready = {u.name for u in sync.units if _ready_with_crds(u, kustomizations.get(u.name))}
+    for unit in sync.units:
         custom = sorted({item["kind"] for item in unit.objects if group(item) == CRD_GROUP})
-        if custom and not crds_ready & _before(unit, entry.units):
+        if custom and not crds_ready & _before(unit, sync.units):
             text = f"applies {', '.join(custom)}, perhaps before their CRDs are there"
             fix = f"depend on a Kustomization whose health checks name HelmRelease {CRD_RELEASE}"
             yield Fault("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
@@ -64,13 +64,13 @@ def flux(root: Path, entry: Entry) -> Iterator[Fault]:
             yield Fault("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
 
 
-def argocd(entry: Entry) -> Iterator[Fault]:
+def argocd(sync: ClusterSync) -> Iterator[Fault]:
     """Argo CD creates by wave and repairs by retry: an Application's health holds up no other."""
-    applications, projects = _named(entry, "Application"), _named(entry, "AppProject")
+    applications, projects = _named(sync, "Application"), _named(sync, "AppProject")
     crds = _wave(applications[CRD_RELEASE]) if CRD_RELEASE in applications else None
-    bringers = {u.name for u in entry.units if any(group(i) == CRD_GROUP for i in u.objects)}
+    bringers = {u.name for u in sync.units if any(group(i) == CRD_GROUP for i in u.objects)}
     for name, item in applications.items():
-        if item["spec"]["source"].get("path") == entry.units[0].path and not without_itself(item):
+        if item["spec"]["source"].get("path") == sync.units[0].path and not without_itself(item):
             text = "manages itself, so that its deletion waits for itself and never ends"
             fix = "leave it out of its own source, by a patch in spec.source.kustomize"
             yield Fault("Application", name, ("spec", "source"), text, fix)
@@ -143,10 +143,10 @@ def _kustomization(
         )
 
 
-def _health_checks(entry: Entry, name: str, item: Mapping[str, Json]) -> Iterator[Fault]:
+def _health_checks(sync: ClusterSync, name: str, item: Mapping[str, Json]) -> Iterator[Fault]:
     there = {
         (i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"])
-        for unit in entry.units
+        for unit in sync.units
         if unit.name == name
         for i in unit.objects
     }
@@ -157,10 +157,10 @@ def _health_checks(entry: Entry, name: str, item: Mapping[str, Json]) -> Iterato
             yield Fault("Kustomization", name, keys, text, "correct the health check")
 
 
-def _named(entry: Entry, kind: str) -> dict[str, Mapping[str, Json]]:
+def _named(sync: ClusterSync, kind: str) -> dict[str, Mapping[str, Json]]:
     return {
         item["metadata"]["name"]: item
-        for item in entry.objects()
+        for item in sync.objects()
         if item["kind"] == kind and of_engine(item)
     }
 

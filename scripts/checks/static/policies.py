@@ -53,12 +53,12 @@ UNQUOTED = re.compile(r"^\s+(?:tag|version|targetRevision): (v?\d\S*)$", re.MULT
 def check(repository: Repository) -> list[Finding]:
     """Check every object, release and file."""
     findings = [*clusters(repository.root), *overlays(repository.root), *base(repository.root)]
-    for entry in repository.entries:
-        for item in entry.objects():
+    for sync in repository.syncs:
+        for item in sync.objects():
             for rule in (placed, permitted, protected, sized, portable, apart, pinned):
-                findings += repository.locate(entry, rule(item))
-        for release in entry.releases:
-            findings += repository.locate(entry, versions(release))
+                findings += repository.locate(sync, rule(item))
+        for release in sync.releases:
+            findings += repository.locate(sync, versions(release))
     return findings
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
-from scripts.model.manifests import Entry, Release, Repository, in_values
+from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 
 CHART = "grafana"
 # Where the chart mounts `dashboardsConfigMaps`, each at its own name.
@@ -18,18 +18,18 @@ MOUNT = "/var/lib/grafana/dashboards/"
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check Grafana's values in every entry."""
+    """Check Grafana's values in every cluster sync."""
     return [
         finding
-        for entry in repository.entries
-        for release in entry.releases
+        for sync in repository.syncs
+        for release in sync.releases
         if release.chart == CHART
         for rule in (datasources, folders, home)
-        for finding in repository.locate(entry, rule(entry, release))
+        for finding in repository.locate(sync, rule(sync, release))
     ]
 
 
-def datasources(entry: Entry, release: Release) -> Iterator[Fault]:
+def datasources(sync: ClusterSync, release: Release) -> Iterator[Fault]:
     """Exactly one data source is the default, uids are unique, and dashboards know their types."""
     sources = dashboards.datasources(release.values)
     at = ("datasources",)
@@ -43,14 +43,14 @@ def datasources(entry: Entry, release: Release) -> Iterator[Fault]:
             text = f"{count} data sources have the uid {uid}" if uid else "a data source has no uid"
             yield in_values(release, at, text, "give it a uid of its own: dashboards name it")
     types = {s["uid"]: s.get("type") for s in sources if "uid" in s and uids[s["uid"]] == 1}
-    for name, text in _dashboards(entry, release):
+    for name, text in _dashboards(sync, release):
         for uid, kind in _asked(text):
             if uid in types and kind != types[uid]:
                 text = f"{name} takes {uid} for {kind}; it is {types[uid]}"
                 yield in_values(release, at, text, "run `make dashboards`, or correct the type")
 
 
-def folders(_: Entry, release: Release) -> Iterator[Fault]:
+def folders(_: ClusterSync, release: Release) -> Iterator[Fault]:
     """Each provider reads the folder that the chart mounts a ConfigMap at, and no other does."""
     mounted = set(release.values.get("dashboardsConfigMaps") or {})
     providers = _providers(release)
@@ -73,13 +73,13 @@ def folders(_: Entry, release: Release) -> Iterator[Fault]:
                 yield in_values(release, at, text, f"give each a {key} of its own")
 
 
-def home(entry: Entry, release: Release) -> Iterator[Fault]:
+def home(sync: ClusterSync, release: Release) -> Iterator[Fault]:
     """The home dashboard is one that is mounted."""
     at = ("grafana.ini", "dashboards", "default_home_dashboard_path")
     path: Json = release.values
     for key in at:
         path = path.get(key, {})
-    paths = [f"{MOUNT}{name}" for name, _ in _dashboards(entry, release)]
+    paths = [f"{MOUNT}{name}" for name, _ in _dashboards(sync, release)]
     if path not in paths:
         text = f"default_home_dashboard_path is {path or 'not set'}, where no dashboard is mounted"
         yield in_values(release, at, text, f"use one of {', '.join(paths) or 'none'}")
@@ -90,10 +90,10 @@ def _providers(release: Release) -> list[Mapping[str, Json]]:
     return [provider for file in files for provider in file.get("providers", [])]
 
 
-def _dashboards(entry: Entry, release: Release) -> Iterator[tuple[str, str]]:
+def _dashboards(sync: ClusterSync, release: Release) -> Iterator[tuple[str, str]]:
     """Yield the text of each dashboard that is mounted, by its path below the mount."""
     mounted = release.values.get("dashboardsConfigMaps") or {}
-    for item in entry.objects():
+    for item in sync.objects():
         for folder, name in mounted.items():
             if item["kind"] == "ConfigMap" and item["metadata"]["name"] == name:
                 for file, text in (item.get("data") or {}).items():
@@ -102,7 +102,7 @@ def _dashboards(entry: Entry, release: Release) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def _asked(text: str) -> list[tuple[Json, Json]]:
-    """Return uid and type of each data source in a dashboard; every entry mounts the same ones."""
+    """Return uid and type of each data source in a dashboard; all clusters mount the same ones."""
     try:
         dashboard = json.loads(text)
     except json.JSONDecodeError:

@@ -84,7 +84,7 @@ def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
     return {query: _ANSWERS[query.lang, query.expr] for query in distinct}
 
 
-# Every entry asks most of what the others ask.
+# Every cluster sync asks most of what the others ask.
 _ANSWERS: dict[tuple[str, str], Answer] = {}
 
 
@@ -107,7 +107,7 @@ def dashboard_queries(repository: Repository) -> list[Query]:
 
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each query that its server would refuse, or that selects no stream."""
-    rules = [q for entry in repository.entries for q in rule_queries(entry.objects())]
+    rules = [q for sync in repository.syncs for q in rule_queries(sync.objects())]
     answers = parse([*rules, *dashboard_queries(repository)])
     return [finding for query, answer in answers.items() for finding in judge(query, answer)]
 

@@ -33,8 +33,8 @@ def check(repository: Repository) -> list[Finding]:
     """Return a finding for each file below base, clusters and overlays that nothing reads."""
     clusters: set[str] = set()
     options: set[str] = set()
-    for entry in repository.entries:
-        (clusters if entry.synced else options).update(repository.files(entry))
+    for sync in repository.syncs:
+        (clusters if sync.synced else options).update(repository.files(sync))
     reached = clusters | {path for path in options if path.startswith(OPTIONAL)}
     files = {
         str(path.relative_to(repository.root))

@@ -9,7 +9,7 @@ from itertools import chain
 
 from scripts.core.findings import Fault, Finding
 from scripts.core.yamlfile import Json, leaves, load, maps
-from scripts.model.manifests import ENGINE_NAMESPACES, Entry, Release, Repository, in_values
+from scripts.model.manifests import ENGINE_NAMESPACES, ClusterSync, Release, Repository, in_values
 from scripts.model.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
 
@@ -19,18 +19,18 @@ _ADDRESS = re.compile(r"\b([a-z0-9][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.svc\b")
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check the references of every entry, and that the application's inventory is used."""
+    """Check the references of every cluster sync, and that the application's inventory is used."""
     facts = load(repository.root / INVENTORY, repository.root)[0]["data"]
     findings = inventory(repository, facts)
-    for entry in repository.entries:
+    for sync in repository.syncs:
         faults = chain(
-            sources(entry),
-            chain.from_iterable(mounts(entry, release) for release in entry.releases),
-            namespaces(entry),
-            addresses(entry, str(facts["NAMESPACES"])),
-            projects(entry),
+            sources(sync),
+            chain.from_iterable(mounts(sync, release) for release in sync.releases),
+            namespaces(sync),
+            addresses(sync, str(facts["NAMESPACES"])),
+            projects(sync),
         )
-        findings += repository.locate(entry, faults)
+        findings += repository.locate(sync, faults)
     return findings
 
 
@@ -55,15 +55,15 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
     ]
 
 
-def sources(entry: Entry) -> Iterator[Fault]:
+def sources(sync: ClusterSync) -> Iterator[Fault]:
     """Each source of charts has a release, in the namespace where the release looks for it."""
     used: set[tuple[str, str, str]] = set()
     there = {
         (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"])
-        for item in entry.objects()
+        for item in sync.objects()
         if item["kind"] in SOURCES
     }
-    for item in entry.objects():
+    for item in sync.objects():
         if item["kind"] != "HelmRelease":
             continue
         spec, own = item["spec"], item["metadata"]["namespace"]
@@ -78,11 +78,11 @@ def sources(entry: Entry) -> Iterator[Fault]:
         yield Fault(kind, name, (), "no release comes from it", "remove it")
 
 
-def mounts(entry: Entry, release: Release) -> Iterator[Fault]:
+def mounts(sync: ClusterSync, release: Release) -> Iterator[Fault]:
     """Each ConfigMap that values name is built, in the release's namespace, with that key."""
     built = {
         item["metadata"]["name"]: item.get("data") or {}
-        for item in entry.objects()
+        for item in sync.objects()
         if item["kind"] == "ConfigMap" and item["metadata"].get("namespace") == release.namespace
     }
     for keys, name, key in _named(release):
@@ -95,14 +95,14 @@ def mounts(entry: Entry, release: Release) -> Iterator[Fault]:
             yield in_values(release, keys, text, f"use one of {', '.join(sorted(built[name]))}")
 
 
-def namespaces(entry: Entry) -> Iterator[Fault]:
+def namespaces(sync: ClusterSync) -> Iterator[Fault]:
     """Each namespace that is used is declared, or an engine's own."""
-    declared = {*ENGINE_NAMESPACES, *_declared(entry)}
-    for release in entry.releases:
+    declared = {*ENGINE_NAMESPACES, *_declared(sync)}
+    for release in sync.releases:
         if release.namespace not in declared:
             text = f"installs into the namespace {release.namespace}, which nothing declares"
             yield Fault(*release.owner, ("spec",), text, "declare it in base/releases")
-    for item in entry.objects():
+    for item in sync.objects():
         metadata = item["metadata"]
         if metadata.get("namespace", "argocd") not in declared:
             text = f"is in the namespace {metadata['namespace']}, which nothing declares"
@@ -110,16 +110,16 @@ def namespaces(entry: Entry) -> Iterator[Fault]:
             yield Fault(item["kind"], metadata["name"], at, text, "declare it in base/releases")
 
 
-def addresses(entry: Entry, application: str) -> Iterator[Fault]:
+def addresses(sync: ClusterSync, application: str) -> Iterator[Fault]:
     """Each address of a Service is in a namespace of ours or of the application, or the API server.
 
     Args:
-        entry: A cluster under one engine.
+        sync: A cluster under one engine.
         application: Regular expression of the application's namespaces.
     """
-    ours = {*ENGINE_NAMESPACES, *_declared(entry)}
+    ours = {*ENGINE_NAMESPACES, *_declared(sync)}
     api_server = (API_SERVER["metadata"]["name"], API_SERVER["metadata"]["namespace"])
-    for item in entry.objects():
+    for item in sync.objects():
         for keys, text in leaves(item):
             for service, namespace in _addresses(text) if isinstance(text, str) else ():
                 if (service, namespace) == api_server:
@@ -130,10 +130,10 @@ def addresses(entry: Entry, application: str) -> Iterator[Fault]:
                     yield Fault(item["kind"], item["metadata"]["name"], keys, message, fix)
 
 
-def projects(entry: Entry) -> Iterator[Fault]:
+def projects(sync: ClusterSync) -> Iterator[Fault]:
     """Each project exists, and admits just the repositories and namespaces that are used."""
-    applications = {i["metadata"]["name"]: i for i in entry.objects() if i["kind"] == "Application"}
-    found = {i["metadata"]["name"]: i for i in entry.objects() if i["kind"] == "AppProject"}
+    applications = {i["metadata"]["name"]: i for i in sync.objects() if i["kind"] == "Application"}
+    found = {i["metadata"]["name"]: i for i in sync.objects() if i["kind"] == "AppProject"}
     for name, item in applications.items():
         if item["spec"].get("project") not in {*found, "default"}:
             text = f"is in the project {item['spec'].get('project')}, which does not exist"
@@ -146,7 +146,7 @@ def projects(entry: Entry) -> Iterator[Fault]:
         places = {
             (s["destination"]["server"], s["destination"]["namespace"]) for s in members.values()
         }
-        for unit in entry.units:
+        for unit in sync.units:
             server = members.get(unit.name, {}).get("destination", {}).get("server")
             if server:
                 places |= {(server, i["metadata"].get("namespace", "")) for i in unit.objects}
@@ -192,8 +192,8 @@ def _named(release: Release) -> Iterator[tuple[tuple[str, ...], str, str | None]
             yield (*keys, "name"), holder["name"], holder.get("key")
 
 
-def _declared(entry: Entry) -> set[str]:
-    return {i["metadata"]["name"] for i in entry.objects() if i["kind"] == "Namespace"}
+def _declared(sync: ClusterSync) -> set[str]:
+    return {i["metadata"]["name"] for i in sync.objects() if i["kind"] == "Namespace"}
 
 
 @functools.cache

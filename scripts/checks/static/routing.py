@@ -102,9 +102,9 @@ def _no_label(label: str, every: frozenset[str]) -> tuple[str, str]:
 def labels(repository: Repository) -> dict[str, frozenset[str]]:
     """Return an upper bound of each alert's labels, by its name."""
     found: dict[str, frozenset[str]] = {}
-    for entry in repository.entries:
-        names = catalogue.Names(entry.objects())
-        declared = list(alerts.of(entry))
+    for sync in repository.syncs:
+        names = catalogue.Names(sync.objects())
+        declared = list(alerts.of(sync))
         answers = queries.parse([alert.query for alert in declared])
         for alert in declared:
             own = frozenset({"alertname", clusters.LABEL, *(alert.rule.get("labels") or {})})

@@ -71,7 +71,7 @@ def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each object that a supported Kubernetes would refuse."""
     findings = []
-    objects = (item for entry in repository.entries for item in entry.objects())
+    objects = (item for sync in repository.syncs for item in sync.objects())
     for name, messages in invalid(objects).items():
         kind, _, short = name.partition(" ")
         for message in messages:

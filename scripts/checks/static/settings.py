@@ -8,7 +8,7 @@ from scripts.checks.static import references
 from scripts.core.findings import Fault, Finding
 from scripts.core.quantities import byte_size, quantity
 from scripts.core.yamlfile import get
-from scripts.model.manifests import Entry, Release, Repository, in_values
+from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 
 # Of its volume, what Prometheus may fill with blocks: the write-ahead log and the head come on top.
 FULL = 0.85
@@ -20,11 +20,11 @@ EVENTS = "loki.source.kubernetes_events"
 def check(repository: Repository) -> list[Finding]:
     """Check the values of every release."""
     findings = []
-    for entry in repository.entries:
-        findings += repository.locate(entry, events(entry))
-        for release in entry.releases:
+    for sync in repository.syncs:
+        findings += repository.locate(sync, events(sync))
+        for release in sync.releases:
             if rule := RULES.get(release.chart):
-                findings += repository.locate(entry, rule(release))
+                findings += repository.locate(sync, rule(release))
     return findings
 
 
@@ -109,14 +109,14 @@ def crds(release: Release) -> Iterator[Fault]:
         yield in_values(release, at, text, fix)
 
 
-def events(entry: Entry) -> Iterator[Fault]:
+def events(sync: ClusterSync) -> Iterator[Fault]:
     """One pod in the whole cluster sends Kubernetes' events: each further one sends all again."""
     pipelines = {
         (item["metadata"].get("namespace"), item["metadata"]["name"]): item.get("data") or {}
-        for item in entry.objects()
+        for item in sync.objects()
         if item["kind"] == "ConfigMap"
     }
-    collectors = [release for release in entry.releases if release.chart == "alloy"]
+    collectors = [release for release in sync.releases if release.chart == "alloy"]
     senders = []
     for release in collectors:
         name, key = references.pipeline(release)

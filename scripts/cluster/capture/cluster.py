@@ -12,10 +12,10 @@ from scripts import tools
 from scripts.cluster.capture import documents
 from scripts.cluster.capture.families import Block, Families, parse, scrape
 from scripts.core.findings import Finding, RepositoryError
-from scripts.core.yamlfile import load
+from scripts.core.yamlfile import Json, load
 from scripts.model.manifests import identity
 from scripts.servers.kubernetes import flux as controllers
-from scripts.servers.kubernetes.client import ApiError, Client, Json
+from scripts.servers.kubernetes.client import ApiError, Client
 from scripts.servers.kubernetes.control_plane import api_server, define, kubeconfig
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.tools import sources

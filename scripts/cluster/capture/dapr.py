@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import yaml
 
@@ -17,10 +16,9 @@ from scripts import tools
 from scripts.cluster.capture import documents
 from scripts.cluster.capture.families import Block, scrape
 from scripts.core.findings import progress
+from scripts.core.yamlfile import Json
 from scripts.servers.processes import LOOPBACK, Processes, free_port, request
 from scripts.tools import sources
-
-Json = Any
 
 MODULE = "github.com/dapr/dapr"
 

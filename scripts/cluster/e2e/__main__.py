@@ -29,7 +29,7 @@ from scripts.core.findings import (
     report,
 )
 from scripts.model import charts, clusters
-from scripts.model.manifests import Entry, Repository
+from scripts.model.manifests import ClusterSync, Repository
 from scripts.servers.git_remote import git
 from scripts.servers.kubernetes.client import Object
 from scripts.servers.processes import Processes
@@ -81,14 +81,14 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def asked(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
+def asked(syncs: Sequence[ClusterSync], names: Sequence[str]) -> list[ClusterSync]:
     """Return the clusters that are named, under the engines that are; every one if none is named.
 
     Raises:
         RepositoryError: If there is none of such a name.
     """
-    synced = [entry for entry in entries if entry.synced]
-    known = {name for entry in synced for name in (entry.cluster, entry.name)}
+    synced = [sync for sync in syncs if sync.synced]
+    known = {name for sync in synced for name in (sync.cluster, sync.name)}
     if unknown := set(names) - known:
         text, fix = f"no cluster named {', '.join(sorted(unknown))}", f"use some of {_list(known)}"
         raise RepositoryError(Finding("clusters", None, text, fix))
@@ -103,33 +103,33 @@ def main() -> int:
     """Run every cluster, or those named; return 1 if something is wrong."""
     given = options()
     repository = Repository()
-    entries = asked(repository.entries, given.cluster)
-    if not charts.provable(entries, allow_missing=given.allow_missing):
+    syncs = asked(repository.syncs, given.cluster)
+    if not charts.provable(syncs, allow_missing=given.allow_missing):
         return 0
     # Not committed, so Flux cannot see it.
     if git(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
         progress("what is not committed is not synced: HEAD is")
     # One is broken, which has volumes: the others differ in values, not in what Flux does.
-    flux = [entry.cluster for entry in entries if entry.engine == "flux"]
+    flux = [sync.cluster for sync in syncs if sync.engine == "flux"]
     broken = clusters.keeping(repository.root, flux) if flux and not given.without_faults else ""
-    faulty = [e for e in entries if e.engine == "flux" and e.cluster == broken]
-    if given.jobs > 1 and len(entries) > 1:
-        others = [e for e in entries if e not in faulty]
+    faulty = [e for e in syncs if e.engine == "flux" and e.cluster == broken]
+    if given.jobs > 1 and len(syncs) > 1:
+        others = [e for e in syncs if e not in faulty]
         # What takes longest begins first.
         commands = [[e.name] for e in faulty] + [[e.name, "--without-faults"] for e in others]
         return beside(commands, given.jobs)
     found: list[Finding] = []
-    for entry in entries:
+    for sync in syncs:
         with Processes() as processes:
             try:
-                if entry.engine == "flux":
-                    own = _flux(processes, repository, entry, faulty=entry in faulty)
+                if sync.engine == "flux":
+                    own = _flux(processes, repository, sync, faulty=sync in faulty)
                 else:
-                    own = _argocd(processes, repository, entry)
+                    own = _argocd(processes, repository, sync)
             except RepositoryError as error:
                 own = list(error.findings)
             if own:
-                logs = tools.ROOT / "build/e2e" / entry.name
+                logs = tools.ROOT / "build/e2e" / sync.name
                 processes.save(logs)
                 progress(f"what each program said is in {logs.relative_to(tools.ROOT)}")
             found += own
@@ -169,12 +169,12 @@ def beside(commands: Sequence[Sequence[str]], jobs: int) -> int:
 
 
 def _flux(
-    processes: Processes, repository: Repository, entry: Entry, *, faulty: bool
+    processes: Processes, repository: Repository, sync: ClusterSync, *, faulty: bool
 ) -> list[Finding]:
-    table = Table(f"{entry.cluster}, synced by Flux")
+    table = Table(f"{sync.cluster}, synced by Flux")
     began = time.monotonic()
     with table.step("Kubernetes, Flux, the Git remote and the registry run"):
-        world = World(processes, repository, entry)
+        world = World(processes, repository, sync)
     with table.step("make preflight finds the cluster ready") as found:
         found += _preflight(world)
     before, others = checks.inventory(world.client), checks.versions(world.client)
@@ -208,11 +208,11 @@ def _flux(
     return table.findings
 
 
-def _argocd(processes: Processes, repository: Repository, entry: Entry) -> list[Finding]:
-    table = Table(f"{entry.cluster}, synced by Argo CD")
+def _argocd(processes: Processes, repository: Repository, sync: ClusterSync) -> list[Finding]:
+    table = Table(f"{sync.cluster}, synced by Argo CD")
     began = time.monotonic()
     with table.step("Kubernetes, Argo CD, the Git remote and the registry run"):
-        world = World(processes, repository, entry)
+        world = World(processes, repository, sync)
         argo = argocd.ArgoCD(world)
     before, others = checks.inventory(world.client), checks.versions(world.client)
     with table.step("everything is synced and healthy"):
@@ -236,7 +236,7 @@ def _compared(table: Table, world: World, before: Mapping[str, str]) -> list[Obj
     """See that what is rendered is there, and nothing else; return what is rendered."""
     expected = checks.expected(world)
     with table.step(f"each of {len(expected)} objects is there as it is rendered") as found:
-        found += checks.exact(world.client, expected, world.entry.name)
+        found += checks.exact(world.client, expected, world.sync.name)
     with table.step("nothing else is there") as found:
         found += checks.besides(world, before, expected)
     return expected
@@ -251,7 +251,7 @@ def _observed(table: Table, world: World) -> Iterator[stack.Stack]:
         for text, check in STACK.items():
             with table.step(text) as found:
                 found += check(world, running)
-        if world.entry.engine == "flux":
+        if world.sync.engine == "flux":
             with table.step("kube-state-metrics says that all of Flux is ready") as found:
                 found += stack.seen(world, running)
         yield running
@@ -262,9 +262,9 @@ def _silent(
 ) -> None:
     """See that nobody else is touched and nobody complains."""
     with table.step("no object of the application is touched") as found:
-        found += checks.untouched(world.client, others, world.entry.name)
+        found += checks.untouched(world.client, others, world.sync.name)
     with table.step("no warning was given") as found:
-        found += checks.warnings(world.client, before, world.entry.name)
+        found += checks.warnings(world.client, before, world.sync.name)
 
 
 def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> list[Finding]:
@@ -273,7 +273,7 @@ def _proven(world: World, before: Mapping[str, str], expected: list[Object]) -> 
     Returns:
         A finding for each check that does not find it.
     """
-    client, place = world.client, world.entry.name
+    client, place = world.client, world.sync.name
     metadata = {"name": "stray", "namespace": stack.MONITORING}
     stray: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     grafana = client.get("apps/v1", "Deployment", "grafana", stack.MONITORING)

@@ -96,7 +96,7 @@ class ArgoCD:
             try:
                 self.world.client.resource(f"{OPERATOR_GROUP}/v1", kind)
             except ApiError as error:
-                place = f"{self.world.entry.name} {named(OPERATOR)}"
+                place = f"{self.world.sync.name} {named(OPERATOR)}"
                 text = f"runs before the CRD of {kind} is there, and would never make one"
                 fix = "let nothing of its Application be applied before its custom resources can be"
                 raise RepositoryError(Finding(place, None, text, fix)) from error
@@ -191,7 +191,7 @@ class ArgoCD:
         client.delete(client.get("v1", "Service", "loki", MONITORING))
 
         def wrong() -> str:
-            return "; ".join(map(str, checks.exact(client, expected, self.world.entry.name)))
+            return "; ".join(map(str, checks.exact(client, expected, self.world.sync.name)))
 
         return self.world.until(wrong, "what was done by hand stays")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from scripts.servers.kubernetes.client import Json, Object
+from scripts.core.yamlfile import Json
+from scripts.servers.kubernetes.client import Object
 
 # The list of endpoints of each kind of monitor that selects pods or Services by labels.
 ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}

@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from scripts.checks.static.engines import unequal
 from scripts.cluster.e2e.world import SOURCE, World, waiting
 from scripts.core.findings import Finding
+from scripts.core.yamlfile import Json
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
 from scripts.model.rendered import clusters
-from scripts.servers.kubernetes.client import (
-    ApiError,
-    Client,
-    Json,
-    Object,
-    condition,
-    named,
-    stated,
-)
+from scripts.servers.kubernetes.client import ApiError, Client, Object, condition, named, stated
 
 # A manager of its own: what it would apply must be what is there, field by field.
 REVIEWER = "reviewer"
@@ -79,8 +72,8 @@ def explained(name: str) -> bool:
 def expected(world: World) -> list[Object]:
     """Return every object that the commit in the cluster makes, the engine's own included."""
     tree = Repository(world.remote.tree)
-    (cluster,) = (one for one in clusters(tree) if one.name == world.entry.name)
-    own = [item for item in cluster.entry.objects() if of_engine(item)]
+    (cluster,) = (one for one in clusters(tree) if one.name == world.sync.name)
+    own = [item for item in cluster.sync.objects() if of_engine(item)]
     return [*(dict(item.manifest) for item in cluster.items), *own]
 
 
@@ -149,7 +142,7 @@ def besides(world: World, before: Mapping[str, str], expected: Iterable[Object])
     known = before.keys() | {named(item) for item in expected}
     return [
         Finding(
-            f"{world.entry.name} {name}",
+            f"{world.sync.name} {name}",
             None,
             "is in the cluster and nothing that is rendered makes it",
             "find what made it; if it is right, add it to BESIDES with the reason",
@@ -303,6 +296,6 @@ def fitting(world: World) -> list[Finding]:
         if condition(pod, "Ready").get("status") != "True" and not reasons
     ]
     return [
-        Finding(f"{world.entry.name} pods", None, text, "request less, or correct the selectors")
+        Finding(f"{world.sync.name} pods", None, text, "request less, or correct the selectors")
         for text in (*reasons, *(f"{name} is not ready" for name in late))
     ]

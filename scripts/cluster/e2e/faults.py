@@ -15,11 +15,12 @@ from scripts.cluster.e2e.stack import MONITORING, operator
 from scripts.cluster.e2e.world import HELM, KUSTOMIZE, SOURCE, World
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.quantities import quantity
+from scripts.core.yamlfile import Json
 from scripts.model import charts
 from scripts.model.manifests import NAMESPACES, Release
 from scripts.servers.git_remote import extend
 from scripts.servers.kubernetes import flux
-from scripts.servers.kubernetes.client import ApiError, Json, Object, named
+from scripts.servers.kubernetes.client import ApiError, Object, named
 from scripts.servers.registry import renumbered
 
 GRAFANA = (f"{HELM}/v2", "HelmRelease", "grafana", MONITORING)
@@ -66,7 +67,7 @@ def examined(world: World, fault: Fault) -> tuple[Outcome, list[Finding]]:
     """
     pods, others = running_pods(world), checks.versions(world.client)
     outcome = fault.run(world)
-    place = f"{world.entry.name}, {fault.name}"
+    place = f"{world.sync.name}, {fault.name}"
     findings = checks.untouched(world.client, others, place)
     after = running_pods(world)
     findings += [
@@ -128,15 +129,15 @@ def _last_word(world: World, tree: Path, item: Object, patch: Json) -> None:
 
 def _folder(world: World, item: Object) -> Path:
     """Return the folder that an object is built from."""
-    return next(Path(unit.path) for unit in world.entry.units if item in unit.objects)
+    return next(Path(unit.path) for unit in world.sync.units if item in unit.objects)
 
 
 def _declared(world: World, kind: str, name: str) -> Object:
     """Return an object of ours as it is built."""
-    for item in world.entry.objects():
+    for item in world.sync.objects():
         if item["kind"] == kind and item["metadata"]["name"] == name:
             return item
-    text = f"a fault is about {kind} {name}, and {world.entry.name} has none"
+    text = f"a fault is about {kind} {name}, and {world.sync.name} has none"
     raise RepositoryError(
         Finding("scripts/cluster/e2e/faults.py", None, text, "let it be about another")
     )
@@ -162,7 +163,7 @@ def _tag(world: World) -> str:
 
 
 def _release(world: World, name: str) -> Release:
-    return next(r for r in world.entry.releases if r.name == name)
+    return next(r for r in world.sync.releases if r.name == name)
 
 
 def _next_tag(world: World) -> str:
@@ -271,7 +272,7 @@ def _mended(world: World, owner: tuple[str, str, str, str], missing: Callable[[]
 def _fewer(world: World, tree: Path) -> None:
     """Leave out the last dashboard of the last folder, and the first PrometheusRule."""
     boards = _declared(world, "ConfigMap", dashboards(world)[-1])
-    rule = next(item for item in world.entry.objects() if item["kind"] == "PrometheusRule")
+    rule = next(item for item in world.sync.objects() if item["kind"] == "PrometheusRule")
     _last_word(world, tree, boards, {"data": {sorted(boards["data"])[-1]: None}})
     _last_word(world, tree, rule, {"$patch": "delete"})
 
@@ -279,7 +280,7 @@ def _fewer(world: World, tree: Path) -> None:
 def _pruned(world: World) -> Outcome:
     """Take a dashboard and a PrometheusRule out of what is synced."""
     boards = _declared(world, "ConfigMap", dashboards(world)[-1])
-    rule = next(item for item in world.entry.objects() if item["kind"] == "PrometheusRule")
+    rule = next(item for item in world.sync.objects() if item["kind"] == "PrometheusRule")
     file = sorted(boards["data"])[-1]
 
     def missing() -> str:
@@ -294,7 +295,7 @@ def _pruned(world: World) -> Outcome:
     recovered = world.synced()
     if not world.client.read(rule) or file not in (world.client.read(boards) or {})["data"]:
         text, fix = "does not come back with the revert", "see its Kustomization's status"
-        raise RepositoryError(Finding(f"{world.entry.name} {named(rule)}", None, text, fix))
+        raise RepositoryError(Finding(f"{world.sync.name} {named(rule)}", None, text, fix))
     return Outcome("", noticed, recovered)
 
 
@@ -359,7 +360,7 @@ def _namespace(world: World) -> Outcome:
 
 def _without_releases(world: World) -> str:
     found = {item["metadata"]["name"] for item in world.client.all(f"{HELM}/v2", "HelmRelease")}
-    wanted = {release.owner[1] for release in world.entry.releases}
+    wanted = {release.owner[1] for release in world.sync.releases}
     return ", ".join(sorted(wanted - found))
 
 
@@ -388,7 +389,7 @@ def unharmed(world: World, before: Mapping[str, str]) -> None:
     """
     if said := checks.lost(world.client, before):
         text, fix = f"removed with all else: {said}", "keep it from being pruned"
-        raise RepositoryError(Finding(world.entry.name, None, text, fix))
+        raise RepositoryError(Finding(world.sync.name, None, text, fix))
 
 
 def _removed(world: World) -> Outcome:

@@ -25,11 +25,12 @@ import yaml
 from scripts.cluster.e2e.background import LAYOUTS
 from scripts.cluster.e2e.world import API_SERVER, World, is_address
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
 from scripts.model.rendered import CONFIG_MAP, Cluster, Item
 from scripts.servers.api import Api
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import ApiError, Json, Object, namespace
+from scripts.servers.kubernetes.client import ApiError, Object, namespace
 from scripts.servers.monitoring import Change, loki_config
 from scripts.servers.processes import LOOPBACK, free_port, free_ports
 from scripts.servers.tcp_proxy import joined
@@ -290,7 +291,7 @@ def _live(world: World) -> Cluster:
     items = tuple(
         Item(item, brought_by(item)) for item in world.client.all("v1", "ConfigMap", MONITORING)
     )
-    return Cluster(Repository(world.remote.tree), world.entry, items)
+    return Cluster(Repository(world.remote.tree), world.sync, items)
 
 
 def brought_by(item: Object) -> str | None:
@@ -477,7 +478,7 @@ def targets(stack: Stack) -> list[Json]:
 
 def monitored(world: World, stack: Stack) -> list[Finding]:
     """See that Prometheus scrapes what is declared, and that what runs here answers it."""
-    place = world.entry.name
+    place = world.sync.name
     wanted = declared(world)
     configured = {job["job_name"] for job in stack.rendered["scrape_configs"]}
     findings = [
@@ -488,7 +489,7 @@ def monitored(world: World, stack: Stack) -> list[Finding]:
         Finding(f"{place} {pool}", None, "is scraped and nothing declares it", "find what makes it")
         for pool in sorted(configured - wanted)
     ]
-    own = ENGINES[world.entry.engine]
+    own = ENGINES[world.sync.engine]
     others = [engine.pool for engine in ENGINES.values() if engine is not own]
     quiet = {pool for pool in wanted if pool.startswith(tuple(others))}
     answering = {pool for pool in wanted if own.answers and pool.startswith(own.pool)}

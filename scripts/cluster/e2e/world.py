@@ -19,7 +19,7 @@ from scripts.cluster.e2e.machines import Machines
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import load
 from scripts.model import clusters, credentials, requirements, secrets
-from scripts.model.manifests import BOOTSTRAP, FLUX_GROUPS, Entry, Repository, decrypts
+from scripts.model.manifests import BOOTSTRAP, FLUX_GROUPS, ClusterSync, Repository, decrypts
 from scripts.servers.api import ApiError as RefusedError
 from scripts.servers.git_remote import BRANCH, Remote, edit, extend
 from scripts.servers.kubernetes import control_plane, flux
@@ -62,27 +62,31 @@ class World:
     """
 
     def __init__(
-        self, processes: Processes, repository: Repository, entry: Entry, revision: str = "HEAD"
+        self,
+        processes: Processes,
+        repository: Repository,
+        sync: ClusterSync,
+        revision: str = "HEAD",
     ) -> None:
         """Start everything but the sync.
 
         Args:
             processes: Where it runs.
             repository: Ours.
-            entry: The cluster and its engine.
+            sync: The cluster and its engine.
             revision: The commit that is synced first.
         """
         self.processes = processes
         self.repository = repository
-        self.entry = entry
-        self.cluster = entry.cluster
+        self.sync = sync
+        self.cluster = sync.cluster
         self.engine_ports: dict[str, int] = {}
-        self.machines = Machines(requirements.read(entry.cluster, repository))
+        self.machines = Machines(requirements.read(sync.cluster, repository))
         self.client = control_plane.api_server(processes, controlled=True)
         self.config = control_plane.kubeconfig(processes, self.client)
         control_plane.controllers(processes, self.client)
         self.registry = Registry(processes)
-        self.registry.fill(entry.releases)
+        self.registry.fill(sync.releases)
         self.remote = Remote(processes.folder("remote"), repository.root, revision)
         self.revision = self.remote.commit("Bootstrap, with the registry beside it", self.adopt)
         self.remote.up()
@@ -92,7 +96,7 @@ class World:
         """Make of a revision what a user who bootstraps it with a mirror has."""
         mirrored(tree, self.cluster, self.registry.host)
         undeclared(tree, self.cluster)
-        if self.entry.engine != "flux":
+        if self.sync.engine != "flux":
             return
         folder = tree / f"clusters/{self.cluster}/flux/{BOOTSTRAP}"
         # A user who has bootstrapped already has another address there, and Flux itself.
@@ -105,13 +109,13 @@ class World:
         """Make the cluster what an installed one is, and put what has to be there before a sync."""
         apply = self.apply
         apply(*self.machines.nodes(), *self.machines.storage_classes(), *endpoints())
-        others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.entry.engine == "flux" else ())]
-        others += watched(self.entry.objects(), others)
+        others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.sync.engine == "flux" else ())]
+        others += watched(self.sync.objects(), others)
         spaces = {workload.namespace for workload in others}
         apply(*(namespace(name) for name in sorted(spaces)))
         apply(*(item for workload in others for item in workload.objects()))
         self.secrets()
-        if self.entry.engine == "flux":
+        if self.sync.engine == "flux":
             flux.definitions(self.processes, self.client)
             for name in flux.CONTROLLERS:
                 metrics = urlsplit(flux.start(self.processes, name, self.config))
@@ -124,10 +128,10 @@ class World:
         Raises:
             RepositoryError: If it fails.
         """
-        needed = [n for n in credentials.needed(self.entry, self.repository) if n.encrypted]
+        needed = [n for n in credentials.needed(self.sync, self.repository) if n.encrypted]
         made = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed)).make
         spaces = {one.namespace for one in needed}
-        for item in self.entry.objects():
+        for item in self.sync.objects():
             if item["kind"] == "Namespace" and item["metadata"]["name"] in spaces:
                 self.apply(item)
         self.apply(
@@ -201,7 +205,7 @@ class World:
             if time.monotonic() - began > patience:
                 text = f"{what} within {patience:.0f} s: {said}"
                 fix = "see the condition's message"
-                raise RepositoryError(Finding(self.entry.name, None, text, fix))
+                raise RepositoryError(Finding(self.sync.name, None, text, fix))
             # Right to a twentieth: asking is work for the server, on the machine that syncs.
             time.sleep(min(max(0.1, (time.monotonic() - began) / 20), 1.0))
         return time.monotonic() - began

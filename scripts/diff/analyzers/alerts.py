@@ -51,7 +51,7 @@ def of(cluster: Cluster) -> dict[str, list[Rule]]:
             for rule in group.get("rules") or ():
                 if "alert" in rule:
                     found.setdefault(rule["alert"], []).append(rule)
-    for alert in alerts.of(cluster.entry):
+    for alert in alerts.of(cluster.sync):
         if alert.lang == "logql":
             found.setdefault(alert.name, []).append(alert.rule)
     return found

@@ -56,7 +56,7 @@ def amounts(pair: Pair) -> Iterator[Amount]:
         old, limit = (write(side[resource]) if resource in side else "" for side in most)
         over = bool(limit and after) and sides[1][resource] > most[1][resource] + 1e-9
         former = (old or "none") if before and after and old != limit else ""
-        yield Amount(pair.after.entry.cluster, resource, before, after, limit, over, former)
+        yield Amount(pair.after.sync.cluster, resource, before, after, limit, over, former)
 
 
 def read(pair: Pair) -> Said:
@@ -66,7 +66,7 @@ def read(pair: Pair) -> Said:
     before, after = _faults(pair.before), _faults(pair.after)
     for text in after.keys() - before.keys():
         yield after[text]
-    if pair.before.entry.units and pair.after.entry.units:
+    if pair.before.sync.units and pair.after.sync.units:
         yield from _raised(pair)
 
 
@@ -94,7 +94,7 @@ def _place(cluster: Cluster) -> str:
 
 
 def _totals(cluster: Cluster) -> dict[str, float]:
-    if not cluster.entry.units:
+    if not cluster.sync.units:
         return {}
     rows = list(budget.rows(cluster, budget.limits(cluster)).values())
     return {resource: total(rows) for resource, (total, _, _) in LINES.items()}

@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from scripts.diff.model import ABSENT, Flag, Json, Sentence
+from scripts.core.yamlfile import Json
+from scripts.diff.model import ABSENT, Flag, Sentence
 from scripts.diff.objects import Pair
 from scripts.diff.values import Difference
 

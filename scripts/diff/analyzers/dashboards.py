@@ -92,7 +92,7 @@ def _by_uid(cluster: Cluster) -> dict[str, Model]:
 
 
 def _grafana(cluster: Cluster) -> list[Release]:
-    return [release for release in cluster.entry.releases if release.chart == "grafana"]
+    return [release for release in cluster.sync.releases if release.chart == "grafana"]
 
 
 def _sources(cluster: Cluster) -> dict[str, str]:

@@ -69,7 +69,7 @@ def read(pair: Pair) -> Said:
 
 
 def _forced(pair: Pair, key: Key, after: Manifest) -> bool:
-    if key.release or pair.after.entry.engine != "flux":
+    if key.release or pair.after.sync.engine != "flux":
         return False
     annotation, value = FORCED
     annotated = get(after, "metadata", "annotations", annotation) == value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.core.yamlfile import load
+from scripts.core.yamlfile import Json, load
 from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Json, Sentence
+from scripts.diff.model import Sentence
 from scripts.diff.values import differences
 from scripts.rules import slos
 

@@ -69,7 +69,7 @@ def read(pair: Pair) -> Said:
 
 
 def _projects(cluster: Cluster) -> dict[str, Mapping[str, Json]]:
-    own = (item for item in cluster.entry.objects() if item["kind"] == "AppProject")
+    own = (item for item in cluster.sync.objects() if item["kind"] == "AppProject")
     return {DEFAULT: WIDE} | {item["metadata"]["name"]: item["spec"] for item in own}
 
 

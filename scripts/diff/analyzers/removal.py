@@ -40,10 +40,10 @@ FORCED = "kustomize.toolkit.fluxcd.io/force", "enabled"
 
 def read(pair: Pair) -> Said:
     """Find objects, releases and units that are removed, renamed or moved."""
-    engine = pair.before.entry.engine
+    engine = pair.before.sync.engine
     added = {key[2:]: key for key, before, _ in pair.differing if before is None}
-    releases = {release.name for release in pair.after.entry.releases}
-    units = {unit.name for unit in pair.after.entry.units}
+    releases = {release.name for release in pair.after.sync.releases}
+    units = {unit.name for unit in pair.after.sync.units}
     for key, before, after in pair.differing:
         if before is None:
             continue
@@ -73,7 +73,7 @@ def read(pair: Pair) -> Said:
 
 def switched(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
     """Say whether the Kustomization or Application of a unit turns one of these on."""
-    own = (o for o in cluster.entry.units[0].objects if o["metadata"]["name"] == unit)
+    own = (o for o in cluster.sync.units[0].objects if o["metadata"]["name"] == unit)
     return any(get(item, *keys) is True for item in own for keys in switches)
 
 
@@ -125,10 +125,10 @@ def _switched(key: Key, before: Manifest, after: Manifest) -> Said:
 
 
 def _releases(before: Cluster, after: Cluster) -> Said:
-    old, new = ({r.name: r for r in c.entry.releases} for c in (before, after))
+    old, new = ({r.name: r for r in c.sync.releases} for c in (before, after))
     if not new:
         return  # The cluster is gone, as its units say.
-    engine = before.entry.engine
+    engine = before.sync.engine
     for name, release in old.items():
         gone = name not in new
         deleted = [
@@ -160,9 +160,9 @@ def _releases(before: Cluster, after: Cluster) -> Said:
 
 
 def _units(before: Cluster, after: Cluster) -> Said:
-    declared = {unit.name for unit in after.entry.units}
-    engine = before.entry.engine
-    for unit in before.entry.units:
+    declared = {unit.name for unit in after.sync.units}
+    engine = before.sync.engine
+    for unit in before.sync.units:
         if unit.name in declared or not switched(before, unit.name, PRUNE):
             continue
         deleted = [o for o in unit.objects if not _kept(engine, o, released=False, gone=True)]

@@ -42,7 +42,7 @@ def _read(cluster: Cluster) -> tuple[Keys, Keys]:
     """The keys that are read of each Secret, and those without which something waits."""
     every: Keys = {}
     needed: Keys = {}
-    named = [secret for _, _, (_, secret) in credentials.reads(cluster.entry)]
+    named = [secret for _, _, (_, secret) in credentials.reads(cluster.sync)]
     for pod in cluster.pods:
         own = credentials.in_values("", pod.owner.namespace, pod.spec)
         named += [secret for _, secret in own]

@@ -36,7 +36,7 @@ def bumps(pairs: Iterable[Pair]) -> list[Bump]:
 def read(pair: Pair) -> Said:
     """Find other sources, major versions, and values that only the version before reads."""
     known = {release.name: release for release in pair.releases[0]}
-    rendered = {release.name for release in pair.after.entry.releases}
+    rendered = {release.name for release in pair.after.sync.releases}
     for after in pair.releases[1]:
         before = known.get(after.name)
         if before is None:
@@ -58,7 +58,7 @@ def read(pair: Pair) -> Said:
                     f"{after.chart} {after.version} does not read it: what it set is the default.",
                     "Find its new name in the chart's values, or take it out.",
                 )
-                for keys in _dead(before, unused_values.Variant(pair.after.entry, after))
+                for keys in _dead(before, unused_values.Variant(pair.after.sync, after))
             )
 
 

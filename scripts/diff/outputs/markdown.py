@@ -232,7 +232,7 @@ def _objects(changes: Sequence[Change], space: _Space) -> Iterator[str]:
         groups.append((heading, [(change, []) for change in kept]))
         if len(kept) < len(changed):
             break
-    listed = [entry for _, own in groups for entry in own]
+    listed = [sync for _, own in groups for sync in own]
     space.left_out["objects"] += len(changes) - len(listed)
     for noun, body in (("objects' edits", _edits), ("objects' diffs", _diff)):
         for change, blocks in listed:
@@ -247,7 +247,7 @@ def _objects(changes: Sequence[Change], space: _Space) -> Iterator[str]:
             elif lines:
                 space.left_out[noun] += 1
     for heading, own in groups:
-        yield "\n".join([heading, *(_object(*entry) for entry in own)])
+        yield "\n".join([heading, *(_object(*sync) for sync in own)])
 
 
 def _object(change: Change, blocks: Sequence[str]) -> str:

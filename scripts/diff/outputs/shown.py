@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from scripts.core.findings import counted
-from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Json, Picture, Report
+from scripts.core.yamlfile import Json
+from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Picture, Report
 
 NOTHING = "Nothing changes in any cluster."
 WHOLE = "`make diff DIFF=--output=build/diff` writes all of it."

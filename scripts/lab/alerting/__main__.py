@@ -39,7 +39,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m scripts.lab.alerting", description=__doc__)
     charts.add_allow_missing(arguments)
     options = arguments.parse_args()
-    if not charts.provable(Repository().entries, allow_missing=options.allow_missing):
+    if not charts.provable(Repository().syncs, allow_missing=options.allow_missing):
         return 0
     cluster = simulation.cluster()
     healthy, incident = (simulation.day(name) for name in simulation.DAYS)

@@ -56,7 +56,7 @@ def main() -> int:
     arguments.add_argument("--dashboard", metavar="uid", help="only this one; else all")
     charts.add_allow_missing(arguments)
     options = arguments.parse_args()
-    if not charts.provable(Repository().entries, allow_missing=options.allow_missing):
+    if not charts.provable(Repository().syncs, allow_missing=options.allow_missing):
         return 0
     boards = _boards(options.dashboard)
     rendered = simulation.cluster()

@@ -339,8 +339,8 @@ def _count_lines(logs: Path, window: Window) -> int:
     count = 0
     with logs.open(encoding="utf-8") as lines:
         for line in lines:
-            entry = json.loads(line)
-            labels = entry["labels"]
+            sync = json.loads(line)
+            labels = sync["labels"]
             if labels.get("namespace") == _namespace() and labels.get("container"):
-                count += first < int(entry["timestamp"]) <= last
+                count += first < int(sync["timestamp"]) <= last
     return count

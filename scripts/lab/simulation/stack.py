@@ -748,7 +748,7 @@ def _applications(world: World) -> Iterator[Exposed]:
     """One Application for each release, and one for the repository's own objects."""
     clock = world.clock
     server = {"dest_server": "https://kubernetes.default.svc"}
-    apps = [(r.name, r.namespace, r.repository) for r in world.cluster.entry.releases]
+    apps = [(r.name, r.namespace, r.repository) for r in world.cluster.sync.releases]
     repository = "https://github.com/example/todo-monitoring"
     for name, destination, repo in (*apps, ("monitoring-config", NAMESPACE, repository)):
         app = {"name": name, "namespace": "argocd", "project": "default"}

@@ -146,7 +146,7 @@ class World:
     def synced(self) -> list[Mapping[str, Json]]:
         """What Flux syncs: what is applied, and what was when it was installed, to begin with."""
         return [
-            *self.cluster.entry.objects(),
+            *self.cluster.sync.objects(),
             *(
                 {
                     "apiVersion": version,
@@ -878,7 +878,7 @@ def _budget(cluster: Cluster) -> Iterator[tuple[tuple[str, ...], float]]:
     repository = cluster.repository
     environments = {
         path.split("/")[1]
-        for path in repository.files(cluster.entry)
+        for path in repository.files(cluster.sync)
         if path.startswith("overlays/")
     }
     for environment in environments:

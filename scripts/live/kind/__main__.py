@@ -115,26 +115,26 @@ def main() -> int:
     programs()
     repository = Repository()
     name = clusters.chosen(repository.root, given.cluster, kept=False)
-    entry = repository.cluster(name).get(given.engine)
-    if entry is None:
+    sync = repository.cluster(name).get(given.engine)
+    if sync is None:
         text, fix = f"is not synced by {given.engine}", "name the other engine, or another cluster"
         raise RepositoryError(Finding(f"clusters/{name}", None, text, fix))
     where = source.of_head(repository.root)
     manifest = engines.manifest(given.engine)
     namespace, path = NAMESPACES[given.engine], OUTPUT / f"{given.engine}.png"
-    made = prepared.values(entry, repository)
-    login = prepared.login(entry, made)
-    print(f"{entry.name}: {where.ref} of {where.url}, at {where.commit}", flush=True)
+    made = prepared.values(sync, repository)
+    login = prepared.login(sync, made)
+    print(f"{sync.name}: {where.ref} of {where.url}, at {where.commit}", flush=True)
     with created(f"todo-monitoring-{given.engine}", keep=given.keep) as cluster:
         try:
-            cluster.create(*prepared.objects(entry, namespace, made))
+            cluster.create(*prepared.objects(sync, namespace, made))
             prepared.application(cluster)
             progress(f"installing {given.engine}")
             cluster.apply(manifest, f"--namespace={namespace}")
             cluster.ask("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
             began = time.monotonic()
-            cluster.create(*engines.sync(entry, where))
-            ready.wait(cluster, entry, where.commit, given.limit)
+            cluster.create(*engines.sync(sync, where))
+            ready.wait(cluster, sync, where.commit, given.limit)
             print(f"everything is ready after {time.monotonic() - began:.0f} s", flush=True)
             faults = pictured(login, path, given.limit)
             print(f"home page: {path}", flush=True)

@@ -12,7 +12,7 @@ import yaml
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json, load
 from scripts.live.kind.source import Source
-from scripts.model.manifests import Entry
+from scripts.model.manifests import ClusterSync
 from scripts.servers.kubernetes.flux import bootstrapped
 
 PINS = Path(__file__).with_name("engines.yaml")
@@ -44,21 +44,21 @@ def _wrong(text: str, fix: str) -> RepositoryError:
     return RepositoryError(Finding("scripts/live/kind/engines.yaml", None, text, fix))
 
 
-def sync(entry: Entry, source: Source) -> list[Json]:
+def sync(sync: ClusterSync, source: Source) -> list[Json]:
     """Return the objects that have an engine sync a cluster's folder from a source."""
-    if entry.engine == "argocd":
-        return [_root(entry, source)]
-    repository, kustomization = bootstrapped(source.url, entry.cluster)
+    if sync.engine == "argocd":
+        return [_root(sync, source)]
+    repository, kustomization = bootstrapped(source.url, sync.cluster)
     repository["spec"]["ref"] = {"name": source.ref}
     return [repository, kustomization]
 
 
-def _root(entry: Entry, source: Source) -> Json:
+def _root(sync: ClusterSync, source: Source) -> Json:
     """Return the root Application, with patches for all that names the repository in git.
 
     That it leaves itself out, as in git, also keeps git's own source from coming back.
     """
-    unit = entry.units[0]
+    unit = sync.units[0]
     applications = [o for o in unit.objects if o["kind"] == "Application"]
     of_git = {o["spec"]["source"]["path"]: o for o in applications if "path" in o["spec"]["source"]}
     root = copy.deepcopy(of_git.pop(unit.path))

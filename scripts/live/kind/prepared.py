@@ -10,7 +10,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.live.kind.cluster import Cluster
 from scripts.model import credentials, secrets
-from scripts.model.manifests import Entry, Repository
+from scripts.model.manifests import ClusterSync, Repository
 from scripts.model.secrets import Place, Values
 from scripts.rules.facts import Facts
 from scripts.servers.kubernetes.client import namespace
@@ -20,32 +20,34 @@ IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
 URLS = ("FRONTEND_URL", "BACKEND_URL")
 
 
-def values(entry: Entry, repository: Repository) -> dict[Place, Values]:
+def values(sync: ClusterSync, repository: Repository) -> dict[Place, Values]:
     """Return what `make secrets` makes for a cluster that has no Secret yet."""
-    needed = [one for one in credentials.needed(entry, repository) if not one.brought]
+    needed = [one for one in credentials.needed(sync, repository) if not one.brought]
     found = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed))
     return secrets.values(found.make, {})
 
 
-def login(entry: Entry, made: Mapping[Place, Values]) -> dict[str, str]:
+def login(sync: ClusterSync, made: Mapping[Place, Values]) -> dict[str, str]:
     """Return user and password of Grafana's administrator.
 
     Raises:
         RepositoryError: If Grafana's values name no Secret that is made.
     """
-    account = secrets.administrator(entry)
+    account = secrets.administrator(sync)
     if not account or account.place not in made:
         text = "names no Secret that `make secrets` makes for its administrator"
         fix = "name it in admin.existingSecret"
-        raise RepositoryError(Finding(f"{entry.name} Grafana", None, text, fix))
+        raise RepositoryError(Finding(f"{sync.name} Grafana", None, text, fix))
     own = made[account.place]
     return {"user": own[account.user].decode(), "password": own[account.password].decode()}
 
 
-def objects(entry: Entry, engine_namespace: str, made: Mapping[Place, Values]) -> Iterator[Json]:
+def objects(
+    sync: ClusterSync, engine_namespace: str, made: Mapping[Place, Values]
+) -> Iterator[Json]:
     """Yield the engine's namespace, ours as the sync brings them, and the Secrets."""
     yield namespace(engine_namespace)
-    yield from (item for item in entry.objects() if item["kind"] == "Namespace")
+    yield from (item for item in sync.objects() if item["kind"] == "Namespace")
     yield from (secrets.manifest(place, content) for place, content in made.items())
 
 

@@ -11,7 +11,7 @@ from scripts.core.yamlfile import Json
 from scripts.live.kind.cluster import Cluster
 from scripts.live.verify.kubectl import Pod
 from scripts.live.verify.waiting import MissingError, until
-from scripts.model.manifests import FLUX_GROUPS, Entry, identity
+from scripts.model.manifests import FLUX_GROUPS, ClusterSync, identity
 from scripts.servers.kubernetes.client import condition
 
 # Seconds between two looks: each starts kubectl, which pods that start would feel.
@@ -35,8 +35,8 @@ OPERATED = ("prometheuses.monitoring.coreos.com", "alertmanagers.monitoring.core
 _LAST, _QUOTED = 25, 600
 
 
-def wait(cluster: Cluster, entry: Entry, commit: str, limit: float) -> None:
-    """Wait until everything of an entry is ready, and what comes from git is at a commit.
+def wait(cluster: Cluster, sync: ClusterSync, commit: str, limit: float) -> None:
+    """Wait until everything of a cluster sync is ready, and what comes from git is at a commit.
 
     Raises:
         RepositoryError: After `limit` seconds, with what is not ready in the cluster's own words.
@@ -45,7 +45,7 @@ def wait(cluster: Cluster, entry: Entry, commit: str, limit: float) -> None:
 
     def attempt() -> None:
         nonlocal before
-        found = unready(cluster, entry, commit)
+        found = unready(cluster, sync, commit)
         if not found:
             return
         if (names := ", ".join(sorted(f.path for f in found))) != before:
@@ -57,11 +57,11 @@ def wait(cluster: Cluster, entry: Entry, commit: str, limit: float) -> None:
     until(attempt, time.monotonic() + limit, limit)
 
 
-def unready(cluster: Cluster, entry: Entry, commit: str) -> list[Finding]:
+def unready(cluster: Cluster, sync: ClusterSync, commit: str) -> list[Finding]:
     """Return a finding for each object that is not ready: the engine's, and then pods."""
-    judge = _flux if entry.engine == "flux" else _argocd
-    items = {identity(item): item for item in cluster.listed(*RESOURCES[entry.engine])}
-    declared = {identity(item) for item in entry.objects() if item["kind"] in DECLARED}
+    judge = _flux if sync.engine == "flux" else _argocd
+    items = {identity(item): item for item in cluster.listed(*RESOURCES[sync.engine])}
+    declared = {identity(item) for item in sync.objects() if item["kind"] in DECLARED}
     said = dict.fromkeys(declared - items.keys(), "is not there yet")
     said |= {name: judge(item, commit) for name, item in items.items()}
     if not any(said.values()):

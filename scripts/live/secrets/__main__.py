@@ -25,7 +25,7 @@ from scripts.live.secrets.cluster import Cluster
 from scripts.live.secrets.files import Folder
 from scripts.model import clusters, credentials
 from scripts.model.credentials import Needed
-from scripts.model.manifests import ENCRYPTED, FLUX_GROUPS, Entry, Repository, decrypts, group
+from scripts.model.manifests import ENCRYPTED, FLUX_GROUPS, ClusterSync, Repository, decrypts, group
 from scripts.model.secrets import Account, Missing, Place, administrator, plan, values
 
 
@@ -44,7 +44,7 @@ def options() -> argparse.Namespace:
     return given
 
 
-def create(entry: Entry, needed: Sequence[Needed], cluster: Cluster, *, yes: bool) -> int:
+def create(sync: ClusterSync, needed: Sequence[Needed], cluster: Cluster, *, yes: bool) -> int:
     """Create in the cluster what it lacks; return the exit code.
 
     Raises:
@@ -57,8 +57,8 @@ def create(entry: Entry, needed: Sequence[Needed], cluster: Cluster, *, yes: boo
     _shared(found.make, needed)
     known = {_like(one): cluster.values(_like(one)) for one in found.make if one.like}
     content = values(found.make, known)
-    spaces = _lacking(entry, found.make, cluster)
-    print(f"clusters/{entry.cluster} in {cluster.name}:")
+    spaces = _lacking(sync, found.make, cluster)
+    print(f"clusters/{sync.cluster} in {cluster.name}:")
     for place in found.there:
         print(colour(f"  there    {'/'.join(place)}", DIM))
     _brought(needed)
@@ -79,22 +79,22 @@ def create(entry: Entry, needed: Sequence[Needed], cluster: Cluster, *, yes: boo
             print(colour(f"created {'/'.join(place)}", GREEN), flush=True)
     else:
         print("nothing to create")
-    account = administrator(entry)
+    account = administrator(sync)
     if account and account.place in {*content, *found.there}:
         _login(account, cluster)
     return 1 if report(unmade) else 0
 
 
-def encrypt(entry: Entry, needed: Sequence[Needed], folder: Folder) -> int:
+def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: Folder) -> int:
     """Write what the cluster's folder lacks; return the exit code.
 
     Raises:
         RepositoryError: If a Secret is there in part, or sops refuses one; then nothing is written.
     """
-    if entry.engine != "flux":
+    if sync.engine != "flux":
         text = "is synced by Argo CD, which decrypts nothing"
         fix = "run `make secrets` without --sops, or use External Secrets: README.md"
-        raise RepositoryError(Finding(f"clusters/{entry.cluster}", None, text, fix))
+        raise RepositoryError(Finding(f"clusters/{sync.cluster}", None, text, fix))
     files = folder.there()
     own = [one for one in needed if not one.brought or _place(one) in files]
     there = {_place(one): files[_place(one)][1] if _place(one) in files else None for one in own}
@@ -109,21 +109,21 @@ def encrypt(entry: Entry, needed: Sequence[Needed], folder: Folder) -> int:
         print(colour(f"wrote {folder.name(path)}", GREEN))
     if not found.make:
         print("nothing to write")
-    _sync(entry, folder)
+    _sync(sync, folder)
     return 1 if report(unmade) else 0
 
 
-def _lacking(entry: Entry, make: Iterable[Missing], cluster: Cluster) -> dict[str, Json]:
+def _lacking(sync: ClusterSync, make: Iterable[Missing], cluster: Cluster) -> dict[str, Json]:
     """Return the namespaces that are to be created, as the sync brings them: so it adopts them.
 
     Raises:
         RepositoryError: If the sync does not bring one, or one is being deleted.
     """
-    declared = {o["metadata"]["name"]: o for o in entry.objects() if o["kind"] == "Namespace"}
+    declared = {o["metadata"]["name"]: o for o in sync.objects() if o["kind"] == "Namespace"}
     lacking = [name for name in sorted({one.namespace for one in make}) if cluster.lacks(name)]
     for name in lacking:
         if name not in declared:
-            text = f"is not there, and clusters/{entry.cluster} does not bring it"
+            text = f"is not there, and clusters/{sync.cluster} does not bring it"
             fix = f"kubectl create namespace {name}"
             raise RepositoryError(Finding(f"namespace {name}", None, text, fix))
     return {name: declared[name] for name in lacking}
@@ -188,12 +188,12 @@ def _login(account: Account, cluster: Cluster) -> None:
     print(f"  {shlex.join(('kubectl', *command, path))} | base64 -d")
 
 
-def _sync(entry: Entry, folder: Folder) -> None:
+def _sync(sync: ClusterSync, folder: Folder) -> None:
     """Say what is to be done once, so that Flux decrypts and applies the folder."""
-    path = f"clusters/{entry.cluster}/{ENCRYPTED}"
-    for item in entry.objects():
+    path = f"clusters/{sync.cluster}/{ENCRYPTED}"
+    for item in sync.objects():
         of_flux = item["kind"] == "Kustomization" and group(item) == FLUX_GROUPS[2]
-        if of_flux and decrypts(entry.cluster, item["spec"].get("path", "")):
+        if of_flux and decrypts(sync.cluster, item["spec"].get("path", "")):
             print("commit them: Flux decrypts and applies them with the next sync")
             return
     print("once, so that Flux can decrypt them and applies them; then commit:")
@@ -202,7 +202,7 @@ def _sync(entry: Entry, folder: Folder) -> None:
         "  flux create kustomization monitoring-secrets --source=GitRepository/flux-system"
         f" --path=./{path} --prune=true --interval=10m --retry-interval=30s"
         " --decryption-provider=sops --decryption-secret=sops-age --export"
-        f" > clusters/{entry.cluster}/flux/secrets.yaml"
+        f" > clusters/{sync.cluster}/flux/secrets.yaml"
     )
 
 
@@ -221,11 +221,11 @@ def main() -> int:
     name = clusters.chosen(repository.root, given.cluster)
     progress("working out what the cluster reads")
     engines = repository.cluster(name)
-    entry = engines.get("flux") or next(iter(engines.values()))
-    needed = credentials.needed(entry, repository)
+    sync = engines.get("flux") or next(iter(engines.values()))
+    needed = credentials.needed(sync, repository)
     if given.sops:
-        return encrypt(entry, needed, Folder(tools.ROOT, name, given.age))
-    return create(entry, needed, Cluster(kubectl.context()), yes=given.yes)
+        return encrypt(sync, needed, Folder(tools.ROOT, name, given.age))
+    return create(sync, needed, Cluster(kubectl.context()), yes=given.yes)
 
 
 def interruptible() -> int:

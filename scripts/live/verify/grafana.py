@@ -11,16 +11,15 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.grafana.model import Panel
 from scripts.live.verify.home import Home
 from scripts.live.verify.kubectl import Kubectl
 from scripts.live.verify.waiting import MissingError
-
-Json = Any
 
 # Seconds that one answer may take.
 _TIMEOUT = 10

@@ -6,17 +6,15 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from scripts import tools
 from scripts.core import yamlfile
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation, interpolation, model
 from scripts.grafana.interpolation import LOGQL, Value, Window
 from scripts.grafana.model import Panel, Target, Variable
 from scripts.model import dashboards
-
-Json = Any
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from scripts.core import kubectl
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json
 from scripts.live.verify.waiting import MissingError
-
-Json = Any
 
 SELECTOR = "app.kubernetes.io/name=grafana"
 # Seconds that one answer of the API server may take, a login by the kubeconfig's program included.

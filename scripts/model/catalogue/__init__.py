@@ -32,7 +32,7 @@ TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 
 
 @dataclass(frozen=True)
-class Entry:
+class Family:
     """A metric family as one program exposes it.
 
     Attributes:
@@ -65,30 +65,30 @@ class Entry:
 
 
 @functools.cache
-def load() -> Mapping[str, tuple[Entry, ...]]:
+def load() -> Mapping[str, tuple[Family, ...]]:
     """Return every family by name; several programs may expose one name."""
-    found: dict[str, tuple[Entry, ...]] = {}
+    found: dict[str, tuple[Family, ...]] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
-        for entry in read(path):
-            found[entry.name] = (*found.get(entry.name, ()), entry)
+        for family in read(path):
+            found[family.name] = (*found.get(family.name, ()), family)
     return found
 
 
 @functools.cache
-def series() -> Mapping[str, tuple[tuple[Entry, frozenset[str]], ...]]:
+def series() -> Mapping[str, tuple[tuple[Family, frozenset[str]], ...]]:
     """Return every series' name with the families behind it and its labels, `le` included."""
-    found: dict[str, tuple[tuple[Entry, frozenset[str]], ...]] = {}
-    for entries in load().values():
-        for entry in entries:
-            for name, labels in entry.series().items():
-                found[name] = (*found.get(name, ()), (entry, labels))
+    found: dict[str, tuple[tuple[Family, frozenset[str]], ...]] = {}
+    for families in load().values():
+        for family in families:
+            for name, labels in family.series().items():
+                found[name] = (*found.get(name, ()), (family, labels))
     return found
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[Family]:
     """Return the families that one file lists."""
     return [
-        Entry(path.stem, block["source"], block["how"], name, kind, frozenset(labels))
+        Family(path.stem, block["source"], block["how"], name, kind, frozenset(labels))
         for block in yaml.load_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
         for name, text in block["metrics"].items()
         for kind, *labels in (text.split(),)

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 
+from scripts.core.yamlfile import Json
 from scripts.model.manifests import identity
 
-Json = Any
 Object = dict[str, Json]
 
 _TIMEOUT = 60

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from scripts import tools
-from scripts.core.yamlfile import load_all
-from scripts.servers.kubernetes.client import ApiError, Client, Json
+from scripts.core.yamlfile import Json, load_all
+from scripts.servers.kubernetes.client import ApiError, Client
 from scripts.servers.processes import LOOPBACK, Processes, free_ports, openssl
 from scripts.tools import sources
 

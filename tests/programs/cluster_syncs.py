@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from scripts.core.findings import Finding
-from scripts.model.manifests import Entry, Repository, Unit, flux_releases
+from scripts.model.manifests import ClusterSync, Repository, Unit, flux_releases
 from tests.fixtures import FROZEN
 
 # Found by glob, so that a new cluster is tested without a change here.
@@ -26,30 +26,30 @@ FLUX, ARGOCD, OPTIONS = "oke-free/flux", "oke-free/argocd", "options/flux"
 Edit = Callable[[Any], object]
 
 
-def named(repository: Repository, name: str) -> Entry:
-    """The entry `cluster/engine`."""
-    return next(entry for entry in repository.entries if entry.name == name)
+def named(repository: Repository, name: str) -> ClusterSync:
+    """The cluster sync `cluster/engine`."""
+    return next(sync for sync in repository.syncs if sync.name == name)
 
 
-def edited(entry: Entry, kind: str, name: str, edit: Edit) -> Entry:
-    """The entry with one object edited in place, and the releases that follow from it."""
-    units = copy.deepcopy(entry.units)
+def edited(sync: ClusterSync, kind: str, name: str, edit: Edit) -> ClusterSync:
+    """The cluster sync with one object edited in place, and the releases that follow from it."""
+    units = copy.deepcopy(sync.units)
     objects = [item for unit in units for item in unit.objects]
     for item in objects:
         if (item["kind"], item["metadata"]["name"]) == (kind, name):
             edit(item)
             break
     else:
-        raise LookupError(f"{entry.name} has no {kind} {name}")
-    releases = flux_releases(objects) if entry.engine == "flux" else entry.releases
-    return dataclasses.replace(entry, units=units, releases=releases)
+        raise LookupError(f"{sync.name} has no {kind} {name}")
+    releases = flux_releases(objects) if sync.engine == "flux" else sync.releases
+    return dataclasses.replace(sync, units=units, releases=releases)
 
 
-def added(entry: Entry, *objects: dict[str, Any]) -> Entry:
-    """The entry with more objects in its last unit."""
-    *units, last = entry.units
+def added(sync: ClusterSync, *objects: dict[str, Any]) -> ClusterSync:
+    """The cluster sync with more objects in its last unit."""
+    *units, last = sync.units
     more = Unit(last.name, last.path, [*last.objects, *objects], last.depends_on)
-    return dataclasses.replace(entry, units=[*units, more])
+    return dataclasses.replace(sync, units=[*units, more])
 
 
 def take(path: Path, component: str) -> None:
@@ -59,10 +59,10 @@ def take(path: Path, component: str) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
-def holding(repository: Repository, *entries: Entry) -> Repository:
+def holding(repository: Repository, *syncs: ClusterSync) -> Repository:
     """The repository with these entries in place of its own."""
     other = Repository(repository.root)
-    other.__dict__.update(entries=list(entries), sources=repository.sources)
+    other.__dict__.update(syncs=list(syncs), sources=repository.sources)
     return other
 
 
