@@ -33,7 +33,7 @@ class Finding:
         return f"{place}: {self.message}\n    fix: {self.fix}"
 
 
-class Fault(NamedTuple):
+class Violation(NamedTuple):
     """A fault of an object, before anybody has looked where the object was written.
 
     Attributes:

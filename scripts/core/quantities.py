@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 SUFFIXES = {
@@ -11,11 +12,28 @@ SUFFIXES = {
     **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("kMGTPE", start=1)},
     **{f"{suffix}i": 2.0 ** (10 * power) for power, suffix in enumerate("KMGTPE", start=1)},
 }
+# Seconds of each unit that Prometheus and Loki write durations in: the least unit comes first.
+# https://prometheus.io/docs/prometheus/latest/querying/basics/#float-literals-and-time-durations
+SECONDS: Mapping[str, float] = {
+    "ms": 0.001,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+    "y": 31536000,
+}
 _QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d+)|(?P<suffix>[A-Za-z]*))")
+_SIZE = re.compile(r"(\d+)([KMGTPE]?)i?B")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])")
 
 
 def quantity(text: str | float) -> float:
-    """Return a Kubernetes quantity as a number of its base unit: cores, bytes."""
+    """Return a Kubernetes quantity as a number of its base unit: cores, bytes.
+
+    Raises:
+        ValueError: If it is none.
+    """
     match = _QUANTITY.fullmatch(str(text))
     suffix = (match and match["suffix"]) or ""
     if not match or suffix not in SUFFIXES:
@@ -23,19 +41,50 @@ def quantity(text: str | float) -> float:
     return float(match[1]) * SUFFIXES[suffix] * 10.0 ** int(match["exponent"] or 0)
 
 
-# Prometheus's units are powers of two, however they are written.
-BYTE_SIZES = {
-    prefix: 1024**power for power, prefix in enumerate(("", "K", "M", "G", "T", "P", "E"))
-}
+def millicores(cores: float) -> str:
+    """Return an amount of CPU as requests are written: `475m`."""
+    return f"{cores * 1000:.0f}m"
+
+
+def mebibytes(size: float) -> str:
+    """Return bytes as requests of memory are written: `1608Mi`."""
+    return f"{size / 2**20:.0f}Mi"
+
+
+def gibibytes(size: float) -> str:
+    """Return bytes as sizes of volumes are written: `50Gi`."""
+    return f"{size / 2**30:.0f}Gi"
 
 
 def byte_size(text: str) -> int:
     """Return a size in Prometheus's notation, such as 40GiB or 40GB, in bytes.
 
+    Its units are powers of two, however they are written.
+
     Raises:
         ValueError: If it is none.
     """
-    match = re.fullmatch(r"(\d+)([KMGTPE]?)i?B", text)
+    match = _SIZE.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is no size that Prometheus knows")
-    return int(match[1]) * int(BYTE_SIZES[match[2]])
+    return int(match[1]) << 10 * " KMGTPE".index(match[2] or " ")
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration in Prometheus' or Go's notation, such as 90s or 1h30m.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if text == "0":
+        return 0.0
+    if not text or _PART.sub("", text):
+        raise ValueError(f"{text!r} is no duration that Prometheus knows")
+    return sum(float(number) * SECONDS[unit] for number, unit in _PART.findall(text))
+
+
+def duration_text(seconds: float) -> str:
+    """Return whole seconds in Prometheus' notation, in the largest unit up to days that divides."""
+    whole = int(seconds)
+    units = [(unit, int(SECONDS[unit])) for unit in ("d", "h", "m", "s")]
+    return next(f"{whole // size}{unit}" for unit, size in units if whole % size == 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.core.findings import Finding
-from scripts.core.quantities import quantity
+from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json, load
 from scripts.model import files, images, scraping
 from scripts.model.manifests import ENGINES
@@ -29,7 +29,7 @@ RECORDED = "recording rules"
 
 
 @dataclass
-class Row:
+class Usage:
     """What one release takes.
 
     Attributes:
@@ -84,10 +84,10 @@ def limits(cluster: Cluster) -> dict[str, Json]:
     return content
 
 
-def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Row]:
+def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Usage]:
     """Return what each release takes, and the configuration's monitors and rules."""
     nodes = int(budget.get("nodes", 1))
-    result = {release.name: Row() for release in cluster.sync.releases} | {OURS: Row()}
+    result = {release.name: Usage() for release in cluster.sync.releases} | {OURS: Usage()}
     for pod in cluster.pods:
         row, count = result[pod.owner.release or OURS], pod.count(nodes)
         row.cpu += count * effective(pod.spec, "cpu", "requests")
@@ -100,7 +100,7 @@ def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Row]:
     for item in cluster.of(*scraping.MONITORS):
         bound = (int(item.spec.get("sampleLimit") or 0) + REPORTED) * scrapes(cluster, item, budget)
         result[item.release or OURS].series += bound
-    result[RECORDED] = Row(series=int(budget.get("series", {}).get("recorded", 0)))
+    result[RECORDED] = Usage(series=int(budget.get("series", {}).get("recorded", 0)))
     return result
 
 
@@ -207,7 +207,7 @@ def table(everything: Sequence[Cluster]) -> str:
 def _body(cluster: Cluster) -> str:
     budget = limits(cluster)
     taken = rows(cluster, budget)
-    total = Row(
+    total = Usage(
         sum(row.cpu for row in taken.values()),
         sum(row.memory for row in taken.values()),
         sum(row.limit for row in taken.values()),
@@ -218,7 +218,7 @@ def _body(cluster: Cluster) -> str:
     lines: list[tuple[str, ...]] = [("", "CPU", "memory", "limit", "volumes", "images", "series")]
     lines += [_cells(name, row) for name, row in (*taken.items(), ("total", total))]
     requests, volumes = budget.get("requests", {}), budget.get("volumes", {})
-    allowed = Row(
+    allowed = Usage(
         quantity(requests.get("cpu", 0)),
         quantity(requests.get("memory", 0)),
         volumes=[(quantity(volumes.get("total", 0)), "")],
@@ -236,32 +236,20 @@ def _body(cluster: Cluster) -> str:
     )
 
 
-def _cells(name: str, row: Row) -> tuple[str, ...]:
-    values = (
-        _millicores(row.cpu),
-        _mebibytes(row.memory),
-        _mebibytes(row.limit),
-        _gibibytes(sum(size for size, _ in row.volumes)),
-        str(len(row.images)) if row.images else "",
-        _number(row.series),
+def _cells(name: str, row: Usage) -> tuple[str, ...]:
+    values: tuple[tuple[float, Callable[[float], str]], ...] = (
+        (row.cpu, millicores),
+        (row.memory, mebibytes),
+        (row.limit, mebibytes),
+        (sum(size for size, _ in row.volumes), gibibytes),
+        (len(row.images), _count),
+        (row.series, _count),
     )
-    return (name, *values)
+    return (name, *(written(value) if value else "" for value, written in values))
 
 
-def _millicores(cores: float) -> str:
-    return f"{cores * 1000:.0f}m" if cores else ""
-
-
-def _number(count: float) -> str:
-    return f"{count:.0f}" if count else ""
-
-
-def _mebibytes(size: float) -> str:
-    return f"{size / 2**20:.0f}Mi" if size else ""
-
-
-def _gibibytes(size: float) -> str:
-    return f"{size / 2**30:.0f}Gi" if size else ""
+def _count(number: float) -> str:
+    return f"{number:.0f}"
 
 
 def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
@@ -269,16 +257,16 @@ def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
     return size, claim.get("storageClassName") or "the default"
 
 
-def _sums(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+def _sums(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:
     requests = budget.get("requests", {})
     columns: tuple[tuple[str, dict[str, float], Json, Callable[[float], str]], ...] = (
-        ("CPU", {n: r.cpu for n, r in taken.items()}, requests.get("cpu"), _millicores),
-        ("memory", {n: r.memory for n, r in taken.items()}, requests.get("memory"), _mebibytes),
+        ("CPU", {n: r.cpu for n, r in taken.items()}, requests.get("cpu"), millicores),
+        ("memory", {n: r.memory for n, r in taken.items()}, requests.get("memory"), mebibytes),
         (
             "series",
             {n: r.series for n, r in taken.items()},
             budget.get("series", {}).get("limit"),
-            _number,
+            _count,
         ),
     )
     for name, column, allowed, shown in columns:
@@ -290,7 +278,7 @@ def _sums(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[tupl
             yield text, "lower a request or a sampleLimit, or raise the budget knowing its price"
 
 
-def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:
     allowed = budget.get("volumes")
     if allowed is None:
         return
@@ -300,10 +288,10 @@ def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Row]) -> Iterator[t
         yield f"{len(found)} volumes, and {allowed['count']} are allowed", fix
     total = sum(size for size, _ in found)
     if "total" in allowed and total > quantity(allowed["total"]):
-        yield f"{_gibibytes(total)} of volumes, and {allowed['total']} are allowed", fix
+        yield f"{gibibytes(total)} of volumes, and {allowed['total']} are allowed", fix
     for size, kind in found:
         if size < quantity(allowed.get("smallest", 0)):
-            yield f"a volume of {_gibibytes(size)} is rounded up to {allowed['smallest']}", fix
+            yield f"a volume of {gibibytes(size)} is rounded up to {allowed['smallest']}", fix
         if kind != allowed.get("storageClass", kind):
             yield f"a volume of the storage class {kind}, not {allowed['storageClass']}", fix
 
@@ -320,7 +308,7 @@ def _tier(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     boot = int(budget.get("nodes", 1)) * quantity(tier["bootVolume"])
     volumes = quantity(budget.get("volumes", {}).get("total", 0))
     if boot + volumes > quantity(tier["storage"]):
-        text = f"{_gibibytes(boot)} that nodes boot from and {_gibibytes(volumes)} of volumes"
+        text = f"{gibibytes(boot)} that nodes boot from and {gibibytes(volumes)} of volumes"
         text = f"{text} are more than the tier's {tier['storage']}"
         yield text, "lower volumes.total, or run fewer nodes"
 

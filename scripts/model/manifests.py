@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
-from scripts.core.findings import Fault, Finding, RepositoryError
+from scripts.core.findings import Finding, RepositoryError, Violation
 from scripts.core.yamlfile import Json, Sources, load, load_all
 
 ENGINES = ("flux", "argocd")
@@ -104,9 +104,9 @@ class ClusterSync:
             yield from unit.objects
 
 
-def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Fault:
+def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
     """Return a fault of a release's values, which are in the HelmRelease under either engine."""
-    return Fault("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
+    return Violation("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
 
 
 def identity(manifest: Mapping[str, Json]) -> str:
@@ -155,7 +155,7 @@ class Repository:
         found = self.sources.find(kind, name, *keys, within=within)
         return found or (f"{prefix}{kind} {name}", None)
 
-    def locate(self, sync: ClusterSync, faults: Iterable[Fault]) -> list[Finding]:
+    def locate(self, sync: ClusterSync, faults: Iterable[Violation]) -> list[Finding]:
         """Return the faults of a cluster sync's objects with the file and line of each."""
         return [
             Finding(*self.where(kind, name, *keys, sync=sync), f"{kind} {name}: {message}", fix)

@@ -23,7 +23,7 @@ NO_PODS = frozenset({"kubernetes", "kube-prometheus-stack-kubelet"})
 
 
 @dataclass(frozen=True)
-class Target:
+class ScrapeTarget:
     """What one endpoint of a monitor scrapes.
 
     Attributes:
@@ -43,7 +43,7 @@ def endpoints(item: Item) -> list[Mapping[str, Json]]:
     return list(item.spec.get(key) or [])
 
 
-def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[Target]:
+def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[ScrapeTarget]:
     """Return what one endpoint of a ServiceMonitor or PodMonitor scrapes, as far as it is ours."""
     port = endpoint["port"]
     if item.kind == "PodMonitor":
@@ -54,7 +54,7 @@ def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[
             and matches(item.spec["selector"], pod.labels)
             and port in pod.ports
         )
-        return [Target(endpoint, pods)] if pods else []
+        return [ScrapeTarget(endpoint, pods)] if pods else []
     result = []
     for service in cluster.of("Service"):
         ports = {p.get("name"): p for p in service.spec.get("ports") or []}
@@ -64,7 +64,7 @@ def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[
             and port in ports
         ):
             pods = tuple(_behind(cluster, service, ports[port]))
-            result.append(Target(endpoint, pods, service))
+            result.append(ScrapeTarget(endpoint, pods, service))
     return result
 
 

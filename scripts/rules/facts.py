@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.quantities import duration_text
 from scripts.core.yamlfile import Json, load
 
 THRESHOLDS = Path("base/config/thresholds.yaml")
@@ -120,11 +121,4 @@ def _percent(value: float) -> str:
     return f"{100 * value:g}%"
 
 
-def _duration(seconds: float) -> str:
-    """Return Prometheus' notation in the largest unit that divides it."""
-    whole = int(seconds)
-    units: tuple[tuple[str, int], ...] = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    return next(f"{whole // size}{unit}" for unit, size in units if whole % size == 0)
-
-
-FORMS = {None: _number, "percent": _percent, "duration": _duration}
+FORMS = {None: _number, "percent": _percent, "duration": duration_text}

@@ -63,24 +63,6 @@ def test_every_environment_keeps_its_budget(rendered: list[Cluster]) -> None:
     assert list(map(str, [*findings, *budget.unused_images(rendered)])) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        *(("5m", 0.005), ("2", 2), (1, 1), ("1k", 1000), ("250u", 0.00025), ("100n", 1e-7)),
-        *(("1.5Gi", 1.5 * 2**30), ("64Mi", 2**26), ("3Ti", 3 * 2**40), ("1E", 1e18)),
-        *(("1e9", 1e9), ("12E3", 12000), ("5e-1", 0.5)),
-    ],
-)
-def test_quantities_are_kubernetes(text: str | int, value: float) -> None:
-    assert quantities.quantity(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize("text", ["", "1mi", "one", "-1", "1 Gi"])
-def test_what_is_no_quantity_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no quantity"):
-        quantities.quantity(text)
-
-
 def container(cpu: str, **more: str) -> Json:
     return {"resources": {"requests": {"cpu": cpu}}, **more}
 

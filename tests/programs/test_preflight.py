@@ -23,7 +23,7 @@ from scripts.model.manifests import ENCRYPTED, Repository
 from scripts.model.rendered import Cluster
 from scripts.model.requirements import Stack
 from tests.fixtures import CODE
-from tests.programs import syncs
+from tests.programs import cluster_syncs
 
 Lists = dict[str, list[Json]]
 VALUE = "hunter2-is-nobodys-business"
@@ -613,8 +613,8 @@ def test_a_secret_that_is_read_exists_with_its_keys(needed: Stack) -> None:
 
 
 def test_keys_that_are_read_one_by_one_are_of_one_secret(repository: Repository) -> None:
-    everything = dataclasses.replace(syncs.named(repository, syncs.OPTIONS), cluster="every")
-    found = requirements.read("every", syncs.holding(repository, everything)).secrets
+    everything = dataclasses.replace(cluster_syncs.named(repository, syncs.OPTIONS), cluster="every")
+    found = requirements.read("every", cluster_syncs.holding(repository, everything)).secrets
     assert {s.keys for s in found if s.name == "redpanda-metrics"} == {
         frozenset({"username", "password"})
     }

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import settings
-from scripts.core import quantities
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
@@ -134,10 +133,3 @@ def test_a_second_pipeline_that_sends_events(repository: Repository) -> None:
         r"alloy.yaml:\d+: HelmRelease alloy: sends each of .+ from several pods",
         r"alloy.+.yaml:\d+: HelmRelease alloy.*: sends Kubernetes' events, which alloy\S* sends",
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("512B", 512), ("1KB", 1024), ("2MiB", 2 * 2**20), ("40GiB", 40 * 2**30)]
-)
-def test_prometheus_counts_in_powers_of_two(text: str, expected: int) -> None:
-    assert quantities.byte_size(text) == expected

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from scripts.checks.static.engines import unfilled
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, get, load
 from scripts.model.manifests import ClusterSync, Repository, in_values
 from scripts.rules.facts import line_of
@@ -48,7 +48,7 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def labelled(sync: ClusterSync) -> Iterator[Fault]:
+def labelled(sync: ClusterSync) -> Iterator[Violation]:
     """Metrics, logs and alerts of one cluster carry the same name."""
     name = _name(sync)
     for release in sync.releases:

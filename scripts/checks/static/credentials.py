@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import leaves
 from scripts.model import secretfile
 from scripts.model.credentials import Secret, made, reads
@@ -50,7 +50,7 @@ def declared(root: Path) -> dict[Secret, int]:
     }
 
 
-def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Fault]:
+def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
     """Find Secrets that are read or made otherwise than they are declared."""
     keys_of = {(one.namespace, one.name): one.keys for one in known}
     for kind, name, (keys, secret) in reads(sync):
@@ -58,14 +58,14 @@ def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Fault
         if own is None or not secret.keys <= own:
             wanted = f" with {', '.join(sorted(secret.keys))}" if secret.keys else ""
             text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which is not declared"
-            yield Fault(kind, name, keys, text, f"add it to {secretfile.PATH}")
+            yield Violation(kind, name, keys, text, f"add it to {secretfile.PATH}")
     for name, secret in made(sync):
         own = keys_of.get((secret.namespace, secret.name))
         if own != secret.keys:
             wanted = ", ".join(sorted(own)) if own else "no such Secret"
             text = f"makes {secret.name} with {', '.join(sorted(secret.keys))}"
             fix = f"{secretfile.PATH} has {wanted}: make them the same"
-            yield Fault("ExternalSecret", name, ("spec", "data"), text, fix)
+            yield Violation("ExternalSecret", name, ("spec", "data"), text, fix)
 
 
 def idle(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
@@ -106,23 +106,25 @@ def _within(files: Iterable[str], folder: str) -> bool:
     return any(path.startswith(f"{folder}/") for path in files)
 
 
-def plain(sync: ClusterSync) -> Iterator[Fault]:
+def plain(sync: ClusterSync) -> Iterator[Violation]:
     """Find Secrets, and what looks like a credential, in any object or value."""
     fix = "take it out, revoke it, and reference a Secret instead"
     for item in sync.objects():
         kind, name = item["kind"], item["metadata"]["name"]
         if kind == "Secret":
             text = "a plain Secret in git"
-            yield Fault(kind, name, (), text, "revoke what it holds; `make secrets` makes another")
+            yield Violation(
+                kind, name, (), text, "revoke what it holds; `make secrets` makes another"
+            )
             continue
         for keys, value in leaves(item):
             if not isinstance(value, str) or value.startswith("$") or not value:
                 continue
             if _looks_secret(value):
-                yield Fault(kind, name, keys, f"{'.'.join(keys)} looks like a credential", fix)
+                yield Violation(kind, name, keys, f"{'.'.join(keys)} looks like a credential", fix)
             elif KEY_OF_SECRET.search(keys[-1]):
                 text = f"{'.'.join(keys)} is a credential in plain text"
-                yield Fault(kind, name, keys, text, fix)
+                yield Violation(kind, name, keys, text, fix)
 
 
 @functools.cache

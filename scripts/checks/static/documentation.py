@@ -54,11 +54,11 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 PATH = re.compile(r"(?!\.\.)[\w.*…-]+(/[\w.*…-]*)+")
 FILE = re.compile(r"[\w*-]+\.(alloy|json|md|mjs|py|tmpl|toml|txt|yaml)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-Fault = tuple[str, str]
+Message = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Target:
+class MakeTarget:
     """A target of the Makefile.
 
     Attributes:
@@ -78,13 +78,13 @@ class Tree:
     _options: dict[str, set[str] | None] = field(default_factory=dict)
 
     @cached_property
-    def targets(self) -> dict[str, Target]:
+    def targets(self) -> dict[str, MakeTarget]:
         """The Makefile's targets by name; none without a Makefile."""
         path = self.root / "Makefile"
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         rule = re.compile(r"^([a-z][a-z0-9-]*):([^=\n#]*).*\n((?:\t.*\n?)*)", re.M)
         return {
-            name: Target(tuple(needs.split()), tuple(recipe.splitlines()))
+            name: MakeTarget(tuple(needs.split()), tuple(recipe.splitlines()))
             for name, needs, recipe in rule.findall(text)
         }
 
@@ -177,7 +177,7 @@ def _declared(path: Path) -> set[str]:
     return found | {f"--{one.replace('_', '-')}" for one in shared}
 
 
-def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
+def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
     for number, line in markdown.prose(text):
         for found in LINK.finditer(line):
             if ":" in found["target"]:
@@ -198,13 +198,13 @@ def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
                 yield number, (message, "correct the anchor, or the heading")
 
 
-def _prose(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
+def _prose(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
     for number, line in markdown.prose(text):
         for token, word in markdown.quoted(line):
             yield from ((number, fault) for fault in _token(tree, path, token, word))
 
 
-def _token(tree: Tree, path: Path, token: str, word: str) -> Iterator[Fault]:
+def _token(tree: Tree, path: Path, token: str, word: str) -> Iterator[Message]:
     if word.startswith("make "):
         yield from _make(tree, word.split()[1:])
     elif found := markdown.ASSIGNMENT.fullmatch(word):
@@ -223,11 +223,11 @@ def _within(tree: Tree, path: Path, name: str) -> bool:
     return tree.has(name, path.parent) or any(path.parent.rglob(name))
 
 
-def _absent(token: str) -> Fault:
+def _absent(token: str) -> Message:
     return f"names {token}, which is not there", "correct the path, or what was moved"
 
 
-def _blocks(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
+def _blocks(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
     for number, command in markdown.commands(text):
         try:
             for one in markdown.words(command):
@@ -236,7 +236,7 @@ def _blocks(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Fault]]:
             yield number, (f"is not shell: {error}", "correct the line")
 
 
-def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Fault]:
+def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Message]:
     program, *arguments = one
     if program == "make":
         yield from _make(tree, arguments)
@@ -260,7 +260,7 @@ def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Fault]:
             yield f"{bare} is no kustomization", "name a folder with a kustomization.yaml"
 
 
-def _make(tree: Tree, arguments: Iterable[str]) -> Iterator[Fault]:
+def _make(tree: Tree, arguments: Iterable[str]) -> Iterator[Message]:
     given = list(arguments)
     targets = [word for word in given if re.fullmatch(r"[a-z][a-z0-9-]*", word)]
     for name in targets:
@@ -272,7 +272,7 @@ def _make(tree: Tree, arguments: Iterable[str]) -> Iterator[Fault]:
             yield from _variable(tree, targets, found["name"], found["value"].strip('"'))
 
 
-def _variable(tree: Tree, targets: Iterable[str], name: str, value: str) -> Iterator[Fault]:
+def _variable(tree: Tree, targets: Iterable[str], name: str, value: str) -> Iterator[Message]:
     """Yield what is wrong with a variable that is given to one of some targets."""
     lines = [line for one in targets for line in tree.recipes(one) if f"$({name})" in line]
     if not lines:
@@ -284,7 +284,7 @@ def _variable(tree: Tree, targets: Iterable[str], name: str, value: str) -> Iter
         yield from _options(tree, module, value)
 
 
-def _options(tree: Tree, module: str, arguments: str) -> Iterator[Fault]:
+def _options(tree: Tree, module: str, arguments: str) -> Iterator[Message]:
     known = tree.options(module) if module.startswith("scripts") else set(OPTION.findall(arguments))
     if known is None:
         yield f"runs {module}, which is not there", "correct the module"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from itertools import chain
 
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves
 from scripts.model.manifests import ClusterSync, Repository, of_engine
 
@@ -41,28 +41,28 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Fault]:
+def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
     """Compare each HelmRelease with the Application of the same name."""
     left = {release.owner[1]: release for release in flux.releases}
     right = {release.owner[1]: release for release in argocd.releases}
     for name in sorted(left.keys() | right.keys()):
         if name not in right:
             text, fix = "has no Application", "add its skeleton to base/argocd/applications"
-            yield Fault("HelmRelease", name, (), text, fix)
+            yield Violation("HelmRelease", name, (), text, fix)
             continue
         if name not in left:
             text, fix = "has no HelmRelease", "declare the release in base/releases, or remove this"
-            yield Fault("Application", name, (), text, fix)
+            yield Violation("Application", name, (), text, fix)
             continue
         one, other = dataclasses.asdict(left[name]), dataclasses.asdict(right[name])
         for key, at in SHARED.items():
             for path, flux_has, argocd_has in unequal(one[key], other[key], key):
                 text = f"{path} is {flux_has} for Flux and {argocd_has} for Argo CD"
                 fix = "correct the skeleton, or its replacement in the kustomization.yaml beside it"
-                yield Fault("Application", name, ("spec", *at), text, fix)
+                yield Violation("Application", name, ("spec", *at), text, fix)
 
 
-def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Fault]:
+def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
     """Compare everything that is applied besides the engines' own objects."""
     left, right = _applied(flux), _applied(argocd)
     for key in sorted(left.keys() | right.keys()):
@@ -70,17 +70,17 @@ def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Fault]:
         for path, flux_has, argocd_has in unequal(left.get(key, ABSENT), right.get(key, ABSENT)):
             text = f"{path or 'it'} is {flux_has} for Flux and {argocd_has} for Argo CD"
             fix = "let both engines build the same overlay"
-            yield Fault(kind, name, tuple(path.split(".")), text, fix)
+            yield Violation(kind, name, tuple(path.split(".")), text, fix)
 
 
-def placeholders(sync: ClusterSync) -> Iterator[Fault]:
+def placeholders(sync: ClusterSync) -> Iterator[Violation]:
     """Find the values that are still `copied`, or `copied from …`."""
     for item in sync.objects():
         for keys, value in leaves(item):
             if unfilled(value):
                 text = f"{'.'.join(keys)} is still {value!r}"
                 fix = "add the kustomize replacement that fills it, or correct its target"
-                yield Fault(item["kind"], item["metadata"]["name"], keys, text, fix)
+                yield Violation(item["kind"], item["metadata"]["name"], keys, text, fix)
 
 
 def unfilled(value: Json) -> bool:

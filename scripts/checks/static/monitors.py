@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.checks.static.queries import dashboard_queries
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
 from scripts.model.manifests import ClusterSync, Repository, in_values
@@ -41,13 +41,13 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def monitor(item: Mapping[str, Json]) -> Iterator[Fault]:
+def monitor(item: Mapping[str, Json]) -> Iterator[Violation]:
     """A monitor of ours is bounded, names its job and ports, and keeps series apart."""
     kind, name, spec = item["kind"], item["metadata"]["name"], item["spec"]
     if not spec.get("sampleLimit"):
         text = "has no sampleLimit, so the series budget is no bound"
         fix = "set spec.sampleLimit to about twice what a target exposes"
-        yield Fault(kind, name, ("spec",), text, fix)
+        yield Violation(kind, name, ("spec",), text, fix)
     key = ENDPOINTS.get(kind)
     endpoints = spec.get(key, []) if key else [spec]
     for index, endpoint in enumerate(endpoints):
@@ -55,15 +55,15 @@ def monitor(item: Mapping[str, Json]) -> Iterator[Fault]:
         renamed = [r.get("targetLabel") for r in endpoint.get("relabelings", [])]
         if not (spec.get("jobLabel") or spec.get("jobName") or "job" in renamed):
             text = "has no job of its own: it would be the monitor's name or the Service's"
-            yield Fault(kind, name, at, text, "set jobLabel, jobName, or relabel job")
+            yield Violation(kind, name, at, text, "set jobLabel, jobName, or relabel job")
         if key and not endpoint.get("port"):
             text = "names no port"
-            yield Fault(kind, name, at, text, "set port to the name of the container's port")
+            yield Violation(kind, name, at, text, "set port to the name of the container's port")
     for keys, text, fix in relabelings(item):
-        yield Fault(kind, name, keys, text, fix)
+        yield Violation(kind, name, keys, text, fix)
 
 
-def in_releases(sync: ClusterSync) -> Iterator[Fault]:
+def in_releases(sync: ClusterSync) -> Iterator[Violation]:
     """What values say of a chart's own monitors keeps series apart, too."""
     for release in sync.releases:
         for keys, text, fix in relabelings(release.values):
@@ -98,7 +98,7 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
             yield keys, text, "drop the series instead"
 
 
-def rules(sync: ClusterSync) -> Iterator[Fault]:
+def rules(sync: ClusterSync) -> Iterator[Violation]:
     """Rules are named by the convention, each once, and read what others record."""
     seen: Counter[tuple[str, ...]] = Counter()
     records = _records(sync)
@@ -111,24 +111,24 @@ def rules(sync: ClusterSync) -> Iterator[Fault]:
             seen["group", group["name"]] += 1
             if seen["group", group["name"]] == 2:
                 text = f"group {group['name']} is declared a second time"
-                yield Fault("PrometheusRule", name, at, text, "rename one of them")
+                yield Violation("PrometheusRule", name, at, text, "rename one of them")
             for number, rule in enumerate(group.get("rules") or []):
                 keys = (*at, "rules", str(number))
                 record = rule.get("record")
                 if record and not RECORD.fullmatch(record):
                     text = f"{record} is not named level:metric:operations"
-                    yield Fault("PrometheusRule", name, keys, text, "rename it")
+                    yield Violation("PrometheusRule", name, keys, text, "rename it")
                 labels = [f"{key}={value}" for key, value in sorted(rule.get("labels", {}).items())]
                 if record:
                     seen[record, *labels] += 1
                     if seen[record, *labels] == 2:
                         text = f"{' '.join((record, *labels))} is recorded a second time"
                         fix = "give one of them a label that tells them apart"
-                        yield Fault("PrometheusRule", name, keys, text, fix)
+                        yield Violation("PrometheusRule", name, keys, text, fix)
                 for missing in sorted(recorded_names([str(rule["expr"])]) - records):
                     text = f"reads {missing}, which no rule records"
                     fix = f"use one of {', '.join(sorted(records))}"
-                    yield Fault("PrometheusRule", name, keys, text, fix)
+                    yield Violation("PrometheusRule", name, keys, text, fix)
 
 
 def recorded_names(expressions: Iterable[str]) -> set[str]:

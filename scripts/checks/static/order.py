@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from scripts.checks.static.policies import without_itself
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, of_engine
 
@@ -30,7 +30,7 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def flux(root: Path, sync: ClusterSync) -> Iterator[Fault]:
+def flux(root: Path, sync: ClusterSync) -> Iterator[Violation]:
     """Flux orders by dependsOn, and a Kustomization is ready when its health checks are."""
     kustomizations, releases = _named(sync, "Kustomization"), _named(sync, "HelmRelease")
     yield from _graph("Kustomization", kustomizations)
@@ -41,30 +41,30 @@ def flux(root: Path, sync: ClusterSync) -> Iterator[Fault]:
     if len({str(item["spec"].get("sourceRef")) for item in kustomizations.values()}) > 1:
         name = max(kustomizations)
         text, fix = "syncs from another source than the others", "name one source in all of them"
-        yield Fault("Kustomization", name, ("spec", "sourceRef"), text, fix)
+        yield Violation("Kustomization", name, ("spec", "sourceRef"), text, fix)
     for name in CRD_CONSUMERS:
         if name in releases and CRD_RELEASE not in _depends_on(releases[name]):
             text = f"does not depend on {CRD_RELEASE}, whose kinds it uses"
             keys = ("spec", "dependsOn")
-            yield Fault("HelmRelease", name, keys, text, "add it to spec.dependsOn")
+            yield Violation("HelmRelease", name, keys, text, "add it to spec.dependsOn")
     if FIRST in releases and (needs := _depends_on(releases[FIRST])):
         text = f"waits for {', '.join(sorted(needs))}"
         fix = "remove dependsOn: an open dashboard waits for nothing else"
-        yield Fault("HelmRelease", FIRST, ("spec", "dependsOn"), text, fix)
+        yield Violation("HelmRelease", FIRST, ("spec", "dependsOn"), text, fix)
     crds_ready = {u.name for u in sync.units if _ready_with_crds(u, kustomizations.get(u.name))}
     for unit in sync.units:
         custom = sorted({item["kind"] for item in unit.objects if group(item) == CRD_GROUP})
         if custom and not crds_ready & _before(unit, sync.units):
             text = f"applies {', '.join(custom)}, perhaps before their CRDs are there"
             fix = f"depend on a Kustomization whose health checks name HelmRelease {CRD_RELEASE}"
-            yield Fault("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
+            yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
         if unit.depends_on and _holds(unit, "HelmRelease", FIRST):
             text = f"brings Grafana and waits for {', '.join(unit.depends_on)}"
             fix = "remove dependsOn: an open dashboard waits for nothing else"
-            yield Fault("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
+            yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
 
 
-def argocd(sync: ClusterSync) -> Iterator[Fault]:
+def argocd(sync: ClusterSync) -> Iterator[Violation]:
     """Argo CD creates by wave and repairs by retry: an Application's health holds up no other."""
     applications, projects = _named(sync, "Application"), _named(sync, "AppProject")
     crds = _wave(applications[CRD_RELEASE]) if CRD_RELEASE in applications else None
@@ -73,77 +73,81 @@ def argocd(sync: ClusterSync) -> Iterator[Fault]:
         if item["spec"]["source"].get("path") == sync.units[0].path and not without_itself(item):
             text = "manages itself, so that its deletion waits for itself and never ends"
             fix = "leave it out of its own source, by a patch in spec.source.kustomize"
-            yield Fault("Application", name, ("spec", "source"), text, fix)
+            yield Violation("Application", name, ("spec", "source"), text, fix)
         policy = item["spec"].get("syncPolicy", {})
         options = policy.get("syncOptions", [])
         at = ("spec", "syncPolicy", "syncOptions")
         if name in {*CRD_CONSUMERS, *bringers}:
             if crds is None or _wave(item) <= crds:
                 text = f"is created no later than {CRD_RELEASE}, whose kinds it uses"
-                yield Fault(
+                yield Violation(
                     "Application", name, ("metadata",), text, f"give {CRD_RELEASE} a lower wave"
                 )
             if "SkipDryRunOnMissingResource=true" in options:
                 text = "may run the operator before its CRDs, which it then never looks for again"
                 fix = "remove SkipDryRunOnMissingResource=true: the whole is retried then"
-                yield Fault("Application", name, at, text, fix)
+                yield Violation("Application", name, at, text, fix)
         retry = policy.get("retry", {})
         if retry.get("limit") != -1:
             text = "gives up, and is not synced at that revision once nothing is wrong any more"
             fix = "set syncPolicy.retry.limit: -1"
-            yield Fault("Application", name, ("spec", "syncPolicy"), text, fix)
+            yield Violation("Application", name, ("spec", "syncPolicy"), text, fix)
         if retry.get("refresh") is not True:
             text = "retries what failed, and the commit that mends it waits"
             fix = "set syncPolicy.retry.refresh: true"
-            yield Fault("Application", name, ("spec", "syncPolicy"), text, fix)
+            yield Violation("Application", name, ("spec", "syncPolicy"), text, fix)
         if "ServerSideApply=true" not in options:
             text = "applies on the client's side, where CRDs and dashboards do not fit"
-            yield Fault("Application", name, at, text, "add ServerSideApply=true")
+            yield Violation("Application", name, at, text, "add ServerSideApply=true")
         if "Replace=true" in options:
             text = "replaces objects, which overrides ServerSideApply"
-            yield Fault("Application", name, at, text, "remove Replace=true")
+            yield Violation("Application", name, at, text, "remove Replace=true")
         project = item["spec"].get("project")
         if project in projects and _wave(projects[project]) >= _wave(item):
             text = f"is created no later than Application {name}, which is in it"
-            yield Fault("AppProject", project, ("metadata",), text, "give the project a lower wave")
+            yield Violation(
+                "AppProject", project, ("metadata",), text, "give the project a lower wave"
+            )
 
 
-def _graph(kind: str, items: Mapping[str, Mapping[str, Json]]) -> Iterator[Fault]:
+def _graph(kind: str, items: Mapping[str, Mapping[str, Json]]) -> Iterator[Violation]:
     graph = {name: _depends_on(item) for name, item in items.items()}
     for name, needs in graph.items():
         for missing in sorted(needs - items.keys()):
             text = f"depends on {missing}, which does not exist"
-            yield Fault(kind, name, ("spec", "dependsOn"), text, "correct the name in dependsOn")
+            yield Violation(
+                kind, name, ("spec", "dependsOn"), text, "correct the name in dependsOn"
+            )
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         cycle = error.args[1]
         text = f"dependsOn is a cycle: {' → '.join(cycle)}"
         fix = "remove one of them: Flux would wait for ever and say nothing"
-        yield Fault(kind, cycle[0], ("spec", "dependsOn"), text, fix)
+        yield Violation(kind, cycle[0], ("spec", "dependsOn"), text, fix)
 
 
 def _kustomization(
     root: Path, cluster: str, name: str, item: Mapping[str, Json]
-) -> Iterator[Fault]:
+) -> Iterator[Violation]:
     spec = item["spec"]
     if spec.get("prune") is not True:
         text = "does not prune: what is deleted in git stays in the cluster"
-        yield Fault("Kustomization", name, ("spec", "prune"), text, "set spec.prune: true")
+        yield Violation("Kustomization", name, ("spec", "prune"), text, "set spec.prune: true")
     path = str(spec.get("path"))
     if decrypts(cluster, path):
         if (spec.get("decryption") or {}).get("provider") != "sops":
             text = f"applies {path} without decrypting it"
             fix = "set spec.decryption.provider: sops, and the Secret that has the key"
-            yield Fault("Kustomization", name, ("spec", "decryption"), text, fix)
+            yield Violation("Kustomization", name, ("spec", "decryption"), text, fix)
     elif not path.startswith("./overlays/") or not (root / path).is_dir():
         text = f"builds {path}, which is no folder of overlays"
-        yield Fault(
+        yield Violation(
             "Kustomization", name, ("spec", "path"), text, "name ./overlays/<environment>/…"
         )
 
 
-def _health_checks(sync: ClusterSync, name: str, item: Mapping[str, Json]) -> Iterator[Fault]:
+def _health_checks(sync: ClusterSync, name: str, item: Mapping[str, Json]) -> Iterator[Violation]:
     there = {
         (i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"])
         for unit in sync.units
@@ -154,7 +158,7 @@ def _health_checks(sync: ClusterSync, name: str, item: Mapping[str, Json]) -> It
         if (wanted["kind"], wanted.get("namespace"), wanted["name"]) not in there:
             text = f"waits for {wanted['kind']} {wanted['name']}, which it does not apply"
             keys = ("spec", "healthChecks", str(index))
-            yield Fault("Kustomization", name, keys, text, "correct the health check")
+            yield Violation("Kustomization", name, keys, text, "correct the health check")
 
 
 def _named(sync: ClusterSync, kind: str) -> dict[str, Mapping[str, Json]]:

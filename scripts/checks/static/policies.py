@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Release, Repository, group
 from scripts.model.pod_security import POD_SECURITY
@@ -62,7 +62,7 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def placed(item: Mapping[str, Json]) -> Iterator[Fault]:
+def placed(item: Mapping[str, Json]) -> Iterator[Violation]:
     """Every object is in a namespace of ours: the application stays untouched."""
     namespace = item["metadata"].get("namespace")
     rbac = group(item) == "rbac.authorization.k8s.io"
@@ -71,7 +71,7 @@ def placed(item: Mapping[str, Json]) -> Iterator[Fault]:
         yield _fault(item, text, f"use one of {', '.join(sorted(PLACES))}")
 
 
-def permitted(item: Mapping[str, Json]) -> Iterator[Fault]:
+def permitted(item: Mapping[str, Json]) -> Iterator[Violation]:
     """Nothing of ours, and no project, may do anything anywhere; roles in values included."""
     if item["kind"] in {"ClusterRoleBinding", "RoleBinding"}:
         role = item["roleRef"]["name"]
@@ -89,7 +89,7 @@ def permitted(item: Mapping[str, Json]) -> Iterator[Fault]:
                 yield _fault(item, text, "name what its Applications use", "spec", *keys)
 
 
-def protected(item: Mapping[str, Json]) -> Iterator[Fault]:
+def protected(item: Mapping[str, Json]) -> Iterator[Violation]:
     """No engine prunes a namespace, and each namespace has a Pod Security level."""
     if item["kind"] != "Namespace":
         return
@@ -102,7 +102,7 @@ def protected(item: Mapping[str, Json]) -> Iterator[Fault]:
         yield _fault(item, "has no Pod Security level", f"label it {POD_SECURITY}", "metadata")
 
 
-def sized(item: Mapping[str, Json]) -> Iterator[Fault]:
+def sized(item: Mapping[str, Json]) -> Iterator[Violation]:
     """A ConfigMap fits into the API server's limit."""
     if item["kind"] == "ConfigMap":
         texts = [*(item.get("data") or {}).values(), *(item.get("binaryData") or {}).values()]
@@ -111,7 +111,7 @@ def sized(item: Mapping[str, Json]) -> Iterator[Fault]:
             yield _fault(item, f"has {size} bytes; {CONFIGMAP_BYTES} fit", "split it")
 
 
-def portable(item: Mapping[str, Json]) -> Iterator[Fault]:
+def portable(item: Mapping[str, Json]) -> Iterator[Violation]:
     """Nothing that one engine alone does: it is neither synced by the other nor rendered here."""
     kind, spec = item["kind"], item.get("spec") or {}
     if not group(item).endswith(("toolkit.fluxcd.io", "argoproj.io")):
@@ -129,7 +129,7 @@ def portable(item: Mapping[str, Json]) -> Iterator[Fault]:
             yield _fault(item, text, "patch the HelmRelease in the overlay instead", *at, key)
 
 
-def apart(item: Mapping[str, Json]) -> Iterator[Fault]:
+def apart(item: Mapping[str, Json]) -> Iterator[Violation]:
     """CRDs come from their own release alone."""
     for action in ("install", "upgrade") if item["kind"] == "HelmRelease" else ():
         if (item.get("spec") or {}).get(action, {}).get("crds") != "Skip":
@@ -149,7 +149,7 @@ def without_itself(application: Mapping[str, Json]) -> bool:
     return False
 
 
-def pinned(item: Mapping[str, Json]) -> Iterator[Fault]:
+def pinned(item: Mapping[str, Json]) -> Iterator[Violation]:
     """No image is the newest one, whatever that is, and git has a revision."""
     for keys, value in leaves(item):
         if isinstance(value, str) and (value == "latest" or value.endswith(":latest")):
@@ -162,12 +162,12 @@ def pinned(item: Mapping[str, Json]) -> Iterator[Fault]:
         yield _fault(item, text, fix, "spec", "source", "targetRevision")
 
 
-def versions(release: Release) -> Iterator[Fault]:
+def versions(release: Release) -> Iterator[Violation]:
     """A chart has one exact version."""
     if not EXACT.fullmatch(release.version):
         text = f"{release.version!r} is no exact version of {release.chart}"
         fix = 'pin one, such as "1.2.3"; Renovate moves it'
-        yield Fault(*release.owner, ("spec",), text, fix)
+        yield Violation(*release.owner, ("spec",), text, fix)
 
 
 def clusters(root: Path) -> Iterator[Finding]:
@@ -225,5 +225,5 @@ def base(root: Path) -> Iterator[Finding]:
             line += document.count("\n") + 1
 
 
-def _fault(item: Mapping[str, Json], message: str, fix: str, *keys: str) -> Fault:
-    return Fault(item["kind"], item["metadata"]["name"], keys, message, fix)
+def _fault(item: Mapping[str, Json], message: str, fix: str, *keys: str) -> Violation:
+    return Violation(item["kind"], item["metadata"]["name"], keys, message, fix)

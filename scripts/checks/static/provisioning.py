@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
 from scripts.model.manifests import ClusterSync, Release, Repository, in_values
@@ -29,7 +29,7 @@ def check(repository: Repository) -> list[Finding]:
     ]
 
 
-def datasources(sync: ClusterSync, release: Release) -> Iterator[Fault]:
+def datasources(sync: ClusterSync, release: Release) -> Iterator[Violation]:
     """Exactly one data source is the default, uids are unique, and dashboards know their types."""
     sources = dashboards.datasources(release.values)
     at = ("datasources",)
@@ -50,7 +50,7 @@ def datasources(sync: ClusterSync, release: Release) -> Iterator[Fault]:
                 yield in_values(release, at, text, "run `make dashboards`, or correct the type")
 
 
-def folders(_: ClusterSync, release: Release) -> Iterator[Fault]:
+def folders(_: ClusterSync, release: Release) -> Iterator[Violation]:
     """Each provider reads the folder that the chart mounts a ConfigMap at, and no other does."""
     mounted = set(release.values.get("dashboardsConfigMaps") or {})
     providers = _providers(release)
@@ -73,7 +73,7 @@ def folders(_: ClusterSync, release: Release) -> Iterator[Fault]:
                 yield in_values(release, at, text, f"give each a {key} of its own")
 
 
-def home(sync: ClusterSync, release: Release) -> Iterator[Fault]:
+def home(sync: ClusterSync, release: Release) -> Iterator[Violation]:
     """The home dashboard is one that is mounted."""
     at = ("grafana.ini", "dashboards", "default_home_dashboard_path")
     path: Json = release.values

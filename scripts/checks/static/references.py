@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, maps
 from scripts.model.manifests import ENGINE_NAMESPACES, ClusterSync, Release, Repository, in_values
 from scripts.model.rendered import API_SERVER
@@ -55,7 +55,7 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
     ]
 
 
-def sources(sync: ClusterSync) -> Iterator[Fault]:
+def sources(sync: ClusterSync) -> Iterator[Violation]:
     """Each source of charts has a release, in the namespace where the release looks for it."""
     used: set[tuple[str, str, str]] = set()
     there = {
@@ -73,12 +73,12 @@ def sources(sync: ClusterSync) -> Iterator[Fault]:
         if wanted not in there:
             text = f"its {wanted[0]} {wanted[2]} is not in the namespace {wanted[1]}"
             fix = "declare the source beside the release"
-            yield Fault("HelmRelease", item["metadata"]["name"], ("spec",), text, fix)
+            yield Violation("HelmRelease", item["metadata"]["name"], ("spec",), text, fix)
     for kind, _, name in sorted(there - used):
-        yield Fault(kind, name, (), "no release comes from it", "remove it")
+        yield Violation(kind, name, (), "no release comes from it", "remove it")
 
 
-def mounts(sync: ClusterSync, release: Release) -> Iterator[Fault]:
+def mounts(sync: ClusterSync, release: Release) -> Iterator[Violation]:
     """Each ConfigMap that values name is built, in the release's namespace, with that key."""
     built = {
         item["metadata"]["name"]: item.get("data") or {}
@@ -95,22 +95,22 @@ def mounts(sync: ClusterSync, release: Release) -> Iterator[Fault]:
             yield in_values(release, keys, text, f"use one of {', '.join(sorted(built[name]))}")
 
 
-def namespaces(sync: ClusterSync) -> Iterator[Fault]:
+def namespaces(sync: ClusterSync) -> Iterator[Violation]:
     """Each namespace that is used is declared, or an engine's own."""
     declared = {*ENGINE_NAMESPACES, *_declared(sync)}
     for release in sync.releases:
         if release.namespace not in declared:
             text = f"installs into the namespace {release.namespace}, which nothing declares"
-            yield Fault(*release.owner, ("spec",), text, "declare it in base/releases")
+            yield Violation(*release.owner, ("spec",), text, "declare it in base/releases")
     for item in sync.objects():
         metadata = item["metadata"]
         if metadata.get("namespace", "argocd") not in declared:
             text = f"is in the namespace {metadata['namespace']}, which nothing declares"
             at = ("metadata", "namespace")
-            yield Fault(item["kind"], metadata["name"], at, text, "declare it in base/releases")
+            yield Violation(item["kind"], metadata["name"], at, text, "declare it in base/releases")
 
 
-def addresses(sync: ClusterSync, application: str) -> Iterator[Fault]:
+def addresses(sync: ClusterSync, application: str) -> Iterator[Violation]:
     """Each address of a Service is in a namespace of ours or of the application, or the API server.
 
     Args:
@@ -127,10 +127,10 @@ def addresses(sync: ClusterSync, application: str) -> Iterator[Fault]:
                 if namespace not in ours and not re.fullmatch(application, namespace):
                     message = f"{service}.{namespace}.svc is in a namespace that nobody knows"
                     fix = f"correct it, or the application's NAMESPACES in {INVENTORY}"
-                    yield Fault(item["kind"], item["metadata"]["name"], keys, message, fix)
+                    yield Violation(item["kind"], item["metadata"]["name"], keys, message, fix)
 
 
-def projects(sync: ClusterSync) -> Iterator[Fault]:
+def projects(sync: ClusterSync) -> Iterator[Violation]:
     """Each project exists, and admits just the repositories and namespaces that are used."""
     applications = {i["metadata"]["name"]: i for i in sync.objects() if i["kind"] == "Application"}
     found = {i["metadata"]["name"]: i for i in sync.objects() if i["kind"] == "AppProject"}
@@ -138,7 +138,7 @@ def projects(sync: ClusterSync) -> Iterator[Fault]:
         if item["spec"].get("project") not in {*found, "default"}:
             text = f"is in the project {item['spec'].get('project')}, which does not exist"
             fix = f"use one of {', '.join(sorted(found))}"
-            yield Fault("Application", name, ("spec", "project"), text, fix)
+            yield Violation("Application", name, ("spec", "project"), text, fix)
     for name, project in found.items():
         members = {
             n: i["spec"] for n, i in applications.items() if i["spec"].get("project") == name
@@ -166,7 +166,7 @@ def projects(sync: ClusterSync) -> Iterator[Fault]:
                 verb = "admits, though nothing uses it," if value in allowed else "does not admit"
                 text = f"{key} {verb} {shown}"
                 fix = f"make {key} just what its Applications use"
-                yield Fault("AppProject", name, ("spec", key), text, fix)
+                yield Violation("AppProject", name, ("spec", key), text, fix)
 
 
 def pipeline(release: Release) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from scripts.checks.static import references
-from scripts.core.findings import Fault, Finding
+from scripts.core.findings import Finding, Violation
 from scripts.core.quantities import byte_size, quantity
 from scripts.core.yamlfile import get
 from scripts.model.manifests import ClusterSync, Release, Repository, in_values
@@ -28,7 +28,7 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def prometheus(release: Release) -> Iterator[Fault]:
+def prometheus(release: Release) -> Iterator[Violation]:
     """Prometheus loads what this repository declares, and never fills its volume."""
     at = ("prometheus", "prometheusSpec")
     spec = get(release.values, *at) or {}
@@ -56,7 +56,7 @@ def prometheus(release: Release) -> Iterator[Fault]:
         yield in_values(release, (*at, "retentionSize"), text, fix)
 
 
-def loki(release: Release) -> Iterator[Fault]:
+def loki(release: Release) -> Iterator[Violation]:
     """Loki deletes what is past its retention, and takes no memory for caches."""
     for key in ("retention_enabled", "delete_request_store"):
         if not get(release.values, "loki", "compactor", key):
@@ -79,7 +79,7 @@ def loki(release: Release) -> Iterator[Fault]:
             yield in_values(release, (cache, "enabled"), text, "set enabled: false")
 
 
-def grafana(release: Release) -> Iterator[Fault]:
+def grafana(release: Release) -> Iterator[Violation]:
     """Grafana starts from what it is given: no volume, no download, no password of its own."""
     if not get(release.values, "admin", "existingSecret"):
         text = "no admin.existingSecret: each render makes a new password, and a restart"
@@ -95,7 +95,7 @@ def grafana(release: Release) -> Iterator[Fault]:
         yield in_values(release, ("plugins",), "plugins are downloaded at each start", "remove it")
 
 
-def crds(release: Release) -> Iterator[Fault]:
+def crds(release: Release) -> Iterator[Violation]:
     """A deleted release, under either engine, leaves the CRDs and so what they are the kinds of."""
     at = ("crds", "annotations")
     found = get(release.values, *at) or {}
@@ -109,7 +109,7 @@ def crds(release: Release) -> Iterator[Fault]:
         yield in_values(release, at, text, fix)
 
 
-def events(sync: ClusterSync) -> Iterator[Fault]:
+def events(sync: ClusterSync) -> Iterator[Violation]:
     """One pod in the whole cluster sends Kubernetes' events: each further one sends all again."""
     pipelines = {
         (item["metadata"].get("namespace"), item["metadata"]["name"]): item.get("data") or {}
@@ -138,7 +138,7 @@ def events(sync: ClusterSync) -> Iterator[Fault]:
         yield in_values(collectors[-1], ("alloy", "configMap"), text, fix)
 
 
-RULES: Mapping[str, Callable[[Release], Iterator[Fault]]] = {
+RULES: Mapping[str, Callable[[Release], Iterator[Violation]]] = {
     "grafana": grafana,
     "kube-prometheus-stack": prometheus,
     "loki": loki,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.core.quantities import quantity
+from scripts.core.quantities import mebibytes, quantity
 from scripts.model.requirements import DEFAULT_CLASS, Stack
 from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import Object
@@ -50,7 +50,7 @@ class Machines:
         memory = quantity(tier["memory"]) / count * (1 - KUBELET_MEMORY)
         return {
             "cpu": f"{cpu * 1000:.0f}m",
-            "memory": f"{memory / 2**20:.0f}Mi",
+            "memory": mebibytes(memory),
             "pods": str(TIER_PODS),
         }
 

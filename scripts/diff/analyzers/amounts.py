@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from scripts.core import quantities
+from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import get
 from scripts.diff.analyzers.analyzer import Said, moved
 from scripts.diff.model import Amount, Flag
@@ -12,19 +12,7 @@ from scripts.diff.objects import Pair
 from scripts.model import budget
 from scripts.model.rendered import Cluster
 
-Rows = list[budget.Row]
-
-
-def _cores(number: float) -> str:
-    return f"{number * 1000:.0f}m"
-
-
-def _mebibytes(number: float) -> str:
-    return f"{number / 2**20:.0f}Mi"
-
-
-def _gibibytes(number: float) -> str:
-    return f"{number / 2**30:.0f}Gi"
+Rows = list[budget.Usage]
 
 
 def _count(number: float) -> str:
@@ -33,13 +21,13 @@ def _count(number: float) -> str:
 
 # For each line: what the releases take together, how it is written, and where the limit stands.
 LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple[str, ...]]] = {
-    "CPU": (lambda rows: sum(r.cpu for r in rows), _cores, ("requests", "cpu")),
-    "memory": (lambda rows: sum(r.memory for r in rows), _mebibytes, ("requests", "memory")),
-    "memory limits": (lambda rows: sum(r.limit for r in rows), _mebibytes, ()),
+    "CPU": (lambda rows: sum(r.cpu for r in rows), millicores, ("requests", "cpu")),
+    "memory": (lambda rows: sum(r.memory for r in rows), mebibytes, ("requests", "memory")),
+    "memory limits": (lambda rows: sum(r.limit for r in rows), mebibytes, ()),
     "volumes": (lambda rows: sum(len(r.volumes) for r in rows), _count, ("volumes", "count")),
     "storage": (
         lambda rows: sum(size for r in rows for size, _ in r.volumes),
-        _gibibytes,
+        gibibytes,
         ("volumes", "total"),
     ),
     "images": (lambda rows: len({image for r in rows for image in r.images}), _count, ()),
@@ -106,7 +94,7 @@ def _limits(cluster: Cluster) -> dict[str, float]:
     for resource, (_, _, keys) in LINES.items():
         limit = get(written, *keys) if keys else None
         if limit is not None:
-            found[resource] = quantities.quantity(limit)
+            found[resource] = quantity(limit)
     return found
 
 

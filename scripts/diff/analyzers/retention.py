@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 import functools
-import re
 from collections.abc import Iterator, Mapping
 
 import yaml
 
-from scripts.core.quantities import byte_size
+from scripts.core.quantities import byte_size, duration
 from scripts.core.yamlfile import Json, get
 from scripts.diff.analyzers.analyzer import Said, moved
 from scripts.diff.model import Flag, Sentence
@@ -17,9 +16,6 @@ from scripts.diff.objects import Pair
 from scripts.model.rendered import Cluster
 
 TOPIC = "Retention"
-# What Prometheus and Loki write durations in, in seconds.
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])")
 FOREVER = float("inf")
 LOKI, STREAM = "Loki, retention_period", "Loki, {"
 # What the Prometheus operator sets where neither a time nor a size is (pkg/prometheus/common.go).
@@ -75,8 +71,7 @@ def schema(pair: Pair, today: datetime.date | None = None) -> Said:
 
 def seconds(text: Json) -> float:
     """Return a duration in seconds; 0 or nothing means for ever."""
-    total = sum(float(number) * UNITS[unit] for number, unit in _PART.findall(str(text or "")))
-    return total or FOREVER
+    return duration(str(text or "0")) or FOREVER
 
 
 def _kept(cluster: Cluster) -> dict[str, tuple[str | None, float]]:

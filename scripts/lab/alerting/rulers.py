@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import yaml
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json
 from scripts.lab.proof.truth import Day
 from scripts.model import charts
@@ -20,8 +20,6 @@ from scripts.servers.monitoring import loki_rule_texts
 CHART = "kube-prometheus-stack"
 # Loki's default of `ruler.evaluation_interval`, in seconds.
 _EVERY = 60
-_DURATION = re.compile(r"(\d+)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,3 @@ def spans(times: list[float]) -> Iterator[tuple[float, float]]:
         previous = at
     if begin is not None and previous is not None:
         yield begin, previous + _EVERY
-
-
-def duration(text: str) -> float:
-    """Return the seconds of a duration in Prometheus' notation."""
-    return float(sum(int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
-from scripts.core.quantities import quantity
+from scripts.core.quantities import mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.kubectl import Seen
 from scripts.live.preflight.verdict import Verdict, missing, ok, warning
@@ -183,8 +183,8 @@ def shown(resource: str, value: float) -> str:
     """Return an amount as people read it: 475m, 1608Mi, 12; nothing is less than nothing left."""
     value = max(value, 0.0)
     if resource == "cpu":
-        return f"{value * 1000:.0f}m"
-    return f"{value / 2**20:.0f}Mi" if resource == "memory" else f"{value:.0f}"
+        return millicores(value)
+    return mebibytes(value) if resource == "memory" else f"{value:.0f}"
 
 
 def _nodes(items: Iterable[Json], pods: Iterable[Json]) -> list[Node]:

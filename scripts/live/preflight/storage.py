@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.core.findings import counted
-from scripts.core.quantities import quantity
+from scripts.core.quantities import gibibytes, quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.kubectl import Seen
 from scripts.live.preflight.verdict import Verdict, missing, ok, warning
@@ -45,7 +45,7 @@ def storage_class(stack: Stack, seen: Seen) -> Verdict:
         text = f"{' and '.join(defaults)} are both the default; the newest is taken"
         return warning(text, f"take the annotation {DEFAULT_CLASS[0]} off all but one")
     used = sorted(named | set(defaults if unnamed else ()))
-    least = _gibibytes(min(claim.size for claim in stack.claims))
+    least = gibibytes(min(claim.size for claim in stack.claims))
     text = f"{', '.join(used)} for {counted(len(stack.claims), 'volume')} of at least {least}"
     if early := [name for name in used if classes[name].get("volumeBindingMode") == "Immediate"]:
         text = f"{text}; {', '.join(early)} makes volumes before it is known where pods run"
@@ -64,19 +64,19 @@ def tier(stack: Stack, seen: Seen) -> Verdict:
     others = [(max(size, smallest), name) for name, size in _others(stack, seen)]
     theirs = sum(size for size, _ in others)
     taken = boot + ours + theirs
-    text = f"{_gibibytes(boot)} to boot, {_gibibytes(ours)} needed, {_gibibytes(theirs)} of others"
-    text = f"{text}: {_gibibytes(taken)} of the tier's {limits['storage']}"
+    text = f"{gibibytes(boot)} to boot, {gibibytes(ours)} needed, {gibibytes(theirs)} of others"
+    text = f"{text}: {gibibytes(taken)} of the tier's {limits['storage']}"
     of_dapr = [size for size, name in others if f"/{DAPR_CLAIM}" in name]
     if taken > quantity(limits["storage"]):
         if of_dapr:
-            text = f"{text}; {_gibibytes(sum(of_dapr))} are of Dapr's scheduler"
+            text = f"{text}; {gibibytes(sum(of_dapr))} are of Dapr's scheduler"
             return missing(text, DAPR_FIX)
         most = ", ".join(name for _, name in sorted(others, reverse=True)[:3])
         fix = f"delete volumes that nobody needs{f', such as {most}' if most else ''}"
         return missing(text, f"{fix}, run fewer nodes, or pay for the rest")
     later = DAPR_VOLUMES * max(2.0**30, smallest)
     if not _has_dapr(seen) and taken + later > quantity(limits["storage"]):
-        text = f"{text}; Dapr's scheduler is not there yet and would take {_gibibytes(later)}"
+        text = f"{text}; Dapr's scheduler is not there yet and would take {gibibytes(later)}"
         return warning(text, DAPR_FIX)
     return ok(text)
 
@@ -113,7 +113,3 @@ def _has_dapr(seen: Seen) -> bool:
 def _is_default(item: Mapping[str, Json]) -> bool:
     annotations = item["metadata"].get("annotations") or {}
     return any(annotations.get(key) == "true" for key in DEFAULT_CLASS)
-
-
-def _gibibytes(size: float) -> str:
-    return f"{size / 2**30:.0f}Gi"
