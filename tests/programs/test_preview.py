@@ -227,7 +227,7 @@ def javascript(expression: str) -> Any:
     script = 'const vm = require("vm"), [file, text] = process.argv.slice(1);'
     script += 'vm.runInThisContext(require("fs").readFileSync(file, "utf8"));'
     script += "console.log(JSON.stringify(vm.runInThisContext(text)));"
-    command = [node, "-e", script, str(FOLDER / "display.js"), expression]
+    command = [node, "-e", script, str(Path(pages.__file__).parent / "display.js"), expression]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -84,7 +84,8 @@ def test_programs_end_even_if_we_are_killed(tmp_path: Path) -> None:
         textwrap.dedent("""
         import time
         from pathlib import Path
-        from scripts import processes, tools
+        from scripts import tools
+        from scripts.servers import processes
         tools.path = lambda _: Path("/bin/sleep")
         tools.version = lambda _: "v0"
         with processes.Processes() as running:
