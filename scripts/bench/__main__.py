@@ -22,7 +22,7 @@ from scripts import tools
 from scripts.bench import dashboard_cost, trees
 from scripts.bench import diff_cost as diff_cost
 from scripts.bench import rule_cost as rule_cost
-from scripts.checks.static import schema
+from scripts.checks.static import object_schemas
 from scripts.core.findings import RepositoryError, execute, progress
 from scripts.model import schemas
 from scripts.model.manifests import Repository
@@ -109,7 +109,7 @@ def without_us() -> tuple[int, int]:
             except RepositoryError:
                 stopped += 1
             else:
-                stopped += bool(schema.invalid(objects))
+                stopped += bool(object_schemas.invalid(objects))
     return len(changes), stopped
 
 

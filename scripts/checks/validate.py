@@ -13,14 +13,14 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks import static
-from scripts.checks.static import application, files, source
+from scripts.checks.static import application, file_schemas, yaml_syntax
 from scripts.core.findings import GREEN, Finding, RepositoryError, colour, counted, execute, report
 from scripts.model.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
 # What the other checks take for granted: files that can be read, have their shape, and agree on
 # where the application is.
-FIRST: tuple[Check, ...] = (source.check, files.check, application.check)
+FIRST: tuple[Check, ...] = (yaml_syntax.check, file_schemas.check, application.check)
 
 
 def static_checks() -> dict[str, Check]:

@@ -109,6 +109,12 @@ def line_of(text: str, *keys: str, document: int = 0) -> int | None:
     return found
 
 
+def line_with(path: Path, text: str) -> int | None:
+    """Return the number of a file's first line with a text, counted from 1."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if text in line), None)
+
+
 def leaves(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], Json]]:
     """Yield what is neither a map nor a list, each with the keys and indices that lead to it."""
     if isinstance(value, dict | list):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.quantities import duration_text
-from scripts.core.yamlfile import Json, load
+from scripts.core.yamlfile import Json, line_with, load
 
 THRESHOLDS = Path("base/config/thresholds.yaml")
 APPLICATION = Path("base/application/application.yaml")
@@ -48,7 +48,7 @@ class Facts:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 message = f"{name} is {value!r}, no number"
                 fix = "write it in its base unit: a ratio, seconds, bytes or a count"
-                line = line_of(root / THRESHOLDS, f"{name}:")
+                line = line_with(root / THRESHOLDS, f"{name}:")
                 raise RepositoryError(Finding(THRESHOLDS.as_posix(), line, message, fix))
         return cls(numbers, data)
 
@@ -74,7 +74,7 @@ class Facts:
             fix = f"add it to {THRESHOLDS}, or use one of {', '.join(known)}"
             if form not in FORMS:
                 fix = f"use one of the forms {', '.join(filter(None, FORMS))}"
-            line = line_of(path, found[0])
+            line = line_with(path, found[0])
             raise RepositoryError(Finding(path.relative_to(root).as_posix(), line, message, fix))
 
         return PLACEHOLDER.sub(value, text)
@@ -105,12 +105,6 @@ def _mapping(path: Path, root: Path) -> dict[str, Json]:
         place = path.relative_to(root).as_posix()
         message = f"is no file of names and values: {error}"
         raise RepositoryError(Finding(place, None, message, "restore it")) from error
-
-
-def line_of(path: Path, text: str) -> int | None:
-    """Return the number of the first line with a text, counted from 1."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if text in line), None)
 
 
 def _number(value: float) -> str:

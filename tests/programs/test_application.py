@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks.static import application, files
+from scripts.checks.static import application, file_schemas
 from scripts.checks.static.references import INVENTORY
 from scripts.checks.validate import validate
 from scripts.model.manifests import Repository
@@ -20,7 +20,7 @@ def said(root: Path, text: str) -> list[str]:
     path.parent.mkdir(parents=True)
     path.write_text(text)
     repository = Repository(root)
-    found = files.check(repository) or application.check(repository)
+    found = file_schemas.check(repository) or application.check(repository)
     assert all(finding.fix for finding in found)
     return [f"{finding.path}:{finding.line}: {finding.message}" for finding in found]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks.static import clusters, engines, files
+from scripts.checks.static import clusters, engines, file_schemas
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import assert_says
@@ -225,12 +225,12 @@ def test_an_overlay_without_a_name_does_not_build(tree: Path) -> None:
 @pytest.mark.parametrize("name", ["Blue", "1", "on", "a b", "''", "-a", "a" * 64])
 def test_a_name_is_a_label_of_dns(tree: Path, name: str) -> None:
     replace("overlays/green/releases/cluster.yaml", "green", name)(tree)
-    (finding,) = files.check(Repository(tree))
+    (finding,) = file_schemas.check(Repository(tree))
     assert finding.path == "overlays/green/releases/cluster.yaml"
     assert finding.message.startswith("data.NAME: ")
 
 
 def test_a_name_that_would_be_applied_is_refused(tree: Path) -> None:
     replace("overlays/green/releases/cluster.yaml", '"true"', '"no"')(tree)
-    (finding,) = files.check(Repository(tree))
+    (finding,) = file_schemas.check(Repository(tree))
     assert finding.message.startswith("metadata: ")

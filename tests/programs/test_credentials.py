@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.checks.static import credentials, encrypted, files
+from scripts.checks.static import credentials, encrypted, file_schemas
 from scripts.core.yamlfile import maps
 from scripts.model import credentials as model_credentials
 from scripts.model import secretfile
@@ -86,9 +86,9 @@ def test_no_file_declares_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_the_file_s_shape(tmp_path: Path, old: str, new: str, says: str) -> None:
-    assert files.check(Repository(declaring(tmp_path, FILE))) == []
+    assert file_schemas.check(Repository(declaring(tmp_path, FILE))) == []
     declaring(tmp_path, FILE.replace(old, new, 1))
-    findings = files.check(Repository(tmp_path))
+    findings = file_schemas.check(Repository(tmp_path))
     assert [f.path for f in findings] == [secretfile.PATH], findings
     assert findings[0].message.startswith(says)
 

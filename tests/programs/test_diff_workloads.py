@@ -7,12 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.diff.analyzers import scale, targets
-from tests.programs.diff_pairs import (
-    DEPLOYMENT,
-    manifest,
-    put,
-    said,
-)
+from tests.programs.diff_pairs import DEPLOYMENT, manifest, put, said
 
 
 def test_replicas_and_restarts() -> None:

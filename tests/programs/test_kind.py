@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from scripts import tools
-from scripts.checks.static import schema
+from scripts.checks.static import object_schemas
 from scripts.core.findings import RepositoryError, execute
 from scripts.core.yamlfile import Json, load
 from scripts.live.kind import __main__ as command
@@ -283,7 +283,7 @@ def test_a_remote_that_no_pod_reaches_is_refused_and_not_quoted(remote: str) -> 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_starts_the_sync_is_valid(engine: str, repository: Repository) -> None:
     objects = engines.sync(sync_of(repository, engine), SOURCE)
-    assert schema.invalid(objects) == {}
+    assert object_schemas.invalid(objects) == {}
     assert {o["metadata"]["namespace"] for o in objects} == {command.NAMESPACES[engine]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.checks.static import order
+from scripts.checks.static import sync_order
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import (
     ARGOCD,
@@ -25,7 +25,7 @@ ARGOCD_FILE = r"(base|clusters)/.+.yaml:\d+: (Application|AppProject)"
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
 def test_every_cluster_syncs_in_order(repository: Repository, name: str) -> None:
-    assert order.check(holding(repository, named(repository, name))) == []
+    assert sync_order.check(holding(repository, named(repository, name))) == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_flux_would_not_sync_in_order(
     repository: Repository, kind: str, name: str, edit: Edit, says: list[str]
 ) -> None:
     broken = edited(named(repository, FLUX), kind, name, edit)
-    assert_says(order.check(holding(repository, broken)), *says)
+    assert_says(sync_order.check(holding(repository, broken)), *says)
 
 
 def test_waiting_for_all_that_is_applied_is_waiting_for_the_crds(repository: Repository) -> None:
@@ -122,7 +122,7 @@ def test_waiting_for_all_that_is_applied_is_waiting_for_the_crds(repository: Rep
         item["spec"]["wait"] = True
 
     sync = edited(named(repository, FLUX), "Kustomization", "monitoring-releases", wait)
-    assert order.check(holding(repository, sync)) == []
+    assert sync_order.check(holding(repository, sync)) == []
 
 
 def test_grafana_waits_for_no_other_sync(repository: Repository) -> None:
@@ -131,7 +131,7 @@ def test_grafana_waits_for_no_other_sync(repository: Repository) -> None:
     late = type(releases)(releases.name, releases.path, releases.objects, ("databases",))
     sync = type(sync)(sync.cluster, sync.engine, [*before, late, config], sync.releases)
     says = f"{FLUX_FILE} monitoring-releases: brings Grafana and waits for databases"
-    assert_says(order.check(holding(repository, sync)), says)
+    assert_says(sync_order.check(holding(repository, sync)), says)
 
 
 def _drop(option: str) -> Edit:
@@ -144,7 +144,7 @@ def _drop(option: str) -> Edit:
         (
             "Application",
             "prometheus-operator-crds",
-            lambda o: o["metadata"]["annotations"].pop(order.WAVE),
+            lambda o: o["metadata"]["annotations"].pop(sync_order.WAVE),
             [
                 f"{ARGOCD_FILE} {name}: is created no later than prometheus-operator-crds"
                 for name in ("kube-prometheus-stack", "monitoring-config")
@@ -209,7 +209,7 @@ def _drop(option: str) -> Edit:
         (
             "AppProject",
             "monitoring",
-            lambda o: o["metadata"]["annotations"].update({order.WAVE: "-1"}),
+            lambda o: o["metadata"]["annotations"].update({sync_order.WAVE: "-1"}),
             [f"{ARGOCD_FILE} monitoring: is created no later than Application prometheus-operator"],
         ),
     ],
@@ -218,4 +218,4 @@ def test_argocd_would_not_sync_in_order(
     repository: Repository, kind: str, name: str, edit: Edit, says: list[str]
 ) -> None:
     broken = edited(named(repository, ARGOCD), kind, name, edit)
-    assert_says(order.check(holding(repository, broken)), *says)
+    assert_says(sync_order.check(holding(repository, broken)), *says)

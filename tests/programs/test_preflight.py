@@ -613,7 +613,9 @@ def test_a_secret_that_is_read_exists_with_its_keys(needed: Stack) -> None:
 
 
 def test_keys_that_are_read_one_by_one_are_of_one_secret(repository: Repository) -> None:
-    everything = dataclasses.replace(cluster_syncs.named(repository, cluster_syncs.OPTIONS), cluster="every")
+    everything = dataclasses.replace(
+        cluster_syncs.named(repository, cluster_syncs.OPTIONS), cluster="every"
+    )
     found = requirements.read("every", cluster_syncs.holding(repository, everything)).secrets
     assert {s.keys for s in found if s.name == "redpanda-metrics"} == {
         frozenset({"username", "password"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.checks.static import reach
+from scripts.checks.static import unused_files
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
 from tests.programs.cluster_syncs import OPTIONS, holding, named
 
@@ -12,7 +12,7 @@ KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomizatio
 
 
 def test_every_file_is_reached(repository: Repository) -> None:
-    assert reach.check(repository) == []
+    assert unused_files.check(repository) == []
 
 
 @pytest.mark.parametrize(
@@ -29,15 +29,15 @@ def test_every_file_is_reached(repository: Repository) -> None:
 def test_a_file_that_nothing_lists(copy: Repository, path: str) -> None:
     (copy.root / path).parent.mkdir(exist_ok=True)
     (copy.root / path).write_text(KUSTOMIZATION)
-    findings = reach.check(copy)
+    findings = unused_files.check(copy)
     assert [(finding.path, finding.message) for finding in findings] == [
         (path, "no cluster reaches this file")
     ]
-    assert ("tests/options" in findings[0].fix) == path.startswith(reach.OPTIONAL)
+    assert ("tests/options" in findings[0].fix) == path.startswith(unused_files.OPTIONAL)
 
 
 def test_opting_in_for_a_test_reaches_only_what_is_optional(repository: Repository) -> None:
-    findings = reach.check(holding(repository, named(repository, OPTIONS)))
+    findings = unused_files.check(holding(repository, named(repository, OPTIONS)))
     paths = {finding.path for finding in findings}
     assert "base/config/monitors/dapr.yaml" in paths
     assert not {path for path in paths if path.startswith("base/optional")}
@@ -48,4 +48,4 @@ def test_what_the_bootstrap_and_sops_write_is_no_orphan(copy: Repository) -> Non
         path = copy.root / "clusters/oke-free" / folder / "some.yaml"
         path.parent.mkdir()
         path.write_text("kind: Any\nmetadata: {name: any}\n")
-    assert reach.check(copy) == []
+    assert unused_files.check(copy) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.checks.static import schema
+from scripts.checks.static import object_schemas
 from scripts.core.yamlfile import load
 from scripts.model import schemas
 from scripts.model.manifests import Repository
@@ -25,7 +25,7 @@ from tests.programs.cluster_syncs import (
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
 def test_every_object_of_every_cluster_sync_is_valid(repository: Repository, name: str) -> None:
-    assert schema.check(holding(repository, named(repository, name))) == []
+    assert object_schemas.check(holding(repository, named(repository, name))) == []
 
 
 def test_as_many_versions_of_kubernetes_as_it_supports_itself() -> None:
@@ -85,13 +85,13 @@ def test_an_object_that_kubernetes_would_refuse(
     repository: Repository, kind: str, name: str, edit: Edit, says: str
 ) -> None:
     broken = edited(named(repository, FLUX), kind, name, edit)
-    assert_says(schema.check(holding(repository, broken)), says)
+    assert_says(object_schemas.check(holding(repository, broken)), says)
 
 
 def test_a_kind_that_nobody_knows(repository: Repository) -> None:
     thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x"}}
     sync = added(named(repository, FLUX), thing)
-    findings = schema.check(holding(repository, sync))
+    findings = object_schemas.check(holding(repository, sync))
     assert_says(findings, "Thing x: could not find schema for Thing")
     assert "scripts/schemas.yaml" in findings[0].fix
 

@@ -14,7 +14,7 @@ import pytest
 
 from scripts import tools
 from scripts.checks import validate
-from scripts.checks.static import order
+from scripts.checks.static import sync_order
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.live.secrets import __main__ as command
@@ -159,7 +159,7 @@ def test_the_tree_is_valid_with_it_and_says_what_is_to_be_done_once(
     assert "commit them" in told
     sync = copy.root / f"clusters/{CLUSTER}/flux/secrets.yaml"
     sync.write_text(KUSTOMIZATION.replace("provider: sops", "provider: none"))
-    (finding,) = order.check(Repository(copy.root))
+    (finding,) = sync_order.check(Repository(copy.root))
     assert "applies ./clusters/oke-free/secrets without decrypting it" in finding.message
     sync.write_text(KUSTOMIZATION)
     path = file(copy, wanted(copy)[0])

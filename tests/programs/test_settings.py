@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from scripts.checks.static import settings
+from scripts.checks.static import required_values
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_every_cluster_is_set_up_for_production(repository: Repository, name: str) -> None:
-    assert settings.check(holding(repository, named(repository, name))) == []
+    assert required_values.check(holding(repository, named(repository, name))) == []
 
 
 def spec(values: Any) -> Any:
@@ -42,7 +42,7 @@ PROMETHEUS, LOKI = "kube-prometheus-stack", "loki"
                 lambda v, key=f"{kind}SelectorNilUsesHelmValues": spec(v).pop(key),
                 f"{kind}SelectorNilUsesHelmValues is not false",
             )
-            for kind in settings.SELECTORS
+            for kind in required_values.SELECTORS
         ),
         (
             LOKI,
@@ -102,7 +102,7 @@ def test_a_setting_that_is_missed_in_production(
         named(repository, FLUX), "HelmRelease", release, lambda o: edit(o["spec"]["values"])
     )
     where = rf"releases/{release}.yaml:\d+: HelmRelease {release}: .*"
-    assert_says(settings.check(holding(repository, sync)), where + says)
+    assert_says(required_values.check(holding(repository, sync)), where + says)
 
 
 def test_a_schema_of_old_data_may_stay(repository: Repository) -> None:
@@ -111,7 +111,7 @@ def test_a_schema_of_old_data_may_stay(repository: Repository) -> None:
         item["spec"]["values"]["loki"]["schemaConfig"]["configs"].insert(0, old)
 
     sync = edited(named(repository, FLUX), "HelmRelease", LOKI, edit)
-    assert settings.check(holding(repository, sync)) == []
+    assert required_values.check(holding(repository, sync)) == []
 
 
 def test_no_pipeline_that_sends_events(repository: Repository) -> None:
@@ -120,16 +120,16 @@ def test_no_pipeline_that_sends_events(repository: Repository) -> None:
 
     sync = edited(named(repository, FLUX), "ConfigMap", "alloy-events", edit)
     says = r"releases/alloy.+.yaml:\d+: HelmRelease alloy.*: nothing sends Kubernetes' events"
-    assert_says(settings.check(holding(repository, sync)), says)
+    assert_says(required_values.check(holding(repository, sync)), says)
 
 
 def test_a_second_pipeline_that_sends_events(repository: Repository) -> None:
     def edit(item: Any) -> None:
-        item["data"]["pods.alloy"] += f'\n{settings.EVENTS} "again" {{ forward_to = [] }}\n'
+        item["data"]["pods.alloy"] += f'\n{required_values.EVENTS} "again" {{ forward_to = [] }}\n'
 
     sync = edited(named(repository, FLUX), "ConfigMap", "alloy-logs", edit)
     assert_says(
-        settings.check(holding(repository, sync)),
+        required_values.check(holding(repository, sync)),
         r"alloy.yaml:\d+: HelmRelease alloy: sends each of .+ from several pods",
         r"alloy.+.yaml:\d+: HelmRelease alloy.*: sends Kubernetes' events, which alloy\S* sends",
     )

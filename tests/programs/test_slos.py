@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.checks.static import monitors, policies, reach
+from scripts.checks.static import monitors, policies, unused_files
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import Repository
 from scripts.rules import facts, slos
@@ -39,7 +39,7 @@ def test_a_specification_is_no_lost_file_and_needs_no_schema_of_kubernetes(
 ) -> None:
     (copy.root / slos.SPECIFICATIONS / "stray.yml").write_text("a: b\n")
     (copy.root / slos.SPECIFICATIONS / "another.yaml").write_text("apiVersion: v1\nkind: List\n")
-    lost = [finding.path for finding in reach.check(copy)]
+    lost = [finding.path for finding in unused_files.check(copy)]
     assert lost == ["base/config/slos/stray.yml"]
     places = [f.path for f in policies.base(copy.root) if "without a schema" in f.message]
     assert places == ["base/config/slos/another.yaml"]

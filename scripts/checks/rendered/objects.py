@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from scripts.checks.static import schema
-from scripts.checks.static.order import CRD_RELEASE
+from scripts.checks.static import object_schemas
+from scripts.checks.static.sync_order import CRD_RELEASE
 from scripts.core.findings import Finding
 from scripts.model.manifests import ENGINES, NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
@@ -27,7 +27,9 @@ Kind = tuple[str, str]
 def invalid(clusters: Sequence[Cluster]) -> list[Finding]:
     """Return a finding for each rendered object that a supported Kubernetes would refuse."""
     items = {f"{item.kind} {item.name}": (c, item) for c in clusters for item in c.rendered()}
-    messages = schema.invalid(dict(item.manifest) for c in clusters for item in c.rendered())
+    messages = object_schemas.invalid(
+        dict(item.manifest) for c in clusters for item in c.rendered()
+    )
     return [
         cluster.finding(item, text, "correct the values that lead to it")
         for name, texts in messages.items()

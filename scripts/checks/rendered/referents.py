@@ -136,10 +136,14 @@ def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
 
 def _of_pod(pod: Pod) -> Iterator[Reference]:
     """Yield what a pod cannot start without."""
-    namespace = pod.owner.namespace
+    yield from _of_volumes(pod)
+    yield from _of_environment(pod)
+    yield from _of_sub_paths(pod)
+
+
+def _of_volumes(pod: Pod) -> Iterator[Reference]:
     for volume in pod.spec.get("volumes") or []:
-        sources = (volume.get("projected") or {}).get("sources") or [volume]
-        for source in sources:
+        for source in (volume.get("projected") or {}).get("sources") or [volume]:
             for kind, field, name in (
                 ("ConfigMap", "configMap", "name"),
                 ("Secret", "secret", "secretName"),
@@ -147,21 +151,28 @@ def _of_pod(pod: Pod) -> Iterator[Reference]:
                 found = source.get(field) or {}
                 target = found.get(name) or found.get("name")
                 if target and not found.get("optional"):
-                    yield Reference(kind, namespace, target)
+                    yield Reference(kind, pod.owner.namespace, target)
                     for wanted in found.get("items") or []:
-                        yield Reference(kind, namespace, target, wanted["key"])
+                        yield Reference(kind, pod.owner.namespace, target, wanted["key"])
+
+
+def _of_environment(pod: Pod) -> Iterator[Reference]:
     for container in pod.containers:
-        for variable in container.get("env") or []:
-            source = variable.get("valueFrom") or {}
-            for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+        sources = [one.get("valueFrom") or {} for one in container.get("env") or []]
+        for source in [*sources, *(container.get("envFrom") or [])]:
+            for kind, field in (
+                ("ConfigMap", "configMapKeyRef"),
+                ("Secret", "secretKeyRef"),
+                ("ConfigMap", "configMapRef"),
+                ("Secret", "secretRef"),
+            ):
                 found = source.get(field) or {}
                 if found and not found.get("optional"):
-                    yield Reference(kind, namespace, found["name"], found["key"])
-        for source in container.get("envFrom") or []:
-            for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
-                found = source.get(field) or {}
-                if found and not found.get("optional"):
-                    yield Reference(kind, namespace, found["name"])
+                    yield Reference(kind, pod.owner.namespace, found["name"], found.get("key"))
+
+
+def _of_sub_paths(pod: Pod) -> Iterator[Reference]:
+    """Yield the keys of ConfigMaps that are mounted as single files."""
     mounts = {
         (m["name"], m["subPath"])
         for c in pod.containers
@@ -172,7 +183,7 @@ def _of_pod(pod: Pod) -> Iterator[Reference]:
         found = volume.get("configMap") or {}
         for name, path in sorted(mounts):
             if found and name == volume["name"] and not found.get("items"):
-                yield Reference("ConfigMap", namespace, found["name"], path.split("/")[0])
+                yield Reference("ConfigMap", pod.owner.namespace, found["name"], path.split("/")[0])
 
 
 def _of_custom(item: Item) -> Iterator[Reference]:

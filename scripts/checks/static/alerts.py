@@ -17,12 +17,12 @@ import yaml
 from scripts.checks.static import catalogue, queries
 from scripts.core import markdown
 from scripts.core.findings import Finding, RepositoryError
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, line_with
 from scripts.model import dashboards, rendered
 from scripts.model.dashboards import Query
 from scripts.model.manifests import ClusterSync, Repository
 from scripts.rules import alerts, budgets, each, slos
-from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, line_of, named
+from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, named
 
 SEVERITIES = ("critical", "warning", "info", "none")
 TEXTS = ("summary", "description", "runbook_url", "dashboard_url")
@@ -106,7 +106,7 @@ def unused(root: Path) -> Iterator[Finding]:
     """Every threshold is compared with something."""
     asked = {*named(root), slos.MINIMUM}
     for name in sorted(Facts.of(root).thresholds.keys() - asked):
-        line = line_of(root / THRESHOLDS, f"{name}:")
+        line = line_with(root / THRESHOLDS, f"{name}:")
         yield Finding(THRESHOLDS.as_posix(), line, f"no rule names {name}", "use it, or delete it")
 
 

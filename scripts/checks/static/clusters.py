@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Finding, Violation
-from scripts.core.yamlfile import Json, get, load
+from scripts.core.yamlfile import Json, get, line_with, load
 from scripts.model.manifests import ClusterSync, Repository, in_values
-from scripts.rules.facts import line_of
 
 # Where an environment says it, and what copies it (base/cluster).
 NAME = ("ConfigMap", "cluster", "data", "NAME")
@@ -74,7 +73,7 @@ def environments(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
         for resource in load(repository.root / file, repository.root)[0].get("resources", []):
             path = os.path.normpath(f"{sync.units[0].path}/{resource}")
             if environment := _environment(path):
-                line = line_of(repository.root / file, str(resource))
+                line = line_with(repository.root / file, str(resource))
                 found.setdefault(environment, (file, line))
     for unit in sync.units[1:]:
         if environment := _environment(unit.path):

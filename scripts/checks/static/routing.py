@@ -10,10 +10,9 @@ from scripts import tools
 from scripts.checks.static import alerts, catalogue, clusters, queries
 from scripts.checks.static.alerts import SEVERITIES
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json, load, maps
+from scripts.core.yamlfile import Json, line_with, load, maps
 from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 from scripts.model.manifests import Repository
-from scripts.rules.facts import line_of
 
 # Alerts of the chart that the template names.
 OF_CHART = frozenset({"InfoInhibitor"})
@@ -47,7 +46,7 @@ def check(repository: Repository) -> list[Finding]:
     (config,) = load(path, repository.root)
     known = Known(labels(repository))
     found = [*faults(config, known), *credentials(config)]
-    return [Finding(TEMPLATE, line_of(path, key), text, fix) for key, text, fix in found]
+    return [Finding(TEMPLATE, line_with(path, key), text, fix) for key, text, fix in found]
 
 
 def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str, str]]:
