@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.checks.static.documentation import readmes
+from scripts.checks.static.documentation import handbook
 from scripts.core.markdown import BLOCK, PLACEHOLDER, commands, words
 
 PAGES = {
-    path.relative_to(tools.ROOT).as_posix(): path.read_text("utf-8") for path in readmes(tools.ROOT)
+    path.relative_to(tools.ROOT).as_posix(): path.read_text("utf-8") for path in handbook(tools.ROOT)
 }
 BLOCKS = {
     f"{page}:{text.count(chr(10), 0, block.start()) + 2}": str(block["text"])

@@ -1,7 +1,7 @@
-"""What a README tells to type or to open is there: targets, options, programs, paths, headings.
+"""What a page tells to type or to open is there: targets, options, programs, paths, headings.
 
-Read are every README.md and the runbooks; of a README also its `sh` blocks and what stands in
-backticks, where `<name>` stands for anything. Folders of clusters and environments are examples: a
+Read are every README.md, CONTRIBUTING.md and the runbooks; of all but the runbooks also the `sh`
+blocks and what stands in backticks, where `<name>` stands for anything. Folders of clusters and environments are examples: a
 path is right if one of them has it, and one of an engine that nobody uses here is not looked for.
 """
 
@@ -20,7 +20,7 @@ from scripts.core.findings import Finding
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, ENGINES, Repository
 from scripts.rules.facts import RUNBOOKS
 
-README = "README.md"
+PAGES = frozenset({"CONTRIBUTING.md", "README.md"})
 # What is of others, or made by a command.
 PRUNED = frozenset({"build", "fixtures", "node_modules", "__pycache__"})
 # Not there before somebody has made it.
@@ -143,12 +143,12 @@ class Tree:
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each thing that a page names and that is not there."""
     tree = Tree(repository.root)
-    pages = list(readmes(repository.root))
+    pages = list(handbook(repository.root))
     findings: list[Finding] = []
     for path in [*pages, *sorted((repository.root / RUNBOOKS).glob("*.md"))]:
         text = path.read_text(encoding="utf-8")
         found = list(_links(tree, path, text))
-        if path.name == README:
+        if path.name in PAGES:
             found += _prose(tree, path, text)
             found += _blocks(tree, path, text)
         place = path.relative_to(repository.root).as_posix()
@@ -156,14 +156,14 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def readmes(root: Path) -> Iterator[Path]:
-    """Yield each README.md that is of this repository."""
+def handbook(root: Path) -> Iterator[Path]:
+    """Yield each page for people that is of this repository, runbooks apart."""
     for path in sorted(root.iterdir()):
-        if path.name == README:
+        if path.name in PAGES:
             yield path
         hidden = path.name.startswith(".") and path.name != ".github"
         if path.is_dir() and not path.is_symlink() and path.name not in PRUNED and not hidden:
-            yield from readmes(path)
+            yield from handbook(path)
 
 
 def _declared(path: Path) -> set[str]:
