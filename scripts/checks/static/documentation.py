@@ -1,8 +1,9 @@
 """What a page tells to type or to open is there: targets, options, programs, paths, headings.
 
 Read are every README.md, CONTRIBUTING.md and the runbooks; of all but the runbooks also the `sh`
-blocks and what stands in backticks, where `<name>` stands for anything. Folders of clusters and environments are examples: a
-path is right if one of them has it, and one of an engine that nobody uses here is not looked for.
+blocks and what stands in backticks, where `<name>` stands for anything. Folders of clusters and
+environments are examples: a path is right if one of them has it, and one of an engine that nobody
+uses here is not looked for.
 """
 
 from __future__ import annotations
