@@ -16,7 +16,8 @@ from scripts.checks.static.documentation import handbook
 from scripts.core.markdown import BLOCK, PLACEHOLDER, commands, words
 
 PAGES = {
-    path.relative_to(tools.ROOT).as_posix(): path.read_text("utf-8") for path in handbook(tools.ROOT)
+    page.relative_to(tools.ROOT).as_posix(): page.read_text("utf-8")
+    for page in handbook(tools.ROOT)
 }
 BLOCKS = {
     f"{page}:{text.count(chr(10), 0, block.start()) + 2}": str(block["text"])
