@@ -19,6 +19,8 @@ from scripts.core.yamlfile import Json, load_all
 from scripts.model import schemas
 from scripts.model.manifests import ClusterSync, Release
 
+# Objects by (cluster sync's name, release's name).
+Rendered = dict[tuple[str, str], list[dict[str, Json]]]
 # Characters of a repository's name that its folder has; all others are one dash.
 _PLAIN = re.compile(r"[^\w.-]+")
 # Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
@@ -155,12 +157,8 @@ def template(release: Release, values: dict[str, Json] | None = None) -> str:
     return run.stdout
 
 
-def render_all(syncs: list[ClusterSync]) -> dict[tuple[str, str], list[dict[str, Json]]]:
-    """Render every release of the cluster syncs, in parallel.
-
-    Returns:
-        Objects by (cluster sync's name, release's name).
-    """
+def render_all(syncs: list[ClusterSync]) -> Rendered:
+    """Render every release of the cluster syncs, in parallel."""
     keys = {(e.name, r.name): content_key(r) for e in syncs for r in e.releases}
     # Most cluster syncs share most releases, and a release's objects may be megabytes.
     distinct = {keys[e.name, r.name]: r for e in syncs for r in e.releases}

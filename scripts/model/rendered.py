@@ -200,13 +200,17 @@ class Cluster:
         return next(r for r in self.sync.releases if r.name == name)
 
 
-def clusters(repository: Repository) -> list[Cluster]:
-    """Render every release of every cluster sync.
+def clusters(repository: Repository, rendered: charts.Rendered | None = None) -> list[Cluster]:
+    """Return every cluster sync with its releases rendered.
+
+    Args:
+        repository: The tree.
+        rendered: What `charts.render_all` has returned for it, where somebody asked already.
 
     Raises:
         RepositoryError: If a chart is missing or refuses its values.
     """
-    rendered = charts.render_all(repository.syncs)
+    rendered = rendered or charts.render_all(repository.syncs)
     result = []
     for sync in repository.syncs:
         items = [Item(o) for o in sync.objects() if not of_engine(o)]
