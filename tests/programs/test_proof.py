@@ -55,10 +55,10 @@ def judged(running: Servers, day: SmallDay, json: dict[str, Any], on: str = "hea
 
 
 def marked(json: dict[str, Any]) -> model.Dashboard:
-    """The dashboard with its first query marked as quiet."""
+    """The dashboard, whose first query now has `allow_empty`."""
     dashboard = model.read(json, model.datasources())
     first, *rest = dashboard.panels
-    target = dataclasses.replace(first.targets[0], quiet="nothing is broken")
+    target = dataclasses.replace(first.targets[0], allow_empty="nothing is broken")
     panels = (dataclasses.replace(first, targets=(target,)), *rest)
     return dataclasses.replace(dashboard, panels=panels)
 
@@ -359,28 +359,28 @@ def test_a_variable_without_values_is_found(running: Servers, day: SmallDay) -> 
     assert "the query of variable 'v' finds no value" in found
 
 
-def test_a_quiet_query_must_speak_in_the_incident_and_no_other_must(
+def test_a_query_with_allow_empty_must_have_data_in_the_incident_and_no_other_must(
     running: Servers, day: SmallDay
 ) -> None:
-    quiet = marked(board(panel("Broken", "broken"), panel("Lost", "lost")))
-    found = evaluation.open_dashboard(running, quiet, evaluation.window(day.at))
+    allowed = marked(board(panel("Broken", "broken"), panel("Lost", "lost")))
+    found = evaluation.open_dashboard(running, allowed, evaluation.window(day.at))
     assert [f.message.split(":")[0] for f in verdicts.judge(running, found, "healthy")] == [
         "panel 'Lost', query A"
     ]
     (one,) = verdicts.judge(running, found, "incident")
     assert "panel 'Broken', query A: incident: nothing comes back" in one.message
     summary = verdicts.summary(found, "healthy")
-    assert (summary.queries, summary.with_data, summary.quiet, summary.empty) == (2, 0, 1, 1)
+    assert (summary.queries, summary.with_data, summary.allow_empty, summary.empty) == (2, 0, 1, 1)
 
 
-def test_a_quiet_query_speaks_where_something_is_broken(
+def test_a_query_with_allow_empty_has_data_where_something_is_broken(
     options: Cluster, tmp_path: Path, running: Servers
 ) -> None:
     incident = small_day(tmp_path, "incident")
-    quiet = marked(board(panel("Broken", "broken > 0", "{{pod}}")))
+    allowed = marked(board(panel("Broken", "broken > 0", "{{pod}}")))
     with real.prometheus(options, incident.tsdb) as api:
         both = Servers(api, running.loki)
-        found = evaluation.open_dashboard(both, quiet, evaluation.window(incident.at))
+        found = evaluation.open_dashboard(both, allowed, evaluation.window(incident.at))
         assert verdicts.judge(both, found, "incident") == []
 
 

@@ -725,7 +725,7 @@ def test_no_query_of_the_first_row_may_rightly_be_empty() -> None:
     marked = next(board for board in model.committed() if board.uid == page.uid)
     first = marked.panels[: len(page.panels)]
     assert [panel.id for panel in first] == [panel.id for panel in page.panels]
-    assert {target.quiet for panel in first for target in panel.targets} == {""}
+    assert {target.allow_empty for panel in first for target in panel.targets} == {""}
 
 
 def board(*variables: Json) -> Json:

@@ -13,11 +13,13 @@ import yaml
 
 import dashboards_py
 from dashboards_py import __main__ as command
-from dashboards_py import application, metrics, panels
+from dashboards_py import colours, metrics, namespaces
+from dashboards_py.definition import Folder
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
 from scripts.checks import dashboards as checks
+from scripts.manifests import ENGINE_NAMESPACES, NAMESPACES
 
 FOLDER = tools.ROOT / checks.FOLDER
 HOME = "todo-overview.json"
@@ -76,8 +78,13 @@ def test_the_first_row_of_the_home_page_needs_one_scrape(home: Json) -> None:
 
 def test_all_namespaces_are_those_of_the_inventory(home: Json) -> None:
     variable = next(v for v in home["templating"]["list"] if v["name"] == "namespace")
-    assert variable["allValue"] == application.namespaces()
+    assert variable["allValue"] == namespaces.application()
     assert variable["current"]["value"] == ["$__all"]
+
+
+def test_the_stack_is_what_is_in_our_namespaces_and_those_of_the_engines() -> None:
+    assert set(namespaces.monitoring().split("|")) == NAMESPACES
+    assert namespaces.ENGINES == ENGINE_NAMESPACES
 
 
 def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
@@ -90,7 +97,7 @@ def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
     whole_cluster |= {"Budget left", "Budget left over time", "Burn rate now", "Probes that fail"}
     whole_cluster |= {f"Burn rate over {window}" for window in ("1 hour", "6 hours", "3 days")}
     for definition in command.build().values():
-        if definition.folder is panels.Folder.PLATFORM:
+        if definition.folder is Folder.PLATFORM:
             continue
         dashboard = committed()[f"{definition.board.uid}.json"]
         for p in checks.panels(dashboard):
@@ -115,7 +122,7 @@ def test_durations_do_not_depend_on_who_counts_requests() -> None:
 def test_levels_are_those_that_the_log_pipeline_writes() -> None:
     pipeline = (tools.ROOT / "base/logs/pods.alloy").read_text()
     written = set(re.findall(r"}}(debug|info|warn|error|fatal){{", pipeline))
-    assert {name.removesuffix(" lines") for name in panels.level_colours()} == written
+    assert {name.removesuffix(" lines") for name in colours.level_colours()} == written
     assert {*lines.ERROR_LEVELS.split("|"), lines.WARNING_LEVEL} < written
 
 
