@@ -20,11 +20,11 @@ from scripts.yamlfile import Json
 
 # The newest classic schema: Grafana migrates nothing at load, and refuses a higher number.
 SCHEMA_VERSION = 42
-# Without it, panels are taken for ones of Grafana 6 and migrated at each load; with another version
-# than Grafana's own, each panel's own migration runs.
+# Without it, Grafana migrates panels as if of Grafana 6 at each load; with another version than its
+# own, it runs the migrations of each panel.
 PLUGIN_VERSION = "13.2.3"
 
-# uids of the datasources that the Grafana release provisions.
+# The data sources that the Grafana release provisions.
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
 LOKI = {"type": "loki", "uid": "loki"}
 
@@ -330,10 +330,10 @@ class Variable:
 
     def to_json_data(self) -> Json:
         """Return Grafana's variable model."""
-        everything = self.all_value is not None
+        has_all = self.all_value is not None
         variable: Json = {
             "current": {"text": ["All"], "value": ["$__all"]}
-            if everything
+            if has_all
             else {"text": self.default, "value": self.default},
             "description": self.description,
             "hide": 0,
@@ -344,8 +344,8 @@ class Variable:
         }
         if self.kind == "textbox":
             return variable
-        variable |= {"includeAll": everything, "multi": everything}
-        if everything:
+        variable |= {"includeAll": has_all, "multi": has_all}
+        if has_all:
             variable["allValue"] = self.all_value
         if self.kind == "query":
             # 2: when the time range changes, which each refresh does; 1: sorted by name.

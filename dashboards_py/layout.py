@@ -46,7 +46,7 @@ def row(
     if not panels:
         raise LayoutError(f"row {title!r} has no panel")
     if collapsed and not title:
-        raise LayoutError("a collapsed row needs a title, or nobody can open it")
+        raise LayoutError("a collapsed row needs a title, or it cannot be expanded")
     return DashboardRow(panels, height, title, collapsed)
 
 

@@ -226,7 +226,7 @@ ALERTMANAGER = Source(
 OPERATOR = Source(
     "Prometheus operator", "no data from the operator", {"job": "kube-prometheus-stack-operator"}
 )
-# Beside Prometheus and beside Alertmanager.
+# Sidecars of Prometheus and Alertmanager.
 RELOADER = Source("config reloaders", "no config reloader", {"namespace": "monitoring"})
 LOKI = Source("Loki's own metrics", "no data from Loki", {"job": "loki"})
 ALLOY = Source("Alloy's own metrics", "no data from Alloy", {"job": "alloy"})

@@ -46,11 +46,12 @@ def monitoring(*, engines: bool = False) -> str:
         RepositoryError: Where the file is missing, or declares no namespace.
     """
     fix = "declare the Namespaces of the monitoring in it"
-    names = {
-        document["metadata"]["name"]
-        for document in _documents(MONITORING, fix)
-        if document.get("kind") == "Namespace"
-    }
+    documents = _documents(MONITORING, fix)
+    try:
+        names = {d["metadata"]["name"] for d in documents if d["kind"] == "Namespace"}
+    except (KeyError, TypeError) as error:
+        message = f"not all documents are objects: {error!r}"
+        raise RepositoryError(Finding(str(MONITORING), None, message, fix)) from error
     if not names:
         raise RepositoryError(Finding(str(MONITORING), None, "declares no Namespace", fix))
     return "|".join(sorted(names | ENGINES if engines else names))

@@ -23,9 +23,9 @@ from dashboards_py.variables import any_namespace_variable, node_variable
 
 FULL = bad_from(warning=0.8, critical=0.9)
 REQUESTED = bad_from(warning=0.85, critical=0.95)
-# At 1 all that is free is taken, which is as it should be; above it costs, or nodes are stopped.
+# Up to 1 nodes and volumes are free; above, they cost, or the provider stops nodes.
 BEYOND = bad_from(critical=1.01)
-# A row's own namespace, in a table's link.
+# In a link of a table: the namespace of the same row.
 OF_ROW = "${__data.fields.Namespace}"
 
 THIS_NAMESPACE = data_link("This namespace alone", "cluster-capacity", namespace="${__value.raw}")

@@ -1,4 +1,4 @@
-"""The API: how much is asked of it, what fails, how long it takes, and what it runs short of."""
+"""The API: its rate, errors, duration and saturation."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ NO_LIMIT = "no line about a limit"
 NO_TROUBLE = "no line about a provider out of reach"
 NO_ERROR = "no error line"
 
-# Why a query finds nothing while all is well.
+# Reasons of `allow_empty`.
 WITHIN_LIMITS = "the model provider refuses nothing"
 IN_REACH = "the model provider answers in time"
 NO_FAULT = "nothing fails"

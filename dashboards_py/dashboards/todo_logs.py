@@ -1,4 +1,4 @@
-"""Logs: how many, how bad, and the lines themselves."""
+"""Logs: their volume, errors, and the lines themselves."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dashboards_py.variables import app_variable, level_variable, namespace_vari
 
 NO_ERROR = "no error line"
 
-# Why a query finds nothing while all is well.
+# Reasons of `allow_empty`.
 NO_FAULT = "nothing fails"
-WELL_BEHAVED = "the application writes nothing that must be taken out"
+NOTHING_REDACTED = "the application writes nothing that must be redacted"
 NO_CHANGE = "nothing changes"
 
 totals = row(
@@ -44,7 +44,7 @@ totals = row(
     ),
     stat(
         "Redactions so far",
-        show(lines.redactions_so_far(), "redactions", allow_empty=WELL_BEHAVED),
+        show(lines.redactions_so_far(), "redactions", allow_empty=NOTHING_REDACTED),
         description="Secrets and personal data taken out of lines since the pipeline started. "
         "Each is a line that the application should not write.",
         unit=COUNT,
@@ -132,7 +132,7 @@ events = row(
     ),
     stacked_bars(
         "Redactions",
-        show(lines.redactions(), "{{app}} {{kind}}", allow_empty=WELL_BEHAVED),
+        show(lines.redactions(), "{{app}} {{kind}}", allow_empty=NOTHING_REDACTED),
         description="Secrets and personal data taken out of lines, in each bar. Each is a line "
         "that the application should not write.",
         width=6,

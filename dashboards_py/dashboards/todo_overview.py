@@ -43,8 +43,7 @@ POD_LINES = data_link(
     "Log lines of this pod", "todo-logs", "namespace", pod="${__field.labels.pod}"
 )
 
-# Numbers that one scrape is enough for, but for the error budget, which rules make: nothing here
-# needs a rate.
+# These numbers need one scrape, as none of them is a rate. Only the error budget comes from rules.
 now = row(
     stat(
         "Probes",

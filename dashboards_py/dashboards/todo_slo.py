@@ -1,4 +1,4 @@
-"""Objectives: are we as good as we said, how much may still fail, and what uses it up?"""
+"""Objectives: are they met, how much of each error budget is left, and what uses it up?"""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dashboards_py.queries import dapr, health, slo, traffic
 from dashboards_py.units import EVENTS_PER_SECOND, MILLISECONDS, REQUESTS_PER_SECOND, SHARE, TIMES
 from dashboards_py.variables import app_variable, namespace_variable, slo_variable
 
-# Google's SRE workbook, "Alerting on SLOs": at these rates a 30-day budget is gone in 2, 5 and 30
-# days; the alerts of an objective wait for the same.
+# Google's SRE workbook, "Alerting on SLOs": burn rates that use up a budget of 30 days in 2, 5
+# and 30 days. The alerts of objectives have the same thresholds.
 FAST, SLOW, STEADY = 14.4, 6, 1
 NO_EVENT = "no event in this window"
 
@@ -46,7 +46,7 @@ now = row(
     height=5,
 )
 
-everything = row(
+all_objectives = row(
     table(
         "All objectives",
         {"sloth_slo": "Objective"},
@@ -189,5 +189,5 @@ DASHBOARD = dashboard(
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), slo_variable()],
     annotations=rollouts_and_alerts(),
-    rows=[now, everything, burning, causes],
+    rows=[now, all_objectives, burning, causes],
 )

@@ -53,9 +53,9 @@ def chat_rate(*by: str) -> Vector:
 
 def chat_error_share() -> Vector:
     """Share of chat requests answered with 5xx; no result without chat requests."""
-    everything = chat_rate("app")
-    failed = _requests(CHAT, status_class=SERVER_ERROR).sum("app").or_zero_for(everything)
-    return failed.ratio_to(everything.where("> 0"))
+    total = chat_rate("app")
+    failed = _requests(CHAT, status_class=SERVER_ERROR).sum("app").or_zero_for(total)
+    return failed.ratio_to(total.where("> 0"))
 
 
 def chat_share_of_all() -> Vector:

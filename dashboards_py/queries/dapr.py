@@ -42,9 +42,9 @@ def publish_failures() -> Vector:
 
 def publish_failure_share() -> Vector:
     """Share of events that the broker refused; no result without events."""
-    everything = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP).rate().sum()
+    total = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP).rate().sum()
     failed = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP, success="false").rate().sum()
-    return failed.or_zero_for(everything).ratio_to(everything.where("> 0"))
+    return failed.or_zero_for(total).ratio_to(total.where("> 0"))
 
 
 def consume_rate() -> Vector:
@@ -60,9 +60,9 @@ def consume_failures() -> Vector:
 
 def consume_failure_share() -> Vector:
     """Share of deliveries that were retried or dropped; no result without deliveries."""
-    everything = m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP).rate().sum()
+    total = m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP).rate().sum()
     failed = m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP, process_status=not_equal("success"))
-    return failed.rate().sum().or_zero_for(everything).ratio_to(everything.where("> 0"))
+    return failed.rate().sum().or_zero_for(total).ratio_to(total.where("> 0"))
 
 
 def backlog() -> Vector:
@@ -119,10 +119,10 @@ def calls() -> Vector:
 
 def calls_failing() -> Vector:
     """Share of calls answered with 5xx, by caller and callee; no result without calls."""
-    everything = calls()
+    total = calls()
     failed = m.CALLS(namespace=NAMESPACE, app_id=APP, status=regex("5.."))
-    failing = failed.rate().sum("app_id", "src_app_id").or_zero_for(everything)
-    return failing.ratio_to(everything.where("> 0"))
+    failing = failed.rate().sum("app_id", "src_app_id").or_zero_for(total)
+    return failing.ratio_to(total.where("> 0"))
 
 
 def call_p95() -> Vector:

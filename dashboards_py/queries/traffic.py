@@ -70,6 +70,6 @@ def _rate(by: tuple[str, ...], **matchers: str | Matcher) -> Vector:
 
 
 def _share(status_class: str, *by: str) -> Vector:
-    everything = _rate(by)
-    failed = _rate(by, status_class=status_class).or_zero_for(everything)
-    return failed.ratio_to(everything.where("> 0"))
+    total = _rate(by)
+    failed = _rate(by, status_class=status_class).or_zero_for(total)
+    return failed.ratio_to(total.where("> 0"))

@@ -39,6 +39,7 @@ def test_a_missing_inventory_says_what_it_needs() -> None:
     [
         ("", "no usable data.NAMESPACES"),
         ("data: {}", "no usable data.NAMESPACES"),
+        ("data: {NAMESPACES: 1}", "no usable data.NAMESPACES"),
         ("data: {NAMESPACES: '('}", "no usable data.NAMESPACES"),
         ("data: {NAMESPACES: ''}", "data.NAMESPACES is empty"),
     ],
@@ -56,9 +57,22 @@ def test_namespaces_of_the_monitoring_are_those_that_it_declares(root: Path) -> 
     assert namespaces.monitoring(engines=True) == "a|argocd|b|flux-system"
 
 
-def test_a_monitoring_without_a_namespace_is_refused(root: Path) -> None:
-    with pytest.raises(RepositoryError, match=r"namespaces\.yaml: cannot be read"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "declares no Namespace"),
+        ("kind: LimitRange\nmetadata: {name: c}\n", "declares no Namespace"),
+        ("kind: Namespace\n", "not all documents are objects"),
+        ("monitoring\n", "not all documents are objects"),
+    ],
+)
+def test_a_monitoring_without_namespaces_is_refused(root: Path, text: str, message: str) -> None:
+    write(root, namespaces.MONITORING, text)
+    with pytest.raises(RepositoryError, match=message):
         namespaces.monitoring()
-    write(root, namespaces.MONITORING, "kind: LimitRange\nmetadata: {name: c}\n")
-    with pytest.raises(RepositoryError, match="declares no Namespace"):
+
+
+@pytest.mark.usefixtures("root")
+def test_a_monitoring_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(RepositoryError, match=r"namespaces\.yaml: cannot be read"):
         namespaces.monitoring()
