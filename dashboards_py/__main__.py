@@ -8,8 +8,8 @@ import traceback
 from pathlib import Path
 
 from dashboards_py import dashboards, grafana
-from dashboards_py.application import ROOT
-from dashboards_py.panels import Definition
+from dashboards_py.definition import Definition
+from dashboards_py.namespaces import ROOT
 from scripts.core.findings import Finding, RepositoryError, execute
 
 OUTPUT = Path("base/dashboards")
@@ -66,7 +66,7 @@ def render() -> dict[Path, str]:
 
 
 def write(files: dict[Path, str], directory: Path) -> None:
-    """Make `directory` hold these files and no other JSON; each is replaced at once."""
+    """Make `directory` hold these files and no other JSON; no file is ever half written."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         path = directory / name

@@ -1,8 +1,8 @@
-"""The one seam over grafanalib: what Grafana 13 wants and grafanalib 0.7.1 does not write.
+"""Grafana's JSON model, for Grafana 13, over grafanalib 0.7.1.
 
-grafanalib writes dashboards of schema version 12 with string datasources and keys that Grafana
-dropped long ago. Each of its panels ends in `panel_json`, so that is where this module corrects
-them; nothing edits JSON afterwards. Field names are those of the npm package `@grafana/schema`
+grafanalib writes dashboards of schema version 12, with datasources as strings and keys that Grafana
+no longer reads. All its panels call `panel_json`, so the classes here correct the model there, and
+nothing edits the JSON afterwards. Field names are those of the npm package `@grafana/schema`
 13.2 (`raw/dashboard` and `raw/composable/*/panelcfg`).
 """
 
@@ -16,15 +16,15 @@ import attrs
 from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
-Json = dict[str, Any]
+from scripts.core.yamlfile import Json
 
 # The newest classic schema: Grafana migrates nothing at load, and refuses a higher number.
 SCHEMA_VERSION = 42
-# Without it, panels are taken for ones of Grafana 6 and migrated at each load; with another version
-# than Grafana's own, each panel's own migration runs.
+# Without it, Grafana migrates panels as if of Grafana 6 at each load; with another version than its
+# own, it runs the migrations of each panel.
 PLUGIN_VERSION = "13.2.3"
 
-# uids of the datasources that the Grafana release provisions.
+# The data sources that the Grafana release provisions.
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
 LOKI = {"type": "loki", "uid": "loki"}
 
@@ -50,16 +50,16 @@ def to_json(dashboard: Dashboard) -> str:
     return text + "\n"
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     """Drop null and empty text from nested objects; lists keep theirs: a threshold needs null."""
     if isinstance(value, Mapping):
-        return {k: _without_nothing(v) for k, v in value.items() if v is not None and v != ""}
+        return {k: _without_empty(v) for k, v in value.items() if v is not None and v != ""}
     return value
 
 
 @attrs.frozen
 class Threshold:
-    """A colour from a value on; the base step has no value."""
+    """A step of thresholds: a colour for values from `value` on; the base step has no value."""
 
     color: str
     value: float | None = None
@@ -75,7 +75,7 @@ class PromTarget:
 
     Attributes:
         instant: One evaluation at the end of the range, as a table where `table` is set.
-        quiet: Why nothing may come back (see `panels.Shown`); not part of the JSON.
+        allow_empty: As of `panels.PanelQuery`; not part of the JSON.
     """
 
     expr: str
@@ -83,7 +83,7 @@ class PromTarget:
     legend: str
     instant: bool = False
     table: bool = False
-    quiet: str = ""
+    allow_empty: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's Prometheus query."""
@@ -108,7 +108,7 @@ class LokiTarget:
     legend: str
     instant: bool = False
     max_lines: int | None = None
-    quiet: str = ""
+    allow_empty: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's Loki query."""
@@ -130,7 +130,7 @@ class Panel(core.Panel):  # type: ignore[misc]
     """What all panels share.
 
     Attributes:
-        width: Columns of 24; None shares the line's rest equally (see `layout`).
+        width: Columns of 24; None for an equal share of what is left of the line (see `layout`).
         unit: Grafana's unit id.
         noValue: Shown instead of a value or a graph where there is no data.
         dataLinks: Links of each value, with `${__field.labels.…}` in them.
@@ -154,14 +154,14 @@ class Panel(core.Panel):  # type: ignore[misc]
     colorMode: str = "thresholds"  # noqa: N815
 
     def panel_json(self, overrides: Json) -> Json:
-        """Return grafanalib's panel with today's keys only."""
+        """Return grafanalib's panel with only the keys that Grafana 13 has."""
         panel = super().panel_json(overrides)
         panel = {key: value for key, value in panel.items() if key in _PANEL_KEYS}
         panel = {key: value for key, value in panel.items() if value not in (None, [], ())}
         panel["fieldConfig"] = {"defaults": self._defaults(), "overrides": list(self.overrides)}
         custom = overrides.get("fieldConfig", {}).get("defaults", {}).get("custom")
         if custom:
-            panel["fieldConfig"]["defaults"]["custom"] = _without_nothing(custom)
+            panel["fieldConfig"]["defaults"]["custom"] = _without_empty(custom)
         return panel | {"pluginVersion": PLUGIN_VERSION}
 
     def _defaults(self) -> Json:
@@ -180,13 +180,13 @@ class Panel(core.Panel):  # type: ignore[misc]
 
 @attrs.define(kw_only=True, slots=False)
 class TimeSeries(Panel, core.TimeSeries):  # type: ignore[misc]
-    """A graph over time, every series in the tooltip, the largest first."""
+    """A time series panel; its tooltip lists every series, the largest first."""
 
     colorMode: str = "palette-classic"  # noqa: N815
     lineInterpolation: str = "linear"  # noqa: N815
     lineWidth: int = 1  # noqa: N815
     fillOpacity: int = 10  # noqa: N815
-    # A point for each sample would hide a line; "auto" draws one where a series has gaps.
+    # "auto" draws points only where lines cannot connect them.
     showPoints: str = "auto"  # noqa: N815
     stacking: Json = attrs.field(factory=lambda: {"group": "A", "mode": "none"})
     tooltipMode: str = "multi"  # noqa: N815
@@ -205,8 +205,9 @@ class Stat(Panel, core.Stat):  # type: ignore[misc]
     """One number, or one for each series."""
 
     colorMode: str = "thresholds"  # noqa: N815
-    # What the thresholds colour; grafanalib has one attribute for this and for the mode above.
-    paint: str = "background"
+    # Grafana calls both this option and the field's mode above `colorMode`: this one says what the
+    # thresholds colour, the background or the number.
+    valueColorMode: str = "background"  # noqa: N815
     graphMode: str = "none"  # noqa: N815
     reduceCalc: str = "lastNotNull"  # noqa: N815
 
@@ -214,7 +215,7 @@ class Stat(Panel, core.Stat):  # type: ignore[misc]
         """Return Grafana's `stat` panel."""
         panel: Json = super().to_json_data()
         panel["options"] |= {
-            "colorMode": self.paint,
+            "colorMode": self.valueColorMode,
             "percentChangeColorMode": "standard",
             "showPercentChange": False,
             "wideLayout": True,
@@ -224,7 +225,7 @@ class Stat(Panel, core.Stat):  # type: ignore[misc]
 
 @attrs.define(kw_only=True, slots=False)
 class Gauge(Panel):
-    """A share of a whole. grafanalib's GaugePanel has the shape of Grafana 6: no `options`."""
+    """A gauge. grafanalib's GaugePanel writes the model of Grafana 6, without `options`."""
 
     def to_json_data(self) -> Json:
         """Return Grafana's `gauge` panel."""
@@ -239,7 +240,7 @@ class Gauge(Panel):
 
 @attrs.define(kw_only=True, slots=False)
 class Table(Panel):
-    """Rows and columns. grafanalib's Table writes `columns`, which marks the table of Grafana 6."""
+    """A table. grafanalib's Table writes the model of Grafana 6, with `columns`."""
 
     sortBy: Sequence[Json] = ()  # noqa: N815
 
@@ -274,7 +275,7 @@ class Logs(Panel, core.Logs):  # type: ignore[misc]
 
 @attrs.define(kw_only=True, slots=False)
 class StateTimeline(Panel, core.StateTimeline):  # type: ignore[misc]
-    """One coloured line for each series; states that last are joined."""
+    """One line of states for each series; equal values that follow each other are merged."""
 
     colorMode: str = "thresholds"  # noqa: N815
     showValue: str = "never"  # noqa: N815
@@ -291,7 +292,7 @@ class StateTimeline(Panel, core.StateTimeline):  # type: ignore[misc]
 
 @attrs.define(kw_only=True, slots=False)
 class RowPanel(core.RowPanel):  # type: ignore[misc]
-    """A heading; its panels stand below it, or inside it while it is collapsed."""
+    """A row's heading; while it is collapsed, it holds its panels, else they follow it."""
 
     title: str
     id: int
@@ -308,13 +309,13 @@ class RowPanel(core.RowPanel):  # type: ignore[misc]
 
 @attrs.frozen(kw_only=True)
 class Variable:
-    """A variable at the top of a dashboard, by Grafana's type; use the functions of `panels`.
+    """A variable at the top of a dashboard, by Grafana's type; made by `variables`.
 
     Attributes:
         kind: `query`, `custom` or `textbox`.
-        query: What Grafana's type wants: a string or an object.
+        query: A string or an object, as the type requires.
         all_value: Value of "All"; without one there is no "All".
-        default: Value when the dashboard opens; unused where there is an "All".
+        default: Value when the dashboard opens; where there is an "All", that is the default.
     """
 
     name: str
@@ -329,10 +330,10 @@ class Variable:
 
     def to_json_data(self) -> Json:
         """Return Grafana's variable model."""
-        everything = self.all_value is not None
+        has_all = self.all_value is not None
         variable: Json = {
             "current": {"text": ["All"], "value": ["$__all"]}
-            if everything
+            if has_all
             else {"text": self.default, "value": self.default},
             "description": self.description,
             "hide": 0,
@@ -343,8 +344,8 @@ class Variable:
         }
         if self.kind == "textbox":
             return variable
-        variable |= {"includeAll": everything, "multi": everything}
-        if everything:
+        variable |= {"includeAll": has_all, "multi": has_all}
+        if has_all:
             variable["allValue"] = self.all_value
         if self.kind == "query":
             # 2: when the time range changes, which each refresh does; 1: sorted by name.
@@ -365,7 +366,7 @@ class Annotation:
     expr: str
     title: str
     color: str
-    quiet: str = ""
+    allow_empty: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's annotation query for the Prometheus datasource."""
@@ -381,7 +382,7 @@ class Annotation:
 
 @attrs.frozen(kw_only=True)
 class Dashboard:
-    """A dashboard; grafanalib's writes `rows`, `style`, `hideControls` and `__inputs`.
+    """A dashboard; grafanalib's has `rows`, `style`, `hideControls` and `__inputs`, all obsolete.
 
     Attributes:
         link_tags: Dashboards with one of these tags are listed in the bar at the top.

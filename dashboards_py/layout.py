@@ -1,4 +1,4 @@
-"""From rows of panels to places on Grafana's grid, and to ids that stay.
+"""Places panels on Grafana's grid, and gives each an id that stays the same.
 
 The grid has 24 columns; one unit of height is 30 px and 8 px of gap. A laptop of 1366x768 shows
 about 14 units, so the first screen of a dashboard is one strip of numbers and one line of graphs.
@@ -18,18 +18,19 @@ COLUMNS = 24
 
 
 class LayoutError(ValueError):
-    """A row that does not fit; the message names row and panel."""
+    """A row that cannot be placed; the message names the row or the panel."""
 
 
 @attrs.frozen
-class Row:
+class DashboardRow:
     """Panels beside each other, broken into lines where they are wider than the grid.
 
     Attributes:
         panels: A panel without a width shares the rest of its line equally with others like it.
         height: Of each panel, in grid units.
         title: A heading above the row; without one there is none.
-        collapsed: Whether the row is closed, and its queries unsent, until somebody opens it.
+        collapsed: Whether the row is collapsed when the dashboard opens. Grafana sends its queries
+            only when somebody expands it.
     """
 
     panels: tuple[grafana.Panel, ...]
@@ -38,16 +39,18 @@ class Row:
     collapsed: bool
 
 
-def row(*panels: grafana.Panel, height: int = 8, title: str = "", collapsed: bool = False) -> Row:
-    """Put panels beside each other; see `Row` for the arguments."""
+def row(
+    *panels: grafana.Panel, height: int = 8, title: str = "", collapsed: bool = False
+) -> DashboardRow:
+    """Put panels beside each other; see `DashboardRow` for the arguments."""
     if not panels:
         raise LayoutError(f"row {title!r} has no panel")
     if collapsed and not title:
-        raise LayoutError("a collapsed row needs a title, or nobody can open it")
-    return Row(panels, height, title, collapsed)
+        raise LayoutError("a collapsed row needs a title, or it cannot be expanded")
+    return DashboardRow(panels, height, title, collapsed)
 
 
-def place(rows: Iterable[Row]) -> list[core.Panel]:
+def place(rows: Iterable[DashboardRow]) -> list[core.Panel]:
     """Return the panels of a dashboard with `gridPos` and `id`.
 
     An id is made of the title, so that links to a panel survive when others come, go or move.
@@ -58,19 +61,19 @@ def place(rows: Iterable[Row]) -> list[core.Panel]:
     placed: list[core.Panel] = []
     taken: dict[int, str] = {}
     top = 0
-    for this in rows:
+    for each in rows:
         heading = None
-        if this.title:
+        if each.title:
             heading = grafana.RowPanel(
-                title=this.title,
-                id=_id(this.title, taken),
+                title=each.title,
+                id=_id(each.title, taken),
                 gridPos=core.GridPos(h=1, w=COLUMNS, x=0, y=top),
-                collapsed=this.collapsed,
+                collapsed=each.collapsed,
             )
             placed.append(heading)
             top += 1
-        inside, bottom = _lines(this, top, taken)
-        if heading is not None and this.collapsed:
+        inside, bottom = _lines(each, top, taken)
+        if heading is not None and each.collapsed:
             heading.panels = inside
         else:
             placed.extend(inside)
@@ -78,17 +81,17 @@ def place(rows: Iterable[Row]) -> list[core.Panel]:
     return placed
 
 
-def _lines(this: Row, top: int, taken: dict[int, str]) -> tuple[list[core.Panel], int]:
+def _lines(each: DashboardRow, top: int, taken: dict[int, str]) -> tuple[list[core.Panel], int]:
     """Place a row's panels from `top` on; return them and where the next row starts."""
     placed = []
-    for line in _break(this.panels):
+    for line in _break(each.panels):
         left = 0
         for panel, width in zip(line, _widths(line), strict=True):
-            position = core.GridPos(h=this.height, w=width, x=left, y=top)
+            position = core.GridPos(h=each.height, w=width, x=left, y=top)
             identity = _id(panel.title, taken)
             placed.append(attrs.evolve(panel, gridPos=position, id=identity))
             left += width
-        top += this.height
+        top += each.height
     return placed, top
 
 
@@ -110,9 +113,9 @@ def _break(panels: Sequence[grafana.Panel]) -> list[list[grafana.Panel]]:
 
 def _widths(line: Sequence[grafana.Panel]) -> list[int]:
     """Give each panel its width; the first ones get what equal shares leave over."""
-    open_ended = sum(panel.width is None for panel in line)
+    without_width = sum(panel.width is None for panel in line)
     rest = COLUMNS - sum(panel.width or 0 for panel in line)
-    share, over = divmod(rest, open_ended) if open_ended else (0, 0)
+    share, over = divmod(rest, without_width) if without_width else (0, 0)
     widths = []
     for panel in line:
         if panel.width is not None:

@@ -1,4 +1,4 @@
-"""LogQL over streams whose labels are known; a narrow selector is part of the signature."""
+"""LogQL expressions over the streams that Alloy writes; each selector names its namespace."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dashboards_py.query import (
 
 LOKI = Source("Loki, filled by Alloy", "no log line seen")
 
-# The log pipeline's allow-list. Anything else a line carries is structured metadata.
+# The labels that Alloy's pipeline keeps; everything else becomes structured metadata.
 STREAM_LABELS = frozenset({"cluster", "namespace", "app", "container", "level"})
 METADATA = frozenset(
-    # Of a line, then of a Kubernetes event.
+    # Of log lines, then of Kubernetes events.
     {"pod", "node", "logger", "trace_id", "request_id"}
     | {"kind", "name", "reason", "count", "component"}
 )
 
-# Grafana: as wide as one step of the graph, so that no line is counted twice or left out.
+# Grafana sets it to one step of the graph, so that no line is counted twice or left out.
 STEP = "$__auto"
 # The whole time range: for one number or one table row, never for a graph.
 WHOLE_RANGE = "$__range"
@@ -32,20 +32,20 @@ WHOLE_RANGE = "$__range"
 
 @attrs.frozen
 class Stream:
-    """Log lines of some streams, after some filters."""
+    """A log query: a stream selector with its filters."""
 
     text: str
 
     def containing(self, expression: str) -> Stream:
-        """Keep lines that match a regular expression or a Grafana variable, ignoring case."""
+        """Keep lines that match a regular expression or a Grafana variable, in any case."""
         return Stream(f"{self.text} |~ `(?i){expression}`")
 
     def with_text(self, text: str) -> Stream:
-        """Keep lines that contain a text as it stands."""
+        """Keep lines that contain a text."""
         return Stream(f"{self.text} |= `{text}`")
 
     def with_metadata(self, **matchers: Matcher) -> Stream:
-        """Keep lines by structured metadata, which is no stream label."""
+        """Keep lines whose structured metadata matches."""
         check_labels("structured metadata", matchers, METADATA)
         filters = (f'{key}{found.operator}"{found.value}"' for key, found in matchers.items())
         return Stream(f"{self.text} | {', '.join(filters)}")
@@ -70,7 +70,7 @@ class Stream:
     def top(self, number: int, *by: str) -> Query:
         """Return the `by` with the most lines in the whole range.
 
-        Only one evaluation gives exactly `number` results; a graph's topk returns more.
+        For an instant query: in a graph, topk chooses again at each step and returns more.
         """
         counted = self.count(*by, over=WHOLE_RANGE)
         return attrs.evolve(counted, expr=f"topk({number}, {counted.expr})")
@@ -89,10 +89,10 @@ class Stream:
 
 
 def stream(namespace: Matcher, /, **matchers: str | Matcher) -> Stream:
-    """Select streams of a namespace, always: a query over every stream is slow and is refused.
+    """Select streams of a namespace; a query over all streams would be slow.
 
     Raises:
-        QueryError: For a label that is no stream label.
+        QueryError: For a label that streams do not have, or no namespace.
     """
     if namespace.operator not in ("=", "=~"):
         raise QueryError("a log query must name its namespace; it may not only exclude some")

@@ -1,4 +1,4 @@
-"""Each metric that a dashboard reads, once: its type, its labels and who exports it.
+"""Each metric that a dashboard reads: its type, its labels and what exports it.
 
 Names and labels are those of kube-state-metrics' `docs/metrics/`, cAdvisor's
 `docs/storage/prometheus.md`, the blackbox exporter's `probe_*` and Prometheus' own `ALERTS`;
@@ -15,7 +15,7 @@ from dashboards_py.query import Source, not_equal, regex
 KUBE_STATE = Source(
     "kube-state-metrics", "no data from kube-state-metrics", {"job": "kube-state-metrics"}
 )
-# container!="": each pod has a second, pod-level series with the same usage, so sums would double.
+# container!="": cAdvisor has series of the whole pod, too, which would double sums.
 CADVISOR = Source(
     "cAdvisor in the kubelet",
     "no data from the kubelet",
@@ -170,7 +170,7 @@ SLO_ERRORS = {
 
 LOG_REDACTIONS = _counter("todo_log_redactions_total", "namespace app kind", PIPELINE)
 
-# Of the platform: nodes and volumes.
+# Nodes and volumes.
 # https://github.com/kubernetes/kubernetes/blob/v1.34.3/test/instrumentation/documentation/documentation-list.yaml,
 # node_exporter's collector/fixtures/e2e-output.txt.
 
@@ -214,7 +214,7 @@ NODE_SENT = _counter("node_network_transmit_bytes_total", "node device", NODE_EX
 NODE_RECEIVE_DROPPED = _counter("node_network_receive_drop_total", "node device", NODE_EXPORTER)
 NODE_SEND_DROPPED = _counter("node_network_transmit_drop_total", "node device", NODE_EXPORTER)
 
-# Of the monitoring itself, from each program's source at the version of its chart.
+# The monitoring itself; from each program's source at the version of its chart.
 
 SCRAPES = Source("Prometheus' scrapes", "nothing is scraped")
 PROMETHEUS = Source(
@@ -226,7 +226,7 @@ ALERTMANAGER = Source(
 OPERATOR = Source(
     "Prometheus operator", "no data from the operator", {"job": "kube-prometheus-stack-operator"}
 )
-# Beside Prometheus and beside Alertmanager.
+# Sidecars of Prometheus and Alertmanager.
 RELOADER = Source("config reloaders", "no config reloader", {"namespace": "monitoring"})
 LOKI = Source("Loki's own metrics", "no data from Loki", {"job": "loki"})
 ALLOY = Source("Alloy's own metrics", "no data from Alloy", {"job": "alloy"})
@@ -323,8 +323,8 @@ GRAFANA_REQUESTS = _counter(
 GRAFANA_REQUEST_SECONDS = _counter(
     "grafana_http_request_duration_seconds_sum", "pod handler method status_code", GRAFANA
 )
-# Queries to data sources, which are plugins; grafana_datasource_request_* sees none of them.
-# `endpoint` is the target's: its port.
+# Grafana's data sources are plugins, whose requests grafana_datasource_request_* does not count.
+# `exported_endpoint`: the label `endpoint` is the scrape target's port.
 GRAFANA_QUERIES = _counter(
     "grafana_plugin_request_total", "pod plugin_id exported_endpoint status", GRAFANA
 )

@@ -1,7 +1,7 @@
-"""How things look, once: a function for each kind of panel, variable and link.
+"""How each kind of panel looks: one function for each.
 
-Each panel names its question, its unit and its sources; the text that stands there while a source
-is missing comes from the source.
+A panel names its question, its unit and its sources. What it shows while a source has no data
+comes from the source.
 """
 
 from __future__ import annotations
@@ -9,187 +9,39 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from itertools import count
 
 import attrs
 
-from dashboards_py import application, grafana, logql, metrics
-from dashboards_py.grafana import Json, Threshold
-from dashboards_py.layout import Row, place
-from dashboards_py.promql import Series
-from dashboards_py.queries import health, workloads
-from dashboards_py.query import Language, Query, QueryError, check_labels, regex
-
-GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
-
-CORES = "suffix:cores"
-BYTES = "bytes"
-SHARE = "percentunit"
-COUNT = "short"
-REQUESTS_PER_SECOND = "reqps"
-LINES_PER_SECOND = "suffix:lines/s"
-SAMPLES_PER_SECOND = "suffix:samples/s"
-BYTES_PER_SECOND = "binBps"
-EVENTS_PER_SECOND = "suffix:events/s"
-SECONDS = "s"
-MILLISECONDS = "ms"
-TIMES = "suffix:×"
-
-# On every dashboard, so that the bar at the top lists them all.
-TAG = "todo-monitoring"
-
-NEUTRAL = (Threshold(BLUE),)
-
-
-class Folder(Enum):
-    """A folder of Grafana; each is one ConfigMap in `base/dashboards/kustomization.yaml`."""
-
-    TODO = "grafana-dashboards-todo"
-    PLATFORM = "grafana-dashboards-platform"
+from dashboards_py import grafana, logql
+from dashboards_py.colours import NEUTRAL
+from dashboards_py.grafana import Threshold
+from dashboards_py.query import Language, Query, QueryError, check_labels
+from dashboards_py.units import COUNT, SHARE
+from scripts.core.yamlfile import Json
 
 
 @attrs.frozen
-class Definition:
-    """A dashboard and the folder that it belongs in."""
-
-    folder: Folder
-    board: grafana.Dashboard
-
-
-def dashboard(
-    *,
-    uid: str,
-    title: str,
-    description: str,
-    folder: Folder,
-    rows: Sequence[Row],
-    variables: Sequence[grafana.Variable],
-    annotations: Sequence[grafana.Annotation] = (),
-) -> Definition:
-    """Put a dashboard together.
-
-    Args:
-        uid: Part of the address, and the name of the module with hyphens; never change it.
-        title: As listed in Grafana.
-        description: The question that the dashboard answers.
-        folder: Where Grafana lists it.
-        rows: From the top to the bottom.
-        variables: In the order of their dependence.
-        annotations: Marks on all graphs.
-    """
-    board = grafana.Dashboard(
-        uid=uid,
-        title=title,
-        description=description,
-        tags=[TAG],
-        link_tags=[TAG],
-        panels=place(rows),
-        variables=variables,
-        annotations=annotations,
-    )
-    return Definition(folder, board)
-
-
-# Thresholds, colours, mappings
-
-
-def bad_from(*, warning: float | None = None, critical: float | None = None) -> list[Threshold]:
-    """Green, then orange and red from these values on."""
-    steps = [(ORANGE, warning), (RED, critical)]
-    return [Threshold(GREEN)] + [Threshold(c, value) for c, value in steps if value is not None]
-
-
-def good_from(value: float) -> list[Threshold]:
-    """Red below a value, green from it on."""
-    return [Threshold(RED), Threshold(GREEN, value)]
-
-
-def bad_below(*, warning: float, critical: float) -> list[Threshold]:
-    """Red, then orange and green from these values on."""
-    return [Threshold(RED), Threshold(ORANGE, critical), Threshold(GREEN, warning)]
-
-
-def states(**texts: str) -> list[Json]:
-    """Show 1 and 0 as words: `states(one="up", zero="down")`, green and red."""
-    return [
-        {
-            "type": "value",
-            "options": {
-                "0": {"color": RED, "index": 1, "text": texts["zero"]},
-                "1": {"color": GREEN, "index": 0, "text": texts["one"]},
-            },
-        }
-    ]
-
-
-def faults(**texts: str) -> list[Json]:
-    """Show 1 and 0 as words where 1 is the fault: `faults(one="down", zero="up")`."""
-    return [
-        {
-            "type": "value",
-            "options": {
-                "0": {"color": GREEN, "index": 1, "text": texts["zero"]},
-                "1": {"color": RED, "index": 0, "text": texts["one"]},
-            },
-        }
-    ]
-
-
-# A line whose level nobody knows has none; with the label alone, its series would have no name.
-LEVEL_LEGEND = "{{level}} lines"
-
-
-def level_colours() -> dict[str, str]:
-    """Return a colour for each series of a graph with legend LEVEL_LEGEND."""
-    levels = {"fatal": "dark-red", "error": RED, "warn": ORANGE, "info": GREEN, "debug": BLUE}
-    return {f"{level} lines": colour for level, colour in levels.items()}
-
-
-def status_colours() -> dict[str, str]:
-    """Return a colour for each class of HTTP status."""
-    return {"2xx": GREEN, "3xx": BLUE, "4xx": ORANGE, "5xx": RED}
-
-
-def outcome_colours() -> dict[str, str]:
-    """Return a colour for what became of an event, a job or a call."""
-    good, bad = ("success", "triggered", "answered"), ("drop", "failed")
-    doubtful = ("retry", "undelivered", "limited")
-    colours = ((good, GREEN), (doubtful, ORANGE), (bad, RED))
-    return {name: colour for names, colour in colours for name in names}
-
-
-def _override(matcher: str, options: str, properties: Mapping[str, object]) -> Json:
-    return {
-        "matcher": {"id": matcher, "options": options},
-        "properties": [{"id": key, "value": value} for key, value in properties.items()],
-    }
-
-
-# Queries
-
-
-@attrs.frozen
-class Shown:
-    """A query and the name of its series.
+class PanelQuery:
+    """A query of a panel.
 
     Attributes:
-        legend: Text with `{{label}}` in it.
-        thresholds: Colours of this series alone, where a panel shows several.
-        quiet: Why the query rightly returns nothing on a day without faults; empty where it must
-            return something. `make prove` holds both against real servers.
+        legend: The name of each series, with `{{label}}` in it.
+        thresholds: Colours of this query alone, where a panel has several.
+        allow_empty: Why the query returns nothing on a day without faults; empty where it must
+            return data. `make prove` checks both with real servers.
     """
 
     query: Query
     legend: str
     thresholds: Sequence[Threshold] = ()
-    quiet: str = ""
+    allow_empty: str = ""
 
 
 def show(
-    query: Query, legend: str = "", thresholds: Sequence[Threshold] = (), quiet: str = ""
-) -> Shown:
-    """Name the series of a query; arguments as of `Shown`.
+    query: Query, legend: str = "", thresholds: Sequence[Threshold] = (), allow_empty: str = ""
+) -> PanelQuery:
+    """Make a query one of a panel's; arguments as of `PanelQuery`.
 
     Raises:
         QueryError: Where the legend names a label that the result does not have.
@@ -197,61 +49,15 @@ def show(
     check_labels(
         f"the result of {query.expr}", re.findall(r"{{\s*(\w+)\s*}}", legend), query.labels
     )
-    return Shown(query, legend, thresholds, quiet)
-
-
-def _target(
-    shown: Shown, ref: str, *, instant: bool, table: bool = False
-) -> grafana.PromTarget | grafana.LokiTarget:
-    query = shown.query
-    # Logs and metrics alike: the name is Grafana's.
-    if logql.WHOLE_RANGE in query.expr and not instant:
-        raise QueryError(f"{logql.WHOLE_RANGE} in a graph counts lines many times: {query.expr}")
-    if query.language is Language.LOGQL:
-        lines = 200 if query.lines else None
-        return grafana.LokiTarget(query.expr, ref, shown.legend, instant, lines, quiet=shown.quiet)
-    return grafana.PromTarget(query.expr, ref, shown.legend, instant, table, quiet=shown.quiet)
-
-
-def _targets(
-    queries: Sequence[Shown], *, instant: bool, table: bool = False
-) -> list[grafana.PromTarget | grafana.LokiTarget]:
-    """Give each query its letter."""
-    if not queries:
-        raise QueryError("a panel needs a query")
-    letters = string.ascii_uppercase
-    return [
-        _target(shown, ref, instant=instant, table=table)
-        for shown, ref in zip(queries, letters[: len(queries)], strict=True)
-    ]
-
-
-def _common(
-    title: str, description: str, queries: Sequence[Shown], no_value: str, width: int | None
-) -> Json:
-    """Return the arguments that every panel takes, with its sources named."""
-    sources = dict.fromkeys(source for shown in queries for source in shown.query.sources)
-    names = ", ".join(source.name for source in sources)
-    language = queries[0].query.language
-    return {
-        "title": title,
-        "description": f"{description}\n\nSource: {names}.",
-        "dataSource": grafana.LOKI if language is Language.LOGQL else grafana.PROMETHEUS,
-        "noValue": no_value or next(iter(sources)).absent,
-        "width": width,
-    }
-
-
-# Panels
+    return PanelQuery(query, legend, thresholds, allow_empty)
 
 
 def timeseries(
     title: str,
-    *queries: Shown,
+    *queries: PanelQuery,
     description: str,
     unit: str,
     width: int | None = None,
-    bars: bool = False,
     minimum: float | None = 0,
     maximum: float | None = None,
     thresholds: Sequence[Threshold] = (),
@@ -259,34 +65,22 @@ def timeseries(
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.TimeSeries:
-    """Return a graph, from 0 up unless told otherwise.
+    """Return a graph of lines.
 
     Args:
         title: What is shown, without the unit.
         queries: Made by `show`.
         description: What it means and what to do about it.
-        unit: Grafana's unit id.
+        unit: Of `units`.
         width: Columns, else an equal share of the line.
-        bars: Stacked bars, for counts per step, instead of lines.
         minimum: Lower end of the axis; None where values may be negative.
-        maximum: Upper end of the axis.
+        maximum: Upper end of the axis; None for that of the data.
         thresholds: Drawn as dashed lines.
         colours: Regular expression of series' names to colour.
-        links: Made by `link`.
-        no_value: Instead of the source's own text for missing data.
+        links: Made by `data_link`.
+        no_value: PanelQuery without data, instead of the text of the query's source.
     """
-    overrides = [
-        _override(
-            "byRegexp", f"/^({pattern})$/", {"color": {"mode": "fixed", "fixedColor": colour}}
-        )
-        for pattern, colour in (colours or {}).items()
-    ]
-    looks: Json = {}
-    if bars:
-        stacked = {"group": "A", "mode": "normal"}
-        looks = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "stacking": stacked}
-    if thresholds:
-        looks["thresholdsStyleMode"] = "dashed"
+    style: Json = {"thresholdsStyleMode": "dashed"} if thresholds else {}
     return grafana.TimeSeries(
         **_common(title, description, queries, no_value, width),
         targets=_targets(queries, instant=False),
@@ -294,15 +88,39 @@ def timeseries(
         valueMin=minimum,
         valueMax=maximum,
         thresholds=thresholds or NEUTRAL,
-        overrides=overrides,
+        overrides=_colours(colours),
         dataLinks=links,
-        **looks,
+        **style,
+    )
+
+
+def stacked_bars(
+    title: str,
+    *queries: PanelQuery,
+    description: str,
+    width: int | None = None,
+    colours: Mapping[str, str] | None = None,
+    links: Sequence[Json] = (),
+    no_value: str = "",
+) -> grafana.TimeSeries:
+    """Return a graph of counts in each step, as bars; arguments as of `timeseries`."""
+    stacking = {"group": "A", "mode": "normal"}
+    style: Json = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "stacking": stacking}
+    return grafana.TimeSeries(
+        **_common(title, description, queries, no_value, width),
+        targets=_targets(queries, instant=False),
+        unit=COUNT,
+        valueMin=0,
+        thresholds=NEUTRAL,
+        overrides=_colours(colours),
+        dataLinks=links,
+        **style,
     )
 
 
 def stat(
     title: str,
-    *queries: Shown,
+    *queries: PanelQuery,
     description: str,
     unit: str,
     width: int | None = None,
@@ -311,7 +129,7 @@ def stat(
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.Stat:
-    """Return numbers as they are now, with arguments as of `timeseries`; mappings by `states`."""
+    """Return numbers as they are now; arguments as of `timeseries`, value mappings by `states`."""
     overrides = [
         _override(
             "byFrameRefID",
@@ -334,7 +152,7 @@ def stat(
 
 def gauge(
     title: str,
-    *queries: Shown,
+    *queries: PanelQuery,
     description: str,
     width: int | None = None,
     thresholds: Sequence[Threshold],
@@ -355,13 +173,13 @@ def gauge(
 
 def state_timeline(
     title: str,
-    *queries: Shown,
+    *queries: PanelQuery,
     description: str,
     mappings: Sequence[Json],
     width: int | None = None,
     no_value: str = "",
 ) -> grafana.StateTimeline:
-    """Return one line for each series that is 1 or 0, named and coloured by `states`."""
+    """Return a line for each series of 1 and 0, named and coloured by the mappings of `states`."""
     return grafana.StateTimeline(
         **_common(title, description, queries, no_value, width),
         targets=_targets(queries, instant=False),
@@ -377,12 +195,12 @@ def logs(
     description: str,
     width: int | None = None,
     no_value: str = "",
-    quiet: str = "",
+    allow_empty: str = "",
 ) -> grafana.Logs:
     """Return log lines, newest first."""
     if not query.lines:
         raise QueryError(f"a logs panel shows lines, not numbers: {query.expr}")
-    shown = show(query, quiet=quiet)
+    shown = show(query, allow_empty=allow_empty)
     return grafana.Logs(
         **_common(title, description, [shown], no_value, width),
         targets=_targets([shown], instant=False),
@@ -395,20 +213,20 @@ class Column:
     """A column of values in a table.
 
     Attributes:
-        title: Empty for a query that only brings labels.
-        empty: What a cell without a value shows.
-        paint: Whether the thresholds colour the cell.
-        quiet: As of `Shown`.
+        title: The heading; empty for a query that adds labels to the rows and no column.
+        coloured: Whether the thresholds colour the cell.
+        no_value: What a cell without a value shows.
+        allow_empty: As of `PanelQuery`.
     """
 
     title: str
     query: Query
     unit: str = COUNT
     thresholds: Sequence[Threshold] = NEUTRAL
-    paint: bool = False
+    coloured: bool = False
     mappings: Sequence[Json] = ()
-    empty: str = "–"
-    quiet: str = ""
+    no_value: str = "–"
+    allow_empty: str = ""
 
 
 def table(
@@ -422,41 +240,26 @@ def table(
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.Table:
-    """Return what is so now as a table: one row for each combination of labels.
+    """Return a table of values as they are now: one row for each combination of labels.
 
     Args:
         title: What is shown.
-        labels: Label to heading, in order; queries that share labels share rows.
+        labels: Label to heading, in order; queries with the same labels share rows.
         columns: Values, after the labels.
         description: What it means.
         sort: Heading to sort by: labels from A to Z, values from the largest.
-        width: Columns, else an equal share of the line.
+        width: Columns of the grid, else an equal share of the line.
         column_widths: Heading to pixels; the others share the rest.
         links: Of the first label's cells.
-        no_value: Instead of the source's own text for missing data.
+        no_value: Shown without data, instead of the text of the query's source.
 
     Raises:
         QueryError: For a label that no query has, or a heading that does not exist.
     """
-    shown = [show(column.query, quiet=column.quiet) for column in columns]
-    known = frozenset[str]().union(*(column.query.labels for column in columns))
-    check_labels(f"table {title!r}", labels, known)
-    letters = string.ascii_uppercase[: len(columns)]
-    names = [f"Value #{letter}" for letter in letters]
-    renamed = dict(labels)
-    if len(columns) == 1:
-        # Loki names even a single value after its query, Prometheus does not.
-        renamed["Value"] = columns[0].title
-    renamed |= {name: c.title for name, c in zip(names, columns, strict=True) if c.title}
-    if sort not in renamed.values():
+    queries = [show(column.query, allow_empty=column.allow_empty) for column in columns]
+    organize = _organize(title, labels, columns)
+    if sort not in organize["renameByName"].values():
         raise QueryError(f"table {title!r} has no column {sort!r} to sort by")
-    hidden = {name: True for name, c in zip(names, columns, strict=True) if not c.title}
-    hidden |= dict.fromkeys([*sorted(known - labels.keys()), "Time"], True)
-    organize = {
-        "excludeByName": hidden,
-        "indexByName": dict(zip(renamed, count(), strict=False)),
-        "renameByName": renamed,
-    }
     # A cell without a value would show what the whole panel shows without data.
     overrides = [_override("byName", heading, {"noValue": "–"}) for heading in labels.values()]
     overrides += [_cells(column) for column in columns if column.title]
@@ -465,8 +268,8 @@ def table(
     if links:
         overrides.append(_override("byName", next(iter(labels.values())), {"links": list(links)}))
     return grafana.Table(
-        **_common(title, description, shown, no_value, width),
-        targets=_targets(shown, instant=True, table=True),
+        **_common(title, description, queries, no_value, width),
+        targets=_targets(queries, instant=True, table=True),
         thresholds=NEUTRAL,
         overrides=overrides,
         sortBy=[{"desc": sort not in labels.values(), "displayName": sort}],
@@ -477,205 +280,97 @@ def table(
     )
 
 
+def _organize(title: str, labels: Mapping[str, str], columns: Sequence[Column]) -> Json:
+    """Return the options of the transformation that names, orders and hides columns."""
+    known = frozenset[str]().union(*(column.query.labels for column in columns))
+    check_labels(f"table {title!r}", labels, known)
+    # Grafana names the value of each query after its letter.
+    letters = string.ascii_uppercase[: len(columns)]
+    names = [f"Value #{letter}" for letter in letters]
+    renamed = dict(labels)
+    if len(columns) == 1:
+        # Of a single query, Prometheus' value has no letter, Loki's has.
+        renamed["Value"] = columns[0].title
+    renamed |= {name: c.title for name, c in zip(names, columns, strict=True) if c.title}
+    hidden = {name: True for name, c in zip(names, columns, strict=True) if not c.title}
+    hidden |= dict.fromkeys([*sorted(known - labels.keys()), "Time"], True)
+    return {
+        "excludeByName": hidden,
+        "indexByName": dict(zip(renamed, count(), strict=False)),
+        "renameByName": renamed,
+    }
+
+
 def _cells(column: Column) -> Json:
     steps = [step.to_json_data() for step in column.thresholds]
     properties: Json = {
-        "noValue": column.empty,
+        "noValue": column.no_value,
         "unit": column.unit,
         "thresholds": {"mode": "absolute", "steps": steps},
     }
-    if column.paint:
+    if column.coloured:
         properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
     if column.mappings:
         properties["mappings"] = list(column.mappings)
     return _override("byName", column.title, properties)
 
 
-# Variables, annotations, links
+# Parts that all panels have
 
 
-def namespace_variable() -> grafana.Variable:
-    """Return variable `namespace`: "All" are the application's namespaces, known without a query.
-
-    So panels that read Loki work while Prometheus is away, and the other way round.
-    """
-    own = application.namespaces()
-    series = metrics.POD_INFO(namespace=regex(own))
-    return grafana.Variable(
-        name="namespace",
-        label="Namespace",
-        description="Namespaces of the application (NAMESPACES in base/application).",
-        kind="query",
-        query=_label_values(series, "namespace"),
-        datasource=grafana.PROMETHEUS,
-        all_value=own,
-    )
+def _target(
+    shown: PanelQuery, ref: str, *, instant: bool, table: bool = False
+) -> grafana.PromTarget | grafana.LokiTarget:
+    query, reason = shown.query, shown.allow_empty
+    # WHOLE_RANGE is Grafana's variable, and so the same in PromQL.
+    if logql.WHOLE_RANGE in query.expr and not instant:
+        raise QueryError(f"{logql.WHOLE_RANGE} in a graph counts lines many times: {query.expr}")
+    if query.language is Language.LOGQL:
+        lines = 200 if query.lines else None
+        return grafana.LokiTarget(query.expr, ref, shown.legend, instant, lines, allow_empty=reason)
+    return grafana.PromTarget(query.expr, ref, shown.legend, instant, table, allow_empty=reason)
 
 
-def any_namespace_variable() -> grafana.Variable:
-    """Return variable `namespace` of dashboards of the platform: every one that has pods."""
-    return grafana.Variable(
-        name="namespace",
-        label="Namespace",
-        description="Namespaces of the cluster that have pods.",
-        kind="query",
-        query=_label_values(metrics.POD_INFO(), "namespace"),
-        datasource=grafana.PROMETHEUS,
-        all_value=".+",
-    )
-
-
-def node_variable() -> grafana.Variable:
-    """Return variable `node`."""
-    return grafana.Variable(
-        name="node",
-        label="Node",
-        description="Nodes of the cluster; pods that wait for one are on none of them.",
-        kind="query",
-        query=_label_values(metrics.NODE_INFO(), "node"),
-        datasource=grafana.PROMETHEUS,
-        # A pod that waits for a node has none.
-        all_value=".+",
-    )
-
-
-def job_variable() -> grafana.Variable:
-    """Return variable `job`: what Prometheus scrapes."""
-    return grafana.Variable(
-        name="job",
-        label="Scrape job",
-        description="Narrows targets and what they deliver.",
-        kind="query",
-        query=_label_values(metrics.UP(job=regex(".+")), "job"),
-        datasource=grafana.PROMETHEUS,
-        all_value=".+",
-    )
-
-
-def app_variable() -> grafana.Variable:
-    """Return variable `app`: those that wrote a log line in the time range."""
-    return _log_label("app", "App", "Narrows requests and logs: apps that wrote a line.", ".+")
-
-
-def level_variable() -> grafana.Variable:
-    """Return variable `level`: the levels seen in the time range."""
-    # .*: a line whose level nobody recognised has none.
-    return _log_label("level", "Level", "Levels of log lines.", ".*")
-
-
-def slo_variable() -> grafana.Variable:
-    """Return variable `slo`: the objectives that rules record."""
-    return grafana.Variable(
-        name="slo",
-        label="Objective",
-        description="Service level objectives (base/config/slos).",
-        kind="query",
-        query=_label_values(metrics.SLO_OBJECTIVE(), "sloth_slo"),
-        datasource=grafana.PROMETHEUS,
-        all_value=".+",
-    )
-
-
-def source_variable() -> grafana.Variable:
-    """Return variable `source`: one at a time, as a request seen twice would count twice."""
-    options = ("access_log", "dapr", "ingress_nginx", "traefik")
-    return grafana.Variable(
-        name="source",
-        label="Requests from",
-        description="Who counted the requests. Dapr does not see what browsers send directly.",
-        kind="custom",
-        query=",".join(options),
-        options=options,
-        default=options[0],
-    )
-
-
-def text_variable(name: str, label: str, description: str, default: str = "") -> grafana.Variable:
-    """Return a variable that a person types."""
-    return grafana.Variable(
-        name=name,
-        label=label,
-        description=description,
-        kind="textbox",
-        query=default,
-        default=default,
-    )
-
-
-def annotation(
-    name: str, query: Query, title: str, color: str, quiet: str = ""
-) -> grafana.Annotation:
-    """Mark on every graph when a query has a result; `title` may name its labels."""
-    shown = show(query, title)
-    return grafana.Annotation(
-        name=name, expr=query.expr, title=shown.legend, color=color, quiet=quiet
-    )
-
-
-def link(title: str, uid: str, *keep: str, **values: str) -> Json:
-    """Link a value to another dashboard, with the same time and namespaces.
-
-    Args:
-        title: What a person will see there.
-        uid: Of the dashboard.
-        keep: Variables, beside `namespace`, that both dashboards have.
-        values: Variable of that dashboard to value, such as `${__field.labels.app}`.
-    """
-    kept = "".join(f"&${{{name}:queryparam}}" for name in ("namespace", *keep))
-    parameters = "".join(f"&var-{name}={value}" for name, value in values.items())
-    return {"title": title, "url": f"/d/{uid}?${{__url_time_range}}{kept}{parameters}"}
-
-
-def goto(title: str, uid: str, **values: str) -> Json:
-    """Link a value to another dashboard, with the same time and these variables alone."""
-    parameters = "".join(f"&var-{name}={value}" for name, value in values.items())
-    return {"title": title, "url": f"/d/{uid}?${{__url_time_range}}{parameters}"}
-
-
-def marks() -> list[grafana.Annotation]:
-    """Return what is marked on every dashboard that has variable `namespace`."""
+def _targets(
+    queries: Sequence[PanelQuery], *, instant: bool, table: bool = False
+) -> list[grafana.PromTarget | grafana.LokiTarget]:
+    """Give each query its letter."""
+    if not queries:
+        raise QueryError("a panel needs a query")
+    letters = string.ascii_uppercase
     return [
-        annotation(
-            "Rollouts",
-            workloads.rollouts(),
-            "{{deployment}} changed",
-            BLUE,
-            quiet="nobody changed a Deployment",
-        ),
-        annotation(
-            "Alerts",
-            health.alerts_begun(),
-            "{{severity}}: {{alertname}} {{namespace}}",
-            RED,
-            quiet="no alert fires",
-        ),
+        _target(shown, ref, instant=instant, table=table)
+        for shown, ref in zip(queries, letters[: len(queries)], strict=True)
     ]
 
 
-def _label_values(series: Series, label: str) -> Json:
-    check_labels(series.metric.name, (label,), series.metric.labels)
+def _common(
+    title: str, description: str, queries: Sequence[PanelQuery], no_value: str, width: int | None
+) -> Json:
+    """Return the arguments that every panel takes; the description ends with the sources."""
+    sources = dict.fromkeys(source for shown in queries for source in shown.query.sources)
+    names = ", ".join(source.name for source in sources)
+    language = queries[0].query.language
     return {
-        # 1: label values.
-        "qryType": 1,
-        "query": f"label_values({series.selector()}, {label})",
-        "refId": "PrometheusVariableQueryEditor-VariableQuery",
+        "title": title,
+        "description": f"{description}\n\nSource: {names}.",
+        "dataSource": grafana.LOKI if language is Language.LOGQL else grafana.PROMETHEUS,
+        "noValue": no_value or next(iter(sources)).no_value,
+        "width": width,
     }
 
 
-def _log_label(name: str, label: str, description: str, all_value: str) -> grafana.Variable:
-    stream = logql.stream(regex("$namespace"), container=regex(".+"))
-    return grafana.Variable(
-        name=name,
-        label=label,
-        description=description,
-        kind="query",
-        query={
-            "label": name,
-            "refId": "LokiVariableQueryEditor-VariableQuery",
-            "stream": stream.text,
-            # 1: label values.
-            "type": 1,
-        },
-        datasource=grafana.LOKI,
-        all_value=all_value,
-    )
+def _colours(colours: Mapping[str, str] | None) -> list[Json]:
+    return [
+        _override(
+            "byRegexp", f"/^({pattern})$/", {"color": {"mode": "fixed", "fixedColor": colour}}
+        )
+        for pattern, colour in (colours or {}).items()
+    ]
+
+
+def _override(matcher: str, options: str, properties: Mapping[str, object]) -> Json:
+    return {
+        "matcher": {"id": matcher, "options": options},
+        "properties": [{"id": key, "value": value} for key, value in properties.items()],
+    }

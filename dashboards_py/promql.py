@@ -1,7 +1,8 @@
-"""PromQL that knows the type and the labels of what it reads.
+"""PromQL expressions that know the type and the labels of the metrics they read.
 
-A `Metric` gives `Series` (a selector); `Series` gives a `Vector` in the one way its type allows;
-a `Vector` is aggregated and joined. A wrong label or a rate over a gauge raises QueryError.
+Calling a `Metric` selects `Series`. The methods of `Series` that fit the metric's type return a
+`Vector`, and those of `Vector` aggregate it and combine it with others. A label that does not
+exist, or a rate of a gauge, raises QueryError.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from dashboards_py.query import (
     selector,
 )
 
-# Grafana: at least four scrape intervals, and never narrower than one step of the graph.
+# Grafana sets it to at least four scrape intervals, and to at least one step of the graph.
 RANGE = "$__rate_interval"
 # The whole time range: for one number, never for a graph.
 WHOLE_RANGE = "$__range"
 
 
 class Kind(Enum):
-    """Prometheus' metric types, as far as they decide which functions make sense."""
+    """Prometheus' metric types; they decide which functions may be applied."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -36,12 +37,12 @@ class Kind(Enum):
 
 @attrs.frozen
 class Metric:
-    """One metric, declared once.
+    """A metric.
 
     Attributes:
         name: As exported; a histogram without `_bucket`, `_sum`, `_count`.
         kind: Its type.
-        labels: The labels that queries may name.
+        labels: Those that queries may use.
         source: Who exports it.
     """
 
@@ -62,22 +63,22 @@ class Metric:
 
 @attrs.frozen
 class Series:
-    """The selected series of a metric; not a query until its type's function is chosen."""
+    """A metric's series that matchers select; a method for its type makes a query of them."""
 
     metric: Metric
     matchers: dict[str, str | Matcher]
 
     def selector(self) -> str:
-        """Return the bare selector, for a variable that lists label values."""
+        """Return the selector, for a variable that lists label values."""
         return self.metric.name + selector(self.matchers)
 
     def value(self) -> Vector:
         """Return a gauge's value."""
         return self._vector("value", Kind.GAUGE, "{}")
 
-    def value_a_step_ago(self) -> Vector:
-        """Return a gauge's value at the step of the graph before this one."""
-        return self._vector("value_a_step_ago", Kind.GAUGE, "{} offset $__interval")
+    def previous_value(self) -> Vector:
+        """Return a gauge's value one step of the graph earlier."""
+        return self._vector("previous_value", Kind.GAUGE, "{} offset $__interval")
 
     def rate(self) -> Vector:
         """Return a counter's increase per second."""
@@ -91,9 +92,9 @@ class Series:
         """Return a counter's increase over the whole time range."""
         return self._vector("increase_in_range", Kind.COUNTER, f"increase({{}}[{WHOLE_RANGE}])")
 
-    def so_far(self) -> Vector:
-        """Return a counter as it stands: one scrape is enough, resets show."""
-        return self._vector("so_far", Kind.COUNTER, "{}")
+    def total(self) -> Vector:
+        """Return a counter's value: the total since its program started. One scrape is enough."""
+        return self._vector("total", Kind.COUNTER, "{}")
 
     def changes(self) -> Vector:
         """Return how often a gauge changed over one step of the graph."""
@@ -104,7 +105,7 @@ class Series:
 
         Args:
             q: Between 0 and 1.
-            by: Labels to keep; `le` is added and consumed.
+            by: Labels to keep beside `le`.
         """
         buckets = self._vector("quantile", Kind.HISTOGRAM, f"rate({{}}[{RANGE}])", "_bucket")
         check_labels(self.metric.name, by, self.metric.labels)
@@ -113,7 +114,11 @@ class Series:
         return attrs.evolve(buckets, expr=expr, labels=frozenset(by))
 
     def _vector(self, function: str, kind: Kind, template: str, suffix: str = "") -> Vector:
-        """Fill a template with the selector, after checking that the type allows it."""
+        """Fill a template with the selector.
+
+        Raises:
+            QueryError: Where the metric is of another type.
+        """
         metric = self.metric
         if metric.kind is not kind:
             fault = f"{function}() needs a {kind.value}"
@@ -131,7 +136,7 @@ class Vector(Query):
     """An instant vector.
 
     Attributes:
-        compound: True where the text must stand in parentheses beside an operator.
+        compound: Whether `expr` needs parentheses beside an operator.
     """
 
     compound: bool = False
@@ -141,7 +146,7 @@ class Vector(Query):
         return self._aggregate("sum", by)
 
     def max(self, *by: str) -> Vector:
-        """Take the largest for each `by`: one series even where an exporter runs twice."""
+        """Take the largest for each `by`; one series even where an exporter runs twice."""
         return self._aggregate("max", by)
 
     def min(self, *by: str) -> Vector:
@@ -153,7 +158,7 @@ class Vector(Query):
         return self._aggregate("count", by)
 
     def where(self, condition: str) -> Vector:
-        """Keep only the series that meet a condition such as `> 0`."""
+        """Filter by a comparison such as `> 0`."""
         return self._compound(f"{self._operand()} {condition}")
 
     def is_zero(self) -> Vector:
@@ -166,22 +171,22 @@ class Vector(Query):
             return self._combine("*", factor)
         return self._compound(f"{self._operand()} * {_number(factor)}")
 
-    def at_least(self, floor: float | Vector) -> Vector:
-        """Raise smaller values to a number, or to that of the one series in `floor`."""
-        if not isinstance(floor, Vector):
-            expr = f"clamp_min({self.expr}, {_number(floor)})"
+    def clamp_min(self, minimum: float | Vector) -> Vector:
+        """Raise smaller values to a number, or to the value of the only series in `minimum`."""
+        if not isinstance(minimum, Vector):
+            expr = f"clamp_min({self.expr}, {_number(minimum)})"
             return attrs.evolve(self, expr=expr, compound=False)
-        if floor.labels:
-            raise QueryError(f"at_least() needs one series, without labels: {floor.expr}")
-        expr = f"clamp_min({self.expr}, scalar({floor.expr}))"
-        return attrs.evolve(self._with(floor, expr), compound=False)
+        if minimum.labels:
+            raise QueryError(f"clamp_min() needs one series, without labels: {minimum.expr}")
+        expr = f"clamp_min({self.expr}, scalar({minimum.expr}))"
+        return attrs.evolve(self._with(minimum, expr), compound=False)
 
-    def until(self) -> Vector:
-        """Return the seconds from now until a time stamp in seconds."""
+    def seconds_until(self) -> Vector:
+        """Return the seconds from now until this timestamp, in seconds."""
         return self._compound(f"{self._operand()} - time()")
 
     def rename(self, label: str, to: str) -> Vector:
-        """Move a label's value to another name."""
+        """Rename a label, by label_replace."""
         check_labels("the query", (label,), self.labels)
         expr = f'label_replace({self.expr}, "{to}", "$1", "{label}", "(.*)")'
         kept = sorted(self.labels - {label} | {to})
@@ -189,21 +194,21 @@ class Vector(Query):
         return renamed.max(*kept)
 
     def extract(self, label: str, to: str, pattern: str) -> Vector:
-        """Add a label: the first group of a regular expression that matches all of another's value.
+        """Add a label by label_replace: the first group of a regular expression.
 
-        Where it does not match, the new label is missing.
+        The expression must match the whole value of `label`; else the new label is missing.
         """
         check_labels("the query", (label,), self.labels)
         pattern = pattern.replace("\\", "\\\\")
         expr = f'label_replace({self.expr}, "{to}", "$1", "{label}", "{pattern}")'
         return attrs.evolve(self, expr=expr, labels=self.labels | {to}, compound=False)
 
-    def labelled(self, label: str, value: str) -> Vector:
-        """Add a label with the same value for every series."""
+    def with_label(self, label: str, value: str) -> Vector:
+        """Add a label with the same value to every series, by label_replace."""
         expr = f'label_replace({self.expr}, "{label}", "{value}", "", "")'
         return attrs.evolve(self, expr=expr, labels=self.labels | {label}, compound=False)
 
-    def joined(self, to: str, *labels: str) -> Vector:
+    def label_join(self, to: str, *labels: str) -> Vector:
         """Add a label with the values of others, a space between them."""
         check_labels("the query", labels, self.labels)
         names = ", ".join(f'"{label}"' for label in labels)
@@ -211,9 +216,9 @@ class Vector(Query):
         return attrs.evolve(self, expr=expr, labels=self.labels | {to}, compound=False)
 
     def with_label_of(self, label: str, other: Vector) -> Vector:
-        """Add a label of the one series in `other`, always 1, that has all other labels in common.
+        """Add a label of `other`, whose values are all 1, by group_left.
 
-        What has no partner there is lost.
+        Series match on all other labels of `other`; those without a match are dropped.
         """
         keys = sorted(other.labels - {label})
         check_labels("the other query", (label,), other.labels)
@@ -233,23 +238,23 @@ class Vector(Query):
         """Divide by series with the same labels."""
         return self._combine("/", other)
 
-    def only_where(self, other: Vector) -> Vector:
-        """Keep the series that have a partner in `other`, matched on all of its labels."""
+    def and_(self, other: Vector) -> Vector:
+        """Keep the series that match one in `other`, on all labels of `other`."""
         return self._filter("and", other)
 
     def unless(self, other: Vector) -> Vector:
-        """Drop the series that have a partner in `other`, matched on all of its labels."""
+        """Drop the series that match one in `other`, on all labels of `other`."""
         return self._filter("unless", other)
 
-    def otherwise(self, other: Vector) -> Vector:
-        """Take the series of `other` that are missing here; both have the same labels."""
+    def or_(self, other: Vector) -> Vector:
+        """Add the series of `other` that are missing here; both have the same labels."""
         self._check_same_labels("or", other)
         return self._with(other, f"{self._operand()} or {other._operand()}")
 
     def or_zero_for(self, other: Vector) -> Vector:
-        """Add a 0 for each series of `other` that is missing here; nothing where both are.
+        """Add a 0 for each series of `other` that is missing here.
 
-        So that "none" and "nobody looked" do not look alike.
+        Where `other` is missing, too, there is no result: a 0 would hide that nothing was measured.
         """
         self._check_same_labels("or", other)
         return self._with(other, f"{self._operand()} or {self._on(other)}0 * {other._operand()}")
@@ -292,5 +297,5 @@ class Vector(Query):
 
 
 def _number(value: float) -> str:
-    """Write a number in full: PromQL reads 1e+10, people do not."""
+    """Write a number in full, without the exponent that Python gives large ones."""
     return str(int(value)) if value == int(value) else str(value)

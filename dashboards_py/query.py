@@ -9,7 +9,7 @@ import attrs
 
 
 class QueryError(ValueError):
-    """A query that could never return what it asks for; the message names metric and label."""
+    """A query that can return nothing useful; the message names the metric and the label."""
 
 
 class Language(Enum):
@@ -56,13 +56,13 @@ class Source:
     """Where data comes from.
 
     Attributes:
-        name: What a person would look for when the data is missing, as "kube-state-metrics".
-        absent: What a panel says instead of a value when there is no data.
+        name: The program that exports it, such as "kube-state-metrics".
+        no_value: What a panel shows when there is no data.
         matchers: Matchers that every series of this source needs.
     """
 
     name: str
-    absent: str
+    no_value: str
     matchers: Mapping[str, str | Matcher] = attrs.field(factory=dict, hash=False)
 
 
@@ -73,7 +73,7 @@ class Query:
     Attributes:
         language: PromQL or LogQL.
         expr: The text, with Grafana variables in it.
-        labels: Labels that the result carries; legends and columns may name no other.
+        labels: Labels of the result; legends and columns may name no other.
         sources: Where the data comes from, in the order of first mention.
         lines: True where the result is log lines instead of numbers.
     """
@@ -85,9 +85,9 @@ class Query:
     lines: bool = False
 
 
-def check_labels(what: str, asked: Iterable[str], known: frozenset[str]) -> None:
-    """Raise QueryError where a label is asked for that `what` does not carry."""
-    for label in asked:
+def check_labels(what: str, labels: Iterable[str], known: frozenset[str]) -> None:
+    """Raise QueryError for the first label that `what` does not have."""
+    for label in labels:
         if label not in known:
             has = ", ".join(sorted(known)) or "none"
             raise QueryError(f"{what} has no label {label!r}; it has: {has}")

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import bad_from, good_from, states
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
+from dashboards_py.links import data_link
 from dashboards_py.panels import (
-    BYTES,
-    BYTES_PER_SECOND,
-    CORES,
-    COUNT,
-    SHARE,
     Column,
-    Folder,
-    any_namespace_variable,
-    bad_from,
-    dashboard,
     gauge,
-    good_from,
-    goto,
-    marks,
-    node_variable,
     show,
+    stacked_bars,
     stat,
     state_timeline,
-    states,
     table,
     timeseries,
 )
 from dashboards_py.queries import cluster, health, workloads
+from dashboards_py.units import BYTES, BYTES_PER_SECOND, CORES, COUNT, PACKETS_PER_SECOND, SHARE
+from dashboards_py.variables import any_namespace_variable, node_variable
 
 FULL = bad_from(warning=0.8, critical=0.9)
 REQUESTED = bad_from(warning=0.85, critical=0.95)
-# At 1 all that is free is taken, which is as it should be; above it costs, or nodes are stopped.
+# Up to 1 nodes and volumes are free; above, they cost, or the provider stops nodes.
 BEYOND = bad_from(critical=1.01)
-# A row's own namespace, in a table's link.
+# In a link of a table: the namespace of the same row.
 OF_ROW = "${__data.fields.Namespace}"
 
-THIS_NAMESPACE = goto("This namespace alone", "cluster-capacity", namespace="${__value.raw}")
-LOG_LINES = goto("Log lines of this pod", "todo-logs", namespace=OF_ROW, pod="${__value.raw}")
+THIS_NAMESPACE = data_link("This namespace alone", "cluster-capacity", namespace="${__value.raw}")
+LOG_LINES = data_link("Log lines of this pod", "todo-logs", namespace=OF_ROW, pod="${__value.raw}")
 
 now = row(
     stat(
@@ -66,7 +59,7 @@ now = row(
         description="Of any severity. 0 only while the Watchdog, which always fires, is seen.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
-        links=[goto("Which alerts", "todo-overview")],
+        links=[data_link("Which alerts", "todo-overview")],
     ),
     height=3,
 )
@@ -153,23 +146,29 @@ nodes = row(
     table(
         "Nodes in figures",
         {"node": "Node"},
-        Column("CPU used", cluster.node_used_share("cpu"), SHARE, FULL, paint=True),
-        Column("CPU asked", cluster.node_requested_share("cpu"), SHARE, REQUESTED, paint=True),
-        Column("Memory used", cluster.node_used_share("memory"), SHARE, FULL, paint=True),
+        Column("CPU used", cluster.node_used_share("cpu"), SHARE, FULL, coloured=True),
+        Column(
+            "CPU asked",
+            cluster.node_requested_share("cpu"),
+            SHARE,
+            REQUESTED,
+            coloured=True,
+        ),
+        Column("Memory used", cluster.node_used_share("memory"), SHARE, FULL, coloured=True),
         Column(
             "Memory asked",
             cluster.node_requested_share("memory"),
             SHARE,
             REQUESTED,
-            paint=True,
+            coloured=True,
         ),
         Column("Pods", cluster.node_pods()),
-        Column("Of most", cluster.node_pods_share(), SHARE, FULL, paint=True),
+        Column("Of most", cluster.node_pods_share(), SHARE, FULL, coloured=True),
         description="Shares of what pods of a node may have: used, requested, and pods against "
         "the most that the node runs.",
         sort="Memory used",
         width=12,
-        links=[goto("This node alone", "cluster-capacity", node="${__value.raw}")],
+        links=[data_link("This node alone", "cluster-capacity", node="${__value.raw}")],
     ),
     state_timeline(
         "Node conditions",
@@ -219,7 +218,7 @@ by_namespace = row(
         description="Working set of all containers.",
         unit=BYTES,
         links=[
-            goto(
+            data_link(
                 "This namespace alone",
                 "cluster-capacity",
                 namespace="${__field.labels.namespace}",
@@ -232,7 +231,7 @@ by_namespace = row(
         description="Cores in use by all containers.",
         unit=CORES,
         links=[
-            goto(
+            data_link(
                 "This namespace alone",
                 "cluster-capacity",
                 namespace="${__field.labels.namespace}",
@@ -281,13 +280,13 @@ waiting = row(
     table(
         "Pods that wait",
         {"pod": "Pod", "namespace": "Namespace"},
-        Column("Pending", cluster.pods_pending(), quiet="every pod is started"),
+        Column("Pending", cluster.pods_pending(), allow_empty="every pod is started"),
         Column(
             "Fits nowhere",
             cluster.pods_without_a_node(),
             thresholds=bad_from(critical=1),
-            paint=True,
-            quiet="every pod has a node",
+            coloured=True,
+            allow_empty="every pod has a node",
         ),
         description="Pods that are not started, and those among them that fit on no node.",
         sort="Fits nowhere",
@@ -301,8 +300,8 @@ waiting = row(
             "Missing",
             cluster.replicas_missing(),
             thresholds=bad_from(critical=1),
-            paint=True,
-            quiet="every replica is available",
+            coloured=True,
+            allow_empty="every replica is available",
         ),
         description="Replicas that a Deployment wants and has not available: not created, not "
         "scheduled, or not ready.",
@@ -323,11 +322,11 @@ waiting = row(
             "Restarts",
             cluster.restarted(),
             thresholds=bad_from(warning=1),
-            paint=True,
-            quiet="no container has restarted",
+            coloured=True,
+            allow_empty="no container has restarted",
         ),
-        Column("", workloads.waiting_reasons(), quiet="no container waits"),
-        Column("", workloads.last_end_reasons(), quiet="no container has ended"),
+        Column("", workloads.waiting_reasons(), allow_empty="no container waits"),
+        Column("", workloads.last_end_reasons(), allow_empty="no container has ended"),
         description="Why a container waits, and why it ended last: OOMKilled is its memory limit.",
         sort="Restarts",
         width=11,
@@ -338,25 +337,21 @@ waiting = row(
 )
 
 trouble = row(
-    timeseries(
+    stacked_bars(
         "Restarts",
         show(
             cluster.restarts(),
             "{{namespace}} {{container}}",
-            quiet="no container restarts",
+            allow_empty="no container restarts",
         ),
         description="Restarts in each bar.",
-        unit=COUNT,
-        bars=True,
         no_value="no container restarted in this time range",
     ),
-    timeseries(
+    stacked_bars(
         "Kills for want of memory",
         show(cluster.oom_kills(), "{{node}}"),
         description="Processes that the kernel killed in each bar, at a container's limit or for "
         "want of memory on the node.",
-        unit=COUNT,
-        bars=True,
     ),
     timeseries(
         "CPU throttling",
@@ -375,9 +370,9 @@ storage = row(
     table(
         "Volumes",
         {"persistentvolumeclaim": "Claim", "namespace": "Namespace"},
-        Column("Used", cluster.volume_use(), SHARE, FULL, paint=True),
+        Column("Used", cluster.volume_use(), SHARE, FULL, coloured=True),
         Column("Size", cluster.volume_capacity(), BYTES),
-        Column("Inodes used", cluster.volume_inodes(), SHARE, FULL, paint=True),
+        Column("Inodes used", cluster.volume_inodes(), SHARE, FULL, coloured=True),
         description="Volumes that a pod has mounted. One that runs out of inodes is full, too.",
         sort="Used",
         no_value="no volume is mounted",
@@ -414,7 +409,7 @@ network = row(
         show(cluster.node_receive_dropped(), "{{node}} in"),
         show(cluster.node_send_dropped(), "{{node}} out"),
         description="Packets per second that a node could not take or send.",
-        unit="pps",
+        unit=PACKETS_PER_SECOND,
     ),
     title="Network",
     height=7,
@@ -426,7 +421,7 @@ DASHBOARD = dashboard(
     description="Is there room left, and if not, who takes it?",
     folder=Folder.PLATFORM,
     variables=[any_namespace_variable(), node_variable()],
-    annotations=marks(),
+    annotations=rollouts_and_alerts(),
     rows=[
         now,
         room,

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import bad_from, faults, good_from, states
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
+from dashboards_py.links import data_link
 from dashboards_py.panels import (
-    BLUE,
+    Column,
+    gauge,
+    show,
+    stacked_bars,
+    stat,
+    state_timeline,
+    table,
+    timeseries,
+)
+from dashboards_py.queries import stack
+from dashboards_py.units import (
+    ALERTS_PER_SECOND,
     BYTES,
     BYTES_PER_SECOND,
     CORES,
     COUNT,
     LINES_PER_SECOND,
-    RED,
     REQUESTS_PER_SECOND,
     SAMPLES_PER_SECOND,
     SECONDS,
     SHARE,
-    Column,
-    Folder,
-    annotation,
-    bad_from,
-    dashboard,
-    faults,
-    gauge,
-    good_from,
-    goto,
-    job_variable,
-    show,
-    stat,
-    state_timeline,
-    states,
-    table,
-    timeseries,
 )
-from dashboards_py.queries import health, stack
+from dashboards_py.variables import job_variable
 
 FULL = bad_from(warning=0.8, critical=0.95)
 BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
 
-ITS_PODS = goto(
+ITS_PODS = data_link(
     "Pods of this namespace", "cluster-capacity", namespace="${__field.labels.namespace}"
 )
 
@@ -50,7 +48,7 @@ parts = row(
         "here was never found: look for its release.",
         unit=COUNT,
         mappings=states(one="up", zero="down"),
-        links=[goto("Its targets", "stack-health", job="${__field.labels.job}")],
+        links=[data_link("Its targets", "stack-health", job="${__field.labels.job}")],
     ),
     height=3,
 )
@@ -112,7 +110,7 @@ scrapes = row(
         show(stack.samples_by_job(), "{{job}}"),
         description="Who delivers the series: samples of one scrape of all targets of a job.",
         unit=COUNT,
-        links=[goto("Its targets", "stack-health", job="${__field.labels.job}")],
+        links=[data_link("Its targets", "stack-health", job="${__field.labels.job}")],
     ),
     table(
         "Scrape targets",
@@ -122,7 +120,7 @@ scrapes = row(
             stack.target_faults(),
             mappings=faults(one="down", zero="up"),
             thresholds=bad_from(critical=1),
-            paint=True,
+            coloured=True,
         ),
         Column("Samples", stack.target_samples()),
         Column("Takes", stack.target_seconds(), unit=SECONDS),
@@ -168,26 +166,22 @@ prometheus = row(
         unit=BYTES,
         width=6,
     ),
-    timeseries(
+    stacked_bars(
         "Failed scrapes and rules",
         show(stack.rule_failures(), "rules not evaluated"),
         show(stack.sample_limit_hits(), "scrapes above sampleLimit"),
         show(stack.duplicate_samples(), "samples twice"),
         show(stack.out_of_order_samples(), "samples too late"),
         description="How often in each bar. Samples twice: two targets with the same labels.",
-        unit=COUNT,
-        bars=True,
         width=12,
     ),
-    timeseries(
+    stacked_bars(
         "Failed storage",
         show(stack.compactions_failed(), "blocks not written"),
         show(stack.reloads_failed(), "blocks not read"),
         show(stack.wal_faults(), "write-ahead log"),
         description="How often in each bar. The disk is full or broken; what follows is lost "
         "metrics at the next restart.",
-        unit=COUNT,
-        bars=True,
         width=12,
     ),
     height=6,
@@ -202,20 +196,18 @@ alertmanager = row(
         description="What Alertmanager holds. The Watchdog is always one of them.",
         unit=COUNT,
     ),
-    timeseries(
+    stacked_bars(
         "Notifications",
         show(stack.notifications_sent(), "tried"),
         show(stack.notifications_failed(), "failed"),
         description="In each bar, to all receivers. Failed: wrong credentials, or no way out.",
-        unit=COUNT,
-        bars=True,
     ),
     timeseries(
         "From Prometheus to Alertmanager",
         show(stack.alerts_sent(), "sent"),
         show(stack.alerts_not_sent(), "not sent"),
         description="Alerts per second, each one again every minute.",
-        unit="suffix:alerts/s",
+        unit=ALERTS_PER_SECOND,
     ),
     height=6,
     title="Alertmanager",
@@ -231,7 +223,7 @@ pipeline = row(
         "Received is the same as sent.",
         unit=LINES_PER_SECOND,
         width=7,
-        links=[goto("The lines", "todo-logs")],
+        links=[data_link("The lines", "todo-logs")],
     ),
     timeseries(
         "Lines by Alloy",
@@ -241,22 +233,18 @@ pipeline = row(
         unit=LINES_PER_SECOND,
         width=7,
     ),
-    timeseries(
+    stacked_bars(
         "Lost on the way",
         show(stack.alloy_lines_lost(), "lost: {{reason}}"),
         show(stack.alloy_retries(), "batches sent again"),
         description="Lines that Alloy gave up sending, in each bar, after all its tries.",
-        unit=COUNT,
-        bars=True,
         width=5,
     ),
-    timeseries(
+    stacked_bars(
         "Dropped on purpose",
         show(stack.alloy_lines_dropped(), "dropped"),
         description="Lines that the pipeline drops, in each bar: probes, and what is too old for "
         "Loki.",
-        unit=COUNT,
-        bars=True,
         width=5,
     ),
     height=6,
@@ -277,23 +265,21 @@ loki = row(
         show(
             stack.loki_discarded_by_reason(),
             "{{reason}}",
-            quiet="Loki counts a reason from its first refused line on",
+            allow_empty="Loki counts a reason from its first refused line on",
         ),
         description="Lines, in each step of the graph. rate_limited, per_stream_rate_limit: "
         "somebody writes too much; greater_than_max_sample_age: somebody catches up.",
         unit=COUNT,
         width=8,
     ),
-    timeseries(
+    stacked_bars(
         "Loki's disk",
         show(stack.loki_flushed(), "chunks written"),
         show(stack.loki_flush_failures(), "chunks not written"),
         show(stack.loki_disk_full(), "entries not secured"),
         description="In each bar. Not written: the volume is full; memory fills up next.",
-        unit=COUNT,
-        bars=True,
         width=8,
-        links=[goto("The volume", "cluster-capacity", namespace="monitoring")],
+        links=[data_link("The volume", "cluster-capacity", namespace="monitoring")],
     ),
     timeseries(
         "Loki in memory",
@@ -368,13 +354,11 @@ components = row(
         unit=COUNT,
         thresholds=bad_from(critical=1),
     ),
-    timeseries(
+    stacked_bars(
         "Prometheus operator",
         show(stack.operator_reconciles(), "reconciled"),
         show(stack.operator_errors(), "failed"),
         description="Objects in each bar.",
-        unit=COUNT,
-        bars=True,
     ),
     timeseries(
         "Refused by the operator",
@@ -401,7 +385,7 @@ gitops = row(
             stack.gitops_faults(),
             mappings=faults(one="not in sync", zero="in sync"),
             thresholds=bad_from(critical=1),
-            paint=True,
+            coloured=True,
         ),
         description="Of Flux: its Ready condition. Of Argo CD: whether the Application is synced "
         "and healthy. Those that are not come first.",
@@ -417,12 +401,10 @@ gitops = row(
         width=6,
         no_value=NO_ENGINE,
     ),
-    timeseries(
+    stacked_bars(
         "Reconciling fails",
         show(stack.reconcile_errors(), "{{job}}"),
         description="Objects in each bar.",
-        unit=COUNT,
-        bars=True,
         width=6,
         no_value=NO_ENGINE,
     ),
@@ -471,7 +453,7 @@ restarts = row(
     table(
         "Restarts of the stack",
         {"pod": "Pod", "container": "Container", "namespace": "Namespace"},
-        Column("Restarts", stack.restarts(), thresholds=bad_from(warning=1), paint=True),
+        Column("Restarts", stack.restarts(), thresholds=bad_from(warning=1), coloured=True),
         description="Of the containers of the pods that exist now. Each is a gap in what is seen.",
         sort="Restarts",
         column_widths={"Pod": 400},
@@ -485,22 +467,7 @@ DASHBOARD = dashboard(
     description="Does the monitoring itself work, and if not, which part of it fails?",
     folder=Folder.PLATFORM,
     variables=[job_variable()],
-    annotations=[
-        annotation(
-            "Rollouts",
-            stack.rollouts(),
-            "{{deployment}} changed",
-            BLUE,
-            quiet="nobody changed a Deployment of the stack",
-        ),
-        annotation(
-            "Alerts",
-            health.alerts_begun(),
-            "{{severity}}: {{alertname}} {{namespace}}",
-            RED,
-            quiet="no alert fires",
-        ),
-    ],
+    annotations=rollouts_and_alerts(stack.rollouts()),
     rows=[
         parts,
         now,

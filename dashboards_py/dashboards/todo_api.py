@@ -1,44 +1,31 @@
-"""The API: how much is asked of it, what fails, how long it takes, and what it runs short of."""
+"""The API: its rate, errors, duration and saturation."""
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import bad_from, status_colours
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.panels import (
-    COUNT,
-    REQUESTS_PER_SECOND,
-    SECONDS,
-    SHARE,
-    Column,
-    Folder,
-    app_variable,
-    bad_from,
-    dashboard,
-    link,
-    logs,
-    marks,
-    namespace_variable,
-    show,
-    source_variable,
-    stat,
-    status_colours,
-    table,
-    timeseries,
-)
+from dashboards_py.links import data_link
+from dashboards_py.panels import Column, logs, show, stat, table, timeseries
 from dashboards_py.queries import lines, traffic, workloads
+from dashboards_py.units import COUNT, REQUESTS_PER_SECOND, SECONDS, SHARE
+from dashboards_py.variables import app_variable, namespace_variable, source_variable
 
 NO_DURATION = "no source here measures durations: the access log has none"
 NO_REQUEST = "no request, or not from this source"
 NO_LIMIT = "no container has this limit"
 NO_REQUESTED = "no container requests any"
 
-ERROR_LINES = link(
+ERROR_LINES = data_link(
     "Error lines of ${__field.labels.app}",
     "todo-logs",
+    "namespace",
     app="${__field.labels.app}",
     level="error",
 )
-OBJECTIVE = link("What it costs the objective", "todo-slo", "app")
-PODS = link("Pods, nodes, requests and limits", "cluster-capacity")
+OBJECTIVE = data_link("What it costs the objective", "todo-slo", "namespace", "app")
+PODS = data_link("Pods, nodes, requests and limits", "cluster-capacity", "namespace")
 
 now = row(
     stat(
@@ -89,7 +76,12 @@ rate = row(
         description="Who is asked? Mean of five minutes. Kubernetes' own probes are not counted.",
         unit=REQUESTS_PER_SECOND,
         links=[
-            link("Log lines of ${__field.labels.app}", "todo-logs", app="${__field.labels.app}")
+            data_link(
+                "Log lines of ${__field.labels.app}",
+                "todo-logs",
+                "namespace",
+                app="${__field.labels.app}",
+            )
         ],
         no_value=NO_REQUEST,
     ),
@@ -154,7 +146,7 @@ failing = row(
             traffic.server_error_share("app", "method", "route"),
             unit=SHARE,
             thresholds=bad_from(warning=0.01, critical=0.05),
-            paint=True,
+            coloured=True,
         ),
         Column(
             "Client errors",
@@ -170,7 +162,15 @@ failing = row(
         sort="Server errors",
         width=14,
         column_widths={"Method": 80, "Server errors": 110, "Client errors": 110, "Requests": 110},
-        links=[link("Error lines of this app", "todo-logs", app="${__value.raw}", level="error")],
+        links=[
+            data_link(
+                "Error lines of this app",
+                "todo-logs",
+                "namespace",
+                app="${__value.raw}",
+                level="error",
+            )
+        ],
         no_value=NO_REQUEST,
     ),
     logs(
@@ -178,7 +178,7 @@ failing = row(
         lines.recent_errors(),
         description="What does the application say of it? Lines of level error and above.",
         no_value="no error line in this time range",
-        quiet="nothing fails",
+        allow_empty="nothing fails",
     ),
     height=9,
     title="Why not: routes and errors",
@@ -259,6 +259,6 @@ DASHBOARD = dashboard(
     description="Does the API answer, rightly and in time, and if not, which route and why?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), source_variable()],
-    annotations=marks(),
+    annotations=rollouts_and_alerts(),
     rows=[now, rate, errors, failing, cpu, memory],
 )

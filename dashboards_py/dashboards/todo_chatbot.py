@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import bad_from, outcome_colours, status_colours
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.panels import (
-    COUNT,
-    REQUESTS_PER_SECOND,
-    SHARE,
-    Folder,
-    app_variable,
-    bad_from,
-    dashboard,
-    link,
-    logs,
-    marks,
-    namespace_variable,
-    outcome_colours,
-    show,
-    stat,
-    status_colours,
-    timeseries,
-)
+from dashboards_py.links import data_link
+from dashboards_py.panels import logs, show, stacked_bars, stat, timeseries
 from dashboards_py.queries import chatbot
+from dashboards_py.units import COUNT, REQUESTS_PER_SECOND, SHARE
+from dashboards_py.variables import app_variable, namespace_variable
 
 NO_CHAT = "no chat request"
 NO_CALL = "no line about a request to a model provider"
@@ -29,20 +18,23 @@ NO_LIMIT = "no line about a limit"
 NO_TROUBLE = "no line about a provider out of reach"
 NO_ERROR = "no error line"
 
-# Why a query finds nothing while all is well.
+# Reasons of `allow_empty`.
 WITHIN_LIMITS = "the model provider refuses nothing"
 IN_REACH = "the model provider answers in time"
 NO_FAULT = "nothing fails"
 
-SAME_LINES = link("All lines of ${__field.labels.app}", "todo-logs", app="${__field.labels.app}")
-ERROR_LINES = link(
+SAME_LINES = data_link(
+    "All lines of ${__field.labels.app}", "todo-logs", "namespace", app="${__field.labels.app}"
+)
+ERROR_LINES = data_link(
     "Error lines of ${__field.labels.app}",
     "todo-logs",
+    "namespace",
     app="${__field.labels.app}",
     level="error",
 )
-OBJECTIVE = link("What it costs the objective", "todo-slo", "app")
-API = link("All routes", "todo-api", "app", source="access_log")
+OBJECTIVE = data_link("What it costs the objective", "todo-slo", "namespace", "app")
+API = data_link("All routes", "todo-api", "namespace", "app", source="access_log")
 
 now = row(
     stat(
@@ -74,7 +66,7 @@ now = row(
     ),
     stat(
         "Rate limits and quotas",
-        show(chatbot.limits_in_range(), "lines", quiet=WITHIN_LIMITS),
+        show(chatbot.limits_in_range(), "lines", allow_empty=WITHIN_LIMITS),
         description="Does the provider refuse? Lines in the time range that speak of a rate limit, "
         "a quota or status 429. Status classes cannot tell: 429 is one of many 4xx.",
         unit=COUNT,
@@ -83,7 +75,7 @@ now = row(
     ),
     stat(
         "Provider out of reach",
-        show(chatbot.unreachable_in_range(), "lines", quiet=IN_REACH),
+        show(chatbot.unreachable_in_range(), "lines", allow_empty=IN_REACH),
         description="Does the provider answer? Lines in the time range that name a model or "
         "provider and a timeout, an overload or a broken connection.",
         unit=COUNT,
@@ -137,35 +129,29 @@ route = row(
 )
 
 model = row(
-    timeseries(
+    stacked_bars(
         "Model calls by outcome",
         show(chatbot.model_calls_answered(), "answered"),
-        show(chatbot.model_calls_limited(), "limited", quiet=WITHIN_LIMITS),
-        show(chatbot.model_calls_failed(), "failed", quiet=IN_REACH),
+        show(chatbot.model_calls_limited(), "limited", allow_empty=WITHIN_LIMITS),
+        show(chatbot.model_calls_failed(), "failed", allow_empty=IN_REACH),
         description="What do providers answer? Lines of httpx in each bar. A call that never got "
         "an answer is in none: see the provider out of reach. Nothing where httpx logs nothing "
         "below level warning.",
-        unit=COUNT,
-        bars=True,
         colours=outcome_colours(),
         no_value=NO_CALL,
     ),
-    timeseries(
+    stacked_bars(
         "Limits by app",
-        show(chatbot.limits(), "{{app}}", quiet=WITHIN_LIMITS),
+        show(chatbot.limits(), "{{app}}", allow_empty=WITHIN_LIMITS),
         description="Who runs into a rate limit or quota? Lines in each bar; one refusal may write "
         "several.",
-        unit=COUNT,
-        bars=True,
         links=[SAME_LINES],
         no_value=NO_LIMIT,
     ),
-    timeseries(
+    stacked_bars(
         "Out of reach by app",
-        show(chatbot.unreachable(), "{{app}}", quiet=IN_REACH),
+        show(chatbot.unreachable(), "{{app}}", allow_empty=IN_REACH),
         description="Who waits in vain for a provider? Lines in each bar.",
-        unit=COUNT,
-        bars=True,
         links=[SAME_LINES],
         no_value=NO_TROUBLE,
     ),
@@ -173,24 +159,20 @@ model = row(
 )
 
 agent = row(
-    timeseries(
+    stacked_bars(
         "Errors around the chat",
-        show(chatbot.chat_errors(), "{{app}}", quiet=NO_FAULT),
+        show(chatbot.chat_errors(), "{{app}}", allow_empty=NO_FAULT),
         description="Does the chat's own code fail? Error lines that name the chat, a "
         "conversation, an agent or a provider, in each bar.",
-        unit=COUNT,
-        bars=True,
         width=6,
         links=[ERROR_LINES],
         no_value=NO_ERROR,
     ),
-    timeseries(
+    stacked_bars(
         "Errors of tools",
-        show(chatbot.tool_errors(), "{{app}}", quiet=NO_FAULT),
+        show(chatbot.tool_errors(), "{{app}}", allow_empty=NO_FAULT),
         description="Can the chatbot act? Error lines that name MCP or a tool, in each bar. What a "
         "tool was asked to do, and whether the model chose the right one, is not known.",
-        unit=COUNT,
-        bars=True,
         width=6,
         links=[ERROR_LINES],
         no_value=NO_ERROR,
@@ -200,7 +182,7 @@ agent = row(
         chatbot.chat_error_lines(),
         description="What exactly failed?",
         no_value="no such error in this time range",
-        quiet=NO_FAULT,
+        allow_empty=NO_FAULT,
     ),
     height=9,
     title="Why not: chat and tools",
@@ -212,7 +194,7 @@ trouble = row(
         chatbot.model_trouble(),
         description="What exactly did the provider say?",
         no_value="no such line in this time range",
-        quiet=f"{WITHIN_LIMITS}, and {IN_REACH}",
+        allow_empty=f"{WITHIN_LIMITS}, and {IN_REACH}",
     ),
     height=9,
 )
@@ -223,6 +205,6 @@ DASHBOARD = dashboard(
     description="Does the chatbot answer, and if not, is it the model, a limit or a tool?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable()],
-    annotations=marks(),
+    annotations=rollouts_and_alerts(),
     rows=[now, route, model, agent, trouble],
 )

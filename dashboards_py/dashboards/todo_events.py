@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import bad_below, bad_from, good_from, outcome_colours, states
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
+from dashboards_py.links import data_link
 from dashboards_py.panels import (
+    Column,
+    logs,
+    show,
+    stacked_bars,
+    stat,
+    state_timeline,
+    table,
+    timeseries,
+)
+from dashboards_py.queries import dapr, lines
+from dashboards_py.units import (
     COUNT,
     EVENTS_PER_SECOND,
     MILLISECONDS,
     REQUESTS_PER_SECOND,
     SECONDS,
     SHARE,
-    Column,
-    Folder,
-    app_variable,
-    bad_below,
-    bad_from,
-    dashboard,
-    good_from,
-    link,
-    logs,
-    marks,
-    namespace_variable,
-    outcome_colours,
-    show,
-    stat,
-    state_timeline,
-    states,
-    table,
-    timeseries,
 )
-from dashboards_py.queries import dapr, lines
+from dashboards_py.variables import app_variable, namespace_variable
 
 DAY = 86400
 NO_EVENT = "no event in this time"
 NO_FAILURE = "no failure"
 NO_CALL = "no call from sidecar to sidecar"
 
-OBJECTIVE = link("What it costs the objective", "todo-slo", "app")
-CONSUMER_LINES = link(
-    "Log lines of ${__field.labels.app_id}", "todo-logs", app="${__field.labels.app_id}"
+OBJECTIVE = data_link("What it costs the objective", "todo-slo", "namespace", "app")
+CONSUMER_LINES = data_link(
+    "Log lines of ${__field.labels.app_id}",
+    "todo-logs",
+    "namespace",
+    app="${__field.labels.app_id}",
 )
 
 now = row(
@@ -129,13 +129,13 @@ flow = row(
     title="Events",
 )
 
-faults = row(
+failures = row(
     timeseries(
         "Publishing failures",
         show(
             dapr.publish_failures(),
             "{{app_id}} {{topic}}",
-            quiet="the broker takes every event",
+            allow_empty="the broker takes every event",
         ),
         description="Whose events does the broker refuse? The application saw an error, and has "
         "most likely not repeated it.",
@@ -148,7 +148,7 @@ faults = row(
         show(
             dapr.consume_failures(),
             "{{app_id}} {{topic}} {{process_status}}",
-            quiet="every event is processed at once",
+            allow_empty="every event is processed at once",
         ),
         description="Who cannot process what? An event that is retried for ever shows as many.",
         unit=EVENTS_PER_SECOND,
@@ -214,7 +214,7 @@ calls = row(
         description="Who calls whom? Service invocation from sidecar to sidecar; what a browser "
         "sends goes past Dapr.",
         unit=REQUESTS_PER_SECOND,
-        links=[link("Requests as Dapr counts them", "todo-api", source="dapr")],
+        links=[data_link("Requests as Dapr counts them", "todo-api", "namespace", source="dapr")],
         no_value=NO_CALL,
     ),
     timeseries(
@@ -238,17 +238,15 @@ calls = row(
 )
 
 resiliency = row(
-    timeseries(
+    stacked_bars(
         "Policies that stepped in",
         show(
             dapr.policy_activations(),
             "{{app_id}} {{policy}} {{target}}",
-            quiet="nothing needs a second attempt",
+            allow_empty="nothing needs a second attempt",
         ),
         description="What does Dapr's resiliency make up for? Retries, timeouts and circuit "
         "breakers, in each bar. What it hides today fails tomorrow.",
-        unit=COUNT,
-        bars=True,
         links=[CONSUMER_LINES],
         no_value="no policy stepped in",
     ),
@@ -257,7 +255,7 @@ resiliency = row(
         show(
             dapr.circuits_closed(),
             "{{app_id}} {{target}}",
-            quiet="no call went through a circuit breaker",
+            allow_empty="no call went through a circuit breaker",
         ),
         description="What is cut off? Open: calls fail at once, to spare the target. Only "
         "breakers that were used since their sidecar started are known.",
@@ -285,13 +283,13 @@ sidecars = row(
             "Failed",
             dapr.components_failed_by_app(),
             thresholds=bad_from(critical=1),
-            paint=True,
+            coloured=True,
         ),
         description="Did each sidecar start its components? Counted since it started, over all "
         "pods of the app.",
         sort="Failed",
         column_widths={"Loaded": 70, "Started": 70, "Failed": 70},
-        links=[link("Log lines of this app", "todo-logs", app="${__value.raw}")],
+        links=[data_link("Log lines of this app", "todo-logs", "namespace", app="${__value.raw}")],
     ),
     height=8,
     title="Why not: sidecars",
@@ -304,13 +302,13 @@ components = row(
         Column(
             "Failures",
             dapr.components_failed_by_name(),
-            quiet="every component starts",
+            allow_empty="every component starts",
         ),
         description="What did not start, and at which step? A sidecar exits then, unless the "
         "component says ignoreErrors; its last words are in the log.",
         sort="Failures",
         column_widths={"Failures": 75},
-        links=[link("Log lines of this app", "todo-logs", app="${__value.raw}")],
+        links=[data_link("Log lines of this app", "todo-logs", "namespace", app="${__value.raw}")],
         no_value="every component started",
     ),
     logs(
@@ -318,7 +316,7 @@ components = row(
         lines.sidecar_errors(),
         description="What does Dapr say of it? Lines of level error and above.",
         no_value="no error line in this time range",
-        quiet="Dapr has nothing to complain of",
+        allow_empty="Dapr has nothing to complain of",
     ),
     height=9,
 )
@@ -329,6 +327,6 @@ DASHBOARD = dashboard(
     description="Are events published, processed and not lost, and what holds them up?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable()],
-    annotations=marks(),
-    rows=[now, flow, faults, schedule, calls, resiliency, sidecars, components],
+    annotations=rollouts_and_alerts(),
+    rows=[now, flow, failures, schedule, calls, resiliency, sidecars, components],
 )

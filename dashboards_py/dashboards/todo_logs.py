@@ -1,36 +1,22 @@
-"""Logs: how many, how bad, and the lines themselves."""
+"""Logs: their volume, errors, and the lines themselves."""
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import LEVEL_LEGEND, bad_from, level_colours
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.panels import (
-    COUNT,
-    LEVEL_LEGEND,
-    LINES_PER_SECOND,
-    Column,
-    Folder,
-    app_variable,
-    bad_from,
-    dashboard,
-    level_colours,
-    level_variable,
-    link,
-    logs,
-    marks,
-    namespace_variable,
-    show,
-    stat,
-    table,
-    text_variable,
-    timeseries,
-)
+from dashboards_py.links import data_link
+from dashboards_py.panels import Column, logs, show, stacked_bars, stat, table, timeseries
 from dashboards_py.queries import lines
+from dashboards_py.units import COUNT, LINES_PER_SECOND
+from dashboards_py.variables import app_variable, level_variable, namespace_variable, text_variable
 
 NO_ERROR = "no error line"
 
-# Why a query finds nothing while all is well.
+# Reasons of `allow_empty`.
 NO_FAULT = "nothing fails"
-WELL_BEHAVED = "the application writes nothing that must be taken out"
+NOTHING_REDACTED = "the application writes nothing that must be redacted"
 NO_CHANGE = "nothing changes"
 
 totals = row(
@@ -42,7 +28,7 @@ totals = row(
     ),
     stat(
         "Error lines",
-        show(lines.log_errors_in_range(), "errors", quiet=NO_FAULT),
+        show(lines.log_errors_in_range(), "errors", allow_empty=NO_FAULT),
         description="Lines of level error and above in the time range.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
@@ -50,7 +36,7 @@ totals = row(
     ),
     stat(
         "Kubernetes warnings",
-        show(lines.warnings_in_range(), "warnings", quiet=NO_FAULT),
+        show(lines.warnings_in_range(), "warnings", allow_empty=NO_FAULT),
         description="Warning events of the application's objects in the time range.",
         unit=COUNT,
         thresholds=bad_from(warning=1),
@@ -58,7 +44,7 @@ totals = row(
     ),
     stat(
         "Redactions so far",
-        show(lines.redactions_so_far(), "redactions", quiet=WELL_BEHAVED),
+        show(lines.redactions_so_far(), "redactions", allow_empty=NOTHING_REDACTED),
         description="Secrets and personal data taken out of lines since the pipeline started. "
         "Each is a line that the application should not write.",
         unit=COUNT,
@@ -69,42 +55,46 @@ totals = row(
 )
 
 volume = row(
-    timeseries(
+    stacked_bars(
         "Lines by level",
         show(lines.log_volume("level"), LEVEL_LEGEND),
         description="Lines in each bar.",
-        unit=COUNT,
-        bars=True,
         colours=level_colours(),
-        links=[link("Lines of this level", "todo-logs", level="${__field.labels.level}")],
+        links=[
+            data_link(
+                "Lines of this level", "todo-logs", "namespace", level="${__field.labels.level}"
+            )
+        ],
     ),
-    timeseries(
+    stacked_bars(
         "Lines by app",
         show(lines.log_volume("app"), "{{app}}"),
         description="Lines in each bar. An app that falls silent while its pods are ready has a "
         "fault; one that doubles may fill the disk.",
-        unit=COUNT,
-        bars=True,
         width=6,
-        links=[link("Lines of this app", "todo-logs", app="${__field.labels.app}")],
+        links=[
+            data_link("Lines of this app", "todo-logs", "namespace", app="${__field.labels.app}")
+        ],
     ),
     timeseries(
         "Error rate by app",
-        show(lines.log_error_rate(), "{{app}}", quiet=NO_FAULT),
+        show(lines.log_error_rate(), "{{app}}", allow_empty=NO_FAULT),
         description="Lines of level error and above.",
         unit=LINES_PER_SECOND,
         width=6,
-        links=[link("Lines of this app", "todo-logs", app="${__field.labels.app}")],
+        links=[
+            data_link("Lines of this app", "todo-logs", "namespace", app="${__field.labels.app}")
+        ],
         no_value=NO_ERROR,
     ),
     table(
         "Most errors",
         {"app": "App"},
-        Column("Lines", lines.top_error_apps(10), quiet=NO_FAULT),
+        Column("Lines", lines.top_error_apps(10), allow_empty=NO_FAULT),
         description="Apps with the most error lines in the time range.",
         sort="Lines",
         width=5,
-        links=[link("Lines of this app", "todo-logs", app="${__value.raw}")],
+        links=[data_link("Lines of this app", "todo-logs", "namespace", app="${__value.raw}")],
         no_value=NO_ERROR,
     ),
     height=6,
@@ -131,24 +121,20 @@ events = row(
         "failing probes, refused pods.",
         width=12,
         no_value="no event in this time range",
-        quiet=NO_CHANGE,
+        allow_empty=NO_CHANGE,
     ),
-    timeseries(
+    stacked_bars(
         "Events by reason",
-        show(lines.events_by_reason(), "{{reason}}", quiet=NO_CHANGE),
+        show(lines.events_by_reason(), "{{reason}}", allow_empty=NO_CHANGE),
         description="Events in each bar.",
-        unit=COUNT,
-        bars=True,
         width=6,
         no_value="no event in this time range",
     ),
-    timeseries(
+    stacked_bars(
         "Redactions",
-        show(lines.redactions(), "{{app}} {{kind}}", quiet=WELL_BEHAVED),
+        show(lines.redactions(), "{{app}} {{kind}}", allow_empty=NOTHING_REDACTED),
         description="Secrets and personal data taken out of lines, in each bar. Each is a line "
         "that the application should not write.",
-        unit=COUNT,
-        bars=True,
         width=6,
         no_value="no redaction counted",
     ),
@@ -168,6 +154,6 @@ DASHBOARD = dashboard(
         text_variable("pod", "Pod", "Regular expression of the pod's name.", ".*"),
         text_variable("search", "Search", "Regular expression; upper and lower case are alike."),
     ],
-    annotations=marks(),
+    annotations=rollouts_and_alerts(),
     rows=[totals, volume, found_lines, events],
 )

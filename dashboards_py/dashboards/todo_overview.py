@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from dashboards_py.layout import row
-from dashboards_py.panels import (
-    BYTES,
-    CORES,
-    COUNT,
-    EVENTS_PER_SECOND,
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import (
     LEVEL_LEGEND,
-    REQUESTS_PER_SECOND,
-    SHARE,
-    Column,
-    Folder,
-    app_variable,
     bad_below,
     bad_from,
-    dashboard,
-    gauge,
     good_from,
-    goto,
     level_colours,
-    link,
-    logs,
-    marks,
-    namespace_variable,
     outcome_colours,
-    show,
-    source_variable,
-    stat,
-    state_timeline,
     states,
     status_colours,
+)
+from dashboards_py.definition import Folder, dashboard
+from dashboards_py.layout import row
+from dashboards_py.links import data_link
+from dashboards_py.panels import (
+    Column,
+    gauge,
+    logs,
+    show,
+    stacked_bars,
+    stat,
+    state_timeline,
     table,
     timeseries,
 )
 from dashboards_py.queries import chatbot, dapr, health, lines, slo, traffic, workloads
+from dashboards_py.units import BYTES, CORES, COUNT, EVENTS_PER_SECOND, REQUESTS_PER_SECOND, SHARE
+from dashboards_py.variables import app_variable, namespace_variable, source_variable
 
 NO_POD = "no pod found"
 
-SLOS = link("Objectives and what uses them up", "todo-slo", "app")
-API = link("Routes, durations and saturation", "todo-api", "app", "source")
-EVENTS = link("Topics, consumers and sidecars", "todo-events", "app")
-CHATBOT = link("Model calls, limits and tools", "todo-chatbot", "app")
-HEALTH = goto("What watches, and how well", "stack-health")
-CAPACITY = link("Nodes, requests and limits", "cluster-capacity")
-POD_LINES = link("Log lines of this pod", "todo-logs", pod="${__field.labels.pod}")
+SLOS = data_link("Objectives and what uses them up", "todo-slo", "namespace", "app")
+API = data_link("Routes, durations and saturation", "todo-api", "namespace", "app", "source")
+EVENTS = data_link("Topics, consumers and sidecars", "todo-events", "namespace", "app")
+CHATBOT = data_link("Model calls, limits and tools", "todo-chatbot", "namespace", "app")
+HEALTH = data_link("What watches, and how well", "stack-health")
+CAPACITY = data_link("Nodes, requests and limits", "cluster-capacity", "namespace")
+POD_LINES = data_link(
+    "Log lines of this pod", "todo-logs", "namespace", pod="${__field.labels.pod}"
+)
 
-# Numbers that one scrape is enough for, but for the error budget, which rules make: nothing here
-# needs a rate.
+# These numbers need one scrape, as none of them is a rate. Only the error budget comes from rules.
 now = row(
     stat(
         "Probes",
@@ -143,9 +138,10 @@ requests = row(
         thresholds=bad_from(warning=0.01, critical=0.05),
         links=[
             API,
-            link(
+            data_link(
                 "Error lines of ${__field.labels.app}",
                 "todo-logs",
+                "namespace",
                 app="${__field.labels.app}",
                 level="error",
             ),
@@ -243,18 +239,21 @@ containers = row(
             workloads.containers_ready(),
             mappings=states(one="yes", zero="no"),
             thresholds=good_from(1),
-            paint=True,
+            coloured=True,
         ),
         Column(
-            "Restarts", workloads.container_restarts(), thresholds=bad_from(warning=1), paint=True
+            "Restarts",
+            workloads.container_restarts(),
+            thresholds=bad_from(warning=1),
+            coloured=True,
         ),
         Column("Memory", workloads.container_memory(), unit=BYTES),
-        Column("Limit", workloads.container_memory_limit(), unit=BYTES, empty="none"),
-        Column("", workloads.waiting_reasons(), quiet="no container waits"),
-        Column("", workloads.last_end_reasons(), quiet="no container has ended"),
+        Column("Limit", workloads.container_memory_limit(), unit=BYTES, no_value="none"),
+        Column("", workloads.waiting_reasons(), allow_empty="no container waits"),
+        Column("", workloads.last_end_reasons(), allow_empty="no container has ended"),
         description="Why a container waits, and why it ended last.",
         sort="Restarts",
-        links=[link("Log lines of this pod", "todo-logs", pod="${__value.raw}")],
+        links=[data_link("Log lines of this pod", "todo-logs", "namespace", pod="${__value.raw}")],
         column_widths={"Pod": 400, "Container": 220},
         no_value=NO_POD,
     ),
@@ -265,20 +264,22 @@ reports = row(
     table(
         "Alerts",
         {"severity": "Severity", "alertname": "Alert", "namespace": "Namespace", "pod": "Pod"},
-        Column("Alerts", health.alerts_by_object(), quiet="no alert fires"),
+        Column("Alerts", health.alerts_by_object(), allow_empty="no alert fires"),
         description="What fires now, of the whole cluster. Alertmanager may have silenced it.",
         sort="Severity",
         column_widths={"Severity": 80, "Alert": 240, "Namespace": 110, "Alerts": 60},
         no_value="no alert is firing",
     ),
-    timeseries(
+    stacked_bars(
         "Log lines by level",
         show(lines.log_volume("level"), LEVEL_LEGEND),
         description="Lines in each bar. Silence while pods are ready is a fault, too.",
-        unit=COUNT,
-        bars=True,
         colours=level_colours(),
-        links=[link("Lines of this level", "todo-logs", level="${__field.labels.level}")],
+        links=[
+            data_link(
+                "Lines of this level", "todo-logs", "namespace", level="${__field.labels.level}"
+            )
+        ],
     ),
     title="Alerts and logs",
 )
@@ -289,14 +290,14 @@ newest_errors = row(
         lines.recent_errors(),
         description="Lines of level error and above.",
         no_value="no error line in this time range",
-        quiet="nothing fails",
+        allow_empty="nothing fails",
     ),
     logs(
         "Kubernetes events",
         lines.events(),
         description="What Kubernetes reports of the application's objects.",
         no_value="no event in this time range",
-        quiet="nothing changes",
+        allow_empty="nothing changes",
     ),
     height=9,
 )
@@ -307,6 +308,6 @@ DASHBOARD = dashboard(
     description="Is the application well, and if not, where do I look?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), source_variable()],
-    annotations=marks(),
+    annotations=rollouts_and_alerts(),
     rows=[now, requests, parts, usage, pods, containers, reports, newest_errors],
 )

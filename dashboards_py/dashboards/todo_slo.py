@@ -1,40 +1,26 @@
-"""Objectives: are we as good as we said, how much may still fail, and what uses it up?"""
+"""Objectives: are they met, how much of each error budget is left, and what uses it up?"""
 
 from __future__ import annotations
 
+from dashboards_py.annotations import rollouts_and_alerts
+from dashboards_py.colours import bad_below, bad_from, states
+from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.panels import (
-    EVENTS_PER_SECOND,
-    MILLISECONDS,
-    REQUESTS_PER_SECOND,
-    SHARE,
-    TIMES,
-    Column,
-    Folder,
-    app_variable,
-    bad_below,
-    bad_from,
-    dashboard,
-    link,
-    marks,
-    namespace_variable,
-    show,
-    slo_variable,
-    stat,
-    state_timeline,
-    states,
-    table,
-    timeseries,
-)
+from dashboards_py.links import data_link
+from dashboards_py.panels import Column, show, stat, state_timeline, table, timeseries
 from dashboards_py.queries import dapr, health, slo, traffic
+from dashboards_py.units import EVENTS_PER_SECOND, MILLISECONDS, REQUESTS_PER_SECOND, SHARE, TIMES
+from dashboards_py.variables import app_variable, namespace_variable, slo_variable
 
-# Google's SRE workbook, "Alerting on SLOs": at these rates a 30-day budget is gone in 2, 5 and 30
-# days; the alerts of an objective wait for the same.
+# Google's SRE workbook, "Alerting on SLOs": burn rates that use up a budget of 30 days in 2, 5
+# and 30 days. The alerts of objectives have the same thresholds.
 FAST, SLOW, STEADY = 14.4, 6, 1
 NO_EVENT = "no event in this window"
 
 BUDGET = bad_below(warning=0.25, critical=0)
-ONLY_THIS = link("Only this objective", "todo-slo", slo="${__field.labels.sloth_slo}")
+ONLY_THIS = data_link(
+    "Only this objective", "todo-slo", "namespace", slo="${__field.labels.sloth_slo}"
+)
 
 now = row(
     stat(
@@ -60,7 +46,7 @@ now = row(
     height=5,
 )
 
-everything = row(
+all_objectives = row(
     table(
         "All objectives",
         {"sloth_slo": "Objective"},
@@ -70,28 +56,28 @@ everything = row(
             slo.budget_left_everywhere(),
             unit=SHARE,
             thresholds=BUDGET,
-            paint=True,
+            coloured=True,
         ),
         Column(
             "Burn rate",
             slo.burn_rate_everywhere(),
             unit=TIMES,
             thresholds=bad_from(warning=STEADY, critical=FAST),
-            paint=True,
-            empty="no event",
+            coloured=True,
+            no_value="no event",
         ),
-        Column("5 min", slo.errors_everywhere("5m"), unit=SHARE, empty="no event"),
-        Column("1 h", slo.errors_everywhere("1h"), unit=SHARE, empty="no event"),
-        Column("6 h", slo.errors_everywhere("6h"), unit=SHARE, empty="no event"),
-        Column("1 day", slo.errors_everywhere("1d"), unit=SHARE, empty="no event"),
-        Column("3 days", slo.errors_everywhere("3d"), unit=SHARE, empty="no event"),
-        Column("30 days", slo.errors_everywhere("30d"), unit=SHARE, empty="no event"),
+        Column("5 min", slo.errors_everywhere("5m"), unit=SHARE, no_value="no event"),
+        Column("1 h", slo.errors_everywhere("1h"), unit=SHARE, no_value="no event"),
+        Column("6 h", slo.errors_everywhere("6h"), unit=SHARE, no_value="no event"),
+        Column("1 day", slo.errors_everywhere("1d"), unit=SHARE, no_value="no event"),
+        Column("3 days", slo.errors_everywhere("3d"), unit=SHARE, no_value="no event"),
+        Column("30 days", slo.errors_everywhere("30d"), unit=SHARE, no_value="no event"),
         description="Which objective suffers, and since when? Must be good: what we said, of the "
         "events of 30 days; what counts as one is said in base/config/slos. After the burn rate: "
         "the share of bad events over each window, of all objectives whatever is chosen above.",
         sort="Burn rate",
         column_widths={"Objective": 200},
-        links=[link("Only this objective", "todo-slo", slo="${__value.raw}")],
+        links=[data_link("Only this objective", "todo-slo", "namespace", slo="${__value.raw}")],
     ),
     height=6,
 )
@@ -140,11 +126,13 @@ burning = row(
 causes = row(
     timeseries(
         "Routes that fail",
-        show(traffic.routes_failing(), "{{app}} {{method}} {{route}}", quiet="no request fails"),
+        show(
+            traffic.routes_failing(), "{{app}} {{method}} {{route}}", allow_empty="no request fails"
+        ),
         description="api-availability: which requests were answered with 5xx?",
         unit=REQUESTS_PER_SECOND,
         width=8,
-        links=[link("The API", "todo-api", "app", source="access_log")],
+        links=[data_link("The API", "todo-api", "namespace", "app", source="access_log")],
         no_value="no server error",
     ),
     state_timeline(
@@ -163,7 +151,7 @@ causes = row(
         unit=MILLISECONDS,
         width=8,
         thresholds=bad_from(warning=500),
-        links=[link("Events and calls", "todo-events", "app")],
+        links=[data_link("Events and calls", "todo-events", "namespace", "app")],
         no_value="no call from sidecar to sidecar",
     ),
     timeseries(
@@ -171,11 +159,11 @@ causes = row(
         show(
             dapr.publish_failures(),
             "{{app_id}} {{topic}}",
-            quiet="the broker takes every event",
+            allow_empty="the broker takes every event",
         ),
         description="event-publishing: what did the broker refuse?",
         unit=EVENTS_PER_SECOND,
-        links=[link("Events", "todo-events", "app")],
+        links=[data_link("Events", "todo-events", "namespace", "app")],
         no_value="no failure",
     ),
     timeseries(
@@ -183,11 +171,11 @@ causes = row(
         show(
             dapr.consume_failures(),
             "{{app_id}} {{topic}} {{process_status}}",
-            quiet="every event is processed at once",
+            allow_empty="every event is processed at once",
         ),
         description="event-processing: what was retried or dropped?",
         unit=EVENTS_PER_SECOND,
-        links=[link("Events", "todo-events", "app")],
+        links=[data_link("Events", "todo-events", "namespace", "app")],
         no_value="no failure",
     ),
     height=7,
@@ -200,6 +188,6 @@ DASHBOARD = dashboard(
     description="Are we as good as we said, how much may still fail, and what uses it up?",
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), slo_variable()],
-    annotations=marks(),
-    rows=[now, everything, burning, causes],
+    annotations=rollouts_and_alerts(),
+    rows=[now, all_objectives, burning, causes],
 )

@@ -1,5 +1,5 @@
-"""The questions that dashboards ask, a module for each subject, a function for each question.
+"""The queries of all dashboards: one module for each subject, one function for each query.
 
-Every function returns a `Query` that reads the dashboard's variables; nothing else in this package
-contains PromQL or LogQL.
+The queries read the dashboards' variables (`matchers`). Docstrings say what a query returns, and
+its unit where it is not a plain count.
 """

@@ -1,7 +1,7 @@
-"""The chatbot, as far as it can be seen from outside: its routes, and what its log tells.
+"""The chatbot: requests to its routes, and log lines about calls to model providers.
 
-The application measures no model call. Its log does: httpx, under the SDK of each provider, writes
-a line for each request, and failures are logged as errors.
+The application exports no metric of its model calls. But httpx, which the SDKs of the providers
+use, logs a line for each request, and failures are logged as errors.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dashboards_py import logql
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
 from dashboards_py.queries.lines import ERROR_LEVELS, SIDECAR, WARNING_LEVEL
+from dashboards_py.queries.matchers import APP, NAMESPACE
 from dashboards_py.queries.traffic import ACCESS_LOG, SERVER_ERROR
-from dashboards_py.queries.variables import APP, NAMESPACE
 from dashboards_py.query import Matcher, Query, regex
 
-# Of the route templates in base/application; an ingress knows only its own paths.
+# Route templates of base/application; only the access log counts requests by these.
 CHAT = regex(".*/chat(/.*)?")
 CONVERSATIONS = regex(".*/conversations(/.*)?")
 
@@ -31,13 +31,13 @@ _PROVIDERS = "|".join(
         r"deepseek\.com",
     )
 )
-# Plain text first: Loki searches for it much faster than for an expression.
+# A plain text filter first: Loki is much faster with it than with a regular expression.
 _REQUEST = "HTTP Request: POST"
 _ANSWER = rf'https?://[^ ]*({_PROVIDERS})[^ ]* "HTTP/[0-9.]+ '
-# Access lines, most of all lines, are of level info; nobody warns there.
+# Without level info: most lines are access lines, which have that level.
 _TROUBLE_LEVELS = f"{WARNING_LEVEL}|{ERROR_LEVELS}"
 _LIMITS = r"rate.?limit|too many requests|resource.?exhausted|\bquota|(code|status)\W{1,3}429\b"
-# In this order, also over the lines of a traceback.
+# A provider, then a failure, also on different lines of a traceback.
 _UNREACHABLE = (
     r"(?s:(openai|gemini|anthropic|groq|litellm|\bllm|\bmodel\b|completion).*"
     r"(time.?d? ?out|deadline|overloaded|unavailable|connection ?(error|reset|refused)))"
@@ -52,10 +52,10 @@ def chat_rate(*by: str) -> Vector:
 
 
 def chat_error_share() -> Vector:
-    """Share of chat requests answered with 5xx; nothing where nobody chats."""
-    everything = chat_rate("app")
-    failed = _requests(CHAT, status_class=SERVER_ERROR).sum("app").or_zero_for(everything)
-    return failed.ratio_to(everything.where("> 0"))
+    """Share of chat requests answered with 5xx; no result without chat requests."""
+    total = chat_rate("app")
+    failed = _requests(CHAT, status_class=SERVER_ERROR).sum("app").or_zero_for(total)
+    return failed.ratio_to(total.where("> 0"))
 
 
 def chat_share_of_all() -> Vector:
@@ -89,42 +89,42 @@ def model_calls_in_range() -> Query:
 
 
 def limits() -> Query:
-    """Lines that speak of a rate limit or quota, in each step of the graph."""
+    """Lines about a rate limit or quota, in each step of the graph."""
     return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count("app")
 
 
 def limits_in_range() -> Query:
-    """Lines that speak of a rate limit or quota in the whole time range."""
+    """Lines about a rate limit or quota in the whole time range."""
     return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count(over=logql.WHOLE_RANGE)
 
 
 def unreachable() -> Query:
-    """Lines that tell of a model provider out of reach or too slow, in each step of the graph."""
+    """Lines about a model provider that is unreachable or too slow, in each step of the graph."""
     return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count("app")
 
 
 def unreachable_in_range() -> Query:
-    """Lines that tell of a model provider out of reach or too slow in the whole time range."""
+    """Lines about a model provider that is unreachable or too slow in the whole time range."""
     return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count(over=logql.WHOLE_RANGE)
 
 
 def model_trouble() -> Query:
-    """The lines about limits, and about providers out of reach."""
+    """The lines about limits, and about providers that are unreachable."""
     return _lines(_TROUBLE_LEVELS).containing(f"{_LIMITS}|{_UNREACHABLE}").lines()
 
 
 def chat_errors() -> Query:
-    """Error lines around the chat, in each step of the graph."""
+    """Error lines that name the chat or a provider, in each step of the graph."""
     return _lines(ERROR_LEVELS).containing(_CHAT).count("app")
 
 
 def chat_error_lines() -> Query:
-    """Error lines around the chat and its tools."""
+    """Error lines that name the chat, a provider or a tool."""
     return _lines(ERROR_LEVELS).containing(f"{_CHAT}|{_TOOLS}").lines()
 
 
 def tool_errors() -> Query:
-    """Error lines of MCP servers and tools, in each step of the graph."""
+    """Error lines that name MCP or a tool, in each step of the graph."""
     return _lines(ERROR_LEVELS).containing(_TOOLS).count("app")
 
 
@@ -140,8 +140,9 @@ def _calls(status: str) -> logql.Stream:
 
 
 def _lines(levels: str = "") -> logql.Stream:
-    """Lines of the application's own containers: each sidecar names its app in every line."""
-    # Neither the sidecar nor, as Kubernetes' events have, no container at all.
+    """Lines of the application's own containers."""
+    # Not those of Dapr's sidecars, whose lines name their app and would match; and not Kubernetes
+    # events, which have no container.
     matchers: dict[str, str | Matcher] = {"app": APP, "container": Matcher("!~", f"|{SIDECAR}")}
     if levels:
         matchers["level"] = regex(levels)

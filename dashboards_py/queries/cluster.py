@@ -1,18 +1,18 @@
-"""Nodes, namespaces, workloads, volumes: what there is, what is asked for, what is used."""
+"""Nodes, namespaces, workloads and volumes: capacity, requests and use."""
 
 from __future__ import annotations
 
 from dashboards_py import metrics as m
 from dashboards_py.promql import Metric, Vector
+from dashboards_py.queries.matchers import NAMESPACE, NODE
 from dashboards_py.queries.stack import budget
-from dashboards_py.queries.variables import NAMESPACE, NODE
-from dashboards_py.queries.workloads import held
+from dashboards_py.queries.workloads import reserved
 from dashboards_py.query import Matcher, not_equal, regex
 
 PRESSURE = "MemoryPressure|DiskPressure|PIDPressure|NetworkUnavailable"
 BUSY = "user|nice|system|irq|softirq|steal"
 # A ReplicaSet's name ends in a hash of these letters (k8s.io/apimachinery, util/rand), a CronJob's
-# Job in the minute it is for.
+# Job in the minute that it is scheduled for.
 WORKLOAD = "(.+?)(?:-[bcdfghjklmnpqrstvwxz2456789]{6,10}|-[0-9]{8,})?"
 
 _POD = ("namespace", "pod")
@@ -34,7 +34,7 @@ def nodes_not_ready() -> Vector:
 
 
 def nodes_under_pressure() -> Vector:
-    """How many nodes lack memory, disk, process numbers or a network, by their own word."""
+    """How many nodes report pressure of memory, disk or process ids, or no network."""
     return _conditions(regex(PRESSURE), "true").max("node").sum()
 
 
@@ -44,24 +44,24 @@ def node_readiness() -> Vector:
 
 
 def node_conditions() -> Vector:
-    """1 for a condition that is no fault, 0 for one that is, or that nobody knows."""
+    """1 for a condition that is false, which is well, 0 for one that is true or unknown."""
     return _conditions(regex(PRESSURE), "false", NODE)
 
 
 def node_capacity(resource: str) -> Vector:
-    """CPU or memory that pods of a node may request in all, in cores or bytes."""
+    """Allocatable CPU or memory of a node, in cores or bytes; of `pods`, their number."""
     return m.NODE_ALLOCATABLE(resource=resource, node=NODE).value().max("node")
 
 
 def node_used_share(resource: str) -> Vector:
-    """Share of what pods of a node may have that is in use, the system included."""
+    """Share of a node's allocatable CPU or memory that is in use, by the system as well."""
     return _node_used(resource).ratio_to(node_capacity(resource))
 
 
 def node_requested_share(resource: str) -> Vector:
-    """Share of what pods of a node may request that they do."""
-    asked = m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum("node")
-    return asked.ratio_to(node_capacity(resource))
+    """Share of a node's allocatable CPU or memory that pods request."""
+    requests = m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum("node")
+    return requests.ratio_to(node_capacity(resource))
 
 
 def node_pods() -> Vector:
@@ -70,12 +70,12 @@ def node_pods() -> Vector:
 
 
 def node_pods_share() -> Vector:
-    """Share of a node's pods that it may run at most."""
+    """Share of the most pods that a node may run."""
     return node_pods().ratio_to(node_capacity("pods"))
 
 
 def fullest_node() -> Vector:
-    """The largest share of pods on any node."""
+    """The largest such share of any node."""
     return node_pods_share().max()
 
 
@@ -95,7 +95,7 @@ def waiting_for_disk() -> Vector:
 
 
 def _node_used(resource: str) -> Vector:
-    """Cores that are busy, or bytes that are taken and cannot be had back."""
+    """Cores that are busy, or bytes that are not available."""
     if resource == "cpu":
         return m.NODE_CPU(node=NODE, mode=regex(BUSY)).rate().sum("node")
     total = m.NODE_MEMORY(node=NODE).value().max("node")
@@ -111,7 +111,7 @@ def _ready_nodes(node: Matcher | None = None) -> Vector:
 
 
 def _conditions(condition: str | Matcher, status: str, node: Matcher | None = None) -> Vector:
-    """0 or 1 for each condition of each node: exactly one of its statuses is 1."""
+    """1 where a condition of a node has this status, else 0."""
     where = {"node": node} if node else {}
     found = m.NODE_CONDITION(condition=condition, status=status, **where)
     return found.value().max("node", "condition")
@@ -131,27 +131,27 @@ def requested(resource: str) -> Vector:
 
 
 def limited(resource: str) -> Vector:
-    """CPU or memory that containers with a limit may use; those without have no bound."""
+    """Sum of the CPU or memory limits of containers that have one."""
     return m.NAMESPACE_LIMITS(resource=resource, node=NODE).value().sum()
 
 
 def allocatable(resource: str) -> Vector:
-    """CPU or memory that pods may request in all."""
+    """Allocatable CPU or memory of the nodes."""
     return node_capacity(resource).sum()
 
 
 def used_share(resource: str) -> Vector:
-    """Share of what pods may have that is in use, the system included."""
+    """Share of allocatable CPU or memory that is in use, by the system as well."""
     return used(resource).ratio_to(allocatable(resource))
 
 
 def requested_share(resource: str) -> Vector:
-    """Share of what pods may request that they do."""
+    """Share of allocatable CPU or memory that pods request."""
     return requested(resource).ratio_to(allocatable(resource))
 
 
 def free_tier_share(resource: str) -> Vector:
-    """Share of the free tier's CPU or memory that the nodes are; nothing without a tier."""
+    """Share of the free tier's CPU or memory that the nodes have; no result without a tier."""
     capacity = m.NODE_CAPACITY(resource=resource).value().max("node").sum()
     return capacity.ratio_to(budget(f"tier.{resource}"))
 
@@ -160,7 +160,7 @@ def free_tier_storage_share() -> Vector:
     """Share of the free tier's block storage that volumes take, boot volumes among them."""
     storage = budget("tier.storage")
     smallest = budget("volumes.smallest").or_zero_for(storage)
-    sizes = m.VOLUME_SIZE().value().max("persistentvolume").at_least(smallest)
+    sizes = m.VOLUME_SIZE().value().max("persistentvolume").clamp_min(smallest)
     boot = _nodes().sum().times(budget("tier.bootVolume"))
     return sizes.sum().or_zero_for(_nodes().sum()).plus(boot).ratio_to(storage)
 
@@ -179,12 +179,12 @@ def pods_unschedulable() -> Vector:
 
 
 def pods_without_a_node() -> Vector:
-    """Pods that fit on no node, one by one."""
+    """1 for each pod that fits on no node."""
     return _unschedulable(NAMESPACE)
 
 
 def pods_pending() -> Vector:
-    """Pods that are not started, one by one."""
+    """1 for each pending pod."""
     return _phase("Pending", NAMESPACE).where("== 1")
 
 
@@ -213,7 +213,7 @@ def pod_cpu(*by: str) -> Vector:
 
 
 def pod_memory(*by: str) -> Vector:
-    """Memory in use that the kernel cannot take back, in bytes."""
+    """Working set, in bytes."""
     metric = m.NAMESPACE_MEMORY if by == ("namespace",) else m.MEMORY_WORKING_SET
     return _by(metric(namespace=NAMESPACE, node=NODE).value(), by)
 
@@ -223,7 +223,7 @@ def pod_requests(resource: str, *by: str) -> Vector:
     if by == ("namespace",):
         recorded = m.NAMESPACE_REQUESTS(resource=resource, namespace=NAMESPACE, node=NODE)
         return recorded.value().sum(*by)
-    return _by(held(m.RESOURCE_REQUESTS, resource, NAMESPACE, NODE), by)
+    return _by(reserved(m.RESOURCE_REQUESTS, resource, NAMESPACE, NODE), by)
 
 
 def pod_limits(resource: str, *by: str) -> Vector:
@@ -231,7 +231,7 @@ def pod_limits(resource: str, *by: str) -> Vector:
     if by == ("namespace",):
         recorded = m.NAMESPACE_LIMITS(resource=resource, namespace=NAMESPACE, node=NODE)
         return recorded.value().sum(*by)
-    return _by(held(m.RESOURCE_LIMITS, resource, NAMESPACE, NODE), by)
+    return _by(reserved(m.RESOURCE_LIMITS, resource, NAMESPACE, NODE), by)
 
 
 def restarts() -> Vector:
@@ -241,18 +241,18 @@ def restarts() -> Vector:
 
 
 def restarted() -> Vector:
-    """How often each container of the present pods has restarted, where it has."""
-    so_far = m.CONTAINER_RESTARTS(namespace=NAMESPACE).so_far()
+    """How often each container of the present pods has restarted, if at all."""
+    so_far = m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()
     return so_far.max(*_POD, "container").where("> 0")
 
 
 def oom_kills() -> Vector:
-    """Processes that the kernel killed for want of memory, in each step of the graph."""
+    """Processes that the kernel's OOM killer ended, in each step of the graph."""
     return m.OOM_KILLS(node=NODE).increase().max("node")
 
 
 def throttling() -> Vector:
-    """Share of the periods in which containers hit their CPU limit; only those that have one."""
+    """Share of CFS periods in which containers with a CPU limit were throttled."""
     keys = ("namespace", "container")
     throttled = m.CPU_THROTTLED(namespace=NAMESPACE, node=NODE).rate().sum(*keys)
     periods = m.CPU_PERIODS(namespace=NAMESPACE, node=NODE).rate().sum(*keys)
@@ -270,14 +270,14 @@ def _unschedulable(namespace: Matcher | None = None) -> Vector:
 
 
 def _by(found: Vector, by: tuple[str, ...]) -> Vector:
-    """Add up what pods or their containers have by namespace, workload or pod."""
+    """Sum a value of pods or their containers by namespace, workload or pod."""
     if "workload" not in by:
         return found.sum(*by)
     return found.sum(*_POD).with_label_of("workload", _workloads()).sum(*by)
 
 
 def _workloads() -> Vector:
-    """1 for each pod, with the name of what made it: what the ReplicaSet's name begins with."""
+    """1 for each pod, with its workload: its owner's name without a ReplicaSet's hash."""
     owners = m.POD_INFO(namespace=NAMESPACE).value().max(*_POD, "created_by_name")
     return owners.extract("created_by_name", "workload", WORKLOAD).max(*_POD, "workload")
 
@@ -286,8 +286,8 @@ def _workloads() -> Vector:
 
 
 def volume_use() -> Vector:
-    """Share of a volume that is taken."""
-    return _taken(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {"namespace": NAMESPACE})
+    """Share of a volume that is used."""
+    return _used_share(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {"namespace": NAMESPACE})
 
 
 def volume_capacity() -> Vector:
@@ -296,30 +296,30 @@ def volume_capacity() -> Vector:
 
 
 def volume_inodes() -> Vector:
-    """Share of a volume's inodes that are taken."""
+    """Share of a volume's inodes that are used."""
     inodes_used = m.VOLUME_INODES_USED(namespace=NAMESPACE).value().max(*_CLAIM)
     return inodes_used.ratio_to(m.VOLUME_INODES(namespace=NAMESPACE).value().max(*_CLAIM))
 
 
 def fullest_volume() -> Vector:
-    """The largest share of any volume of the cluster."""
-    return _taken(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {}).max()
+    """The used share of the fullest volume of the cluster."""
+    return _used_share(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {}).max()
 
 
 def filesystem_use() -> Vector:
-    """Share of a node's own file system that is taken."""
-    return _taken(m.FILESYSTEM_SIZE, m.FILESYSTEM_AVAILABLE, _FILESYSTEM, {"node": NODE})
+    """Share of a node's own file system that is used."""
+    return _used_share(m.FILESYSTEM_SIZE, m.FILESYSTEM_AVAILABLE, _FILESYSTEM, {"node": NODE})
 
 
 def fullest_filesystem() -> Vector:
-    """The largest share of any node's own file system."""
+    """The used share of the fullest of them."""
     return filesystem_use().max()
 
 
-def _taken(
+def _used_share(
     size: Metric, available: Metric, keys: tuple[str, ...], where: dict[str, Matcher]
 ) -> Vector:
-    """Share that is not available: what only root may fill is taken, as for `df`."""
+    """Share that is not available; what is reserved for root counts as used, as in `df`."""
     whole = size(**where).value().max(*keys)
     return whole.minus(available(**where).value().max(*keys)).ratio_to(whole)
 
@@ -338,12 +338,12 @@ def node_sent() -> Vector:
 
 
 def node_receive_dropped() -> Vector:
-    """Packets per second that a node received and could not take."""
+    """Packets per second that a node dropped on receipt."""
     return m.NODE_RECEIVE_DROPPED(node=NODE, device=not_equal("lo")).rate().sum("node")
 
 
 def node_send_dropped() -> Vector:
-    """Packets per second that a node could not send."""
+    """Packets per second that a node dropped on sending."""
     return m.NODE_SEND_DROPPED(node=NODE, device=not_equal("lo")).rate().sum("node")
 
 

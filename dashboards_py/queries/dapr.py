@@ -1,11 +1,11 @@
-"""Events, calls and components, as Dapr's sidecars count them, and the broker behind."""
+"""Events, calls and components, as Dapr's sidecars count them, and Redpanda's consumer lag."""
 
 from __future__ import annotations
 
 from dashboards_py import metrics as m
 from dashboards_py.promql import Series, Vector
 from dashboards_py.queries.lines import SIDECAR
-from dashboards_py.queries.variables import APP, NAMESPACE
+from dashboards_py.queries.matchers import APP, NAMESPACE
 from dashboards_py.query import not_equal, regex
 
 
@@ -15,40 +15,40 @@ def sidecars_up() -> Vector:
 
 
 def sidecars_down() -> Vector:
-    """How many it cannot; one that crashed exports nothing, not even that."""
+    """How many sidecars Prometheus finds and cannot scrape; one in a crash loop is not found."""
     return _sidecars().where("== 0").count().or_zero_for(_sidecars().count())
 
 
 def sidecars_ready() -> Vector:
-    """1 for a sidecar that Kubernetes finds ready, 0 for one that it does not."""
+    """1 for a sidecar whose container is ready, 0 for one that is not."""
     return m.CONTAINER_READY(namespace=NAMESPACE, container=SIDECAR).value().max("pod")
 
 
 def publish_rate() -> Vector:
-    """Events per second handed to the broker, by topic."""
+    """Events per second that the broker accepted, by topic."""
     return _published().rate().sum("topic")
 
 
 def publish_rate_total() -> Vector:
-    """Events per second handed to the broker."""
+    """Events per second that the broker accepted."""
     return _published().rate().sum()
 
 
 def publish_failures() -> Vector:
-    """Events per second that the broker did not take, by app and topic."""
+    """Events per second that the broker refused, by app and topic."""
     failed = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP, success="false")
     return failed.rate().sum("app_id", "topic").where("> 0")
 
 
 def publish_failure_share() -> Vector:
-    """Share of events that the broker did not take; nothing where there was no event."""
-    everything = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP).rate().sum()
+    """Share of events that the broker refused; no result without events."""
+    total = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP).rate().sum()
     failed = m.EVENTS_PUBLISHED(namespace=NAMESPACE, app_id=APP, success="false").rate().sum()
-    return failed.or_zero_for(everything).ratio_to(everything.where("> 0"))
+    return failed.or_zero_for(total).ratio_to(total.where("> 0"))
 
 
 def consume_rate() -> Vector:
-    """Deliveries per second by what became of them: success, retry, drop."""
+    """Deliveries per second by outcome: success, retry, drop."""
     return m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP).rate().sum("process_status")
 
 
@@ -59,10 +59,10 @@ def consume_failures() -> Vector:
 
 
 def consume_failure_share() -> Vector:
-    """Share of deliveries that were retried or dropped; nothing where there was none."""
-    everything = m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP).rate().sum()
+    """Share of deliveries that were retried or dropped; no result without deliveries."""
+    total = m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP).rate().sum()
     failed = m.EVENTS_CONSUMED(namespace=NAMESPACE, app_id=APP, process_status=not_equal("success"))
-    return failed.rate().sum().or_zero_for(everything).ratio_to(everything.where("> 0"))
+    return failed.rate().sum().or_zero_for(total).ratio_to(total.where("> 0"))
 
 
 def backlog() -> Vector:
@@ -93,7 +93,7 @@ def reminders() -> Vector:
 
 
 def jobs_triggered() -> Vector:
-    """Jobs per second that the scheduler delivered; 0 where nobody uses jobs."""
+    """Jobs per second that the scheduler delivered; 0 where jobs are not used."""
     return m.JOBS_TRIGGERED().rate().sum().or_zero_for(scheduler_sidecars())
 
 
@@ -118,11 +118,11 @@ def calls() -> Vector:
 
 
 def calls_failing() -> Vector:
-    """Share of calls answered with 5xx, by caller and callee; nothing without a call."""
-    everything = calls()
+    """Share of calls answered with 5xx, by caller and callee; no result without calls."""
+    total = calls()
     failed = m.CALLS(namespace=NAMESPACE, app_id=APP, status=regex("5.."))
-    failing = failed.rate().sum("app_id", "src_app_id").or_zero_for(everything)
-    return failing.ratio_to(everything.where("> 0"))
+    failing = failed.rate().sum("app_id", "src_app_id").or_zero_for(total)
+    return failing.ratio_to(total.where("> 0"))
 
 
 def call_p95() -> Vector:
@@ -132,54 +132,54 @@ def call_p95() -> Vector:
 
 
 def policy_activations() -> Vector:
-    """How often a retry, timeout or circuit breaker stepped in, by app, policy and target."""
+    """How often a retry, timeout or circuit breaker was activated, by app, policy and target."""
     activations = m.POLICY_ACTIVATIONS(namespace=NAMESPACE, app_id=APP)
     return activations.increase().sum("app_id", "policy", "target").where("> 0")
 
 
 def circuits_closed() -> Vector:
-    """1 where a circuit breaker lets calls through, 0 where it is open or half open."""
+    """1 for a circuit breaker that is closed, 0 for one that is open or half open."""
     closed = m.CIRCUIT_BREAKER(namespace=NAMESPACE, app_id=APP, status="closed")
     return closed.value().min("app_id", "target")
 
 
 def circuits_open() -> Vector:
-    """How many circuit breakers do not let calls through."""
+    """How many circuit breakers are open or half open."""
     return circuits_closed().where("== 0").count().or_zero_for(_sidecars().count())
 
 
 def components_failed() -> Vector:
     """How many components failed to start, since their sidecar started."""
-    failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP).so_far().sum()
+    failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP).total().sum()
     return failed.or_zero_for(_sidecars().count())
 
 
 def components_loaded_by_app() -> Vector:
     """Components that each app's sidecars loaded since they started."""
-    return m.COMPONENTS_LOADED(namespace=NAMESPACE, app_id=APP).so_far().sum("app_id")
+    return m.COMPONENTS_LOADED(namespace=NAMESPACE, app_id=APP).total().sum("app_id")
 
 
 def components_started_by_app() -> Vector:
-    """Components of each app that could start."""
+    """Components of each app that started."""
     started = m.COMPONENTS_STARTED(namespace=NAMESPACE, app_id=APP)
-    return started.so_far().sum("app_id")
+    return started.total().sum("app_id")
 
 
 def components_failed_by_app() -> Vector:
-    """Components of each app that could not start."""
+    """Components of each app that failed to start."""
     failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP)
-    return failed.so_far().sum("app_id").or_zero_for(components_loaded_by_app())
+    return failed.total().sum("app_id").or_zero_for(components_loaded_by_app())
 
 
 def components_failed_by_name() -> Vector:
     """Components that failed to start, by app, type, name and reason."""
     failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP)
-    return failed.so_far().sum("app_id", "component", "componentName", "reason")
+    return failed.total().sum("app_id", "component", "componentName", "reason")
 
 
 def issuer_expires_in() -> Vector:
-    """Seconds until the certificate expires that signs every sidecar's own."""
-    return m.ISSUER_EXPIRY().value().min().until()
+    """Seconds until the issuer certificate, which signs the sidecars' certificates, expires."""
+    return m.ISSUER_EXPIRY().value().min().seconds_until()
 
 
 def _published() -> Series:

@@ -1,14 +1,14 @@
-"""Log lines, Kubernetes events, and what the pipeline took out."""
+"""Log lines, Kubernetes events, and redactions."""
 
 from __future__ import annotations
 
 from dashboards_py import logql
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
-from dashboards_py.queries.variables import APP, LEVEL, NAMESPACE
+from dashboards_py.queries.matchers import APP, LEVEL, NAMESPACE
 from dashboards_py.query import Matcher, Query, regex
 
-# Levels as the log pipeline writes them.
+# Values of the label `level`, as Alloy's pipeline writes them.
 ERROR_LEVELS = "error|fatal"
 WARNING_LEVEL = "warn"
 EVENTS_APP = "kubernetes-events"
@@ -52,12 +52,12 @@ def sidecar_errors() -> Query:
 
 
 def searched_lines() -> Query:
-    """Lines that pass the filters of the dashboard: level, pod, free text."""
+    """Lines that match the variables `level`, `pod` and `search`."""
     return _app_logs(LEVEL).containing("$search").with_metadata(pod=regex("$pod")).lines()
 
 
 def events() -> Query:
-    """What Kubernetes reports of the application's objects."""
+    """Kubernetes events of the application's objects."""
     return _events().lines()
 
 
@@ -72,13 +72,13 @@ def events_by_reason() -> Query:
 
 
 def redactions() -> Vector:
-    """Secrets and personal data that the pipeline took out of log lines, by kind."""
+    """Secrets and personal data that Alloy removed from lines, in each step of the graph."""
     return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).increase().sum("app", "kind")
 
 
 def redactions_so_far() -> Vector:
-    """The same since the pipeline started."""
-    return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).so_far().sum()
+    """Secrets and personal data that Alloy removed from lines since it started."""
+    return m.LOG_REDACTIONS(namespace=NAMESPACE, app=APP).total().sum()
 
 
 def _app_logs(levels: str | Matcher = "") -> logql.Stream:

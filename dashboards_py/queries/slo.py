@@ -1,14 +1,14 @@
-"""Service level objectives: how good the service must be, and what is left to spend on faults.
+"""Service level objectives, error budgets and burn rates, as sloth's rules record them.
 
-The names are sloth's. An error budget is what the objective allows to fail within 30 days; a burn
-rate of 1 spends just that.
+An error budget is the share of events that may be bad within 30 days; a burn rate of 1 uses up
+exactly that.
 """
 
 from __future__ import annotations
 
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
-from dashboards_py.queries.variables import SLO
+from dashboards_py.queries.matchers import SLO
 
 
 def budget_left() -> Vector:
@@ -17,7 +17,7 @@ def budget_left() -> Vector:
 
 
 def budget_left_everywhere() -> Vector:
-    """The same for every objective, whatever the dashboard has chosen."""
+    """The same for every objective, whatever variable `slo` is."""
     return _chosen(m.SLO_BUDGET_LEFT().value())
 
 
@@ -27,7 +27,7 @@ def budget_left_worst() -> Vector:
 
 
 def burn_rate_now() -> Vector:
-    """How many times too fast the budget is spent, over the last five minutes."""
+    """Burn rate over the last five minutes."""
     return _chosen(m.SLO_BURN_RATE(sloth_slo=SLO).value())
 
 
@@ -37,7 +37,7 @@ def burn_rate_everywhere() -> Vector:
 
 
 def burn_rate(window: str) -> Vector:
-    """How many times too fast the budget is spent, over a window such as `1h`."""
+    """Burn rate over a window such as `1h`."""
     budget = _chosen(m.SLO_BUDGET(sloth_slo=SLO).value())
     return _chosen(m.SLO_ERRORS[window](sloth_slo=SLO).value()).ratio_to(budget)
 

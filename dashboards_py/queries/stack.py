@@ -1,23 +1,21 @@
-"""The monitoring itself, and the engine that syncs it."""
+"""The monitoring itself, and the GitOps engine that syncs it."""
 
 from __future__ import annotations
 
 from dashboards_py import metrics as m
+from dashboards_py import namespaces
 from dashboards_py.promql import Series, Vector
 from dashboards_py.queries import workloads
-from dashboards_py.queries.variables import JOB
-from dashboards_py.query import regex
-from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES
+from dashboards_py.queries.matchers import JOB
+from dashboards_py.query import Matcher, regex
 
-OURS = regex("|".join(sorted(NAMESPACES)))
-STACK = regex("|".join(sorted(NAMESPACES | ENGINE_NAMESPACES)))
-# Scrape jobs without which something is not seen; the chart puts its name before some.
+# The scrape jobs of the stack; kube-prometheus-stack puts its name before some of them.
 PARTS = regex(
     "kube-prometheus-stack-(prometheus|alertmanager|operator)"
     "|loki|alloy|grafana|kube-state-metrics|node-exporter|kubelet|prometheus-blackbox-exporter"
 )
 PART = "(?:kube-prometheus-stack-|prometheus-)?(.+)"
-# A query's own work, without the wait for its turn.
+# The evaluation of a query, without the time in the queue.
 EVALUATION = "inner_eval"
 
 _TARGET = ("job", "namespace", "pod", "instance")
@@ -38,47 +36,47 @@ def targets_up() -> Vector:
 
 
 def targets_down() -> Vector:
-    """How many targets are not."""
+    """How many targets cannot be scraped."""
     return _up().count().minus(targets_up())
 
 
 def series_of_budget() -> Vector:
-    """Share of the series budget that is in memory."""
+    """Series in memory, as a share of the series budget."""
     return series().ratio_to(series_budget())
 
 
 def storage_of_limit() -> Vector:
-    """Share of retentionSize that is stored; at 1 the oldest day goes."""
+    """Stored bytes, as a share of retentionSize; at 1 the oldest block is deleted."""
     return storage().ratio_to(storage_limit())
 
 
-def faults_in_range(counter: Series) -> Vector:
+def failures_in_range(counter: Series) -> Vector:
     """How often something failed in the whole time range."""
     return counter.increase_in_range().sum()
 
 
 def rule_failures_in_range() -> Vector:
     """Rules that could not be evaluated."""
-    return faults_in_range(m.RULE_FAILURES())
+    return failures_in_range(m.RULE_FAILURES())
 
 
 def sample_limit_hits_in_range() -> Vector:
-    """Scrapes that were thrown away whole, as they had more samples than their monitor allows."""
-    return faults_in_range(m.SAMPLE_LIMIT_HITS())
+    """Scrapes that were refused, as they had more samples than their sampleLimit."""
+    return failures_in_range(m.SAMPLE_LIMIT_HITS())
 
 
 def notifications_failed_in_range() -> Vector:
-    """Notifications that reached nobody."""
-    return faults_in_range(m.NOTIFICATIONS_FAILED())
+    """Notifications that failed."""
+    return failures_in_range(m.NOTIFICATIONS_FAILED())
 
 
 def lines_lost_in_range() -> Vector:
     """Log lines that Alloy gave up sending."""
-    return faults_in_range(m.ALLOY_LINES_LOST())
+    return failures_in_range(m.ALLOY_LINES_LOST())
 
 
 def objects_not_ready() -> Vector:
-    """How many objects of Flux, or Applications of Argo CD, are not as they should be."""
+    """How many objects of Flux are not ready, or Applications of Argo CD not synced or healthy."""
     return gitops_faults().sum()
 
 
@@ -86,17 +84,17 @@ def objects_not_ready() -> Vector:
 
 
 def target_faults() -> Vector:
-    """1 for a target that is not scraped, 0 for one that is."""
+    """1 for a target that cannot be scraped, 0 for one that can."""
     return m.UP(job=JOB).value().max(*_TARGET).is_zero()
 
 
 def target_samples() -> Vector:
-    """Samples that a target delivers and the monitor keeps."""
+    """Samples of a target's last scrape that relabeling keeps."""
     return m.SCRAPE_SAMPLES(job=JOB).value().max(*_TARGET)
 
 
 def target_seconds() -> Vector:
-    """How long a target takes to answer."""
+    """Duration of a target's last scrape, in seconds."""
     return m.SCRAPE_SECONDS(job=JOB).value().max(*_TARGET)
 
 
@@ -131,7 +129,7 @@ def slowest_rules_duration() -> Vector:
 
 
 def rules_interval() -> Vector:
-    """Seconds between two evaluations of the same group, which none may take."""
+    """Seconds between two evaluations of the same group, the most that a group may take."""
     return m.RULE_GROUP_INTERVAL().value().min()
 
 
@@ -152,12 +150,12 @@ def sample_limit_hits() -> Vector:
 
 
 def duplicate_samples() -> Vector:
-    """Samples whose time is there already, in each step of the graph."""
+    """Samples whose timestamp the series already has, in each step of the graph."""
     return m.DUPLICATE_SAMPLES().increase().sum()
 
 
 def out_of_order_samples() -> Vector:
-    """Samples that came too late, in each step of the graph."""
+    """Samples older than the newest of their series, in each step of the graph."""
     return m.OUT_OF_ORDER_SAMPLES().increase().sum()
 
 
@@ -188,7 +186,7 @@ def blocks() -> Vector:
 
 
 def storage_limit() -> Vector:
-    """RetentionSize, in bytes; nothing where none is set, which Prometheus says as 0."""
+    """RetentionSize, in bytes; no result where it is not set, which Prometheus exports as 0."""
     return m.RETENTION_BYTES().value().max().where("> 0")
 
 
@@ -201,7 +199,7 @@ def _rule_groups() -> Vector:
 
 
 def _mean(seconds: Series, events: Series, *by: str) -> Vector:
-    """Seconds that one event takes; nothing without events."""
+    """Mean seconds of an event; no result without events."""
     return seconds.rate().sum(*by).ratio_to(events.rate().sum(*by).where("> 0"))
 
 
@@ -214,27 +212,27 @@ def alerts_held() -> Vector:
 
 
 def silences() -> Vector:
-    """Silences that are in force."""
+    """Active silences."""
     return m.SILENCES(state="active").value().max()
 
 
 def notifications_sent() -> Vector:
-    """Notifications tried, in each step of the graph."""
+    """Notifications that Alertmanager tried to send, in each step of the graph."""
     return m.NOTIFICATIONS().increase().sum()
 
 
 def notifications_failed() -> Vector:
-    """Notifications that reached nobody, in each step of the graph."""
+    """Notifications that failed, in each step of the graph."""
     return m.NOTIFICATIONS_FAILED().increase().sum()
 
 
 def alerts_sent() -> Vector:
-    """Alerts per second that Prometheus hands to Alertmanager."""
+    """Alerts per second that Prometheus sends to Alertmanager."""
     return m.ALERTS_SENT().rate().sum()
 
 
 def alerts_not_sent() -> Vector:
-    """Alerts per second that Prometheus could not hand over."""
+    """Alerts per second that Prometheus could not send."""
     return m.ALERT_SEND_ERRORS().rate().sum().plus(m.ALERTS_DROPPED().rate().sum())
 
 
@@ -258,27 +256,27 @@ def loki_discarded() -> Vector:
 
 
 def loki_discarded_by_reason() -> Vector:
-    """The same, by reason; Loki counts a reason from its first line on."""
+    """The same by reason; a reason that never occurred has no series."""
     return m.LOKI_DISCARDED().increase().sum("reason")
 
 
 def loki_flush_failures() -> Vector:
-    """Chunks that Loki could not write, in each step of the graph."""
+    """Chunks that Loki could not flush, in each step of the graph."""
     return m.LOKI_FLUSH_FAILURES().increase().sum()
 
 
 def loki_disk_full() -> Vector:
-    """Lines that Loki took without writing them down, as the disk was full."""
+    """Writes to the write-ahead log that failed as the disk was full, in each step of the graph."""
     return m.LOKI_DISK_FULL().increase().sum()
 
 
 def loki_flushed() -> Vector:
-    """Chunks that Loki wrote, in each step of the graph."""
+    """Chunks that Loki flushed, in each step of the graph."""
     return m.LOKI_FLUSHED().increase().sum()
 
 
 def loki_streams() -> Vector:
-    """Streams in memory, against the limit in base/releases/loki.yaml."""
+    """Streams in memory; base/releases/loki.yaml limits them."""
     return m.LOKI_STREAMS().value().sum()
 
 
@@ -293,7 +291,7 @@ def loki_requests() -> Vector:
 
 
 def loki_request_duration() -> Vector:
-    """Mean seconds of a query or a push; streams of tailed lines are left out."""
+    """Mean seconds of a query or a push; without requests that tail logs."""
     route = regex("loki_api_v1_(push|query|query_range)")
     return _mean(m.LOKI_REQUEST_SECONDS(route=route), m.LOKI_REQUESTS(route=route), "route")
 
@@ -307,12 +305,12 @@ def alloy_lines_read() -> Vector:
 
 
 def alloy_lines_sent() -> Vector:
-    """Lines per second that Loki took from Alloy, events of Kubernetes among them."""
+    """Lines per second that Alloy sent to Loki, Kubernetes events included."""
     return m.ALLOY_LINES_SENT().rate().sum()
 
 
 def alloy_lines_sent_by_pod() -> Vector:
-    """Lines per second that Loki took from each Alloy."""
+    """Lines per second that each pod of Alloy sent to Loki."""
     return m.ALLOY_LINES_SENT().rate().sum("pod")
 
 
@@ -339,7 +337,7 @@ def alloy_components() -> Vector:
     return every.minus(healthy)
 
 
-# Grafana, the operator, and what they are told
+# Grafana, the operator, and configurations
 
 
 def grafana_requests() -> Vector:
@@ -348,7 +346,7 @@ def grafana_requests() -> Vector:
 
 
 def grafana_request_duration() -> Vector:
-    """Mean seconds that Grafana takes for an answer."""
+    """Mean seconds of a request to Grafana."""
     return _mean(m.GRAFANA_REQUEST_SECONDS(), m.GRAFANA_REQUESTS())
 
 
@@ -358,120 +356,131 @@ def grafana_queries() -> Vector:
 
 
 def operator_reconciles() -> Vector:
-    """Objects that the operator went through, in each step of the graph."""
+    """Objects that the operator reconciled, in each step of the graph."""
     return m.OPERATOR_RECONCILES().increase().sum()
 
 
 def operator_errors() -> Vector:
-    """Of these, in how many it failed."""
+    """Reconciliations of the operator that failed, in each step of the graph."""
     return m.OPERATOR_ERRORS().increase().sum()
 
 
 def rejected_resources() -> Vector:
-    """Rules, monitors and probes that the operator refuses to give to Prometheus."""
+    """Rules, monitors and probes that the operator rejects as invalid."""
     return m.OPERATOR_RESOURCES(state="rejected").value().sum()
 
 
 def prometheus_loaded() -> Vector:
-    """1 where Prometheus runs with its newest configuration."""
+    """1 where Prometheus could load its newest configuration."""
     return m.PROMETHEUS_RELOADED().value().max("pod")
 
 
 def alertmanager_loaded() -> Vector:
-    """1 where Alertmanager does."""
+    """1 where Alertmanager could load its newest configuration."""
     return m.ALERTMANAGER_RELOADED().value().max("pod")
 
 
 def alloy_loaded() -> Vector:
-    """1 where Alloy does."""
+    """1 where Alloy could load its newest configuration."""
     return m.ALLOY_LOADED().value().max("pod")
 
 
 def reloaders_succeeded() -> Vector:
-    """1 where the last change of a configuration reached the process."""
+    """1 where the last reload that a config reloader triggered succeeded."""
     return m.RELOADER_SUCCESS().value().min("pod")
 
 
-# The engine: Flux or Argo CD, in the same terms
+# The engine: Flux, or else Argo CD
 
 
 def gitops_faults() -> Vector:
-    """1 for each object that is not as it should be, 0 for the others.
+    """1 for each object of Flux that is not ready, or Application that is not synced or healthy.
 
-    Of Flux: not ready. Of Argo CD: not synced, or not healthy.
+    0 for all others.
     """
-    flux = _flux_objects(ready="True").times(0).otherwise(_flux_objects())
-    well = _applications(sync_status="Synced", health_status="Healthy")
-    return flux.otherwise(well.times(0).otherwise(_applications()))
+    flux = _flux_objects(ready="True").times(0).or_(_flux_objects())
+    synced = _applications(sync_status="Synced", health_status="Healthy")
+    return flux.or_(synced.times(0).or_(_applications()))
 
 
 def reconcile_duration() -> Vector:
-    """Mean seconds that a controller needs for one object."""
+    """Mean seconds of a reconciliation, by controller."""
     flux = _mean(m.FLUX_SECONDS(), m.FLUX_RECONCILES(), "job")
-    return flux.otherwise(_mean(m.ARGOCD_SECONDS(), m.ARGOCD_RECONCILES(), "job"))
+    return flux.or_(_mean(m.ARGOCD_SECONDS(), m.ARGOCD_RECONCILES(), "job"))
 
 
 def reconcile_errors() -> Vector:
-    """Objects in which a controller failed, in each step of the graph."""
+    """Reconciliations or syncs that failed, by controller, in each step of the graph."""
     flux = m.FLUX_ERRORS().increase().sum("job")
     failed = m.ARGOCD_SYNCS(phase=regex("Error|Failed")).increase().sum("job")
-    return flux.otherwise(failed)
+    return flux.or_(failed)
 
 
 def _flux_objects(**where: str) -> Vector:
     found = m.FLUX_OBJECTS(**where).value()
-    named = found.joined("kind", "customresource_kind").joined("state", "ready")
+    named = found.label_join("kind", "customresource_kind").label_join("state", "ready")
     return named.max(*_OBJECT)
 
 
 def _applications(**where: str) -> Vector:
     found = m.ARGOCD_APPLICATIONS(**where).value()
-    named = found.labelled("kind", "Application").joined("state", "sync_status", "health_status")
+    named = found.with_label("kind", "Application").label_join(
+        "state", "sync_status", "health_status"
+    )
     return named.max(*_OBJECT)
 
 
-# What the stack itself takes
+# Resources of the stack itself
 
 
 def budget(resource: str) -> Vector:
-    """What the environment's budget.yaml says under these keys; nothing where it does not.
+    """A value of the environment's budget.yaml; no result where it has none.
 
     Args:
-        resource: The keys, such as `tier.cpu`.
+        resource: The keys that lead to it, such as `tier.cpu`.
     """
     return m.BUDGET(resource=resource).value().max()
 
 
 def requests_of_budget(resource: str) -> Vector:
     """Share of its budget of CPU or memory that the stack requests."""
-    requested = m.NAMESPACE_REQUESTS(namespace=OURS, resource=resource).value().sum()
+    requested = m.NAMESPACE_REQUESTS(namespace=_monitoring(), resource=resource).value().sum()
     return requested.ratio_to(budget(f"requests.{resource}"))
 
 
 def memory_of_limit() -> Vector:
-    """Share of its memory limit that each kind of container holds, in the worst pod."""
+    """Share of its memory limit that each container uses, in the worst pod."""
     keys = ("namespace", "pod", "container")
-    used = m.MEMORY_WORKING_SET(namespace=STACK).value().max(*keys)
-    limits = m.RESOURCE_LIMITS(namespace=STACK, resource="memory").value().max(*keys)
+    used = m.MEMORY_WORKING_SET(namespace=_stack()).value().max(*keys)
+    limits = m.RESOURCE_LIMITS(namespace=_stack(), resource="memory").value().max(*keys)
     return used.ratio_to(limits).max("namespace", "container")
 
 
 def memory() -> Vector:
-    """Memory that each kind of container of the stack holds in all pods, in bytes."""
-    return m.MEMORY_WORKING_SET(namespace=STACK).value().sum("namespace", "container")
+    """Working set of each container of the stack, of all its pods, in bytes."""
+    return m.MEMORY_WORKING_SET(namespace=_stack()).value().sum("namespace", "container")
 
 
 def cpu() -> Vector:
-    """CPU that each kind of container of the stack uses in all pods, in cores."""
-    return m.CPU_USAGE(namespace=STACK).rate().sum("namespace", "container")
+    """CPU use of each container of the stack, of all its pods, in cores."""
+    return m.CPU_USAGE(namespace=_stack()).rate().sum("namespace", "container")
 
 
 def restarts() -> Vector:
     """How often each container of the stack's present pods has restarted."""
     keys = ("namespace", "pod", "container")
-    return m.CONTAINER_RESTARTS(namespace=STACK).so_far().max(*keys)
+    return m.CONTAINER_RESTARTS(namespace=_stack()).total().max(*keys)
 
 
 def rollouts() -> Vector:
     """Deployments of the stack whose specification changed."""
-    return workloads.rollouts(STACK)
+    return workloads.rollouts(_stack())
+
+
+def _monitoring() -> Matcher:
+    return regex(namespaces.monitoring())
+
+
+def _stack() -> Matcher:
+    """Match the namespaces of the monitoring and of the engine."""
+    return regex(namespaces.monitoring(engines=True))

@@ -1,46 +1,46 @@
-"""Requests to the application, whoever counted them."""
+"""Requests to the application: their rate, errors and duration, by what counts them."""
 
 from __future__ import annotations
 
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
-from dashboards_py.queries.variables import APP, NAMESPACE, SOURCE
+from dashboards_py.queries.matchers import APP, NAMESPACE, SOURCE
 from dashboards_py.query import Matcher, regex
 
 SERVER_ERROR, CLIENT_ERROR = "5xx", "4xx"
-# The only source that knows the routes of the API, and is always there.
+# The source that every installation has, and the only one with the routes of the API.
 ACCESS_LOG = "access_log"
 
 
 def request_rate(*by: str) -> Vector:
-    """Requests per second from the chosen source."""
+    """Requests per second, by variable `source`."""
     return _rate(by)
 
 
 def requests_by_source() -> Vector:
-    """Requests per second as each source counts them: the same requests, never to be added up."""
+    """Requests per second by source; sources count the same requests, so never sum them."""
     requests = m.HTTP_REQUESTS(namespace=NAMESPACE, app=APP, source=regex(".+"))
     return requests.value().sum("source")
 
 
 def error_ratio() -> Vector:
-    """Share of requests answered with 5xx, from the chosen source, in the worst namespace."""
+    """Share of requests answered with 5xx, by variable `source`, in the worst namespace."""
     ratio = m.HTTP_ERROR_RATIO(namespace=NAMESPACE, app=APP, source=SOURCE)
     return ratio.value().max("app")
 
 
 def server_error_rate(*by: str) -> Vector:
-    """Requests per second answered with 5xx, from the chosen source."""
+    """Requests per second answered with 5xx, by variable `source`."""
     return _rate(by, status_class=SERVER_ERROR)
 
 
 def server_error_share(*by: str) -> Vector:
-    """Share of requests answered with 5xx; nothing where there was no request."""
+    """Share of requests answered with 5xx; no result without requests."""
     return _share(SERVER_ERROR, *by)
 
 
 def client_error_share(*by: str) -> Vector:
-    """Share of requests answered with 4xx; nothing where there was no request."""
+    """Share of requests answered with 4xx; no result without requests."""
     return _share(CLIENT_ERROR, *by)
 
 
@@ -55,12 +55,12 @@ def routes_failing() -> Vector:
 def duration_p95() -> Vector:
     """Seconds within which 95% of requests are answered, from every source that measures it."""
     duration = m.HTTP_DURATION_P95(namespace=NAMESPACE, app=APP, source=regex(".+"))
-    # No request, no quantile: NaN is no answer.
+    # Without requests the quantile is NaN, which the comparison drops.
     return duration.value().max("app", "source").where(">= 0")
 
 
 def duration_p95_worst() -> Vector:
-    """The slowest app's, for each source."""
+    """The same of the slowest app, for each source."""
     return duration_p95().max("source")
 
 
@@ -70,6 +70,6 @@ def _rate(by: tuple[str, ...], **matchers: str | Matcher) -> Vector:
 
 
 def _share(status_class: str, *by: str) -> Vector:
-    everything = _rate(by)
-    failed = _rate(by, status_class=status_class).or_zero_for(everything)
-    return failed.ratio_to(everything.where("> 0"))
+    total = _rate(by)
+    failed = _rate(by, status_class=status_class).or_zero_for(total)
+    return failed.ratio_to(total.where("> 0"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards_py import metrics as m
 from dashboards_py.promql import Metric, Vector
-from dashboards_py.queries.variables import NAMESPACE
+from dashboards_py.queries.matchers import NAMESPACE
 from dashboards_py.query import Matcher, regex
 
 ANY = regex(".+")
@@ -17,7 +17,7 @@ def _pods_in(phases: str) -> Vector:
 
 
 def _kube_state() -> Vector:
-    """Proof that kube-state-metrics is there: the pods of the whole cluster, its own among them."""
+    """How many pods the cluster has; no result while kube-state-metrics is down."""
     return m.POD_INFO().value().count()
 
 
@@ -27,52 +27,52 @@ def _ready_pods() -> Vector:
 
 
 def pods_ready() -> Vector:
-    """How many pods are ready; 0 also where nothing could create a pod."""
+    """How many pods are ready; 0 where there is no pod."""
     return _ready_pods().sum().or_zero_for(_kube_state())
 
 
 def pods_not_ready() -> Vector:
-    """How many pods should be ready and are not; a pod that waits for a node counts too."""
+    """How many pods should be ready and are not, those that are not scheduled included."""
     waiting = _pods_in("Pending|Running|Failed|Unknown").unless(_ready_pods().where("== 1"))
     return waiting.count().or_zero_for(_kube_state())
 
 
 def replicas_not_created() -> Vector:
-    """How many replicas Deployments want that have no pod: refused by quota, policy, account."""
+    """How many replicas of Deployments have no pod, refused by a quota or an admission policy."""
     keys = ("namespace", "deployment")
     wanted = m.DEPLOYMENT_WANTED(namespace=NAMESPACE).value().max(*keys)
     created = m.DEPLOYMENT_CREATED(namespace=NAMESPACE).value().max(*keys)
-    return wanted.minus(created).at_least(0).sum().or_zero_for(_kube_state())
+    return wanted.minus(created).clamp_min(0).sum().or_zero_for(_kube_state())
 
 
 def pod_readiness() -> Vector:
-    """1 for a ready pod, 0 for one that is not, scheduled or not; finished pods are left out."""
+    """1 for a ready pod, 0 for one that is not, scheduled or not; without finished pods."""
     unfinished = _ready_pods().unless(_pods_in("Succeeded"))
     return unfinished.or_zero_for(_pods_in("Pending"))
 
 
 def containers_ready() -> Vector:
-    """1 for a ready container, 0 for one that is not; those of finished pods are left out."""
+    """1 for a ready container, 0 for one that is not; without those of finished pods."""
     return _unfinished(_by_container(m.CONTAINER_READY(namespace=NAMESPACE).value()))
 
 
 def restarts_so_far() -> Vector:
     """How often containers of the present pods have restarted."""
-    return _by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).so_far()).sum()
+    return _by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()).sum()
 
 
 def container_restarts() -> Vector:
     """How often each container of the present pods has restarted."""
-    return _unfinished(_by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).so_far()))
+    return _unfinished(_by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()))
 
 
 def waiting_reasons() -> Vector:
-    """What each waiting container waits for, in label `waiting`."""
+    """Why each waiting container waits, in label `waiting`."""
     return _reason(m.CONTAINER_WAITING, "waiting")
 
 
 def last_end_reasons() -> Vector:
-    """Why each restarted container ended last, in label `ended`."""
+    """Why each restarted container was last terminated, in label `ended`."""
     return _reason(m.CONTAINER_LAST_END, "ended")
 
 
@@ -101,17 +101,17 @@ def cpu_by_pod() -> Vector:
 
 
 def memory_in_use() -> Vector:
-    """Memory that the application's containers hold, in bytes."""
+    """Working set of all containers of the application, in bytes."""
     return container_memory().sum()
 
 
 def memory_by_pod() -> Vector:
-    """Memory that each pod holds, in bytes."""
+    """Working set of each pod, in bytes."""
     return container_memory().sum("namespace", "pod")
 
 
 def container_memory() -> Vector:
-    """Memory that each container holds and the kernel cannot take back, in bytes."""
+    """Working set of each container, in bytes."""
     return _by_container(m.MEMORY_WORKING_SET(namespace=NAMESPACE).value())
 
 
@@ -122,7 +122,7 @@ def container_memory_limit() -> Vector:
 
 
 def use_of_request(resource: str) -> Vector:
-    """Share of its request that each kind of container uses, in the worst pod; above 1 it borrows.
+    """Share of its request that each container uses, in the worst pod.
 
     Args:
         resource: `cpu` or `memory`.
@@ -131,7 +131,7 @@ def use_of_request(resource: str) -> Vector:
 
 
 def use_of_limit(resource: str) -> Vector:
-    """Share of its limit that each kind of container uses, in the worst pod.
+    """Share of its limit that each container uses, in the worst pod.
 
     Args:
         resource: `cpu` or `memory`.
@@ -140,10 +140,12 @@ def use_of_limit(resource: str) -> Vector:
 
 
 def throttled() -> Vector:
-    """Share of its scheduling periods in which a kind of container was held back by its limit."""
-    held = m.CPU_THROTTLED(namespace=NAMESPACE).rate().sum("namespace", "pod", "container")
+    """Share of CFS periods in which a container was throttled, in the worst pod."""
+    throttled_periods = (
+        m.CPU_THROTTLED(namespace=NAMESPACE).rate().sum("namespace", "pod", "container")
+    )
     periods = m.CPU_PERIODS(namespace=NAMESPACE).rate().sum("namespace", "pod", "container")
-    return held.ratio_to(periods.where("> 0")).max("container")
+    return throttled_periods.ratio_to(periods.where("> 0")).max("container")
 
 
 def _use_of(bound: Metric, resource: str) -> Vector:
@@ -162,17 +164,19 @@ def requested_of_capacity(resource: str) -> Vector:
         resource: `cpu` or `memory`.
     """
     capacity = m.NODE_ALLOCATABLE(resource=resource).value().max("node")
-    # Not from the recorded sums: the home page has it before the first rule is evaluated.
-    return held(m.RESOURCE_REQUESTS, resource).sum().ratio_to(capacity.sum())
+    # Not the recorded sums: the home page must show it before rules are evaluated.
+    return reserved(m.RESOURCE_REQUESTS, resource).sum().ratio_to(capacity.sum())
 
 
-def held(metric: Metric, resource: str, namespace: Matcher = ANY, node: Matcher = ANY) -> Vector:
+def reserved(
+    metric: Metric, resource: str, namespace: Matcher = ANY, node: Matcher = ANY
+) -> Vector:
     """CPU or memory requests or limits of the containers of unfinished pods, on their nodes.
 
-    Finished pods keep theirs in kube-state-metrics, but no longer hold them; a pod that waits for a
-    node holds none yet.
+    kube-state-metrics still exports those of finished pods, which reserve nothing. A pod that is
+    not scheduled has no node, and reserves nothing yet.
     """
     alive = m.POD_PHASE(namespace=namespace, phase=regex("Pending|Running")).value()
     containers = metric(resource=resource, namespace=namespace, node=node).value()
     each = containers.max("namespace", "pod", "container", "node")
-    return each.only_where(alive.max("namespace", "pod").where("== 1"))
+    return each.and_(alive.max("namespace", "pod").where("== 1"))

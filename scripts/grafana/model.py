@@ -51,7 +51,7 @@ class Target:
         language: PROMQL or LOGQL.
         instant: Evaluated once, at the end of the time range.
         minimum: Least step, as `1m`; empty for none of its own.
-        quiet: Why it rightly returns nothing on a day without faults.
+        allow_empty: Why it returns nothing on a day without faults; empty where it must not.
     """
 
     ref: str
@@ -62,7 +62,7 @@ class Target:
     lines: int
     minimum: str = ""
     factor: int = 1
-    quiet: str = ""
+    allow_empty: str = ""
 
 
 @dataclass(frozen=True)
@@ -338,20 +338,22 @@ def _custom(query: str) -> Iterable[str]:
 
 
 def _marked(dashboard: Dashboard, board: grafana.Dashboard) -> Dashboard:
-    """Add why a query may be quiet, which the JSON does not say."""
-    quiet = {(panel.id, t.refId): t.quiet for panel in _drawn(board.panels) for t in panel.targets}
+    """Add `allow_empty` of the queries, which the JSON does not hold."""
+    reasons = {
+        (panel.id, t.refId): t.allow_empty for panel in _drawn(board.panels) for t in panel.targets
+    }
     panels = tuple(
         replace(
             panel,
             targets=tuple(
-                replace(t, quiet=quiet.get((panel.id, t.ref), "")) for t in panel.targets
+                replace(t, allow_empty=reasons.get((panel.id, t.ref), "")) for t in panel.targets
             ),
         )
         for panel in dashboard.panels
     )
-    marks = {a.name: a.quiet for a in board.annotations}
+    marked = {a.name: a.allow_empty for a in board.annotations}
     annotations = tuple(
-        replace(a, target=replace(a.target, quiet=marks.get(a.name, "")))
+        replace(a, target=replace(a.target, allow_empty=marked.get(a.name, "")))
         for a in dashboard.annotations
     )
     return replace(dashboard, panels=panels, annotations=annotations)

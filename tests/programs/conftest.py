@@ -11,6 +11,15 @@ from scripts import tools
 from scripts.model.manifests import Repository
 from tests.fixtures import FROZEN
 
+# Test files load the fixtures of these by `pytest_plugins`.
+pytest.register_assert_rewrite(
+    "tests.programs.discover_manifests",
+    "tests.programs.grafana_server",
+    "tests.programs.preflight_cluster",
+    "tests.programs.small_day_servers",
+    "tests.programs.verify_cluster",
+)
+
 
 @pytest.fixture(autouse=True)
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,9 @@ import pytest
 
 from scripts.model.manifests import Repository
 
+# Its function `check` asserts.
+pytest.register_assert_rewrite("tests.repository.log_pipeline")
+
 
 @pytest.fixture(scope="session")
 def repository() -> Repository:

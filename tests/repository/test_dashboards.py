@@ -12,14 +12,16 @@ import yaml
 
 import dashboards_py
 from dashboards_py import __main__ as command
-from dashboards_py import application, metrics, panels
+from dashboards_py import colours, metrics, namespaces
+from dashboards_py.definition import Folder
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
 from scripts.core.yamlfile import Json
-from scripts.model import dashboards
+from scripts.model import dashboards as checks
+from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES
 
-FOLDER = tools.ROOT / dashboards.FOLDER
+FOLDER = tools.ROOT / checks.FOLDER
 HOME = "todo-overview.json"
 
 
@@ -51,7 +53,7 @@ def exported_names() -> dict[str, Metric]:
 
 def test_every_metric_in_a_query_is_declared() -> None:
     for dashboard in committed().values():
-        for query in dashboards.queries(dashboard):
+        for query in checks.queries(dashboard):
             if query.lang == "promql":
                 bare = re.sub(r'"[^"]*"', '""', query.expr)
                 assert set(re.findall(r"([a-zA-Z_][\w:]*)\{", bare)) <= exported_names().keys()
@@ -75,8 +77,13 @@ def test_the_first_row_of_the_home_page_needs_one_scrape(home: Json) -> None:
 
 def test_all_namespaces_are_those_of_the_inventory(home: Json) -> None:
     variable = next(v for v in home["templating"]["list"] if v["name"] == "namespace")
-    assert variable["allValue"] == application.namespaces()
+    assert variable["allValue"] == namespaces.application()
     assert variable["current"]["value"] == ["$__all"]
+
+
+def test_the_stack_is_what_is_in_our_namespaces_and_those_of_the_engines() -> None:
+    assert set(namespaces.monitoring().split("|")) == NAMESPACES
+    assert namespaces.ENGINES == ENGINE_NAMESPACES
 
 
 def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
@@ -89,10 +96,10 @@ def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
     whole_cluster |= {"Budget left", "Budget left over time", "Burn rate now", "Probes that fail"}
     whole_cluster |= {f"Burn rate over {window}" for window in ("1 hour", "6 hours", "3 days")}
     for definition in command.build().values():
-        if definition.folder is panels.Folder.PLATFORM:
+        if definition.folder is Folder.PLATFORM:
             continue
         dashboard = committed()[f"{definition.board.uid}.json"]
-        for p in dashboards.panels(dashboard):
+        for p in checks.panels(dashboard):
             texts = [target["expr"] for target in p["targets"]]
             assert p["title"] in whole_cluster or all("$namespace" in text for text in texts)
 
@@ -107,14 +114,14 @@ def test_no_dashboard_knows_an_environment() -> None:
 
 def test_durations_do_not_depend_on_who_counts_requests() -> None:
     """The default source, the access log, has none: the panel would be empty by default."""
-    asked = [q for board in committed().values() for q in dashboards.queries(board)]
+    asked = [q for board in committed().values() for q in checks.queries(board)]
     assert [q.where for q in asked if "histogram_quantile(" in q.expr and "$source" in q.expr] == []
 
 
 def test_levels_are_those_that_the_log_pipeline_writes() -> None:
     pipeline = (tools.ROOT / "base/logs/pods.alloy").read_text()
     written = set(re.findall(r"}}(debug|info|warn|error|fatal){{", pipeline))
-    assert {name.removesuffix(" lines") for name in panels.level_colours()} == written
+    assert {name.removesuffix(" lines") for name in colours.level_colours()} == written
     assert {*lines.ERROR_LEVELS.split("|"), lines.WARNING_LEVEL} < written
 
 
@@ -126,7 +133,7 @@ class TestEachDashboard:
 
     def test_graphs_are_wide_enough_to_read(self, uid: str) -> None:
         """A column is 57 pixels wide on a screen of 1366."""
-        for p in dashboards.panels(committed()[f"{uid}.json"]):
+        for p in checks.panels(committed()[f"{uid}.json"]):
             if p["type"] in {"timeseries", "state-timeline", "logs", "table"}:
                 assert p["gridPos"]["w"] >= 5, p["title"]
 

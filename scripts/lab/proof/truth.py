@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards_py import application
+from dashboards_py import namespaces
 from scripts.core.findings import Finding
 from scripts.grafana.evaluation import Opened, Result, points
 from scripts.grafana.interpolation import Window
@@ -329,7 +329,7 @@ def _pairs(
 
 
 def _namespace() -> str:
-    return application.namespaces()
+    return namespaces.application()
 
 
 @functools.cache

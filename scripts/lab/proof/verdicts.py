@@ -21,7 +21,7 @@ class Summary:
     Attributes:
         queries: Of panels and annotations.
         with_data: Those that returned something finite.
-        quiet: Those that are marked as rightly empty on a healthy day.
+        allow_empty: Those that may return nothing on a healthy day.
         empty: Those that returned nothing and had to return something.
         seconds: Until all was there, two requests at a time.
         samples: That Prometheus loaded.
@@ -31,15 +31,18 @@ class Summary:
     panels: int
     queries: int
     with_data: int
-    quiet: int
+    allow_empty: int
     empty: int
     seconds: float
     samples: int
 
 
 def must_have_data(result: Result, day: str) -> bool:
-    """Say whether a query may not be empty on a day; one that may is judged on the other day."""
-    return bool(result.target.quiet) == (day == INCIDENT)
+    """Return whether a query must return data on a day.
+
+    One with `allow_empty` must in the incident, all others on the healthy day.
+    """
+    return bool(result.target.allow_empty) == (day == INCIDENT)
 
 
 def summary(opened: Opened, day: str) -> Summary:
@@ -50,7 +53,7 @@ def summary(opened: Opened, day: str) -> Summary:
         panels=len(opened.dashboard.panels),
         queries=len(results),
         with_data=sum(r.finite for r in results),
-        quiet=sum(bool(r.target.quiet) for r in results),
+        allow_empty=sum(bool(r.target.allow_empty) for r in results),
         empty=sum(must_have_data(r, day) and not r.finite for r in results),
         seconds=opened.seconds,
         samples=opened.samples,
@@ -107,13 +110,15 @@ def _result(servers: Servers, opened: Opened, result: Result, day: str) -> Itera
             reason = narrowing.explain(servers, result, opened.window)
             nothing = "no finite value" if result.data else "nothing"
             mark = (
-                f" although it is marked as quiet only while nothing is wrong "
-                f"({result.target.quiet})"
-                if result.target.quiet
+                f" although allow_empty holds only while nothing is wrong "
+                f"({result.target.allow_empty})"
+                if result.target.allow_empty
                 else ""
             )
             text = f"{_place(result)}: {day}: {nothing} comes back{mark}: {result.expr}"
-            fix = reason if result.target.quiet else f"{reason}; or say `quiet=` and why"
+            fix = (
+                reason if result.target.allow_empty else f"{reason}; or say why with `allow_empty=`"
+            )
             yield _finding(opened, result, text, fix)
         return
     if result.kind == "streams":
@@ -162,7 +167,7 @@ def table(summaries: Mapping[str, Mapping[str, Summary]]) -> str:
         summaries: Day to uid to its line.
     """
     days = list(summaries)
-    head = f"{'dashboard':18}{'panels':>7}{'queries':>9}{'quiet':>7}"
+    head = f"{'dashboard':18}{'panels':>7}{'queries':>9}{'allow empty':>13}"
     for day in days:
         head += f"{day + ':':>12}{'data':>5}{'empty':>7}{'seconds':>9}{'samples':>13}"
     lines = [head]
@@ -177,7 +182,7 @@ def table(summaries: Mapping[str, Mapping[str, Summary]]) -> str:
 
 def _line(name: str, each: list[Summary]) -> str:
     first = each[0]
-    text = f"{name:18}{first.panels:>7}{first.queries:>9}{first.quiet:>7}"
+    text = f"{name:18}{first.panels:>7}{first.queries:>9}{first.allow_empty:>13}"
     for one in each:
         text += f"{'':12}{one.with_data:>5}{one.empty:>7}{one.seconds:>9.2f}{one.samples:>13,}"
     return text
@@ -189,7 +194,7 @@ def _total(summaries: list[Summary]) -> Summary:
         panels=sum(s.panels for s in summaries),
         queries=sum(s.queries for s in summaries),
         with_data=sum(s.with_data for s in summaries),
-        quiet=sum(s.quiet for s in summaries),
+        allow_empty=sum(s.allow_empty for s in summaries),
         empty=sum(s.empty for s in summaries),
         seconds=sum(s.seconds for s in summaries),
         samples=sum(s.samples for s in summaries),

@@ -1,4 +1,4 @@
-"""The dashboards' variables, as matchers."""
+"""Label matchers that read the dashboards' variables."""
 
 from __future__ import annotations
 

@@ -1,0 +1,65 @@
+"""Regular expressions of namespaces, from the files in `base/` that declare them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json, load
+
+ROOT = Path(__file__).resolve().parents[1]
+INVENTORY = Path("base/application/application.yaml")
+MONITORING = Path("base/releases/namespaces.yaml")
+# Where each engine installs itself; its installation creates the namespace, not this repository.
+ENGINES = frozenset({"argocd", "flux-system"})
+
+
+@cache
+def application() -> str:
+    """Return the regular expression of the application's namespaces.
+
+    Raises:
+        RepositoryError: Where the file, or a valid NAMESPACES in it, is missing.
+    """
+    fix = "give it `data.NAMESPACES`, a regular expression such as `default`"
+    try:
+        value = _documents(INVENTORY, fix)[0]["data"]["NAMESPACES"]
+        re.compile(value)
+    except (IndexError, KeyError, TypeError, re.error) as error:
+        message = f"no usable data.NAMESPACES: {error!r}"
+        raise RepositoryError(Finding(str(INVENTORY), None, message, fix)) from error
+    if not value:
+        raise RepositoryError(Finding(str(INVENTORY), None, "data.NAMESPACES is empty", fix))
+    return str(value)
+
+
+@cache
+def monitoring(*, engines: bool = False) -> str:
+    """Return a regular expression of the namespaces of the monitoring.
+
+    Args:
+        engines: Whether to match those of Flux and Argo CD, too.
+
+    Raises:
+        RepositoryError: Where the file is missing, or declares no namespace.
+    """
+    fix = "declare the Namespaces of the monitoring in it"
+    documents = _documents(MONITORING, fix)
+    try:
+        names = {d["metadata"]["name"] for d in documents if d["kind"] == "Namespace"}
+    except (KeyError, TypeError) as error:
+        message = f"not all documents are objects: {error!r}"
+        raise RepositoryError(Finding(str(MONITORING), None, message, fix)) from error
+    if not names:
+        raise RepositoryError(Finding(str(MONITORING), None, "declares no Namespace", fix))
+    return "|".join(sorted(names | ENGINES if engines else names))
+
+
+def _documents(path: Path, fix: str) -> list[Json]:
+    try:
+        return load(ROOT / path, ROOT)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise RepositoryError(Finding(str(path), None, message, fix)) from error

@@ -1,0 +1,33 @@
+"""Panels refuse queries that do not fit them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboards_py import panels
+from dashboards_py.queries import lines, traffic, workloads
+from dashboards_py.query import QueryError
+
+
+def test_the_whole_range_is_refused_in_a_graph() -> None:
+    with pytest.raises(QueryError, match="counts lines many times"):
+        panels.timeseries(
+            "t", panels.show(lines.log_lines_in_range()), description="d", unit="short"
+        )
+
+
+def test_a_table_refuses_headings_that_no_query_fills() -> None:
+    column = panels.Column("Requests", traffic.request_rate("app"))
+    with pytest.raises(QueryError, match="'pod'"):
+        panels.table("t", {"pod": "Pod"}, column, description="d", sort="Requests")
+    with pytest.raises(QueryError, match="no column 'Pods' to sort by"):
+        panels.table("t", {"app": "App"}, column, description="d", sort="Pods")
+
+
+def test_panels_get_letters_a_source_and_a_text_for_its_absence() -> None:
+    shown = panels.show(workloads.memory_in_use())
+    stat = panels.stat("t", shown, shown, description="What it is.", unit="bytes")
+    two = stat.to_json_data()
+    assert [target.refId for target in two["targets"]] == ["A", "B"]
+    assert two["description"].endswith("Source: cAdvisor in the kubelet.")
+    assert two["fieldConfig"]["defaults"]["noValue"] == "no data from the kubelet"

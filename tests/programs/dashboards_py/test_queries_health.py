@@ -1,0 +1,15 @@
+"""Queries of probes and alerts."""
+
+from __future__ import annotations
+
+import json
+
+from dashboards_py.queries import health
+from tests.programs.dashboard_files import committed
+
+
+def test_zero_needs_proof_that_somebody_looked() -> None:
+    assert health.alerts_firing().expr.endswith(
+        ' or 0 * count(ALERTS{alertname="Watchdog", alertstate="firing"})'
+    )
+    assert "vector(0)" not in json.dumps(committed())

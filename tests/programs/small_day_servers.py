@@ -1,0 +1,39 @@
+"""Real servers with the small day in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scripts.grafana import evaluation, model
+from scripts.grafana.evaluation import Opened
+from scripts.model.rendered import Cluster
+from scripts.servers import monitoring as real
+from scripts.servers.monitoring import Servers
+from tests.programs.days import SmallDay, small_day
+
+CPU = "sum by (namespace, pod) (rate(cpu_seconds_total[$__rate_interval]))"
+
+
+@pytest.fixture(scope="session")
+def options(rendered: list[Cluster]) -> Cluster:
+    """The cluster sync with every opt-in."""
+    return next(c for c in rendered if c.name == "options/flux")
+
+
+@pytest.fixture(scope="session")
+def day(tmp_path_factory: pytest.TempPathFactory) -> SmallDay:
+    return small_day(tmp_path_factory.mktemp("healthy"))
+
+
+@pytest.fixture(scope="session")
+def running(options: Cluster, day: SmallDay) -> Iterator[Servers]:
+    with real.servers(options, day.tsdb, day.logs) as both:
+        yield both
+
+
+def opened(running: Servers, day: SmallDay, json: dict[str, Any]) -> Opened:
+    dashboard = model.read(json, model.datasources())
+    return evaluation.open_dashboard(running, dashboard, evaluation.window(day.at))

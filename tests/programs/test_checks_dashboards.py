@@ -1,0 +1,222 @@
+"""Each check of dashboards finds its fault in a dashboard that has it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from scripts.checks.static import dashboards as checks
+from scripts.core.yamlfile import Json
+from scripts.model import dashboards
+from tests.programs.dashboard_files import FOLDER, committed
+
+DATASOURCES = {"prometheus", "loki", "alertmanager"}
+
+
+def kustomization() -> Json:
+    parsed: Json = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    return parsed
+
+
+@pytest.fixture
+def overview() -> Json:
+    return copy.deepcopy(committed()["todo-overview.json"])
+
+
+def panel(dashboard: Json, title: str) -> Json:
+    found: Json = next(p for p in dashboard["panels"] if p["title"] == title)
+    return found
+
+
+def test_a_lag_that_ends_in_sum_is_no_counter(overview: Json) -> None:
+    rewrite("CPU by pod", 'sum(redpanda_kafka_consumer_group_lag_sum{redpanda_group="a"})')(
+        overview
+    )
+    assert checks.counters("todo-overview.json", overview) == []
+
+
+Fault = Callable[[Json], object]
+
+
+def rewrite(title: str, expr: str) -> Fault:
+    def apply(board: Json) -> None:
+        panel(board, title)["targets"][0]["expr"] = expr
+
+    return apply
+
+
+def overlapping(board: Json) -> None:
+    panel(board, "Pods")["gridPos"]["x"] = 3
+
+
+def too_wide(board: Json) -> None:
+    panel(board, "CPU requested")["gridPos"]["w"] = 4
+
+
+def same_id(board: Json) -> None:
+    board["panels"][1]["id"] = board["panels"][0]["id"]
+
+
+def blank(board: Json) -> None:
+    panel(board, "Pods")["description"] = " "
+
+
+def without_unit(board: Json) -> None:
+    del panel(board, "Memory by pod")["fieldConfig"]["defaults"]["unit"]
+
+
+def column_without_unit(board: Json) -> None:
+    for override in panel(board, "Containers")["fieldConfig"]["overrides"]:
+        override["properties"] = [p for p in override["properties"] if p["id"] != "unit"]
+
+
+def other_datasource(board: Json) -> None:
+    panel(board, "Pods")["targets"][0]["datasource"]["uid"] = "mimir"
+
+
+def undefined_variable(board: Json) -> None:
+    board["templating"]["list"] = [v for v in board["templating"]["list"] if v["name"] != "app"]
+
+
+def unused_variable(board: Json) -> None:
+    extra = copy.deepcopy(board["templating"]["list"][2]) | {"name": "idle"}
+    board["templating"]["list"].append(extra)
+
+
+def all_without_value(board: Json) -> None:
+    del board["templating"]["list"][0]["allValue"]
+
+
+def dead_link(board: Json) -> None:
+    links = panel(board, "Log lines by level")["fieldConfig"]["defaults"]["links"]
+    links[0]["url"] = "/d/todo-gone?${__url_time_range}"
+
+
+def link_to_unknown_variable(board: Json) -> None:
+    links = panel(board, "Log lines by level")["fieldConfig"]["defaults"]["links"]
+    links[0]["url"] += "&var-colour=red"
+
+
+def dead_tag(board: Json) -> None:
+    board["links"][0]["tags"] = ["nobody"]
+
+
+CPU = "container_cpu_usage_seconds_total"
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (lambda b: b.update(uid="other"), "uid 'other' is not the file's name"),
+        (same_id, "2 panels have id"),
+        (overlapping, "panels 'Probes' and 'Pods' overlap"),
+        (too_wide, "panel 'CPU requested' ends at column 25"),
+        (blank, "has no description"),
+        (without_unit, "panel 'Memory by pod' has no unit"),
+        (column_without_unit, "column 'Restarts' of 'Containers' has no unit"),
+        (other_datasource, "datasource 'mimir' is not provisioned"),
+        (undefined_variable, "variable 'app' is not defined"),
+        (unused_variable, "variable 'idle' is not used"),
+        (all_without_value, "variable 'namespace' has All without a value"),
+        (
+            rewrite("Memory by pod", 'sum(x{namespace="$namespace"})'),
+            "'namespace' has several values but is compared with =",
+        ),
+        (
+            rewrite("Memory by pod", 'sum(x{namespace="${namespace:regex}"})'),
+            "'namespace' has several values but is compared with =",
+        ),
+        (rewrite("CPU by pod", f'rate({CPU}{{pod=~"[a]"}}[5m])'), "range [5m]"),
+        (rewrite("CPU by pod", f"rate({CPU}[$__interval])"), "range [$__interval]"),
+        (rewrite("Log lines by level", 'sum(rate({a="b"}[1m]))'), "range [1m]"),
+        (rewrite("Log lines by level", 'sum(rate({a="b"}[$__range]))'), "range [$__range]"),
+        (rewrite("CPU by pod", f'sum({CPU}{{pod="rate("}})'), f"counter {CPU} without rate"),
+        (dead_link, "leads to dashboard 'todo-gone'"),
+        (link_to_unknown_variable, "a link sets 'colour', which todo-logs has not"),
+        (dead_tag, "tag 'nobody'; none has it"),
+    ],
+)
+def test_each_check_finds_its_fault(overview: Json, fault: Fault, says: str) -> None:
+    fault(overview)
+    boards = committed() | {"todo-overview.json": overview}
+    messages = [f.message for f in checks.faults(boards, DATASOURCES, kustomization())]
+    assert any(says in message for message in messages), messages
+
+
+def test_brackets_and_braces_in_a_matcher_are_no_range_and_no_counter(overview: Json) -> None:
+    rewrite("CPU by pod", f'rate({CPU}{{pod=~"[a-z]{{2}}x_total"}}[$__rate_interval])')(overview)
+    assert checks.ranges("todo-overview.json", overview) == []
+    assert checks.counters("todo-overview.json", overview) == []
+
+
+def collapsed_beside_its_panels(board: Json) -> None:
+    panel(board, "Requests")["collapsed"] = True
+
+
+def null_as_text(board: Json) -> None:
+    panel(board, "Probes")["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] = "null"
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (lambda b: b.update(__inputs=[]), "'__inputs' was unexpected"),
+        (lambda b: b.update(schemaVersion=12), "42 was expected"),
+        (lambda b: b.update(editable=True), "False was expected"),
+        (lambda b: b.pop("time"), "'time' is a required property"),
+        (null_as_text, "'null' is not of type 'null'"),
+        (collapsed_beside_its_panels, "panels: [] should be non-empty"),
+        (lambda b: panel(b, "Pods").update(datasource="Prometheus"), "is not of type 'object'"),
+        (lambda b: panel(b, "Pods").update(type="graph"), "'graph' is not one of"),
+        (lambda b: panel(b, "Pods")["options"].update(valueName="avg"), "'valueName' was unexp"),
+        (lambda b: panel(b, "Pods")["targets"][0].update(step=10), "targets/0"),
+        (
+            lambda b: panel(b, "CPU by pod")["options"]["legend"].pop("showLegend"),
+            "'showLegend' is a required property",
+        ),
+        (lambda b: panel(b, "Containers").update(columns=[]), "'columns' was unexpected"),
+    ],
+)
+def test_the_schema_refuses_what_grafana_13_would_migrate(
+    overview: Json, fault: Fault, says: str
+) -> None:
+    fault(overview)
+    messages = [finding.message for finding in checks.schema("todo-overview.json", overview)]
+    assert any(says in message for message in messages), messages
+
+
+def test_configmaps_hold_each_dashboard_once_and_fit(overview: Json) -> None:
+    boards = {"a.json": overview, "b.json": overview, "c.json": overview}
+    lists = [{"name": "one", "files": ["a.json", "b.json"]}, {"name": "two", "files": ["b.json"]}]
+    lists[1]["files"].append("lost.json")  # type: ignore[attr-defined]
+    messages = [f.message for f in checks.configmaps(boards, {"configMapGenerator": lists})]
+    assert messages == [
+        "b.json is in 2 ConfigMaps",
+        "c.json is in 0 ConfigMaps",
+        "lost.json does not exist",
+    ]
+    overview["description"] = "x" * checks.CONFIGMAP_BYTES
+    lists = [{"name": "one", "files": ["a.json"]}]
+    (finding,) = checks.configmaps({"a.json": overview}, {"configMapGenerator": lists})
+    assert "ConfigMap one has" in finding.message
+
+
+def test_queries_reach_the_parsers_without_grafana_variables() -> None:
+    found = [query for board in committed().values() for query in dashboards.queries(board)]
+    assert {query.lang for query in found} == {"promql", "logql"}
+    assert [query.expr for query in found if "$" in query.expr.replace('"$1"', "")] == []
+    places = [query.where for query in found]
+    assert len(set(places)) == len(places)
+    assert any("annotation" in place for place in places)
+    assert any("variable 'app'" in place for place in places)
+
+
+def test_panels_of_collapsed_rows_are_checked_too(overview: Json) -> None:
+    inner = copy.deepcopy(panel(overview, "Probes"))
+    row = panel(overview, "Requests")
+    row.update(collapsed=True, panels=[inner])
+    assert any("2 panels have id" in f.message for f in checks.ids("todo-overview.json", overview))
+    assert [p["title"] for p in dashboards.panels(overview)].count("Probes") == 2
