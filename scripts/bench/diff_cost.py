@@ -21,12 +21,12 @@ from typing import NamedTuple, TypeVar
 from scripts import tools
 from scripts.bench import flate, trees
 from scripts.bench.flate import Flate, Outcome
+from scripts.core import git
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
 from scripts.diff.__main__ import compared
 from scripts.model import charts, revisions
 from scripts.model.manifests import Release, Repository
-from scripts.servers.git_remote import git
 from scripts.servers.processes import Processes
 from scripts.servers.registry import renumbered
 
@@ -174,8 +174,8 @@ def _each(other: Flate, folder: Path, cache: Path) -> str:
     with ProcessPoolExecutor(1, spawn, initializer=_take, initargs=(cache,)) as apart:
         for number, change in enumerate(changes, 1):
             progress(f"make diff and flate, {number} of {len(changes)}: {change['change']}")
-            git(root, "reset", "--quiet", "--hard", first)
-            git(root, "clean", "--quiet", "--force", "-d")
+            git.isolated(root, "reset", "--quiet", "--hard", first)
+            git.isolated(root, "clean", "--quiet", "--force", "-d")
             for edit in change.get("both", ()):
                 trees.apply(edit, root)
             if "both" in change:

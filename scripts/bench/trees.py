@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from scripts import tools
+from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load
-from scripts.servers.git_remote import git
 
 # What engines are given, clusters are judged by, and checks read besides.
 PARTS = ("base", "clusters", "overlays", "tests/options")
@@ -53,10 +53,10 @@ def multiply(root: Path, folder: Path, copies: int) -> Path:
 def commit(root: Path) -> str:
     """Commit everything below a folder, a repository of its own; return the commit's id."""
     if not (root / ".git").exists():
-        git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message=before")
-    return git(root, "rev-parse", "HEAD")
+        git.isolated(root, "init", "--quiet", "--initial-branch=main")
+    git.isolated(root, "add", "--all")
+    git.isolated(root, "commit", "--quiet", "--message=before")
+    return git.isolated(root, "rev-parse", "HEAD")
 
 
 def changes() -> list[Json]:

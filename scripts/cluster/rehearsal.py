@@ -15,6 +15,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.cluster.e2e import checks, stack
 from scripts.cluster.e2e.world import World
+from scripts.core import git
 from scripts.core.findings import (
     GREEN,
     YELLOW,
@@ -28,7 +29,6 @@ from scripts.core.findings import (
 from scripts.model import charts, revisions
 from scripts.model.manifests import ClusterSync, Repository
 from scripts.model.revisions import Revision
-from scripts.servers.git_remote import git
 from scripts.servers.processes import Processes
 
 # Seconds until what is not ready counts as broken: more than one retry of Flux.
@@ -93,8 +93,8 @@ def rehearsed(base: ClusterSync, head: ClusterSync, revision: str) -> list[Findi
 
 def _advance(world: World, tree: Path) -> None:
     """Make the tree that of HEAD, with what the cluster's owner has changed in it."""
-    git(tree, "rm", "-r", "--quiet", ".")
-    git(tree, "checkout", git(tools.ROOT, "rev-parse", "HEAD"), "--", ".")
+    git.isolated(tree, "rm", "-r", "--quiet", ".")
+    git.isolated(tree, "checkout", git.isolated(tools.ROOT, "rev-parse", "HEAD"), "--", ".")
     world.adopt(tree)
 
 
@@ -104,7 +104,7 @@ def main() -> int:
     parser.add_argument("base", help="the revision that clusters are at")
     revision = parser.parse_args().base
     with tempfile.TemporaryDirectory() as folder:
-        commit = git(tools.ROOT, "rev-parse", "--verify", f"{revision}^{{commit}}")
+        commit = git.isolated(tools.ROOT, "rev-parse", "--verify", f"{revision}^{{commit}}")
         tree = revisions.unpack(tools.ROOT, Revision(commit, revision), Path(folder) / "old")
         old, new = (
             {e.cluster: e for e in repository.syncs if e.engine == "flux" and e.synced}

@@ -1,1 +1,1 @@
-"""What every program needs and no Kubernetes: findings, YAML, quantities, git, waiting."""
+"""What every program needs and no Kubernetes: findings, YAML, quantities, programs, waiting."""

@@ -12,6 +12,9 @@ from jsonschema import Draft202012Validator
 
 from scripts.core.yamlfile import Json
 
+# Where the application runs, and what is copied from there: an inventory that people write.
+INVENTORY = "base/application/application.yaml"
+
 
 @cache
 def schemas() -> dict[str, dict[str, Any]]:

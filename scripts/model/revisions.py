@@ -5,12 +5,12 @@ Nothing here writes to the user's working tree, index or branches.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model import budget
 
@@ -48,8 +48,11 @@ def base(root: Path, name: str | None, head: Revision) -> Revision:
     if name:
         return named(root, name)
     for branch in MAIN:
-        if _git(root, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}").returncode == 0:
-            found = _git(root, "merge-base", head.commit or "HEAD", branch)
+        if (
+            git.run(root, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}").returncode
+            == 0
+        ):
+            found = git.run(root, "merge-base", head.commit or "HEAD", branch)
             if found.returncode == 0:
                 commit = found.stdout.strip()
                 return Revision(commit, f"merge base with {branch} ({_short(root, commit)})")
@@ -66,7 +69,9 @@ def named(root: Path, name: str) -> Revision:
     Raises:
         RepositoryError: If there is none, with what to do.
     """
-    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    found = git.run(
+        root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+    )
     if found.returncode:
         text = f"no revision {name}{_shallow(root)}"
         raise RepositoryError(Finding("git", None, text, _deeper(root)))
@@ -80,7 +85,7 @@ def working_tree(root: Path) -> Revision:
     Raises:
         RepositoryError: If it is none of git's, or nothing is committed yet.
     """
-    found = _git(root, "rev-parse", "--verify", "HEAD")
+    found = git.run(root, "rev-parse", "--verify", "HEAD")
     if found.returncode:
         text = f"git knows no commit here: {_reason(found)}"
         raise RepositoryError(Finding("git", None, text, "run it in a clone of this repository"))
@@ -107,7 +112,7 @@ def differing(root: Path, before: Revision, after: Revision, paths: Iterable[str
     if not after.commit:
         questions.append(("ls-files", "--others", "--exclude-standard"))
     for question in questions:
-        answer = _git(root, *question, "--", *paths)
+        answer = git.run(root, *question, "--", *paths)
         if answer.returncode:
             text = f"git {question[0]} fails: {_reason(answer)}"
             raise RepositoryError(Finding("git", None, text, "run `git fsck`"))
@@ -124,11 +129,11 @@ def content(root: Path, revision: Revision, path: str) -> str | None:
     if not revision.commit:
         file = root / path
         return file.read_text(encoding="utf-8") if file.is_file() else None
-    listed = _git(root, "ls-tree", "--name-only", revision.commit, "--", path)
+    listed = git.run(root, "ls-tree", "--name-only", revision.commit, "--", path)
     if listed.returncode == 0 and not listed.stdout:
         return None
     # Not `git show`, which runs what the user's configuration names for such files.
-    blob = _git(root, "cat-file", "blob", f"{revision.commit}:./{path}")
+    blob = git.run(root, "cat-file", "blob", f"{revision.commit}:./{path}")
     if blob.returncode:
         text = f"git cannot read {path} of {revision.title}: {_reason(blob)}"
         raise RepositoryError(Finding("git", None, text, "run `git fetch`, then `git fsck`"))
@@ -156,12 +161,12 @@ def unpack(root: Path, revision: Revision, folder: Path) -> Path:
 
 
 def _short(root: Path, commit: str) -> str:
-    return _git(root, "rev-parse", "--short", commit).stdout.strip()
+    return git.run(root, "rev-parse", "--short", commit).stdout.strip()
 
 
 def _shallow(root: Path) -> str:
     """What a clone without its history explains."""
-    shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+    shallow = git.run(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
     return " in this shallow clone" if shallow else ""
 
 
@@ -173,15 +178,3 @@ def _deeper(root: Path) -> str:
 
 def _reason(answer: subprocess.CompletedProcess[str]) -> str:
     return (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
-
-
-def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Otherwise `git diff` refreshes the user's index.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    return subprocess.run(
-        ["git", "-C", str(root), "-c", "core.quotePath=false", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )

@@ -13,33 +13,11 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from scripts.core.findings import Finding, RepositoryError
+from scripts.core import git
 from scripts.core.yamlfile import Json
 from scripts.servers.processes import LOOPBACK, free_port
 
 BRANCH = "main"
-# Whoever commits here; nothing of it leaves the temporary folder.
-_IDENTITY = dict.fromkeys(
-    ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"), "e2e"
-)
-# A user's settings, such as signing or hooks, are not for these commits.
-_ENVIRONMENT = {**os.environ, **_IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git and return what it prints.
-
-    Raises:
-        RepositoryError: With git's message.
-    """
-    command = ("git", "-c", "protocol.file.allow=always", *arguments)
-    run = subprocess.run(
-        command, cwd=folder, env=_ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    if run.returncode:
-        text = f"git {arguments[0]} fails: {run.stderr.strip()[-400:]}"
-        raise RepositoryError(Finding(str(folder), None, text, "see git's message"))
-    return run.stdout.strip()
 
 
 def edit(path: Path, change: Callable[[Json], object]) -> None:
@@ -80,10 +58,14 @@ class Remote:
         """
         self._bare = folder / "todo-monitoring.git"
         self.tree = folder / "clone"
-        commit = git(source, "rev-parse", "--verify", f"{revision}^{{commit}}")
-        git(folder, "clone", "--quiet", "--no-checkout", "--shared", str(source), str(self.tree))
-        git(self.tree, "checkout", "--quiet", "-B", BRANCH, commit)
-        git(folder, "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(self._bare))
+        commit = git.isolated(source, "rev-parse", "--verify", f"{revision}^{{commit}}")
+        git.isolated(
+            folder, "clone", "--quiet", "--no-checkout", "--shared", str(source), str(self.tree)
+        )
+        git.isolated(self.tree, "checkout", "--quiet", "-B", BRANCH, commit)
+        git.isolated(
+            folder, "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(self._bare)
+        )
         self._port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self.push()
@@ -101,19 +83,19 @@ class Remote:
             change: Changes files below the folder that it is given.
         """
         change(self.tree)
-        git(self.tree, "add", "--all")
-        git(self.tree, "commit", "--quiet", "--allow-empty", f"--message={message}")
+        git.isolated(self.tree, "add", "--all")
+        git.isolated(self.tree, "commit", "--quiet", "--allow-empty", f"--message={message}")
         return self.push()
 
     def revert(self) -> str:
         """Take the last commit back with a new one; return the new commit's id."""
-        git(self.tree, "revert", "--no-edit", "HEAD")
+        git.isolated(self.tree, "revert", "--no-edit", "HEAD")
         return self.push()
 
     def push(self) -> str:
         """Push the branch; return the id of its commit."""
-        git(self.tree, "push", "--quiet", str(self._bare), BRANCH)
-        return git(self.tree, "rev-parse", "HEAD")
+        git.isolated(self.tree, "push", "--quiet", str(self._bare), BRANCH)
+        return git.isolated(self.tree, "rev-parse", "HEAD")
 
     def up(self) -> None:
         """Serve it, at the same address each time."""
@@ -151,7 +133,8 @@ class _Backend(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         environment = {
-            **_ENVIRONMENT,
+            **os.environ,
+            **git.ISOLATED,
             "GIT_PROJECT_ROOT": str(self.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
             "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",

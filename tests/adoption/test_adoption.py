@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core import git
 from scripts.model import charts
 from scripts.model.manifests import Repository
 from tests.adoption.cases import CASES, Case
@@ -39,9 +40,8 @@ def differing(before: Texts, after: Texts) -> set[str]:
 def tree(tmp_path: Path) -> Path:
     """A copy of the working tree, as somebody has it who cloned it."""
     root = tmp_path / "tree"
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    found = subprocess.run(listed, cwd=CODE, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, found.split("\0")):
+    listed = git.output(CODE, "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in listed.splitlines():
         if (CODE / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(CODE / name, root / name)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from scripts.core import git
 from scripts.diff.__main__ import main
 from scripts.model import revisions
 from scripts.model.manifests import Repository
@@ -17,27 +16,11 @@ from scripts.model.manifests import Repository
 Run = Callable[..., tuple[int, str, str]]
 MONITORS = "base/config/monitors/stack.yaml"
 GRAFANA = "base/releases/grafana.yaml"
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "diff",
-    "GIT_AUTHOR_EMAIL": "diff@example.org",
-    "GIT_COMMITTER_NAME": "diff",
-    "GIT_COMMITTER_EMAIL": "diff@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-}
-
-
-def git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    environment = {**os.environ, **IDENTITY}
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True, env=environment
-    ).stdout
 
 
 def commit(root: Path, message: str) -> None:
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--allow-empty", "--message", message)
+    git.isolated(root, "add", "--all")
+    git.isolated(root, "commit", "--quiet", "--allow-empty", "--message", message)
 
 
 def change(root: Path, file: str, old: str, new: str) -> None:
@@ -49,7 +32,7 @@ def change(root: Path, file: str, old: str, new: str) -> None:
 @pytest.fixture
 def clone(copy: Repository) -> Path:
     """A clone with one commit, on the branch `main`."""
-    git(copy.root, "init", "--quiet", "--initial-branch=main")
+    git.isolated(copy.root, "init", "--quiet", "--initial-branch=main")
     commit(copy.root, "first")
     return copy.root
 
@@ -74,7 +57,7 @@ def test_nothing_is_told_where_nothing_differs(clone: Path, run: Run) -> None:
 @pytest.mark.usefixtures("rendered")
 def test_what_is_not_committed_counts_and_is_left_alone(clone: Path, run: Run) -> None:
     change(clone, MONITORS, "sampleLimit: 500", "sampleLimit: 400")
-    git(clone, "add", MONITORS)
+    git.isolated(clone, "add", MONITORS)
     change(clone, MONITORS, "sampleLimit: 600", "sampleLimit: 550")
     (clone / "base/config/monitors/new.yaml").write_text(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: new\n  namespace: monitoring\n"
@@ -85,25 +68,28 @@ def test_what_is_not_committed_counts_and_is_left_alone(clone: Path, run: Run) -
         "resources:\n",
         "resources:\n  - monitors/new.yaml\n",
     )
-    state = [git(clone, "status", "--porcelain"), git(clone, "for-each-ref")]
+    state = [git.isolated(clone, "status", "--porcelain"), git.isolated(clone, "for-each-ref")]
     index = (clone / ".git/index").read_bytes()
     code, out, _ = run(clone)
     assert code == 0
     for text in ("500 → 400", "600 → 550", "+ ConfigMap monitoring/new", "→ working tree"):
         assert text in out
-    assert [git(clone, "status", "--porcelain"), git(clone, "for-each-ref")] == state
+    assert [
+        git.isolated(clone, "status", "--porcelain"),
+        git.isolated(clone, "for-each-ref"),
+    ] == state
     assert (clone / ".git/index").read_bytes() == index
 
 
 @pytest.mark.usefixtures("rendered")
 def test_what_the_main_branch_did_meanwhile_is_not_told(clone: Path, run: Run) -> None:
-    git(clone, "switch", "--quiet", "--create", "mine")
+    git.isolated(clone, "switch", "--quiet", "--create", "mine")
     change(clone, MONITORS, "sampleLimit: 500", "sampleLimit: 400")
     commit(clone, "mine")
-    git(clone, "switch", "--quiet", "main")
+    git.isolated(clone, "switch", "--quiet", "main")
     change(clone, GRAFANA, "check_for_updates: false", "check_for_updates: true")
     commit(clone, "theirs")
-    git(clone, "switch", "--quiet", "mine")
+    git.isolated(clone, "switch", "--quiet", "mine")
     code, out, _ = run(clone)
     assert code == 0
     assert "merge base with main" in out
@@ -165,18 +151,18 @@ def test_a_folder_that_is_no_clone_is_bad_usage(copy: Repository, run: Run) -> N
 
 
 def test_without_a_main_branch_a_base_has_to_be_named(clone: Path, run: Run) -> None:
-    git(clone, "branch", "--move", "trunk")
+    git.isolated(clone, "branch", "--move", "trunk")
     code, _, err = run(clone)
     assert code == 2
     assert "make diff BASE=<revision>" in err
 
 
 def test_a_shallow_clone_says_how_to_get_its_history(clone: Path, run: Run, tmp_path: Path) -> None:
-    first = git(clone, "rev-parse", "HEAD").strip()
+    first = git.isolated(clone, "rev-parse", "HEAD").strip()
     (clone / "README.md").write_text("# Another text\n")
     commit(clone, "second")
     shallow = tmp_path / "shallow"
-    git(clone, "clone", "--quiet", "--depth=1", f"file://{clone}", str(shallow))
+    git.isolated(clone, "clone", "--quiet", "--depth=1", f"file://{clone}", str(shallow))
     code, _, err = run(shallow, f"--base={first}")
     assert code == 2
     assert "in this shallow clone" in err
@@ -184,7 +170,7 @@ def test_a_shallow_clone_says_how_to_get_its_history(clone: Path, run: Run, tmp_
 
 
 def test_unrelated_histories_have_no_merge_base(clone: Path, run: Run) -> None:
-    git(clone, "switch", "--quiet", "--orphan", "alone")
+    git.isolated(clone, "switch", "--quiet", "--orphan", "alone")
     (clone / "README.md").write_text("# Alone\n")
     commit(clone, "alone")
     code, _, err = run(clone)
@@ -271,9 +257,9 @@ def test_a_budget_that_cannot_be_read_leaves_the_rest(clone: Path, run: Run, lim
 
 @pytest.mark.usefixtures("rendered")
 def test_a_revision_from_before_the_layout_says_so(clone: Path, run: Run) -> None:
-    git(clone, "rm", "-r", "--quiet", "clusters")
-    git(clone, "commit", "--quiet", "--message", "second")
-    git(clone, "checkout", "--quiet", "HEAD~1", "--", "clusters")
+    git.isolated(clone, "rm", "-r", "--quiet", "clusters")
+    git.isolated(clone, "commit", "--quiet", "--message", "second")
+    git.isolated(clone, "checkout", "--quiet", "HEAD~1", "--", "clusters")
     code, out, _ = run(clone, "--base=HEAD")
     assert code == 1
     assert "no cluster here" in out
@@ -289,5 +275,5 @@ def test_only_files_that_clusters_are_built_from_count(clone: Path) -> None:
     (clone / "overlays/local/note.yaml").write_text("note: 1\n")
     assert revisions.differs(clone, base, tree)
     (clone / "overlays/local/note.yaml").unlink()
-    git(clone, "mv", "base/config/thresholds.yaml", "moved.yaml")
+    git.isolated(clone, "mv", "base/config/thresholds.yaml", "moved.yaml")
     assert revisions.differs(clone, base, tree)

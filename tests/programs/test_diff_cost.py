@@ -19,9 +19,9 @@ from scripts import tools
 from scripts.bench import diff_cost, flate, trees
 from scripts.bench.diff_cost import Row, Told
 from scripts.bench.flate import Flate, Outcome
+from scripts.core import git
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import Repository
-from scripts.servers.git_remote import git
 from scripts.servers.processes import LOOPBACK
 from tests.fixtures import FROZEN
 
@@ -245,9 +245,9 @@ def test_the_tree_before_is_committed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("one")
     first = trees.commit(tmp_path)
     (tmp_path / "file").write_text("two")
-    assert git(tmp_path, "status", "--porcelain").split() == ["M", "file"]
+    assert git.isolated(tmp_path, "status", "--porcelain").split() == ["M", "file"]
     assert trees.commit(tmp_path) != first
-    assert git(tmp_path, "status", "--porcelain") == ""
+    assert git.isolated(tmp_path, "status", "--porcelain") == ""
 
 
 def test_the_cache_knows_no_render_and_writes_none_into_the_users(

@@ -21,11 +21,12 @@ import yaml
 from scripts.cluster.e2e import background, faults, stack, world
 from scripts.cluster.e2e.machines import Machines
 from scripts.cluster.e2e.timeline import APPLIED, STEPS, Timeline
+from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
 from scripts.model.requirements import Claim, Stack
-from scripts.servers.git_remote import Remote, extend, git
+from scripts.servers.git_remote import Remote, extend
 from scripts.servers.processes import LOOPBACK
 from scripts.servers.registry import renumbered
 from scripts.servers.tcp_proxy import Gate
@@ -36,11 +37,11 @@ def source(tmp_path: Path) -> Path:
     """A repository with two commits."""
     folder = tmp_path / "source"
     folder.mkdir()
-    git(folder, "init", "--quiet", "--initial-branch=elsewhere")
+    git.isolated(folder, "init", "--quiet", "--initial-branch=elsewhere")
     for text in ("one", "two"):
         (folder / "file").write_text(text)
-        git(folder, "add", "file")
-        git(folder, "commit", "--quiet", f"--message={text}")
+        git.isolated(folder, "add", "file")
+        git.isolated(folder, "commit", "--quiet", f"--message={text}")
     return folder
 
 
@@ -54,21 +55,27 @@ def remote(tmp_path: Path, source: Path) -> Iterator[Remote]:
 
 
 def cloned(remote: Remote, folder: Path) -> str:
-    git(folder, "clone", "--quiet", "--branch=main", remote.url, "clone")
+    git.isolated(folder, "clone", "--quiet", "--branch=main", remote.url, "clone")
     return (folder / "clone/file").read_text()
 
 
 def test_the_remote_serves_the_commits_and_leaves_the_source_as_it_is(
     remote: Remote, source: Path, tmp_path: Path
 ) -> None:
-    before = git(source, "rev-parse", "HEAD"), git(source, "status", "--porcelain")
+    before = (
+        git.isolated(source, "rev-parse", "HEAD"),
+        git.isolated(source, "status", "--porcelain"),
+    )
     commit = remote.commit("three", lambda tree: (tree / "file").write_text("three"))
     assert cloned(remote, tmp_path) == "three"
-    assert git(tmp_path / "clone", "rev-parse", "HEAD") == commit
+    assert git.isolated(tmp_path / "clone", "rev-parse", "HEAD") == commit
     remote.revert()
-    git(tmp_path / "clone", "pull", "--quiet")
+    git.isolated(tmp_path / "clone", "pull", "--quiet")
     assert (tmp_path / "clone/file").read_text() == "two"
-    assert (git(source, "rev-parse", "HEAD"), git(source, "status", "--porcelain")) == before
+    assert (
+        git.isolated(source, "rev-parse", "HEAD"),
+        git.isolated(source, "status", "--porcelain"),
+    ) == before
 
 
 def test_the_remote_may_start_at_an_older_revision(source: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import pictures
@@ -28,7 +29,7 @@ from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.days import small_day
 from tests.programs.diff_pairs import cluster, pair
-from tests.programs.test_diff_command import commit, git
+from tests.programs.test_diff_command import commit
 from tests.programs.test_diff_dashboards import board as configmap
 from tests.programs.test_preview import board, panel
 
@@ -79,7 +80,7 @@ def clone(tmp_path: Path) -> Path:
     """A clone whose only commit has dashboards and nothing else, on the branch `main`."""
     root = tmp_path / "clone"
     write(root, dashboard("kept"), dashboard("changed"), dashboard("removed"))
-    git(root, "init", "--quiet", "--initial-branch=main")
+    git.isolated(root, "init", "--quiet", "--initial-branch=main")
     commit(root, "first")
     return root
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import sysconfig
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from scripts import tools
+from scripts.core import git
 from scripts.core.yamlfile import load, load_all
 from scripts.model import schemas
 from scripts.model.manifests import Repository
@@ -265,9 +265,9 @@ def test_the_local_run_names_existing_targets_and_ends_with_the_tests() -> None:
 
 def files(*options: str) -> set[str]:
     """Every file that is, or would be, committed; with git's options, some of them."""
-    command = ("git", "ls-files", "--cached", "--others", *(options or ("--exclude-standard",)))
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return {path for path in listed.stdout.splitlines() if (ROOT / path).is_file()}
+    options = options or ("--exclude-standard",)
+    listed = git.output(ROOT, "ls-files", "--cached", "--others", *options)
+    return {path for path in listed.splitlines() if (ROOT / path).is_file()}
 
 
 def test_what_flux_packs_builds_and_is_manifests_only(

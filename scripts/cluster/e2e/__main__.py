@@ -17,6 +17,7 @@ from scripts import tools
 from scripts.cluster.e2e import argocd, checks, faults, stack, timeline
 from scripts.cluster.e2e.background import APPLICATION
 from scripts.cluster.e2e.world import UNANSWERED, World
+from scripts.core import git
 from scripts.core.findings import (
     GREEN,
     RED,
@@ -30,7 +31,6 @@ from scripts.core.findings import (
 )
 from scripts.model import charts, clusters
 from scripts.model.manifests import ClusterSync, Repository
-from scripts.servers.git_remote import git
 from scripts.servers.kubernetes.client import Object
 from scripts.servers.processes import Processes
 
@@ -107,7 +107,7 @@ def main() -> int:
     if not charts.provable(syncs, allow_missing=given.allow_missing):
         return 0
     # Not committed, so Flux cannot see it.
-    if git(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
+    if git.isolated(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
         progress("what is not committed is not synced: HEAD is")
     # One is broken, which has volumes: the others differ in values, not in what Flux does.
     flux = [sync.cluster for sync in syncs if sync.engine == "flux"]
