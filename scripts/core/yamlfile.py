@@ -78,7 +78,8 @@ def _compose(text: str) -> Iterator[yaml.Node]:
         return
 
 
-def _child(node: yaml.Node, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+def child(node: yaml.Node, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """Return the key and the value in a map, or twice the item of a list by its index."""
     if isinstance(node, yaml.MappingNode):
         return next(((k, v) for k, v in node.value if k.value == key), None)
     if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
@@ -102,10 +103,10 @@ def line_of(text: str, *keys: str, document: int = 0) -> int | None:
         return None
     node, found = nodes[document], nodes[document].start_mark.line + 1
     for key in keys:
-        child = _child(node, key)
-        if not child:
+        entry = child(node, key)
+        if not entry:
             break
-        found, node = child[0].start_mark.line + 1, child[1]
+        found, node = entry[0].start_mark.line + 1, entry[1]
     return found
 
 
@@ -142,8 +143,8 @@ class Sources:
         for folder in folders:
             for path in sorted((root / folder).rglob("*.yaml")):
                 for node in _compose(path.read_text(encoding="utf-8")):
-                    kind, metadata = _child(node, "kind"), _child(node, "metadata")
-                    name = metadata and _child(metadata[1], "name")
+                    kind, metadata = child(node, "kind"), child(node, "metadata")
+                    name = metadata and child(metadata[1], "name")
                     if kind and name:
                         key = (str(kind[1].value), str(name[1].value))
                         place = (str(path.relative_to(root)), node)
@@ -170,7 +171,7 @@ class Sources:
                 continue
             depth, line, at = 0, node.start_mark.line + 1, node
             for key in keys:
-                found = _child(at, key)
+                found = child(at, key)
                 if not found:
                     break
                 depth, line, at = depth + 1, found[0].start_mark.line + 1, found[1]

@@ -6,43 +6,43 @@ stands for a dot in a key.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+
+from scripts.core.yaml_edit import Scalar, compose, replaced, written
+from scripts.core.yamlfile import child
 
 
 class AbsentError(LookupError):
     """This tree does not have what an edit is about."""
 
 
-def put(path: Path, place: str, value: object) -> None:
+def put(path: Path, place: str, value: Scalar) -> None:
     """Set a value; a key that is not there is added to its map, an item `-` put before the list's.
 
     Raises:
         AbsentError: If the tree does not have the file, the object, or what the last key is in.
     """
     text = read(path)
-    *way, last = _keys(place)
-    holder = _find(path, text, place, way)
-    written = value if isinstance(value, str) and "\n" in value else json.dumps(value)
+    *way, last = keys = _keys(place)
+    document = _document(path, text, place)
+    holder = _find(path, document, way)
     if isinstance(holder, yaml.SequenceNode) and last == "-":
         first = holder.value[0]
-        indent = text.rindex("- ", 0, first.start_mark.index)
-        column = indent - text.rfind("\n", 0, indent) - 1
-        added = f"- {written}\n{' ' * column}"
-        path.write_text(text[:indent] + added + text[indent:])
-        return
-    if not isinstance(holder, yaml.MappingNode):
+        start = text.rindex("- ", 0, first.start_mark.index)
+        column = start - text.rfind("\n", 0, start) - 1
+        added = f"- {written(value)}\n{' ' * column}"
+    elif not isinstance(holder, yaml.MappingNode):
         raise AbsentError(f"{path.name} has no map at {'.'.join(way)}")
-    for key, node in holder.value:
-        if key.value == last:
-            start, end = node.start_mark.index, node.end_mark.index
-            tail = "\n" if text[start:end].endswith("\n") else ""
-            path.write_text(text[:start] + str(written) + tail + text[end:])
-            return
-    start, column = holder.start_mark.index, holder.start_mark.column
-    path.write_text(f"{text[:start]}{last}: {written}\n{' ' * column}{text[start:]}")
+    elif child(holder, last):
+        path.write_text(replaced(text, document, keys, value))
+        return
+    else:
+        start, column = holder.start_mark.index, holder.start_mark.column
+        added = f"{last}: {written(value, column)}\n{' ' * column}"
+    path.write_text(text[:start] + added + text[start:])
 
 
 def drop(path: Path, place: str) -> None:
@@ -53,7 +53,7 @@ def drop(path: Path, place: str) -> None:
     """
     text = read(path)
     *way, last = _keys(place)
-    holder = _find(path, text, place, way)
+    holder = _find(path, _document(path, text, place), way)
     lines = text.splitlines(keepends=True)
     if isinstance(holder, yaml.MappingNode):
         found = next((n for n in holder.value if n[0].value == last), None)
@@ -77,7 +77,7 @@ def value(path: Path, place: str) -> str:
     Raises:
         AbsentError: If it is not there.
     """
-    node = _find(path, read(path), place, _keys(place))
+    node = _find(path, _document(path, read(path), place), _keys(place))
     return str(node.value)
 
 
@@ -96,31 +96,24 @@ def _keys(place: str) -> list[str]:
     return [key.replace("~", ".") for key in place.rpartition(":")[2].split(".")]
 
 
-def _find(path: Path, text: str, place: str, way: list[str]) -> yaml.Node:
+def _document(path: Path, text: str, place: str) -> yaml.Node:
     wanted = place.rpartition(":")[0]
-    for node in yaml.compose_all(text, yaml.SafeLoader):
-        if wanted and _identity(node) != wanted:
-            continue
-        at = node
-        for key in way:
-            found = _child(at, key)
-            if found is None:
-                raise AbsentError(f"{path.name} has no {place}")
-            at = found
-        return at
+    for node in compose(text):
+        if not wanted or _identity(node) == wanted:
+            return node
     raise AbsentError(f"{path.name} has no {wanted or 'document'}")
 
 
-def _child(node: yaml.Node, key: str) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((v for k, v in node.value if k.value == key), None)
-    if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-        item: yaml.Node = node.value[int(key)]
-        return item
-    return None
+def _find(path: Path, node: yaml.Node, way: Sequence[str]) -> yaml.Node:
+    for key in way:
+        found = child(node, key)
+        if found is None:
+            raise AbsentError(f"{path.name} has no {'.'.join(way)}")
+        node = found[1]
+    return node
 
 
 def _identity(node: yaml.Node) -> str:
-    kind, metadata = _child(node, "kind"), _child(node, "metadata")
-    name = metadata and _child(metadata, "name")
-    return f"{kind.value}/{name.value}" if kind and name else ""
+    kind, metadata = child(node, "kind"), child(node, "metadata")
+    name = metadata and child(metadata[1], "name")
+    return f"{kind[1].value}/{name[1].value}" if kind and name else ""

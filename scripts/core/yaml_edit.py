@@ -1,0 +1,69 @@
+"""Editing a scalar of a YAML text in place: comments, order and quoting of all else stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import yaml
+
+from scripts.core.yamlfile import child
+
+INDENT = 2
+Scalar = str | int | float
+
+
+def compose(text: str) -> list[yaml.Node]:
+    """Return the documents of a YAML text as nodes, whose marks count characters."""
+    # The loader of pure Python: marks of libyaml's count bytes.
+    return list(yaml.compose_all(text, yaml.SafeLoader))
+
+
+def replaced(text: str, document: yaml.Node, keys: Iterable[str], value: Scalar) -> str:
+    """Return the text with another scalar at the keys, and indices of lists, of a document.
+
+    Raises:
+        KeyError: If one of them is not there.
+    """
+    name = node = document
+    for key in keys:
+        found = child(node, key)
+        if not found:
+            raise KeyError(key)
+        name, node = found
+    start, end = node.start_mark.index, node.end_mark.index
+    if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
+        end = _block_end(text, name.start_mark.line, name.start_mark.column)
+    # A block without an end of line is another value.
+    return text[:start] + written(value, name.start_mark.column) + (text[end:] or "\n")
+
+
+def written(value: Scalar, column: int = 0) -> str:
+    """Return a scalar as YAML; `column` is that of its key, for a text of several lines."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if "\n" in value:
+        lines = value.rstrip("\n").split("\n")
+        return "\n".join(["|", *(f"{' ' * (column + INDENT)}{line}" for line in lines)])
+    return value if _is_plain(value) else json.dumps(value)
+
+
+def _block_end(text: str, line: int, column: int) -> int:
+    """Return the index after the last line of a block, without the blank lines that follow it."""
+    lines = text.splitlines(keepends=True)
+    last = line
+    for number in range(line + 1, len(lines)):
+        content = lines[number].strip()
+        if content and len(lines[number]) - len(lines[number].lstrip()) <= column:
+            break
+        if content:
+            last = number
+    ended = sum(map(len, lines[: last + 1]))
+    return ended - (1 if lines[last].endswith("\n") else 0)
+
+
+def _is_plain(value: str) -> bool:
+    try:
+        return bool(yaml.safe_load(f"key: {value}") == {"key": value})
+    except yaml.YAMLError:
+        return False
