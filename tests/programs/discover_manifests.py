@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.checks.static.references import INVENTORY
 from scripts.core.yamlfile import Json
 from scripts.live.discover import __main__ as command
-from scripts.live.discover import parts, risks
-from scripts.live.discover.layout import Layout as Objects
+from scripts.live.discover import recognition, risks
+from scripts.live.discover.objects import ObjectSet
 from scripts.live.discover.proposal import Proposal
+from scripts.model.files import INVENTORY
 from scripts.model.rendered import Item
 from tests.fixtures import CODE
 from tests.programs import layouts
@@ -117,12 +117,12 @@ def written(tmp_path: Path) -> Write:
     return write
 
 
-def objects(*documents: Json) -> Objects:
-    return Objects("here", tuple(map(Item, documents)))
+def objects(*documents: Json) -> ObjectSet:
+    return ObjectSet("here", tuple(map(Item, documents)))
 
 
-def found(*documents: Json, **named: str) -> parts.Application:
-    return parts.application(objects(*documents), **named)
+def found(*documents: Json, **named: str) -> recognition.Application:
+    return recognition.application(objects(*documents), **named)
 
 
 def told(*documents: Json) -> list[str]:

@@ -9,16 +9,16 @@ import pytest
 import yaml
 
 from scripts.core.yamlfile import Json
-from scripts.live.kind import engines, ready
-from scripts.live.kind.source import Source
+from scripts.live.kind import engines, readiness
+from scripts.live.kind.source import GitSource
 from scripts.model.manifests import ENGINES, FLUX_GROUPS, ClusterSync, Repository, group
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 URL = "https://git.example.com/team/todo-monitoring.git"
 REF = "refs/pull/7/merge"
-SOURCE = Source(URL, REF, COMMIT)
+SOURCE = GitSource(URL, REF, COMMIT)
 PODS = "pods"
-OPERATED = ",".join(ready.OPERATED)
+OPERATED = ",".join(readiness.OPERATED)
 
 
 def sync_of(repository: Repository, engine: str) -> ClusterSync:
@@ -71,7 +71,7 @@ PENDING = pod(
 def lists(sync: ClusterSync) -> dict[str, list[Json]]:
     """The answers to all that is asked, of a cluster in which everything is ready."""
     return {
-        ",".join(ready.RESOURCES[sync.engine]): engine_objects(sync),
+        ",".join(readiness.RESOURCES[sync.engine]): engine_objects(sync),
         PODS: [pod("grafana-0"), pod("evicted", phase="Failed", **conditions("Ready", "False"))],
         OPERATED: [operated("Prometheus"), operated("Alertmanager")],
         "events": [],

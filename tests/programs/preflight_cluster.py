@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.live.preflight import checklist
-from scripts.live.preflight.kubectl import Seen
+from scripts.live.preflight import checks
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import requirements
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
@@ -125,9 +125,9 @@ def oke() -> Lists:
     }
 
 
-def seen(lists: Lists | None = None, version: str = "v1.36.1", **changes: Json) -> Seen:
+def seen(lists: Lists | None = None, version: str = "v1.36.1", **changes: Json) -> ClusterState:
     """A cluster that is ready but for the changes to its lists."""
-    return Seen(version, {**(lists or oke()), **changes}, SECRETS)
+    return ClusterState(version, {**(lists or oke()), **changes}, SECRETS)
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +142,13 @@ def fitted(needed: Stack, rendered: list[Cluster]) -> Stack:
     return needed
 
 
-def judged(need: Stack, cluster: Seen, name: str) -> tuple[str, str]:
-    """State of one point, and all that is said of it."""
-    (verdict,) = (v for point, v in checklist.judge(need, cluster) if point.name == name)
-    assert bool(verdict.fix) == (verdict.state != "ok")
-    return str(verdict.state), f"{verdict.text}; {verdict.fix}"
+def judged(need: Stack, cluster: ClusterState, name: str) -> tuple[str, str]:
+    """State of one check, and all that is said of it."""
+    (result,) = (v for check, v in checks.run(need, cluster) if check.name == name)
+    assert bool(result.fix) == (result.status != "ok")
+    return str(result.status), f"{result.text}; {result.fix}"
 
 
-def assert_is(need: Stack, cluster: Seen, name: str, state: str, pattern: str) -> None:
+def assert_is(need: Stack, cluster: ClusterState, name: str, state: str, pattern: str) -> None:
     found, text = judged(need, cluster, name)
     assert (found, bool(re.search(pattern, text))) == (state, True), f"{found}: {text}"

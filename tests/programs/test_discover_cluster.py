@@ -15,11 +15,11 @@ from typing import ClassVar
 import pytest
 
 from scripts import tools
-from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.live.discover import __main__ as command
-from scripts.live.discover import folder
+from scripts.live.discover import manifests
+from scripts.model.files import INVENTORY
 from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import ApiError, Client, Object
 from scripts.servers.processes import Processes
@@ -81,7 +81,9 @@ def installed(server: Server, layout: Layout) -> Iterator[None]:
     """Install a layout; take it away again, but for its namespaces."""
     given = command.options(layout.options)
     space = next(iter(given.namespace), "")
-    objects = [dict(i.manifest) for i in folder.read(given.sources, space, (), given.release).items]
+    objects = [
+        dict(i.manifest) for i in manifests.read(given.sources, space, (), given.release).items
+    ]
     for name in {str(item["metadata"]["namespace"]) for item in objects} - {"", "default"}:
         item: Json = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         server.client.apply(item, "test")

@@ -13,7 +13,7 @@ import pytest
 from scripts import tools
 from scripts.core.yamlfile import Json
 from scripts.live.discover import cluster
-from scripts.live.preflight import kubectl as preflight
+from scripts.live.preflight import cluster_state
 from scripts.model.rendered import Cluster
 from tests.programs.discover_manifests import (
     API,
@@ -83,7 +83,8 @@ def test_a_running_application_is_asked(root: Path, kubectl: Path) -> None:
     }
     assert [one.name for one in made.risks] == ["metrics-json"]
     calls = (kubectl / "calls").read_text().splitlines()
-    assert {call.split()[0] for call in calls} == {"get", "version"}
+    verbs = {next(w for w in call.split() if not w.startswith("-")) for call in calls}
+    assert verbs == {"get", "version"}
     assert not any("secret" in call for call in calls)
 
 
@@ -104,7 +105,7 @@ def test_an_application_that_does_not_answer_holds_nothing_up(
 ) -> None:
     install(kubectl, *BACKEND, *FRONTEND)
     (kubectl / "hangs").touch()
-    monkeypatch.setattr(preflight, "ASKED_TIMEOUT", 0.2)
+    monkeypatch.setattr(cluster_state, "PROXY_TIMEOUT", 0.2)
     made, _ = proposed(root)
     assert [one.name for one in made.risks] == ["health-path-assumed"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scripts.live.discover import folder
+from scripts.live.discover import manifests
 from tests.programs import layouts
 from tests.programs.discover_manifests import (
     BACKEND,
@@ -90,4 +90,4 @@ def test_a_chart_takes_values_a_release_and_a_namespace(root: Path, tmp_path: Pa
 def test_no_secret_is_kept(tmp_path: Path, written: Write) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"a": "b"}}
     written(*BACKEND, secret)
-    assert all(item.kind != "Secret" for item in folder.read([tmp_path / "app"]).items)
+    assert all(item.kind != "Secret" for item in manifests.read([tmp_path / "app"]).items)

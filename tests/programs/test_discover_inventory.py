@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import RepositoryError
 from scripts.live.discover import inventory
+from scripts.model.files import INVENTORY
 from tests.programs import layouts
 from tests.programs.discover_manifests import BACKEND, FRONTEND, Write, proposed, refused
 from tests.programs.layouts import Layout

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks.static.references import INVENTORY
 from scripts.live.discover import __main__ as command
 from scripts.live.discover import inventory
+from scripts.model.files import INVENTORY
 from tests.programs.discover_manifests import BACKEND, FRONTEND, Write, run
 
 pytest_plugins = ("tests.programs.discover_manifests",)
@@ -20,8 +20,9 @@ def test_without_a_terminal_nothing_is_written(root: Path, written: Write) -> No
     source = written(*BACKEND, *FRONTEND)
     answer = run(root, source)
     assert answer.returncode == 1
-    assert answer.stdout.endswith(
-        "there is no terminal to ask on: add --yes to write it\nnothing was written\n"
+    assert answer.stderr == (
+        f"discover: would write {INVENTORY}, and there is no terminal to ask on\n"
+        "    fix: add --yes\n"
     )
     assert "+  NAMESPACES: todo" in answer.stdout
     assert '-  NAMESPACES: "old"  # of before' in answer.stdout

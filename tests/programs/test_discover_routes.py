@@ -17,7 +17,7 @@ from tests.programs.discover_manifests import API, BACKEND, FRONTEND, Write, pro
 pytest_plugins = ("tests.programs.discover_manifests",)
 
 
-def document(**paths: Json) -> routes.Document:
+def document(**paths: Json) -> routes.OpenApiDocument:
     return routes.parsed(json.dumps({"openapi": "3.1.0", "paths": paths}), "openapi.json")
 
 

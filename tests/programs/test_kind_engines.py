@@ -12,7 +12,7 @@ from scripts.checks.static import object_schemas
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import load
 from scripts.live.kind import __main__ as command
-from scripts.live.kind import engines, ready
+from scripts.live.kind import engines, readiness
 from scripts.model import schemas
 from scripts.model.manifests import ENGINES, Repository, identity
 from tests.fixtures import CODE
@@ -72,7 +72,7 @@ def test_a_manifest_is_taken_only_as_it_is_pinned(
 
 def test_engines_are_pinned_and_argo_cd_is_the_one_that_is_checked() -> None:
     pins = load(engines.PINS, CODE)[0]
-    assert pins.keys() == set(ENGINES) == ready.RESOURCES.keys() == command.NAMESPACES.keys()
+    assert pins.keys() == set(ENGINES) == readiness.RESOURCES.keys() == command.NAMESPACES.keys()
     checked = {pin["module"]: pin["version"] for pin in load(schemas.PINS, CODE)[0]}
     assert pins["argocd"]["version"] == checked[pins["argocd"]["module"]]
     for pin in pins.values():

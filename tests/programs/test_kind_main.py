@@ -15,7 +15,7 @@ import pytest
 from scripts.core.findings import execute
 from scripts.core.yamlfile import Json, load
 from scripts.live.kind import __main__ as command
-from scripts.live.kind import engines, picture, ready, source
+from scripts.live.kind import engines, readiness, screenshot, source
 from scripts.model.manifests import ENGINES, Repository, identity
 from scripts.servers import browser
 from tests.fixtures import CODE
@@ -136,7 +136,7 @@ def machine(
     monkeypatch.setattr(command, "VERIFY", ("tests.fixtures.run", "scripts.live.verify"))
     monkeypatch.setattr(command, "LIMIT", 30.0)
     monkeypatch.setattr(command, "OUTPUT", tmp_path / "build")
-    monkeypatch.setattr(ready, "PAUSE", 0.01)
+    monkeypatch.setattr(readiness, "PAUSE", 0.01)
     return Machine(folder)
 
 
@@ -186,9 +186,9 @@ def test_a_cluster_is_made_synced_pictured_measured_and_deleted(
 ) -> None:
     code, out, _ = kind(engine)
     assert code == 0
-    looks = [",".join(ready.RESOURCES[engine]), PODS, OPERATED]
+    looks = [",".join(readiness.RESOURCES[engine]), PODS, OPERATED]
     asked = [f"kubectl get {look} --all-namespaces" for look in looks]
-    browsed = [f"node {picture.SCRIPT} node_modules chromium"]
+    browsed = [f"node {screenshot.SCRIPT} node_modules chromium"]
     assert machine.steps() == BEFORE + INSTALL + asked + browsed + AFTER
     assert f"local/{engine}: {REF} of {URL}, at {COMMIT}" in out
     assert "dashboard after" in out, "make verify has measured"
@@ -347,7 +347,7 @@ def test_a_panel_that_a_person_would_miss_fails_the_run(
 
 
 def test_a_browser_that_fails_is_told_without_the_password(machine: Machine, kind: Run) -> None:
-    verb = f"node {picture.SCRIPT} node_modules"
+    verb = f"node {screenshot.SCRIPT} node_modules"
     machine.set(fails={verb: f"Error: the login {PASSWORD} answers 401"})
     code, _, err = kind("flux")
     assert code == 1

@@ -14,12 +14,12 @@ import pytest
 from scripts import tools
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.live.kind import picture
+from scripts.live.kind import screenshot
 from scripts.model import dashboards
 from scripts.servers import browser
 from tests.programs.grafana_server import PASSWORD
 
-PAGE = """<!doctype html><title>Home</title><main></main><script>
+PAGE = """<!doctype html><title>HomeDashboard</title><main></main><script>
 for (const [title, made] of Object.entries(%s)) setTimeout(() => {
   document.querySelector("main").insertAdjacentHTML("beforeend", `
     <section data-testid="data-testid Panel header ${title.replaceAll('"', "&quot;")}">
@@ -86,7 +86,7 @@ def shown(tmp_path: Path, panels: dict[str, Json]) -> list[str]:
     html = PAGE % json.dumps({title: made | changes for title, changes in panels.items()})
     with pages(html, PASSWORD) as url:
         login = {"user": "admin", "password": PASSWORD}
-        faults = picture.take(url, login, board, tmp_path / "home" / "page.png")
+        faults = screenshot.take(url, login, board, tmp_path / "home" / "page.png")
     return [f"{f.path}: {f.message}" for f in faults]
 
 
@@ -107,7 +107,7 @@ def test_the_browser_logs_in_and_waits_for_every_panel(tmp_path: Path) -> None:
 
 @pytest.mark.prove
 def test_the_browser_sees_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "PATIENCE", 2)
+    monkeypatch.setattr(screenshot, "PATIENCE", 2)
     panels = {
         "No data": {"content": "<div>no pod found</div>"},
         "Failed": {"failed": True},
@@ -130,6 +130,6 @@ def test_the_browser_tells_of_a_login_that_is_refused(tmp_path: Path) -> None:
     board = dashboards.load(tools.ROOT)["todo-overview.json"]
     login = {"user": "admin", "password": PASSWORD}
     with pages("", "another") as url, pytest.raises(RepositoryError) as told:
-        picture.take(url, login, board, tmp_path / "page.png")
+        screenshot.take(url, login, board, tmp_path / "page.png")
     assert "the login answers 401" in str(told.value)
     assert PASSWORD not in str(told.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from scripts.live.kind import prepared
+from scripts.live.kind import prerequisites
 from scripts.model import requirements
 from scripts.model.manifests import Repository
 from tests.programs.kind_objects import sync_of
@@ -17,7 +17,9 @@ def test_every_secret_is_created_that_the_stack_needs(repository: Repository) ->
         if not s.optional
     }
     sync = sync_of(repository, "flux")
-    items = list(prepared.objects(sync, "flux-system", prepared.values(sync, repository)))
+    items = list(
+        prerequisites.objects(sync, "flux-system", prerequisites.secret_values(sync, repository))
+    )
     made = [o for o in items if o["kind"] == "Secret"]
     assert needed == {
         (o["metadata"]["namespace"], o["metadata"]["name"]): o["data"].keys() for o in made

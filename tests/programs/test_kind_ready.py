@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.live.kind import ready
-from scripts.live.kind.cluster import Cluster
+from scripts.live.kind import readiness
+from scripts.live.kind.cluster import KindCluster
 from scripts.model.manifests import ENGINES, ClusterSync, Repository, identity
 from tests.programs.kind_objects import (
     COMMIT,
@@ -23,7 +23,7 @@ from tests.programs.kind_objects import (
 )
 
 
-class Listed(Cluster):
+class Listed(KindCluster):
     """A cluster that is only read."""
 
     answers: dict[str, list[Json]]
@@ -35,7 +35,7 @@ class Listed(Cluster):
 def said(sync: ClusterSync, answers: dict[str, list[Json]]) -> dict[str, str]:
     cluster = Listed(Path())
     cluster.answers = answers
-    return {f.path: f.message for f in ready.unready(cluster, sync, COMMIT)}
+    return {f.path: f.message for f in readiness.unready(cluster, sync, COMMIT)}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

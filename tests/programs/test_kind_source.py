@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from scripts.core import git
 from scripts.core.findings import RepositoryError
 from scripts.live.kind import source
 from tests.programs.grafana_server import PASSWORD
 from tests.programs.kind_objects import REF, URL
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity_ = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-    run = ("git", *identity_, *arguments)
-    return subprocess.run(
-        run, cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone, a commit ahead of its remote, which git reads from a folder in place of the web."""
     remote, tree = tmp_path / "remote", tmp_path / "tree"
-    git(tmp_path, "init", "--quiet", "--bare", str(remote))
-    git(tmp_path, "init", "--quiet", "--initial-branch=work", str(tree))
-    git(tree, "remote", "add", "origin", "git@git.example.com:team/todo-monitoring.git")
-    git(tree, "commit", "--quiet", "--allow-empty", "--message=first")
-    git(tree, "push", "--quiet", str(remote), "work:refs/heads/main")
-    git(tree, "commit", "--quiet", "--allow-empty", "--message=second")
+    git.isolated(tmp_path, "init", "--quiet", "--bare", str(remote))
+    git.isolated(tmp_path, "init", "--quiet", "--initial-branch=work", str(tree))
+    git.isolated(tree, "remote", "add", "origin", "git@git.example.com:team/todo-monitoring.git")
+    git.isolated(tree, "commit", "--quiet", "--allow-empty", "--message=first")
+    git.isolated(tree, "push", "--quiet", str(remote), "work:refs/heads/main")
+    git.isolated(tree, "commit", "--quiet", "--allow-empty", "--message=second")
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{remote}.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", URL)
@@ -39,21 +31,23 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_commit_is_found_at_the_ref_of_its_pull_request(clone: Path) -> None:
-    git(clone, "push", "--quiet", URL, f"HEAD:{REF}")
-    assert source.of_head(clone) == (URL, REF, git(clone, "rev-parse", "HEAD"))
+    git.isolated(clone, "push", "--quiet", URL, f"HEAD:{REF}")
+    assert source.of_head(clone) == (URL, REF, git.isolated(clone, "rev-parse", "HEAD"))
 
 
 def test_a_branch_is_preferred_and_the_commit_of_a_tag_is_no_ref(clone: Path) -> None:
-    git(clone, "tag", "--annotate", "v1", "--message=v1")
-    git(clone, "push", "--quiet", URL, "v1")
+    git.isolated(clone, "tag", "--annotate", "v1", "--message=v1")
+    git.isolated(clone, "push", "--quiet", URL, "v1")
     with pytest.raises(RepositoryError, match="is at no ref of"):
         source.of_head(clone)
-    git(clone, "push", "--quiet", URL, f"HEAD:{REF}", "HEAD:refs/heads/work", "HEAD:refs/an/other")
+    git.isolated(
+        clone, "push", "--quiet", URL, f"HEAD:{REF}", "HEAD:refs/heads/work", "HEAD:refs/an/other"
+    )
     assert source.of_head(clone).ref == "refs/heads/work"
 
 
 def test_a_commit_that_is_not_pushed_is_told_so(clone: Path) -> None:
-    commit = git(clone, "rev-parse", "HEAD")
+    commit = git.isolated(clone, "rev-parse", "HEAD")
     with pytest.raises(RepositoryError) as told:
         source.of_head(clone)
     (finding,) = told.value.findings

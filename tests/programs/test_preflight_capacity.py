@@ -7,14 +7,14 @@ import re
 import pytest
 
 from scripts.live.preflight import capacity
-from scripts.live.preflight.kubectl import Seen
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model.requirements import Stack
 from tests.programs.preflight_cluster import NODES, assert_is, judged, node, oke, pod, seen
 
 pytest_plugins = ("tests.programs.preflight_cluster",)
 
 
-def busy(**requests: str) -> Seen:
+def busy(**requests: str) -> ClusterState:
     """Two nodes, each with one more pod."""
     more = [pod(f"busy-{name}", name, **requests) for name in NODES]
     return seen(pods=[*oke()["pods"], *more])
@@ -91,8 +91,8 @@ def test_a_tainted_node_takes_daemonsets_only(fitted: Stack) -> None:
 def test_a_daemonset_s_node_selector_is_respected(fitted: Stack) -> None:
     windows = node(NODES[1])
     windows["metadata"]["labels"] = {"kubernetes.io/os": "windows"}
-    asked = capacity.demand(fitted, seen(nodes=[node(NODES[0]), windows]))
-    assert [asked.daemons[name]["pods"] for name in NODES] == [2, 1]
+    asked = capacity.resource_demand(fitted, seen(nodes=[node(NODES[0]), windows]))
+    assert [asked.daemon_sets[name]["pods"] for name in NODES] == [2, 1]
 
 
 def test_what_an_earlier_install_runs_is_not_counted_twice(fitted: Stack) -> None:

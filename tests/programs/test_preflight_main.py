@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.live.preflight import kubectl
+from scripts.live.preflight import cluster_state
 from scripts.model.rendered import Cluster
 from tests.fixtures import CODE
 from tests.programs.preflight_cluster import SECRETS, oke
@@ -90,7 +90,7 @@ def test_a_ready_cluster_passes_and_is_only_read(stand_in: StandIn) -> None:
     assert first == "clusters/oke-free on 10.0.10.12, 10.0.10.34"
     assert "  ok       CPU               475m needed, 1430m free on 2 nodes\n" in answer.stdout
     assert last == "0 missing, 0 to look at"
-    assert {call.split()[0] for call in stand_in.calls()} == {"get", "version"}
+    assert {call.split()[1] for call in stand_in.calls()} == {"get", "version"}
     assert all("--output=json" in call for call in stand_in.calls())
     assert "\x1b" not in answer.stdout
 
@@ -102,7 +102,7 @@ def test_no_value_of_a_secret_is_shown_or_kept(
     broken = stand_in.folder / "secret-alloy-pseudonym-salt-monitoring.json"
     answer = stand_in.run()
     monkeypatch.setenv("PATH", stand_in.environment["PATH"])
-    kept = repr(dataclasses.asdict(kubectl.read(SECRETS)))
+    kept = repr(dataclasses.asdict(cluster_state.read(SECRETS)))
     assert "monitoring/grafana-admin lacks admin-password" in answer.stdout
     broken.write_text(f'{{"data": {{"salt": "{VALUE}"')
     cut = stand_in.run()

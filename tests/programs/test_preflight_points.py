@@ -1,4 +1,4 @@
-"""Each point of `make preflight`: version, architecture, engine, network, CRDs, Secrets, rights."""
+"""Each check of `make preflight`: version, architecture, engine, network, CRDs, Secrets, rights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
-from scripts.live.preflight import checklist
-from scripts.live.preflight.kubectl import Seen
+from scripts.live.preflight import checks
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import charts, requirements, schemas
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
@@ -77,7 +77,7 @@ def kind() -> Lists:
 
 
 def test_two_arm_nodes_of_oke_are_ready(fitted: Stack) -> None:
-    states = {point.name: str(verdict.state) for point, verdict in checklist.judge(fitted, seen())}
+    states = {check.name: str(result.status) for check, result in checks.run(fitted, seen())}
     assert set(states.values()) == {"ok"}, states
 
 
@@ -86,7 +86,7 @@ def test_a_kind_cluster_is_ready_for_the_laptop(
 ) -> None:
     laptop = requirements.read(rendered[0].sync.cluster, repository)
     assert laptop.name == "local"
-    states = {p.name: str(v.state) for p, v in checklist.judge(laptop, seen(kind()))}
+    states = {p.name: str(v.status) for p, v in checks.run(laptop, seen(kind()))}
     assert set(states.values()) == {"ok"}, states
 
 
@@ -242,7 +242,7 @@ def test_crds_are_none_or_ours(fitted: Stack) -> None:
     assert_is(fitted, crds(rule_crd(**tracked)), "CRDs", "ok", "operator 0.93.1")
 
 
-def crds(*items: Json) -> Seen:
+def crds(*items: Json) -> ClusterState:
     return seen(customresourcedefinitions=[*flux_crds(), *items])
 
 
@@ -266,7 +266,7 @@ def test_another_operator_s_version_is_told(fitted: Stack) -> None:
     assert_is(fitted, crds(newer), "CRDs", "warning", "operator 0.100.0, .*would be lost")
 
 
-def with_secret(namespace: str, name: str, keys: frozenset[str] | None) -> Seen:
+def with_secret(namespace: str, name: str, keys: frozenset[str] | None) -> ClusterState:
     return dataclasses.replace(seen(), secrets={**SECRETS, (namespace, name): keys})
 
 
@@ -292,7 +292,7 @@ def test_nobody_is_told_of_alerts_without_the_optional_secret(needed: Stack) -> 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
-def namespaces(*items: Json) -> Seen:
+def namespaces(*items: Json) -> ClusterState:
     return seen(namespaces=[*oke()["namespaces"], *items])
 
 
@@ -319,12 +319,12 @@ def test_pods_of_others_in_our_namespace_are_told(fitted: Stack) -> None:
     assert_is(fitted, cluster, "Pod Security", "warning", text)
 
 
-@pytest.mark.parametrize("point", checklist.POINTS, ids=lambda point: point.name)
-def test_what_may_not_be_read_is_missing(needed: Stack, point: checklist.Point) -> None:
-    for resource in point.reads:
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.name)
+def test_what_may_not_be_read_is_missing(needed: Stack, check: checks.PreflightCheck) -> None:
+    for resource in check.reads:
         cluster = dataclasses.replace(seen(), forbidden=frozenset({resource}))
         text = f"not checked: {resource} may not be read"
-        assert_is(needed, cluster, point.name, "missing", text)
+        assert_is(needed, cluster, check.name, "missing", text)
 
 
 def test_a_secret_that_may_not_be_read_is_missing_even_if_it_is_optional(needed: Stack) -> None:
@@ -334,13 +334,13 @@ def test_a_secret_that_may_not_be_read_is_missing_even_if_it_is_optional(needed:
     assert_is(needed, cluster, "Secrets", "missing", f"not checked: {name} may not be read")
 
 
-def test_without_a_chart_it_is_said_which_points_were_not_checked(
+def test_without_a_chart_it_is_said_which_checks_were_not_checked(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finding = Finding("chart loki 18.11.0", None, "nowhere", "put it there")
     monkeypatch.setattr(charts, "missing", lambda _: [finding])
     bare = requirements.read("oke-free", repository)
-    found = {p.name: str(v.state) for p, v in checklist.judge(bare, seen())}
+    found = {p.name: str(v.status) for p, v in checks.run(bare, seen())}
     unchecked = {name for name, state in found.items() if state == "missing"}
     assert unchecked == {
         *("architecture", "CPU", "memory", "pods", "placement"),

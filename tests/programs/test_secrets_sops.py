@@ -18,8 +18,8 @@ from scripts.checks.static import sync_order
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.live.secrets import __main__ as command
-from scripts.live.secrets.cluster import Cluster
-from scripts.live.secrets.files import Folder
+from scripts.live.secrets.cluster import ClusterSecrets
+from scripts.live.secrets.encrypted_folder import EncryptedFolder
 from scripts.model import credentials, secretfile
 from scripts.model.credentials import Needed
 from scripts.model.manifests import ENCRYPTED, Repository
@@ -79,7 +79,7 @@ def write(copy: Repository, age: str = RECIPIENT) -> int:
     """Run the command with --sops on a copy of the tree as it is now."""
     repository = Repository(copy.root)
     sync = repository.cluster(CLUSTER)["flux"]
-    folder = Folder(copy.root, CLUSTER, age)
+    folder = EncryptedFolder(copy.root, CLUSTER, age)
     return command.encrypt(sync, credentials.needed(sync, repository), folder)
 
 
@@ -264,7 +264,7 @@ def test_no_sops_is_one_message(copy: Repository, sops: Path) -> None:
 def test_argo_cd_decrypts_nothing(copy: Repository) -> None:
     sync = copy.cluster(CLUSTER)["argocd"]
     with pytest.raises(RepositoryError, match="synced by Argo CD, which decrypts nothing"):
-        command.encrypt(sync, [], Folder(copy.root, CLUSTER))
+        command.encrypt(sync, [], EncryptedFolder(copy.root, CLUSTER))
 
 
 @pytest.mark.usefixtures("sops")
@@ -273,12 +273,15 @@ def test_a_cluster_is_left_to_the_sync(
 ) -> None:
     """With everything in git, nothing is created; with one of a pair, the other is not, either."""
     write(copy)
-    monkeypatch.setattr(Cluster, "reached", lambda _: None)
-    monkeypatch.setattr(Cluster, "keys", lambda *_: None)
-    monkeypatch.setattr(Cluster, "lacks", lambda *_: False)
+    monkeypatch.setattr(ClusterSecrets, "check_reachable", lambda _: None)
+    monkeypatch.setattr(ClusterSecrets, "keys", lambda *_: None)
+    monkeypatch.setattr(ClusterSecrets, "lacks", lambda *_: False)
     repository = Repository(copy.root)
     sync = repository.cluster(CLUSTER)["flux"]
-    assert command.create(sync, credentials.needed(sync, repository), Cluster(""), yes=True) == 0
+    assert (
+        command.create(sync, credentials.needed(sync, repository), ClusterSecrets(""), yes=True)
+        == 0
+    )
     told = capsys.readouterr().out
     for one in wanted(copy):
         assert f"synced   {one}: {file(copy, one).relative_to(copy.root)}" in told
@@ -287,7 +290,7 @@ def test_a_cluster_is_left_to_the_sync(
     file(copy, second).unlink()
     needed = credentials.needed(sync, repository)
     with pytest.raises(RepositoryError, match=f"Secret {second}: must have .* as {first}"):
-        command.create(sync, needed, Cluster(""), yes=True)
+        command.create(sync, needed, ClusterSecrets(""), yes=True)
 
 
 def test_what_only_a_user_has_is_told_with_a_command(

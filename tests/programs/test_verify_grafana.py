@@ -7,11 +7,11 @@ import time
 import pytest
 
 from scripts.core.findings import RepositoryError
+from scripts.core.waiting import MissingError, until
 from scripts.core.yamlfile import Json
-from scripts.live.verify import grafana, home
-from scripts.live.verify.grafana import Credentials, Grafana, Visit
-from scripts.live.verify.kubectl import Kubectl
-from scripts.live.verify.waiting import MissingError, until
+from scripts.live.verify import grafana, home_dashboard
+from scripts.live.verify.grafana import Credentials, Grafana, PageLoad
+from scripts.live.verify.grafana_pods import GrafanaNamespace
 from tests.programs.grafana_server import ADMIN, PASSWORD, TOKEN, Server, nothing, playing, rows
 from tests.programs.verify_cluster import Cluster
 
@@ -37,21 +37,23 @@ pytest_plugins = (
 def test_the_secret_is_read_only_where_nobody_is_named(
     cluster: Cluster, variables: dict[str, str], header: str, who: str
 ) -> None:
-    found = grafana.credentials(variables, Kubectl("monitoring"), home.values())
+    found = grafana.credentials(
+        variables, GrafanaNamespace("monitoring"), home_dashboard.release_values()
+    )
     assert (found.header, found.who, found.admin) == (header, who, not variables)
     assert len(cluster.lines("calls")) == (0 if variables else 1)
     assert header.split()[1] not in repr(found)
 
 
-def at(server: Server, url: str = "") -> Visit:
+def at(server: Server, url: str = "") -> PageLoad:
     place = url or server.url
     who = Credentials(f"Bearer {TOKEN}", "somebody")
-    page = home.of_release(home.values())
-    return Visit(Grafana("Grafana", lambda: place, who, local=True), page)
+    page = home_dashboard.of_release(home_dashboard.release_values())
+    return PageLoad(Grafana("Grafana", lambda: place, who, local=True), page)
 
 
-def opened(visit: Visit, limit: float = 0) -> None:
-    until(visit.attempt, time.monotonic() + limit, limit)
+def opened(visit: PageLoad, limit: float = 0) -> None:
+    until(visit.attempt, limit)
 
 
 def test_a_grafana_that_starts_late_is_waited_for() -> None:

@@ -7,11 +7,11 @@ import pytest
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.grafana import model
-from scripts.live.verify import home
+from scripts.live.verify import home_dashboard
 
 
 def test_no_query_of_the_first_row_may_rightly_be_empty() -> None:
-    page = home.of_release(home.values())
+    page = home_dashboard.of_release(home_dashboard.release_values())
     marked = next(board for board in model.committed() if board.uid == page.uid)
     first = marked.panels[: len(page.panels)]
     assert [panel.id for panel in first] == [panel.id for panel in page.panels]
@@ -61,7 +61,7 @@ def variable(**changes: Json) -> Json:
     ids=["all", "several", "one"],
 )
 def test_variables_and_macros_are_replaced(changes: Json, value: str) -> None:
-    page = home.of_dashboard(board(variable(**changes)))
+    page = home_dashboard.of_dashboard(board(variable(**changes)))
     assert [panel.id for panel in page.panels] == [1, 2]
     metric, lines = (page.queries(panel)["queries"][0] for panel in page.panels)
     assert metric["expr"] == f"sum(rate(http_requests_total{{app=~'{value}'}}[2m0s]))"
@@ -72,10 +72,10 @@ def test_variables_and_macros_are_replaced(changes: Json, value: str) -> None:
 
 def test_a_variable_that_only_grafana_can_resolve_is_refused() -> None:
     with pytest.raises(RepositoryError, match="variable 'app' is at All"):
-        home.of_dashboard(board(variable()))
+        home_dashboard.of_dashboard(board(variable()))
 
 
 def test_the_release_must_name_a_committed_dashboard() -> None:
     path = {"default_home_dashboard_path": "/var/lib/grafana/dashboards/todo/other.json"}
     with pytest.raises(RepositoryError, match="is not in base/dashboards"):
-        home.of_release({"grafana.ini": {"dashboards": path}})
+        home_dashboard.of_release({"grafana.ini": {"dashboards": path}})

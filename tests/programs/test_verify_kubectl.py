@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from scripts.core.waiting import MissingError, until
 from scripts.core.yamlfile import Json
-from scripts.live.verify.kubectl import Kubectl, Pod
-from scripts.live.verify.waiting import MissingError, until
+from scripts.live.verify.grafana_pods import GrafanaNamespace, GrafanaPod
 from tests.programs.grafana_server import Server
 from tests.programs.verify_cluster import COLD, WARM, Cluster
 
@@ -28,16 +28,16 @@ def test_a_round_is_warm_where_every_image_was_present(
     cluster: Cluster, events: list[Json], warm: bool
 ) -> None:
     cluster.set(events={"*": events})
-    pod = Pod("grafana-1", "uid", "", "Running", ready=True, gone=False, reason="")
-    assert Kubectl("monitoring").warm(pod) is warm
+    pod = GrafanaPod("grafana-1", "uid", "", "Running", ready=True, gone=False, reason="")
+    assert GrafanaNamespace("monitoring").warm(pod) is warm
 
 
 def test_a_port_forward_that_gave_up_is_started_again(cluster: Cluster, server: Server) -> None:
     (cluster.folder / "gives-up").touch()
-    pod = Pod("grafana-0", "uid", "", "Running", ready=True, gone=False, reason="")
-    with contextlib.closing(Kubectl("monitoring").forward(pod)) as forward:
+    pod = GrafanaPod("grafana-0", "uid", "", "Running", ready=True, gone=False, reason="")
+    with contextlib.closing(GrafanaNamespace("monitoring").forward(pod)) as forward:
         while not forward._process.ended:
             time.sleep(0.01)
         with pytest.raises(MissingError, match="is not connected: lost connection to pod"):
             forward.url()
-        assert until(forward.url, time.monotonic() + 5, 5) == server.url
+        assert until(forward.url, 5) == server.url

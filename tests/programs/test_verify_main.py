@@ -14,7 +14,7 @@ import pytest
 from scripts.core.findings import execute
 from scripts.core.yamlfile import Json
 from scripts.live.verify import __main__ as command
-from scripts.live.verify import home, summary
+from scripts.live.verify import home_dashboard, summary
 from tests.fixtures import CODE
 from tests.programs.grafana_server import HIDDEN, PASSWORD, TOKEN, Server, nothing, rows
 from tests.programs.verify_cluster import COLD, WARM, Cluster
@@ -105,7 +105,9 @@ def test_the_public_url_has_a_clock_of_its_own(
     code, out, _ = verify("--yes", "--rounds=1", f"--url={server.url}/")
     assert code == 0
     assert "left out" not in out
-    assert len(server.paths) == 4 * (1 + len(home.of_release(home.values()).panels))
+    assert len(server.paths) == 4 * (
+        1 + len(home_dashboard.of_release(home_dashboard.release_values()).panels)
+    )
     assert cluster.lines("deleted")
 
 
@@ -243,7 +245,7 @@ def test_a_pod_that_does_not_come_back_is_explained_by_events(
 def test_what_was_measured_before_an_error_is_shown(
     cluster: Cluster, server: Server, verify: Verify
 ) -> None:
-    page = home.of_release(home.values())
+    page = home_dashboard.of_release(home_dashboard.release_values())
     good = 2 * sum(len(panel.targets) for panel in page.panels)
     server.result = lambda q: rows(q) if len(server.queries) <= good else nothing(q)
     code, out, err = verify("--yes", "--limit=1")

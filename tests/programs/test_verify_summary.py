@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.live.verify import summary
-from scripts.live.verify.rounds import Round
+from scripts.live.verify.measurement import Round
 from tests.programs.verify_cluster import one
 
 

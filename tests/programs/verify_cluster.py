@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.live.verify import waiting
-from scripts.live.verify.rounds import Round
+from scripts.live.verify.measurement import Round
 from tests.programs.grafana_server import PASSWORD, Server
 
 KUBECTL = '''#!{python} -IS
@@ -156,7 +155,6 @@ def cluster(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> 
     script.chmod(0o755)
     (tmp_path / "state.json").write_text(json.dumps(played(server.port)))
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(waiting, "PAUSE", 0.02)
     for name in ("GRAFANA_TOKEN", "GRAFANA_USER", "GRAFANA_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     return Cluster(tmp_path)

@@ -6,12 +6,10 @@ It only reads the cluster, and writes application.yaml after asking.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import (
     DIM,
     GREEN,
@@ -20,19 +18,29 @@ from scripts.core.findings import (
     Finding,
     RepositoryError,
     colour,
+    confirmed,
     counted,
     execute,
     progress,
 )
 from scripts.core.yamlfile import Json
-from scripts.live.discover import cluster, folder, inventory, parts, proposal, risks, routes
-from scripts.live.discover.layout import Layout
+from scripts.live.discover import (
+    cluster,
+    inventory,
+    manifests,
+    proposal,
+    recognition,
+    risks,
+    routes,
+)
+from scripts.live.discover.objects import ObjectSet
 from scripts.live.discover.proposal import Proposal
 from scripts.live.discover.risks import Risk
 from scripts.live.preflight import capacity
-from scripts.live.preflight.kubectl import Seen
-from scripts.live.preflight.verdict import State
+from scripts.live.preflight.check_result import CheckStatus
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import clusters, requirements
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 
 NEXT = "`make dashboards rules` writes it into both, and `make validate` checks it"
@@ -83,45 +91,45 @@ def proposed(given: argparse.Namespace, now: str) -> tuple[Proposal, str]:
     before = inventory.values(now)
     given.cluster = clusters.chosen(given.root, given.cluster)
     document = routes.read(given.openapi) if given.openapi else None
-    seen: Seen | None = None
+    state: ClusterState | None = None
     if given.sources:
         if len(given.namespace) > 1:
             text, fix = "manifests are applied to one namespace", "give --namespace once"
             raise RepositoryError(Finding("--namespace", None, text, fix))
         namespace = next(iter(given.namespace), "")
-        layout = folder.read(given.sources, namespace, given.values, given.release)
+        objects = manifests.read(given.sources, namespace, given.values, given.release)
     else:
         progress("reading the cluster")
-        layout, seen = cluster.read(given.namespace)
-    found = parts.application(layout, given.backend, given.frontend, given.reminders)
+        objects, state = cluster.read(given.namespace)
+    found = recognition.application(objects, given.backend, given.frontend, given.reminders)
     limits = clusters.budget(given.root, given.cluster)
     elsewhere = "" if found.frontend else given.frontend
-    made = proposal.of(layout, found, before, limits, document, elsewhere)
-    warned = [*made.risks, *_room(given, layout, limits, seen)]
+    made = proposal.of(objects, found, before, limits, document, elsewhere)
+    warned = [*made.risks, *_room(given, objects, limits, state)]
     after = inventory.edited(now, made.values)
-    inventory.checked(after, layout.source)
+    inventory.checked(after, objects.source)
     return Proposal(made.values, made.found, tuple(warned), made.notices), after
 
 
 def _room(
     given: argparse.Namespace,
-    layout: Layout,
+    objects: ObjectSet,
     limits: dict[str, Json],
-    seen: Seen | None,
+    state: ClusterState | None,
 ) -> Iterator[Risk]:
     """Yield warnings of too little room: by the cluster's own nodes, where they can be read."""
     try:
-        if seen is None or not seen.lists["nodes"]:
-            yield from risks.without_room(layout, limits)
+        if state is None or not state.lists["nodes"]:
+            yield from risks.without_room(objects, limits)
         else:
             needed = requirements.read(given.cluster, Repository(given.root))
             for resource in ("cpu", "memory") if needed.pods else ():
-                verdict = capacity.fits(resource, needed, seen)
-                if verdict.state is not State.OK:
-                    yield Risk("no-room", f"{resource}: {verdict.text}", verdict.fix)
+                result = capacity.fits(resource, needed, state)
+                if result.status is not CheckStatus.OK:
+                    yield Risk("no-room", f"{resource}: {result.text}", result.fix)
     except ValueError as error:
         text = "write it as Kubernetes does: 250m, 512Mi"
-        raise RepositoryError(Finding(layout.source, None, f"a request: {error}", text)) from error
+        raise RepositoryError(Finding(objects.source, None, f"a request: {error}", text)) from error
 
 
 def shown(made: Proposal, difference: str) -> Iterator[str]:
@@ -141,16 +149,6 @@ def shown(made: Proposal, difference: str) -> Iterator[str]:
         yield colour(f"note: {text}", DIM)
 
 
-def agreed(*, yes: bool) -> bool:
-    """Ask whether the file may be written; without a terminal, only the command line says so."""
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        print("there is no terminal to ask on: add --yes to write it")
-        return False
-    return input(f"Write {INVENTORY}? [y/N] ").strip().lower() in ("y", "yes")
-
-
 def main() -> int:
     """Propose, ask, and write; return the exit code."""
     given = options()
@@ -168,7 +166,7 @@ def main() -> int:
     if after == now:
         print(colour(f"{INVENTORY} is as it should be", GREEN))
         return 0
-    if not agreed(yes=given.yes):
+    if not given.yes and not confirmed("discover", f"write {INVENTORY}", f"Write {INVENTORY}?"):
         print("nothing was written")
         return 1
     path.write_text(after, encoding="utf-8")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.live.discover import cluster, risks, routes
-from scripts.live.discover.layout import Layout
-from scripts.live.discover.parts import Application, Part
+from scripts.live.discover.objects import ObjectSet
+from scripts.live.discover.recognition import Application, ServedWorkload
 from scripts.live.discover.risks import Risk
-from scripts.live.discover.routes import HEALTH, METRICS, Document
+from scripts.live.discover.routes import HEALTH, METRICS, OpenApiDocument
 
 OPENAPI = "/openapi.json"
 # What public deployments answer at.
@@ -21,7 +21,7 @@ HEALTH_PATHS = ("/health", "/api/health")
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is proposed.
+    """New values for application.yaml, and why.
 
     Attributes:
         values: New values by name; the others stay.
@@ -37,28 +37,28 @@ class Proposal:
 
 
 def of(
-    layout: Layout,
+    objects: ObjectSet,
     application: Application,
     now: Mapping[str, str],
     limits: Mapping[str, Json],
-    document: Document | None = None,
+    document: OpenApiDocument | None = None,
     frontend: str = "",
 ) -> Proposal:
     """Work out the values.
 
     Args:
-        layout: Where the application was found.
+        objects: Where the application was found.
         application: What was found.
         now: The values of before.
         limits: The environment's `budget.yaml`.
         document: The OpenAPI document that somebody named.
         frontend: The URL of pages that are not in the cluster.
     """
-    notices = list(layout.notices)
+    notices = list(objects.notices)
     if document is None:
-        document = _served(layout, application.backend)
-    warned = list(risks.of_objects(layout, application, limits))
-    path, why = _health(layout, application.backend, document)
+        document = _served(objects, application.backend)
+    warned = list(risks.of_objects(objects, application, limits))
+    path, why = _health(objects, application.backend, document)
     if not why:
         why = "a guess"
         text = f"no probe and no document says where {application.backend} answers: {path} is taken"
@@ -91,14 +91,14 @@ def of(
         notices.append(
             "no OpenAPI document was found: ROUTES stay; --openapi names a file or a URL"
         )
-    if _metrics_are_json(layout, application.backend, document):
+    if _metrics_are_json(objects, application.backend, document):
         warned.append(risks.of_metrics(str(application.backend)))
     return Proposal(values, tuple(found), tuple(warned), tuple(notices))
 
 
-def _served(layout: Layout, backend: Part) -> Document | None:
+def _served(objects: ObjectSet, backend: ServedWorkload) -> OpenApiDocument | None:
     """Return the document that the running backend serves, if it does."""
-    text = layout.get and layout.get(backend.service, backend.port, OPENAPI)
+    text = objects.get and objects.get(backend.service, backend.port, OPENAPI)
     try:
         return routes.parsed(text, f"{backend}{OPENAPI}") if text else None
     except RepositoryError:
@@ -106,25 +106,29 @@ def _served(layout: Layout, backend: Part) -> Document | None:
         return None
 
 
-def _health(layout: Layout, backend: Part, document: Document | None) -> tuple[str, str]:
+def _health(
+    objects: ObjectSet, backend: ServedWorkload, document: OpenApiDocument | None
+) -> tuple[str, str]:
     """Return the backend's health path and how it is known; empty if it is not."""
     if backend.probed:
         return backend.probed, "its probe"
     if document and document.health:
         return document.health, document.source
-    for path in HEALTH_PATHS if layout.get else ():
-        if layout.get and layout.get(backend.service, backend.port, path) is not None:
+    for path in HEALTH_PATHS if objects.get else ():
+        if objects.get and objects.get(backend.service, backend.port, path) is not None:
             return path, "it answers"
     return HEALTH_PATHS[0], ""
 
 
-def _page(frontend: Part) -> str:
+def _page(frontend: ServedWorkload) -> str:
     """Return the path of the page that people open, which the kubelet may ask, too."""
     return "/" if HEALTH.fullmatch(frontend.probed) else frontend.probed or "/"
 
 
-def _metrics_are_json(layout: Layout, backend: Part, document: Document | None) -> bool:
-    text = layout.get and layout.get(backend.service, backend.port, METRICS)
+def _metrics_are_json(
+    objects: ObjectSet, backend: ServedWorkload, document: OpenApiDocument | None
+) -> bool:
+    text = objects.get and objects.get(backend.service, backend.port, METRICS)
     if text is None:
         return document is not None and document.metrics_are_json
     return _is_json(text)

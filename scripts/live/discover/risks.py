@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json
-from scripts.live.discover.layout import Layout
-from scripts.live.discover.parts import Application, is_system
+from scripts.live.discover.objects import ObjectSet
+from scripts.live.discover.recognition import Application, is_system
 from scripts.live.preflight.capacity import EXACT, shown
 from scripts.model.budget import effective
 from scripts.model.rendered import Item, Pod
@@ -37,19 +37,21 @@ class Risk:
     fix: str
 
 
-def of_objects(layout: Layout, found: Application, limits: Mapping[str, Json]) -> Iterator[Risk]:
+def of_objects(
+    objects: ObjectSet, found: Application, limits: Mapping[str, Json]
+) -> Iterator[Risk]:
     """Yield what the objects themselves say; `limits` is the environment's `budget.yaml`."""
     yield from _annotated(found.pods)
-    yield from _policies(layout, found)
+    yield from _policies(objects, found)
     if "tier" in limits:
-        yield from _balanced(layout)
+        yield from _balanced(objects)
 
 
-def without_room(layout: Layout, limits: Mapping[str, Json]) -> Iterator[Risk]:
+def without_room(objects: ObjectSet, limits: Mapping[str, Json]) -> Iterator[Risk]:
     """Compare what manifests request with what an environment's tier leaves to them.
 
     Args:
-        layout: The application's manifests, with the databases and brokers among them.
+        objects: The application's manifests, with the databases and brokers among them.
         limits: The environment's `budget.yaml`.
 
     Raises:
@@ -59,7 +61,7 @@ def without_room(layout: Layout, limits: Mapping[str, Json]) -> Iterator[Risk]:
     for resource in sorted(tier.keys() & SYSTEM.keys()):
         taken = sum(
             (pod.replicas or 0) * effective(pod.spec, resource, "requests")
-            for pod in layout.pods
+            for pod in objects.pods
             if not is_system(pod.owner.namespace)
         )
         left = quantity(tier[resource]) - quantity(ours.get(resource, 0)) - SYSTEM[resource]
@@ -92,8 +94,8 @@ def _annotated(pods: Iterable[Pod]) -> Iterator[Risk]:
         yield Risk("dapr-annotations", text, fix)
 
 
-def _policies(layout: Layout, found: Application) -> Iterator[Risk]:
-    policies = layout.of("NetworkPolicy")
+def _policies(objects: ObjectSet, found: Application) -> Iterator[Risk]:
+    policies = objects.of("NetworkPolicy")
     if pods := ", ".join(_shut(found.pods, policies, "Egress", _leads_to_dns)):
         text = f"network policies keep DNS from {pods}: it reaches no database, broker or sidecar"
         fix = "let its pods reach port 53, UDP and TCP, of the namespace kube-system"
@@ -156,10 +158,10 @@ def _admits_monitoring(rule: Mapping[str, Json]) -> bool:
     )
 
 
-def _balanced(layout: Layout) -> Iterator[Risk]:
+def _balanced(objects: ObjectSet) -> Iterator[Risk]:
     taken = [
         f"{service.namespace}/{service.name}"
-        for service in layout.of("Service")
+        for service in objects.of("Service")
         if service.spec.get("type") == "LoadBalancer"
     ]
     if taken:

@@ -34,7 +34,7 @@ _SEGMENTS = re.compile(r"(?:/(?:[\w.~@%-]|\{\w+\})*)*")
 
 
 @dataclass(frozen=True)
-class Document:
+class OpenApiDocument:
     """An OpenAPI document.
 
     Attributes:
@@ -93,7 +93,7 @@ def normalised(path: str) -> str:
     return re.sub(r"/[0-9]+\b", "/{id}", sample).rstrip("/") or "/"
 
 
-def read(source: str) -> Document:
+def read(source: str) -> OpenApiDocument:
     """Read a document from a file or a URL.
 
     Raises:
@@ -102,7 +102,7 @@ def read(source: str) -> Document:
     return parsed(_text(source), source)
 
 
-def parsed(text: str, source: str) -> Document:
+def parsed(text: str, source: str) -> OpenApiDocument:
     """Parse a document.
 
     Raises:
@@ -124,7 +124,7 @@ def parsed(text: str, source: str) -> Document:
     if not paths:
         text = "has no paths, so nothing would be counted"
         raise RepositoryError(Finding(source, None, text, FIX))
-    return Document(source, {str(path): value for path, value in paths.items()})
+    return OpenApiDocument(source, {str(path): value for path, value in paths.items()})
 
 
 def _text(source: str) -> str:

@@ -16,24 +16,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts import tools
-from scripts.core import findings, kubectl
+from scripts.core import findings, kubectl, programs
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
-from scripts.live.kind import engines, picture, prepared, ready, source
-from scripts.live.kind.cluster import Cluster, created
-from scripts.live.verify import grafana, home
-from scripts.live.verify.grafana import Grafana, Visit
-from scripts.live.verify.kubectl import Kubectl
-from scripts.live.verify.waiting import until
+from scripts.core.waiting import until
+from scripts.live.kind import engines, prerequisites, readiness, screenshot, source
+from scripts.live.kind.cluster import KindCluster, created
+from scripts.live.verify import grafana, home_dashboard
+from scripts.live.verify.grafana import Grafana, PageLoad
+from scripts.live.verify.grafana_pods import GrafanaNamespace
 from scripts.model import clusters, dashboards
 from scripts.model.manifests import ENGINES, Repository
 from scripts.servers import browser
 
 # Where each engine's own manifest puts it.
 NAMESPACES = {"flux": "flux-system", "argocd": "argocd"}
-# Asked for before minutes are spent; kubectl and the browser have messages of their own.
+# Looked for before minutes are spent, as the browser is.
 PROGRAMS = {
     "kind": "install it: https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
-    "node": "install Node.js 20 or newer and put it on PATH",
+    "kubectl": kubectl.INSTALL,
+    "node": screenshot.INSTALL_NODE,
 }
 # Seconds that everything may take to get ready, images included, and then the first data.
 LIMIT = 900.0
@@ -56,7 +57,7 @@ def options() -> argparse.Namespace:
     return arguments.parse_args()
 
 
-def programs() -> None:
+def find_programs() -> None:
     """Look for everything that will be run.
 
     Raises:
@@ -64,83 +65,80 @@ def programs() -> None:
     """
     for name, fix in PROGRAMS.items():
         if not shutil.which(name):
-            raise RepositoryError(Finding(name, None, "is not on PATH", fix))
-    if not shutil.which("kubectl"):
-        raise kubectl.absent()
+            raise programs.absent(name, fix)
     browser.executable()
     browser.modules()
 
 
-def pictured(login: Mapping[str, str], path: Path, limit: float) -> list[Finding]:
+def open_home_page(login: Mapping[str, str], path: Path, limit: float) -> list[Finding]:
     """Wait until the first row has data, open the page in a browser; return what is wrong.
 
     Raises:
         RepositoryError: If there is no data in time, or no page.
     """
-    reader, release = Kubectl("monitoring"), home.values()
-    page, who = home.of_release(release), grafana.credentials({}, reader, release)
+    namespace, release = GrafanaNamespace("monitoring"), home_dashboard.release_values()
+    page, who = home_dashboard.of_release(release), grafana.credentials({}, namespace, release)
     board = dashboards.load(tools.ROOT)[f"{page.uid}.json"]
-    with contextlib.closing(reader.forward(reader.pod())) as forward:
+    with contextlib.closing(namespace.forward(namespace.pod())) as forward:
         progress("waiting until the first row has data")
-        visit = Visit(Grafana("kubectl port-forward", forward.url, who, local=True), page)
-        until(visit.attempt, time.monotonic() + limit, limit)
-        return picture.take(forward.url(), login, board, path)
+        reached = Grafana("kubectl port-forward", forward.url, who, local=True)
+        until(PageLoad(reached, page).attempt, limit)
+        return screenshot.take(forward.url(), login, board, path)
 
 
 def measure() -> None:
     """Run `make verify` with the cluster's Secret, whatever the user's environment names.
 
     Raises:
-        RepositoryError: If it fails, having said why.
+        RepositoryError: If it fails; it prints why.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GRAFANA_")}
     command = (sys.executable, "-m", *VERIFY, "--yes", f"--rounds={ROUNDS}")
-    if subprocess.run(
-        command, cwd=tools.FOLDER.parents[1], env=environment, check=False
-    ).returncode:
+    run = subprocess.run(command, cwd=tools.FOLDER.parents[1], env=environment, check=False)
+    if run.returncode:
         text = "the home page is not there, or not in time"
         raise RepositoryError(Finding("make verify", None, text, "see what it says above"))
 
 
-def tell(cluster: Cluster) -> None:
-    """Print what the cluster says, for somebody who will not see it any more."""
+def print_report(cluster: KindCluster) -> None:
+    """Print the cluster's report, as the cluster is deleted after it."""
     print("what the cluster says:", file=sys.stderr)
-    for line in ready.told(cluster):
+    for line in readiness.report(cluster):
         print(f"  {line}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Install, wait, picture and measure; return the exit code."""
     given = options()
-    programs()
+    find_programs()
     repository = Repository()
     name = clusters.chosen(repository.root, given.cluster, kept=False)
     sync = repository.cluster(name).get(given.engine)
     if sync is None:
         text, fix = f"is not synced by {given.engine}", "name the other engine, or another cluster"
         raise RepositoryError(Finding(f"clusters/{name}", None, text, fix))
-    where = source.of_head(repository.root)
+    git_source = source.of_head(repository.root)
     manifest = engines.manifest(given.engine)
     namespace, path = NAMESPACES[given.engine], OUTPUT / f"{given.engine}.png"
-    made = prepared.values(sync, repository)
-    login = prepared.login(sync, made)
-    print(f"{sync.name}: {where.ref} of {where.url}, at {where.commit}", flush=True)
+    secret_values = prerequisites.secret_values(sync, repository)
+    login = prerequisites.login(sync, secret_values)
+    print(f"{sync.name}: {git_source.ref} of {git_source.url}, at {git_source.commit}", flush=True)
     with created(f"todo-monitoring-{given.engine}", keep=given.keep) as cluster:
         try:
-            cluster.create(*prepared.objects(sync, namespace, made))
-            prepared.application(cluster)
+            cluster.create(*prerequisites.objects(sync, namespace, secret_values))
+            prerequisites.run_application(cluster)
             progress(f"installing {given.engine}")
             cluster.apply(manifest, f"--namespace={namespace}")
-            cluster.ask("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+            cluster.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
             began = time.monotonic()
-            cluster.create(*engines.sync(sync, where))
-            ready.wait(cluster, sync, where.commit, given.limit)
+            cluster.create(*engines.sync(sync, git_source))
+            readiness.wait(cluster, sync, git_source.commit, given.limit)
             print(f"everything is ready after {time.monotonic() - began:.0f} s", flush=True)
-            faults = pictured(login, path, given.limit)
+            faults = open_home_page(login, path, given.limit)
             print(f"home page: {path}", flush=True)
             measure()
         except RepositoryError:
-            tell(cluster)
+            print_report(cluster)
             raise
     return 1 if report(faults) else 0
 

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.core import kubectl
 from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.kubectl import Kubectl
 from scripts.core.yamlfile import Json
 
-# Seconds for one kubectl: a manifest has a hundred objects.
-_TIMEOUT = 180
+# It has long, as a manifest has a hundred objects.
+_KUBECTL = Kubectl("see what the cluster says above", timeout=180, words=2)
 
 
-class Cluster(NamedTuple):
+class KindCluster(NamedTuple):
     """The cluster that kubectl reaches while it is there.
 
     Attributes:
@@ -28,34 +28,26 @@ class Cluster(NamedTuple):
 
     folder: Path
 
-    def ask(self, *arguments: str) -> str:
+    def kubectl(self, *arguments: str) -> str:
         """Return what kubectl prints.
 
         Raises:
             RepositoryError: With its reason, if it fails.
         """
-
-        def failed(reason: str) -> RepositoryError:
-            place, fix = f"kubectl {' '.join(arguments[:2])}", "see what the cluster says above"
-            return RepositoryError(Finding(place, None, reason[:400], fix))
-
-        answer = kubectl.run(("kubectl", *arguments), _TIMEOUT, failed)
-        if answer.returncode:
-            raise failed(kubectl.reason(answer.stderr))
-        return answer.stdout
+        return _KUBECTL.text(*arguments)
 
     def listed(self, *resources: str, selector: str = "") -> list[Json]:
         """Return every object of some resources, of all namespaces."""
-        options = ["--all-namespaces", "--output=json"]
-        options += [f"--field-selector={selector}"] if selector else []
-        items: list[Json] = json.loads(self.ask("get", ",".join(resources), *options))["items"]
+        options = [f"--field-selector={selector}"] if selector else []
+        found = _KUBECTL.json("get", ",".join(resources), "--all-namespaces", *options)
+        items: list[Json] = found["items"]
         return items
 
     def apply(self, content: bytes, *options: str) -> None:
         """Apply a manifest, from a file: arguments are seen by everybody on this machine."""
         path = self.folder / "manifest.yaml"
         path.write_bytes(content)
-        self.ask("apply", "--server-side", "--force-conflicts", f"--filename={path}", *options)
+        self.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={path}", *options)
 
     def create(self, *items: Json) -> None:
         """Apply objects."""
@@ -63,7 +55,7 @@ class Cluster(NamedTuple):
 
 
 @contextlib.contextmanager
-def created(name: str, *, keep: bool) -> Iterator[Cluster]:
+def created(name: str, *, keep: bool) -> Iterator[KindCluster]:
     """Create a cluster, and delete it after the block unless it is to be kept.
 
     kubectl reaches it by a kubeconfig that is gone with it; the user's is not touched.
@@ -80,7 +72,7 @@ def created(name: str, *, keep: bool) -> Iterator[Cluster]:
         try:
             progress(f"creating the kind cluster {name}")
             _kind("create", "cluster", *own, "--wait=3m")
-            yield Cluster(Path(folder))
+            yield KindCluster(Path(folder))
         finally:
             if keep:
                 progress(f"{name} is kept: `kind export kubeconfig --name={name}` leads to it")

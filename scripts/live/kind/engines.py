@@ -11,7 +11,7 @@ import yaml
 
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json, load
-from scripts.live.kind.source import Source
+from scripts.live.kind.source import GitSource
 from scripts.model.manifests import ClusterSync
 from scripts.servers.kubernetes.flux import bootstrapped
 
@@ -44,7 +44,7 @@ def _wrong(text: str, fix: str) -> RepositoryError:
     return RepositoryError(Finding("scripts/live/kind/engines.yaml", None, text, fix))
 
 
-def sync(sync: ClusterSync, source: Source) -> list[Json]:
+def sync(sync: ClusterSync, source: GitSource) -> list[Json]:
     """Return the objects that have an engine sync a cluster's folder from a source."""
     if sync.engine == "argocd":
         return [_root(sync, source)]
@@ -53,7 +53,7 @@ def sync(sync: ClusterSync, source: Source) -> list[Json]:
     return [repository, kustomization]
 
 
-def _root(sync: ClusterSync, source: Source) -> Json:
+def _root(sync: ClusterSync, source: GitSource) -> Json:
     """Return the root Application, with patches for all that names the repository in git.
 
     That it leaves itself out, as in git, also keeps git's own source from coming back.

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 
 # Seconds that the remote has for an answer.
 _TIMEOUT = 60
 # ssh://git@host:22/owner/name.git, or git@host:owner/name.git.
 _SSH = re.compile(r"(?:ssh://)?[\w.-]+@(?P<host>[\w.-]+)(?::\d+(?=/))?[:/]/?(?P<path>.+)")
-# Nobody's credentials may help: the cluster has none.
-_ANONYMOUS = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
 
 
-class Source(NamedTuple):
+class GitSource(NamedTuple):
     """A commit as a cluster reaches it.
 
     Attributes:
@@ -33,7 +30,7 @@ class Source(NamedTuple):
     commit: str
 
 
-def of_head(root: Path) -> Source:
+def of_head(root: Path) -> GitSource:
     """Return where HEAD is found.
 
     Raises:
@@ -48,7 +45,9 @@ def of_head(root: Path) -> Source:
         text = f"HEAD ({commit[:12]}) is at no ref of {url}, which is what the cluster pulls"
         fix = "push it to any branch; on a runner, start a new run, as the base has moved on"
         raise RepositoryError(Finding("git", None, text, fix))
-    return Source(url, min(refs, key=lambda ref: (not ref.startswith("refs/heads/"), ref)), commit)
+    return GitSource(
+        url, min(refs, key=lambda ref: (not ref.startswith("refs/heads/"), ref)), commit
+    )
 
 
 def anonymous(url: str) -> str:
@@ -68,21 +67,9 @@ def anonymous(url: str) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    try:
-        run = subprocess.run(
-            ("git", "-c", "credential.helper=", *arguments),
-            cwd=root,
-            env=os.environ | _ANONYMOUS,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT,
-        )
-        reason = run.stderr.strip()[-400:]
-    except subprocess.TimeoutExpired:
-        run, reason = None, f"no answer within {_TIMEOUT} s"
-    if run is None or run.returncode:
+    answer = git.run(root, *arguments, timeout=_TIMEOUT)
+    if answer.returncode:
+        reason = answer.stderr.strip()[-400:]
         fix = "see git's message; the repository must be readable without credentials"
         raise RepositoryError(Finding(f"git {arguments[0]}", None, reason, fix))
-    return run.stdout.strip()
+    return answer.stdout.strip()

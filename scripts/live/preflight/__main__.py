@@ -7,34 +7,34 @@ from collections import Counter
 from collections.abc import Sequence
 
 from scripts.core.findings import GREEN, RED, YELLOW, colour, execute, progress
-from scripts.live.preflight import checklist, kubectl
-from scripts.live.preflight.checklist import Point
-from scripts.live.preflight.verdict import State, Verdict
+from scripts.live.preflight import checks, cluster_state
+from scripts.live.preflight.check_result import CheckResult, CheckStatus
+from scripts.live.preflight.checks import PreflightCheck
 from scripts.model import clusters, requirements
 from scripts.model.manifests import Repository
 
-COLOURS = {State.OK: GREEN, State.WARNING: YELLOW, State.MISSING: RED}
+COLOURS = {CheckStatus.OK: GREEN, CheckStatus.WARNING: YELLOW, CheckStatus.MISSING: RED}
 
 
-def table(judged: Sequence[tuple[Point, Verdict]]) -> str:
-    """Return a line for each point under its section's heading, and what to do below it."""
-    states = max(len(state) for state in State)
-    names = max(len(point.name) for point, _ in judged)
+def table(results: Sequence[tuple[PreflightCheck, CheckResult]]) -> str:
+    """Return a line for each check under its section's heading, and what to do below it."""
+    width = max(len(status) for status in CheckStatus)
+    names = max(len(check.name) for check, _ in results)
     lines: list[str] = []
     section = ""
-    for point, verdict in judged:
-        if point.section != section:
-            section = point.section
+    for check, result in results:
+        if check.section != section:
+            section = check.section
             lines += ["", section]
-        state = colour(verdict.state.ljust(states), COLOURS[verdict.state])
-        lines.append(f"  {state}  {point.name.ljust(names)}  {verdict.text}")
-        if verdict.fix:
-            lines.append(f"  {' ' * states}  {' ' * names}  fix: {verdict.fix}")
+        status = colour(result.status.ljust(width), COLOURS[result.status])
+        lines.append(f"  {status}  {check.name.ljust(names)}  {result.text}")
+        if result.fix:
+            lines.append(f"  {' ' * width}  {' ' * names}  fix: {result.fix}")
     return "\n".join(lines)
 
 
 def main() -> int:
-    """Read the cluster and judge it; return the exit code."""
+    """Read the cluster and check it; return the exit code."""
     arguments = argparse.ArgumentParser(
         prog="python -m scripts.live.preflight", description=__doc__
     )
@@ -43,14 +43,14 @@ def main() -> int:
     repository = Repository()
     needed = requirements.read(clusters.chosen(repository.root, options.cluster), repository)
     progress("reading the cluster")
-    seen = kubectl.read((secret.namespace, secret.name) for secret in needed.secrets)
-    judged = list(checklist.judge(needed, seen))
-    nodes = ", ".join(item["metadata"]["name"] for item in seen.lists["nodes"])
+    cluster = cluster_state.read((secret.namespace, secret.name) for secret in needed.secrets)
+    results = list(checks.run(needed, cluster))
+    nodes = ", ".join(item["metadata"]["name"] for item in cluster.lists["nodes"])
     print(f"clusters/{needed.name} on {nodes or 'nodes that may not be read'}")
-    print(table(judged))
-    count = Counter(verdict.state for _, verdict in judged)
-    print(f"\n{count[State.MISSING]} missing, {count[State.WARNING]} to look at")
-    return 1 if count[State.MISSING] else 0
+    print(table(results))
+    count = Counter(result.status for _, result in results)
+    print(f"\n{count[CheckStatus.MISSING]} missing, {count[CheckStatus.WARNING]} to look at")
+    return 1 if count[CheckStatus.MISSING] else 0
 
 
 if __name__ == "__main__":

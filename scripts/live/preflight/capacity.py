@@ -1,4 +1,4 @@
-"""Whether the stack's pods find room beside what runs: CPU, memory, pods, and a node for each."""
+"""Whether the stack's pods fit beside what runs: CPU, memory, pods, and a node for each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from scripts.core.findings import counted
 from scripts.core.quantities import mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json
-from scripts.live.preflight.kubectl import Seen
-from scripts.live.preflight.verdict import Verdict, missing, ok, warning
+from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model.budget import effective
 from scripts.model.manifests import identity
 from scripts.model.rendered import Pod
@@ -32,7 +32,7 @@ _ALWAYS_TOLERATED = "node.kubernetes.io/"
 
 
 @dataclass
-class Node:
+class NodeCapacity:
     """A node, and what is left of it.
 
     Attributes:
@@ -75,20 +75,20 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Demand:
+class ResourceDemand:
     """What the stack asks of a cluster's nodes.
 
     Attributes:
         nodes: Every node, before the stack.
-        open: Those of them that take the stack's ordinary pods.
-        daemons: What the DaemonSets take of each node, by its name.
-        rest: Each other pod, the largest in memory first.
+        schedulable: Those of them that take the stack's ordinary pods.
+        daemon_sets: What the DaemonSets take of each node, by its name.
+        pods: Each other pod, the largest in memory first.
     """
 
-    nodes: list[Node]
-    open: list[Node]
-    daemons: Mapping[str, Amount]
-    rest: list[Pod]
+    nodes: list[NodeCapacity]
+    schedulable: list[NodeCapacity]
+    daemon_sets: Mapping[str, Amount]
+    pods: list[Pod]
 
 
 def requests(spec: Mapping[str, Json]) -> Amount:
@@ -109,36 +109,36 @@ def requests(spec: Mapping[str, Json]) -> Amount:
     }
 
 
-def demand(stack: Stack, seen: Seen) -> Demand:
+def resource_demand(stack: Stack, cluster: ClusterState) -> ResourceDemand:
     """Return what is free without the stack, and what it takes."""
-    nodes = _nodes(seen.lists["nodes"], _others(stack, seen.lists["pods"]))
-    daemons = {
+    nodes = _nodes(cluster.lists["nodes"], _others(stack, cluster.lists["pods"]))
+    daemon_sets = {
         node.name: _sum(
             requests(pod.spec) for pod in stack.pods if pod.replicas is None and node.accepts(pod)
         )
         for node in nodes
     }
-    rest = [pod for pod in stack.pods for _ in range(pod.replicas or 0)]
-    rest.sort(key=lambda pod: -requests(pod.spec)["memory"])
-    usable = [node for node in nodes if all(map(node.accepts, rest))]
-    return Demand(nodes, usable, daemons, rest)
+    pods = [pod for pod in stack.pods for _ in range(pod.replicas or 0)]
+    pods.sort(key=lambda pod: -requests(pod.spec)["memory"])
+    schedulable = [node for node in nodes if all(map(node.accepts, pods))]
+    return ResourceDemand(nodes, schedulable, daemon_sets, pods)
 
 
-def fits(resource: str, stack: Stack, seen: Seen) -> Verdict:
+def fits(resource: str, stack: Stack, cluster: ClusterState) -> CheckResult:
     """Compare what is free of one resource, in total and for DaemonSets, with what is needed."""
-    asked = demand(stack, seen)
-    if not asked.open:
-        return missing(*_closed(asked))
-    needed = sum(asked.daemons[node.name][resource] for node in asked.open)
-    needed += sum(requests(pod.spec)[resource] for pod in asked.rest)
-    free = sum(node.free[resource] for node in asked.open)
-    whole = sum(node.allocatable[resource] for node in asked.open)
+    demand = resource_demand(stack, cluster)
+    if not demand.schedulable:
+        return missing(*_not_schedulable(demand))
+    needed = sum(demand.daemon_sets[node.name][resource] for node in demand.schedulable)
+    needed += sum(requests(pod.spec)[resource] for pod in demand.pods)
+    free = sum(node.free[resource] for node in demand.schedulable)
+    whole = sum(node.allocatable[resource] for node in demand.schedulable)
     text = f"{shown(resource, needed)} needed, {shown(resource, free)} free"
-    text = f"{text} on {counted(len(asked.open), 'node')}"
+    text = f"{text} on {counted(len(demand.schedulable), 'node')}"
     if needed > free + EXACT:
         return missing(f"{text} of {shown(resource, whole)}", FIXES[resource])
-    for node in asked.nodes:
-        own = asked.daemons[node.name][resource]
+    for node in demand.nodes:
+        own = demand.daemon_sets[node.name][resource]
         if own > node.free[resource] + EXACT:
             left = shown(resource, node.free[resource])
             text = f"DaemonSets need {shown(resource, own)} of each node, {node.name} has {left}"
@@ -149,33 +149,32 @@ def fits(resource: str, stack: Stack, seen: Seen) -> Verdict:
     return ok(text)
 
 
-def placed(stack: Stack, seen: Seen) -> Verdict:
+def placed(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Give each pod a node, the largest first: room in total may be in pieces too small."""
-    asked = demand(stack, seen)
-    if not asked.open:
-        return missing(*_closed(asked))
-    for node in asked.nodes:
-        node.take(asked.daemons[node.name])
-    largest = asked.rest[0]
-    roomy = sum(node.has_room(requests(largest.spec)) for node in asked.open)
-    for pod in asked.rest:
+    demand = resource_demand(stack, cluster)
+    if not demand.schedulable:
+        return missing(*_not_schedulable(demand))
+    for node in demand.nodes:
+        node.take(demand.daemon_sets[node.name])
+    largest = demand.pods[0]
+    roomy = sum(node.has_room(requests(largest.spec)) for node in demand.schedulable)
+    for pod in demand.pods:
         amount = requests(pod.spec)
-        able = [node for node in asked.open if node.has_room(amount)]
+        able = [node for node in demand.schedulable if node.has_room(amount)]
         if not able:
             fix = "free that much on one node, or add a node"
-            return missing(f"no node has room for {_named(pod)}", fix)
+            return missing(f"no node has room for {_with_requests(pod)}", fix)
         max(able, key=lambda node: node.free["memory"]).take(amount)
-    text = (
-        f"the largest pod, {_named(largest)}, fits on {roomy} of {counted(len(asked.open), 'node')}"
-    )
-    if roomy < 2 <= len(asked.open):
+    nodes = counted(len(demand.schedulable), "node")
+    text = f"the largest pod, {_with_requests(largest)}, fits on {roomy} of {nodes}"
+    if roomy < 2 <= len(demand.schedulable):
         return warning(text, "free as much on another node, or it waits while this one is gone")
     return ok(text)
 
 
-def of_others(stack: Stack, seen: Seen, namespace: str) -> list[str]:
+def of_others(stack: Stack, cluster: ClusterState, namespace: str) -> list[str]:
     """Return the names of a namespace's pods that are not the stack's."""
-    names = (item["metadata"] for item in _others(stack, seen.lists["pods"]))
+    names = (item["metadata"] for item in _others(stack, cluster.lists["pods"]))
     return sorted(str(one["name"]) for one in names if one["namespace"] == namespace)
 
 
@@ -187,7 +186,7 @@ def shown(resource: str, value: float) -> str:
     return mebibytes(value) if resource == "memory" else f"{value:.0f}"
 
 
-def _nodes(items: Iterable[Json], pods: Iterable[Json]) -> list[Node]:
+def _nodes(items: Iterable[Json], pods: Iterable[Json]) -> list[NodeCapacity]:
     nodes = {}
     for item in items:
         allocatable = {key: quantity(item["status"]["allocatable"][key]) for key in RESOURCES}
@@ -197,7 +196,7 @@ def _nodes(items: Iterable[Json], pods: Iterable[Json]) -> list[Node]:
             if taint["effect"] in {"NoSchedule", "NoExecute"}
         ]
         name, labels = item["metadata"]["name"], item["metadata"].get("labels") or {}
-        nodes[name] = Node(name, labels, taints, allocatable, dict(allocatable))
+        nodes[name] = NodeCapacity(name, labels, taints, allocatable, dict(allocatable))
     for pod in pods:
         if node := nodes.get(pod["spec"].get("nodeName", "")):
             try:
@@ -240,11 +239,11 @@ def _sum(amounts: Iterable[Amount]) -> Amount:
     return total
 
 
-def _closed(asked: Demand) -> tuple[str, str]:
-    text = f"none of {counted(len(asked.nodes), 'node')} takes ordinary pods"
+def _not_schedulable(demand: ResourceDemand) -> tuple[str, str]:
+    text = f"none of {counted(len(demand.nodes), 'node')} takes ordinary pods"
     return text, "add a node, or remove taints and uncordon: `kubectl describe nodes`"
 
 
-def _named(pod: Pod) -> str:
+def _with_requests(pod: Pod) -> str:
     amount = requests(pod.spec)
     return f"{pod.owner.name} ({shown('cpu', amount['cpu'])}, {shown('memory', amount['memory'])})"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from scripts.core.findings import counted
 from scripts.core.quantities import gibibytes, quantity
 from scripts.core.yamlfile import Json
-from scripts.live.preflight.kubectl import Seen
-from scripts.live.preflight.verdict import Verdict, missing, ok, warning
+from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model.requirements import DEFAULT_CLASS, Stack
 
 # Volumes that are no block volumes: the node's own disk, and file systems over the network.
@@ -24,11 +24,11 @@ DAPR_FIX = (
 )
 
 
-def storage_class(stack: Stack, seen: Seen) -> Verdict:
+def storage_class(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Look for the storage class of each claim, or for a default where a claim names none."""
     if not stack.claims:
         return ok("no volume is needed")
-    classes = {item["metadata"]["name"]: item for item in seen.lists["storageclasses"]}
+    classes = {item["metadata"]["name"]: item for item in cluster.lists["storageclasses"]}
     defaults = sorted(name for name, item in classes.items() if _is_default(item))
     named = {claim.storage_class for claim in stack.claims if claim.storage_class}
     unnamed = sum(claim.storage_class is None for claim in stack.claims)
@@ -53,15 +53,15 @@ def storage_class(stack: Stack, seen: Seen) -> Verdict:
     return ok(text)
 
 
-def tier(stack: Stack, seen: Seen) -> Verdict:
+def tier(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Compare boot volumes, what is there and what is needed with the tier's storage."""
     limits = stack.limits.get("tier")
     if limits is None:
         return ok("the environment has no tier")
     smallest = quantity(stack.limits.get("volumes", {}).get("smallest", 0))
-    boot = len(seen.lists["nodes"]) * quantity(limits["bootVolume"])
+    boot = len(cluster.lists["nodes"]) * quantity(limits["bootVolume"])
     ours = sum(max(claim.size, smallest) for claim in stack.claims)
-    others = [(max(size, smallest), name) for name, size in _others(stack, seen)]
+    others = [(max(size, smallest), name) for name, size in _others(stack, cluster)]
     theirs = sum(size for size, _ in others)
     taken = boot + ours + theirs
     text = f"{gibibytes(boot)} to boot, {gibibytes(ours)} needed, {gibibytes(theirs)} of others"
@@ -75,15 +75,15 @@ def tier(stack: Stack, seen: Seen) -> Verdict:
         fix = f"delete volumes that nobody needs{f', such as {most}' if most else ''}"
         return missing(text, f"{fix}, run fewer nodes, or pay for the rest")
     later = DAPR_VOLUMES * max(2.0**30, smallest)
-    if not _has_dapr(seen) and taken + later > quantity(limits["storage"]):
+    if not _has_dapr(cluster) and taken + later > quantity(limits["storage"]):
         text = f"{text}; Dapr's scheduler is not there yet and would take {gibibytes(later)}"
         return warning(text, DAPR_FIX)
     return ok(text)
 
 
-def _others(stack: Stack, seen: Seen) -> Iterator[tuple[str, float]]:
+def _others(stack: Stack, cluster: ClusterState) -> Iterator[tuple[str, float]]:
     """Yield name and bytes of each block volume, made or asked for, that is not the stack's."""
-    for item in seen.lists["persistentvolumes"]:
+    for item in cluster.lists["persistentvolumes"]:
         spec = item["spec"]
         claim = spec.get("claimRef") or {}
         namespace, name = claim.get("namespace", ""), claim.get("name", "")
@@ -94,7 +94,7 @@ def _others(stack: Stack, seen: Seen) -> Iterator[tuple[str, float]]:
         if block and not kept:
             label = f"{namespace}/{name}" if name else item["metadata"]["name"]
             yield label, quantity(spec["capacity"]["storage"])
-    for item in seen.lists["persistentvolumeclaims"]:
+    for item in cluster.lists["persistentvolumeclaims"]:
         namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
         if not item["spec"].get("volumeName") and not _is_ours(stack, namespace, name):
             yield f"{namespace}/{name}", quantity(item["spec"]["resources"]["requests"]["storage"])
@@ -104,9 +104,9 @@ def _is_ours(stack: Stack, namespace: str, name: str) -> bool:
     return any(claim.is_(namespace, name) for claim in stack.claims)
 
 
-def _has_dapr(seen: Seen) -> bool:
+def _has_dapr(cluster: ClusterState) -> bool:
     key, value = DAPR
-    labels = [item["metadata"].get("labels") or {} for item in seen.lists["pods"]]
+    labels = [item["metadata"].get("labels") or {} for item in cluster.lists["pods"]]
     return any(one.get(key) == value for one in labels)
 
 

@@ -21,8 +21,8 @@ from scripts.core.findings import (
     report,
 )
 from scripts.core.yamlfile import Json
-from scripts.live.secrets.cluster import Cluster
-from scripts.live.secrets.files import Folder
+from scripts.live.secrets.cluster import ClusterSecrets
+from scripts.live.secrets.encrypted_folder import EncryptedFolder
 from scripts.model import clusters, credentials
 from scripts.model.credentials import Needed
 from scripts.model.manifests import ENCRYPTED, FLUX_GROUPS, ClusterSync, Repository, decrypts, group
@@ -44,28 +44,30 @@ def options() -> argparse.Namespace:
     return given
 
 
-def create(sync: ClusterSync, needed: Sequence[Needed], cluster: Cluster, *, yes: bool) -> int:
+def create(
+    sync: ClusterSync, needed: Sequence[Needed], cluster: ClusterSecrets, *, yes: bool
+) -> int:
     """Create in the cluster what it lacks; return the exit code.
 
     Raises:
         RepositoryError: Before anything is created: if the cluster cannot be read, if a Secret is
             there in part, if nobody brings a namespace. Later: if something is refused.
     """
-    cluster.reached()
+    cluster.check_reachable()
     own = [one for one in needed if not one.brought]
     found = plan(own, {(one.namespace, one.name): cluster.keys(_place(one)) for one in own})
-    _shared(found.make, needed)
+    _check_shared(found.make, needed)
     known = {_like(one): cluster.values(_like(one)) for one in found.make if one.like}
     content = values(found.make, known)
     spaces = _lacking(sync, found.make, cluster)
     print(f"clusters/{sync.cluster} in {cluster.name}:")
     for place in found.there:
         print(colour(f"  there    {'/'.join(place)}", DIM))
-    _brought(needed)
+    _print_synced(needed)
     for name in spaces:
         print(f"  create   namespace {name}")
-    _told(found.make, "create")
-    unmade = _given(found.give, shlex.join(("kubectl", *cluster.options)))
+    _print_planned(found.make, "create")
+    unmade = _report_given(found.give, shlex.join(("kubectl", *cluster.options)))
     if found.make:
         count = counted(len(found.make), "Secret")
         question = f"Create {count} in {cluster.name}?"
@@ -81,11 +83,11 @@ def create(sync: ClusterSync, needed: Sequence[Needed], cluster: Cluster, *, yes
         print("nothing to create")
     account = administrator(sync)
     if account and account.place in {*content, *found.there}:
-        _login(account, cluster)
+        _print_login(account, cluster)
     return 1 if report(unmade) else 0
 
 
-def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: Folder) -> int:
+def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: EncryptedFolder) -> int:
     """Write what the cluster's folder lacks; return the exit code.
 
     Raises:
@@ -103,17 +105,19 @@ def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: Folder) -> int:
     content = values(found.make, known)
     for place in found.there:
         print(colour(f"  there    {folder.name(files[place][0])}", DIM))
-    _told(found.make, "encrypt")
-    unmade = _given(found.give, "kubectl", sops=True)
+    _print_planned(found.make, "encrypt")
+    unmade = _report_given(found.give, "kubectl", sops=True)
     for path in folder.write(content):
         print(colour(f"wrote {folder.name(path)}", GREEN))
     if not found.make:
         print("nothing to write")
-    _sync(sync, folder)
+    _print_flux_steps(sync, folder)
     return 1 if report(unmade) else 0
 
 
-def _lacking(sync: ClusterSync, make: Iterable[Missing], cluster: Cluster) -> dict[str, Json]:
+def _lacking(
+    sync: ClusterSync, make: Iterable[Missing], cluster: ClusterSecrets
+) -> dict[str, Json]:
     """Return the namespaces that are to be created, as the sync brings them: so it adopts them.
 
     Raises:
@@ -129,7 +133,7 @@ def _lacking(sync: ClusterSync, make: Iterable[Missing], cluster: Cluster) -> di
     return {name: declared[name] for name in lacking}
 
 
-def _told(make: Iterable[Missing], verb: str) -> None:
+def _print_planned(make: Iterable[Missing], verb: str) -> None:
     first: dict[str, Missing] = {}
     for one in make:
         made = ", ".join(map(str, one.declared.keys))
@@ -140,13 +144,13 @@ def _told(make: Iterable[Missing], verb: str) -> None:
         print(f"  {verb:<8} {one}: {made}; {one.declared.why}")
 
 
-def _brought(needed: Iterable[Needed]) -> None:
+def _print_synced(needed: Iterable[Needed]) -> None:
     for one in needed:
         if one.brought:
             print(colour(f"  synced   {one}: {one.brought}", DIM))
 
 
-def _shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
+def _check_shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
     """See that nothing is made that must be like what only the sync knows.
 
     Raises:
@@ -160,7 +164,7 @@ def _shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
             raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
 
 
-def _given(give: Iterable[Missing], kubectl_: str, *, sops: bool = False) -> list[Finding]:
+def _report_given(give: Iterable[Missing], kubectl_: str, *, sops: bool = False) -> list[Finding]:
     """Say what only the user can make; return a finding for each that something waits for."""
     found = []
     for one in give:
@@ -180,7 +184,7 @@ def _given(give: Iterable[Missing], kubectl_: str, *, sops: bool = False) -> lis
     return found
 
 
-def _login(account: Account, cluster: Cluster) -> None:
+def _print_login(account: Account, cluster: ClusterSecrets) -> None:
     namespace, name = account.place
     command = (*cluster.options, f"--namespace={namespace}", "get", "secret", name)
     path = f"--output=jsonpath={{.data.{account.password}}}"
@@ -188,7 +192,7 @@ def _login(account: Account, cluster: Cluster) -> None:
     print(f"  {shlex.join(('kubectl', *command, path))} | base64 -d")
 
 
-def _sync(sync: ClusterSync, folder: Folder) -> None:
+def _print_flux_steps(sync: ClusterSync, folder: EncryptedFolder) -> None:
     """Say what is to be done once, so that Flux decrypts and applies the folder."""
     path = f"clusters/{sync.cluster}/{ENCRYPTED}"
     for item in sync.objects():
@@ -224,8 +228,8 @@ def main() -> int:
     sync = engines.get("flux") or next(iter(engines.values()))
     needed = credentials.needed(sync, repository)
     if given.sops:
-        return encrypt(sync, needed, Folder(tools.ROOT, name, given.age))
-    return create(sync, needed, Cluster(kubectl.context()), yes=given.yes)
+        return encrypt(sync, needed, EncryptedFolder(tools.ROOT, name, given.age))
+    return create(sync, needed, ClusterSecrets(kubectl.context()), yes=given.yes)
 
 
 def interruptible() -> int:

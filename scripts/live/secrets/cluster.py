@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from scripts.core import kubectl
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.kubectl import ForbiddenError
 from scripts.core.yamlfile import Json
-from scripts.live.preflight.kubectl import TIMEOUT, ForbiddenError, ask, keys_of
+from scripts.live.preflight.cluster_state import KUBECTL, keys_of
 from scripts.model.secrets import Place, Values, hidden, manifest
 
 EXISTS = "(AlreadyExists)"
@@ -19,7 +20,7 @@ _AGAIN = "correct it and run `make secrets` again: it makes what is still missin
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterSecrets:
     """A cluster, by the context that reaches it: it stays the same if the user changes theirs.
 
     Attributes:
@@ -38,13 +39,13 @@ class Cluster:
         """The context as a person reads it."""
         return f"the context {self.context}" if self.context else "the cluster that this runs in"
 
-    def reached(self) -> None:
-        """See that there is a cluster.
+    def check_reachable(self) -> None:
+        """Check that the API server answers.
 
         Raises:
-            RepositoryError: If there is none.
+            RepositoryError: If it does not.
         """
-        ask("version", *self.options)
+        KUBECTL.json("version", *self.options)
 
     def keys(self, place: Place) -> frozenset[str] | None:
         """Return the names of a Secret's keys; None where there is no such Secret.
@@ -65,7 +66,7 @@ class Cluster:
         """
         namespace, name = place
         try:
-            found = ask("get", "secret", name, f"--namespace={namespace}", *self.options)
+            found = KUBECTL.json("get", "secret", name, f"--namespace={namespace}", *self.options)
             return {key: base64.b64decode(value) for key, value in found["data"].items()}
         except (ForbiddenError, KeyError, binascii.Error):
             raise _unread(place) from None
@@ -77,7 +78,7 @@ class Cluster:
             RepositoryError: If it is being deleted.
         """
         try:
-            found = ask("get", "namespace", namespace, "--ignore-not-found", *self.options)
+            found = KUBECTL.json("get", "namespace", namespace, "--ignore-not-found", *self.options)
         except ForbiddenError:
             return False
         if found and (found.get("status") or {}).get("phase") == "Terminating":
@@ -89,8 +90,8 @@ class Cluster:
     def namespace(self, item: Mapping[str, Json]) -> None:
         """Create a namespace, unless somebody else has done so just now."""
         name = item["metadata"]["name"]
-        if (said := self._create(item)) and EXISTS not in said:
-            raise _refused(f"namespace {name}", said)
+        if (error := self._create(item)) and EXISTS not in error:
+            raise _refused(f"namespace {name}", error)
 
     def secret(self, place: Place, content: Values) -> None:
         """Create a Secret.
@@ -98,26 +99,20 @@ class Cluster:
         Raises:
             RepositoryError: If the API server refuses it; so it does where there is one already.
         """
-        if said := self._create(manifest(place, content)):
+        if error := self._create(manifest(place, content)):
             where = f"Secret {'/'.join(place)}"
-            if EXISTS in said:
+            if EXISTS in error:
                 text = "was made by somebody else just now, and is left as it is"
                 fix = "run `make secrets` again to see whether it is whole"
                 raise RepositoryError(Finding(where, None, text, fix))
-            raise _refused(where, hidden(said, content))
+            raise _refused(where, hidden(error, content))
 
     def _create(self, item: Mapping[str, Json]) -> str:
         """Create an object; return why that failed, or nothing.
 
         It comes by standard input, as arguments and files are seen by others.
         """
-        command = ("kubectl", "create", "--filename=-", f"--request-timeout={TIMEOUT}s")
-
-        def failed(reason: str) -> RepositoryError:
-            return _refused(f"{item['kind']} {item['metadata']['name']}", reason)
-
-        # Longer than the request: kubectl first asks which resources there are.
-        answer = kubectl.run((*command, *self.options), 3 * TIMEOUT, failed, json.dumps(item))
+        answer = KUBECTL.run("create", "--filename=-", *self.options, stdin=json.dumps(item))
         return kubectl.reason(answer.stderr) if answer.returncode else ""
 
 

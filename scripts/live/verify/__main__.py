@@ -10,13 +10,13 @@ import argparse
 import os
 
 from scripts import tools
-from scripts.core import findings
+from scripts.core import findings, kubectl
 from scripts.core.findings import GREEN, RED, YELLOW, colour, confirmed, execute, progress
 from scripts.core.yamlfile import load
-from scripts.live.verify import grafana, home, summary
-from scripts.live.verify.kubectl import Kubectl
-from scripts.live.verify.rounds import Measurement, Round
-from scripts.rules.facts import APPLICATION
+from scripts.live.verify import grafana, home_dashboard, summary
+from scripts.live.verify.grafana_pods import GrafanaNamespace
+from scripts.live.verify.measurement import Measurement, Round
+from scripts.model.files import INVENTORY
 
 ROUNDS = 5
 LIMIT = 120.0
@@ -25,7 +25,7 @@ LIMIT = 120.0
 def options() -> argparse.Namespace:
     """Return the arguments of the command line."""
     arguments = argparse.ArgumentParser(prog="python -m scripts.live.verify", description=__doc__)
-    arguments.add_argument("--url", help=f"Grafana's public URL, in place of {APPLICATION}'s")
+    arguments.add_argument("--url", help=f"Grafana's public URL, in place of {INVENTORY}'s")
     arguments.add_argument("--rounds", type=_rounds, default=ROUNDS, help="how often to measure")
     arguments.add_argument("--namespace", default="monitoring", help="Grafana's namespace")
     arguments.add_argument(
@@ -49,25 +49,17 @@ def public_url(given: str | None) -> str:
     """
     if given:
         return grafana.public(given)
-    named = str(load(tools.ROOT / APPLICATION, tools.ROOT)[0]["data"]["GRAFANA_URL"])
+    named = str(load(tools.ROOT / INVENTORY, tools.ROOT)[0]["data"]["GRAFANA_URL"])
     if not grafana.is_local(named):
         return grafana.public(named)
-    print(f"public clock left out: GRAFANA_URL of {APPLICATION} is {named}; or give --url")
+    print(f"public clock left out: GRAFANA_URL of {INVENTORY} is {named}; or give --url")
     return ""
 
 
-def agreed(kubectl: Kubectl, rounds: int, *, yes: bool) -> bool:
-    """Ask whether the pod may be deleted.
-
-    Raises:
-        RepositoryError: If there is nobody to ask and the command line does not say so.
-    """
-    if yes:
-        return True
-    where = f"namespace {kubectl.namespace} of context {kubectl.context()}"
-    times = "once" if rounds == 1 else f"{rounds} times"
-    question = f"Delete Grafana's pod {times} in {where}?"
-    return confirmed("verify", "delete Grafana's pod", question)
+def _question(given: argparse.Namespace) -> str:
+    times = "once" if given.rounds == 1 else f"{given.rounds} times"
+    where = f"namespace {given.namespace} of context {kubectl.context() or 'none'}"
+    return f"Delete Grafana's pod {times} in {where}?"
 
 
 def measured(measurement: Measurement, rounds: int) -> list[Round]:
@@ -86,21 +78,21 @@ def measured(measurement: Measurement, rounds: int) -> list[Round]:
 def main() -> int:
     """Measure; return the exit code."""
     given = options()
-    kubectl = Kubectl(given.namespace)
+    namespace = GrafanaNamespace(given.namespace)
     url = public_url(given.url)
-    kubectl.pod()
-    if not agreed(kubectl, given.rounds, yes=given.yes):
+    namespace.pod()
+    if not given.yes and not confirmed("verify", "delete Grafana's pod", _question(given)):
         print("nothing was deleted")
         return 1
-    release = home.values()
-    page = home.of_release(release)
-    who = grafana.credentials(os.environ, kubectl, release)
+    release = home_dashboard.release_values()
+    page = home_dashboard.of_release(release)
+    who = grafana.credentials(os.environ, namespace, release)
     queries = sum(len(panel.targets) for panel in page.panels)
     print(f"asked with {who.who}: {page.uid}, {len(page.panels)} panels, {queries} queries")
     if who.admin:
         text = "that is the administrator, not a viewer: name one where users outlive Grafana's pod"
         print(colour(text, YELLOW))
-    measurement = Measurement(kubectl, page, who, url, given.limit)
+    measurement = Measurement(namespace, page, who, url, given.limit)
     measurement.check()
     done = measured(measurement, given.rounds)
     kept, text = summary.verdict(done)

@@ -1,4 +1,4 @@
-"""Grafana's HTTP API as somebody asks it who opens the home page."""
+"""Grafana's HTTP API, asked as a browser asks it that opens the home page."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.waiting import MissingError
 from scripts.core.yamlfile import Json
 from scripts.grafana.model import Panel
-from scripts.live.verify.home import Home
-from scripts.live.verify.kubectl import Kubectl
-from scripts.live.verify.waiting import MissingError
+from scripts.live.verify.grafana_pods import GrafanaNamespace
+from scripts.live.verify.home_dashboard import HomeDashboard
 
 # Seconds that one answer may take.
 _TIMEOUT = 10
@@ -47,12 +47,14 @@ class Credentials:
     admin: bool = False
 
 
-def credentials(environment: Mapping[str, str], kubectl: Kubectl, release: Json) -> Credentials:
+def credentials(
+    environment: Mapping[str, str], namespace: GrafanaNamespace, release: Json
+) -> Credentials:
     """Return the credentials of the environment, else the administrator's.
 
     Args:
         environment: GRAFANA_TOKEN, or GRAFANA_USER and GRAFANA_PASSWORD.
-        kubectl: Reads the Secret where neither is set.
+        namespace: Holds the Secret that is read where neither is set.
         release: The values of Grafana's release, which name the Secret.
 
     Raises:
@@ -68,7 +70,7 @@ def credentials(environment: Mapping[str, str], kubectl: Kubectl, release: Json)
         raise RepositoryError(Finding("environment", None, f"{absent} is not set", "set both"))
     admin = release["admin"]
     keys = (admin.get("userKey", "admin-user"), admin.get("passwordKey", "admin-password"))
-    user, password = kubectl.secret(admin["existingSecret"], *keys)
+    user, password = namespace.secret(admin["existingSecret"], *keys)
     return Credentials(_basic(user, password), f"the Secret {admin['existingSecret']}", admin=True)
 
 
@@ -200,7 +202,7 @@ def _content(answer: IO[bytes]) -> bytes:
 
 
 @dataclass
-class Visit:
+class PageLoad:
     """The home page being opened by somebody who reloads what is not there yet.
 
     Attributes:
@@ -208,7 +210,7 @@ class Visit:
     """
 
     grafana: Grafana
-    home: Home
+    home: HomeDashboard
     empty: list[Panel] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -225,7 +227,7 @@ class Visit:
         path = f"/api/dashboards/uid/{self.home.uid}"
         status, document = self.grafana.ask(path)
         if status != 200:
-            message = f"{path} answers {status}: {_said(document)}"
+            message = f"{path} answers {status}: {_message(document)}"
             fix = "sync the dashboards, and see Grafana's log for `provisioning`"
             raise MissingError(Finding(self.grafana.name, None, message, fix))
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
@@ -243,7 +245,9 @@ class Visit:
         results = document.get("results") or {}
         for target in panel.targets:
             # A request that fails as a whole, as for a missing data source, has no results.
-            result = results.get(target.ref) or ({"error": _said(document)} if status > 299 else {})
+            result = results.get(target.ref) or (
+                {"error": _message(document)} if status > 299 else {}
+            )
             if error := result.get("error"):
                 message = f"query {target.ref} fails ({result.get('status', status)}): {error}"
                 return Finding(place, None, message[:300], "look at the data source in Grafana")
@@ -253,7 +257,7 @@ class Visit:
         return None
 
 
-def _said(document: Json) -> str:
+def _message(document: Json) -> str:
     return str(document.get("message") or "no reason given")
 
 

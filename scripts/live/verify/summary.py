@@ -1,11 +1,12 @@
-"""What the rounds took, as a table, and whether that is within the target."""
+"""The measured rounds as a table, and whether they are within the target."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.live.verify.rounds import Round
+from scripts.core.findings import counted
+from scripts.live.verify.measurement import Round
 
 # Seconds from deployment to an open dashboard, for images that are on the node.
 TARGET = 30.0
@@ -40,12 +41,11 @@ def verdict(rounds: Iterable[Round]) -> tuple[bool, str]:
     warm = [one.dashboard for one in rounds if one.warm]
     if not warm:
         return False, "no warm round: each pulled an image; run it again on the same nodes"
-    slowest, count = max(warm), len(warm)
+    slowest = max(warm)
     kept = slowest <= TARGET
     relation = "within" if kept else "over"
-    rounds_ = "1 warm round" if count == 1 else f"{count} warm rounds"
-    text = f"dashboard after {slowest:.1f} s at most in {rounds_}: {relation} the target"
-    return kept, f"{text} of {TARGET:.0f} s"
+    text = f"dashboard after {slowest:.1f} s at most in {counted(len(warm), 'warm round')}"
+    return kept, f"{text}: {relation} the target of {TARGET:.0f} s"
 
 
 def _row(rounds: Sequence[Round], of: Callable[[list[float]], float]) -> list[str]:

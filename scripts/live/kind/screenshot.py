@@ -1,16 +1,17 @@
-"""Grafana's home page in a real browser: a picture of it, and what it does not show."""
+"""A screenshot of Grafana's home page in a real browser, and what the page does not show."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json
 from scripts.servers import browser
 
+INSTALL_NODE = "install Node.js 20 or newer and put it on PATH"
 SCRIPT = Path(__file__).with_suffix(".mjs")
 # Seconds that panels may take, and that the browser may take to start and to log in besides.
 PATIENCE, _START = 90, 90
@@ -48,25 +49,19 @@ def take(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     progress("opening the home page in a browser")
-    try:
-        run = subprocess.run(
-            ("node", str(SCRIPT), str(browser.modules()), browser.executable()),
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE + _START,
-        )
-    except subprocess.TimeoutExpired:
-        raise _failed(f"no picture within {PATIENCE + _START} s") from None
+    command = ("node", str(SCRIPT), str(browser.modules()), browser.executable())
+    timeout = PATIENCE + _START
+    run = programs.run(command, INSTALL_NODE, stdin=json.dumps(job), timeout=timeout)
+    if run.returncode == programs.TIMED_OUT:
+        raise _failed(f"no picture within {timeout} s")
     if run.returncode:
         raise _failed(run.stderr.replace(login["password"], "…").strip()[-600:])
     top = min(panel["gridPos"]["y"] for panel in panels)
-    seen = {one["title"]: one for one in json.loads(run.stdout)}
+    shown = {one["title"]: one for one in json.loads(run.stdout)}
     return [
         Finding(f"home page, panel {p['title']!r}", None, fault, "look at the picture")
         for p in panels
-        if (fault := _fault(p, seen[p["title"]], first=p["gridPos"]["y"] == top))
+        if (fault := _fault(p, shown[p["title"]], first=p["gridPos"]["y"] == top))
     ]
 
 

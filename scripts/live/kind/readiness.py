@@ -1,24 +1,23 @@
-"""Whether all of it is ready and at the commit, and what the cluster says where it is not."""
+"""Waiting until everything is ready and at the commit; a report of what is not."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.waiting import MissingError, until
 from scripts.core.yamlfile import Json
-from scripts.live.kind.cluster import Cluster
-from scripts.live.verify.kubectl import Pod
-from scripts.live.verify.waiting import MissingError, until
+from scripts.live.kind.cluster import KindCluster
+from scripts.live.verify.grafana_pods import GrafanaPod
 from scripts.model.manifests import FLUX_GROUPS, ClusterSync, identity
 from scripts.servers.kubernetes.client import condition
 
-# Seconds between two looks: each starts kubectl, which pods that start would feel.
+# Seconds between two attempts: each starts kubectl, which takes CPU from the pods that start.
 PAUSE = 5.0
 HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
 _SOURCES = ("gitrepositories", "ocirepositories", "helmrepositories", "helmcharts")
-# What an engine says of itself.
+# The objects whose status an engine writes.
 RESOURCES = {
     "flux": (
         *(f"{name}.{SOURCE}" for name in _SOURCES),
@@ -31,11 +30,11 @@ RESOURCES = {
 DECLARED = frozenset({"Application", "HelmRelease", "Kustomization"})
 # The operator makes the pods of these after the engine has looked.
 OPERATED = ("prometheuses.monitoring.coreos.com", "alertmanagers.monitoring.coreos.com")
-# How many warnings are told, and how many characters of what an object says.
+# How many warnings are reported, and how many characters of what an object says.
 _LAST, _QUOTED = 25, 600
 
 
-def wait(cluster: Cluster, sync: ClusterSync, commit: str, limit: float) -> None:
+def wait(cluster: KindCluster, sync: ClusterSync, commit: str, limit: float) -> None:
     """Wait until everything of a cluster sync is ready, and what comes from git is at a commit.
 
     Raises:
@@ -51,25 +50,24 @@ def wait(cluster: Cluster, sync: ClusterSync, commit: str, limit: float) -> None
         if (names := ", ".join(sorted(f.path for f in found))) != before:
             progress(f"not ready yet: {names}")
             before = names
-        time.sleep(PAUSE)
         raise MissingError(*found)
 
-    until(attempt, time.monotonic() + limit, limit)
+    until(attempt, limit, PAUSE)
 
 
-def unready(cluster: Cluster, sync: ClusterSync, commit: str) -> list[Finding]:
+def unready(cluster: KindCluster, sync: ClusterSync, commit: str) -> list[Finding]:
     """Return a finding for each object that is not ready: the engine's, and then pods."""
-    judge = _flux if sync.engine == "flux" else _argocd
+    problem = _flux if sync.engine == "flux" else _argocd
     items = {identity(item): item for item in cluster.listed(*RESOURCES[sync.engine])}
     declared = {identity(item) for item in sync.objects() if item["kind"] in DECLARED}
-    said = dict.fromkeys(declared - items.keys(), "is not there yet")
-    said |= {name: judge(item, commit) for name, item in items.items()}
-    if not any(said.values()):
-        said = dict(_pods(cluster))
-        said |= {identity(i): _condition(i, "Available") for i in cluster.listed(*OPERATED)}
+    problems = dict.fromkeys(declared - items.keys(), "is not there yet")
+    problems |= {name: problem(item, commit) for name, item in items.items()}
+    if not any(problems.values()):
+        problems = dict(_pods(cluster))
+        problems |= {identity(i): _condition(i, "Available") for i in cluster.listed(*OPERATED)}
     fix = "see its message, and what the cluster says above"
     # Argo CD quotes every object that it could not apply.
-    return [Finding(name, None, text[:_QUOTED], fix) for name, text in said.items() if text]
+    return [Finding(name, None, text[:_QUOTED], fix) for name, text in problems.items() if text]
 
 
 def _condition(item: Json, kind: str) -> str:
@@ -82,8 +80,8 @@ def _condition(item: Json, kind: str) -> str:
 
 def _flux(item: Json, commit: str) -> str:
     status = item.get("status") or {}
-    if said := _condition(item, "Ready"):
-        return said
+    if problem := _condition(item, "Ready"):
+        return problem
     if status.get("observedGeneration") != item["metadata"]["generation"]:
         return "has changed, and is not looked at yet"
     if item["kind"] == "Kustomization":
@@ -97,22 +95,22 @@ def _argocd(item: Json, commit: str) -> str:
     sync, health = (status.get(key) or {} for key in ("sync", "health"))
     states = sync.get("status") or "not compared", health.get("status") or "of unknown health"
     if states != ("Synced", "Healthy"):
-        told = (status.get("operationState") or {}, health, *(status.get("conditions") or ()))
-        words = (f"is {states[0]} and {states[1]}", *(one.get("message") for one in told))
+        parts = (status.get("operationState") or {}, health, *(status.get("conditions") or ()))
+        words = (f"is {states[0]} and {states[1]}", *(one.get("message") for one in parts))
         return ": ".join(filter(None, words))
     if "path" in item["spec"]["source"] and sync.get("revision") != commit:
         return f"is at {sync.get('revision')}, not at {commit}"
     return ""
 
 
-def _pods(cluster: Cluster) -> Iterator[tuple[str, str]]:
+def _pods(cluster: KindCluster) -> Iterator[tuple[str, str]]:
     for document in cluster.listed("pods"):
-        pod = Pod.of(document)
+        pod = GrafanaPod.of(document)
         if not pod.ready and not pod.gone:
             yield identity({**document, "kind": "Pod"}), pod.reason
 
 
-def told(cluster: Cluster) -> Iterator[str]:
+def report(cluster: KindCluster) -> Iterator[str]:
     """Yield a line for each pod that is not ready, and for each of the last warnings.
 
     What cannot be read is left out, as something else has failed before.

@@ -1,4 +1,4 @@
-"""What is in the cluster before the engine: namespaces, Secrets, and something to watch."""
+"""What is created before the engine: namespaces, Secrets, a stand-in application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.live.kind.cluster import Cluster
+from scripts.live.kind.cluster import KindCluster
 from scripts.model import credentials, secrets
 from scripts.model.manifests import ClusterSync, Repository
 from scripts.model.secrets import Place, Values
@@ -20,7 +20,7 @@ IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
 URLS = ("FRONTEND_URL", "BACKEND_URL")
 
 
-def values(sync: ClusterSync, repository: Repository) -> dict[Place, Values]:
+def secret_values(sync: ClusterSync, repository: Repository) -> dict[Place, Values]:
     """Return what `make secrets` makes for a cluster that has no Secret yet."""
     needed = [one for one in credentials.needed(sync, repository) if not one.brought]
     found = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed))
@@ -51,7 +51,7 @@ def objects(
     yield from (secrets.manifest(place, content) for place, content in made.items())
 
 
-def application(cluster: Cluster) -> None:
+def run_application(cluster: KindCluster) -> None:
     """Run a server at the application's addresses: half of the first row is about its pods.
 
     What is outside of the cluster is left alone.
@@ -66,5 +66,5 @@ def application(cluster: Cluster) -> None:
         serve = ("--", "/agnhost", "netexec", f"--http-port={port}")
         if where != "default":
             cluster.create(namespace(where))
-        cluster.ask("create", "deployment", *own, f"--image={IMAGE}", *serve)
-        cluster.ask("expose", "deployment", *own)
+        cluster.kubectl("create", "deployment", *own, f"--image={IMAGE}", *serve)
+        cluster.kubectl("expose", "deployment", *own)

@@ -1,4 +1,4 @@
-"""Asking again until something is there, or a limit is over."""
+"""Waiting: an attempt is repeated until it succeeds, or until its time is over."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ class MissingError(RepositoryError):
     """What is not there yet, and may still come."""
 
 
-def until(attempt: Callable[[], Result], deadline: float, limit: float) -> Result:
-    """Return what an attempt returns, the first that misses nothing.
+def until(attempt: Callable[[], Result], timeout: float, pause: float = PAUSE) -> Result:
+    """Return the result of the first attempt that succeeds.
 
     Args:
-        attempt: Raises MissingError where it is to be made again.
-        deadline: When to give up, in seconds of `time.monotonic()`; one attempt is always made.
-        limit: Seconds that the wait was allowed, for the message.
+        attempt: Raises MissingError to be repeated.
+        timeout: Seconds after which no attempt is repeated; one is always made.
+        pause: Seconds between two attempts.
 
     Raises:
-        RepositoryError: With what the last attempt missed, or at once with what cannot change.
+        RepositoryError: What the last attempt missed, or at once what no repetition can change.
     """
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return attempt()
         except MissingError as missing:
             if time.monotonic() >= deadline:
-                after = f"after {limit:g} s"
+                after = f"after {timeout:g} s"
                 late = (replace(f, message=f"{f.message} ({after})") for f in missing.findings)
                 raise RepositoryError(*late) from None
-        time.sleep(PAUSE)
+        time.sleep(pause)

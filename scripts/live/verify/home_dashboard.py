@@ -18,7 +18,7 @@ from scripts.model import dashboards
 
 
 @dataclass(frozen=True)
-class Home:
+class HomeDashboard:
     """What an open home page shows first.
 
     Attributes:
@@ -54,13 +54,13 @@ class Home:
         }
 
 
-def values() -> Json:
+def release_values() -> Json:
     """Return the values of Grafana's release."""
     documents = yamlfile.load(tools.ROOT / model.GRAFANA, tools.ROOT)
     return next(d for d in documents if d["kind"] == "HelmRelease")["spec"]["values"]
 
 
-def of_release(release: Json) -> Home:
+def of_release(release: Json) -> HomeDashboard:
     """Return the home page that Grafana's release names.
 
     Args:
@@ -81,7 +81,7 @@ def of_release(release: Json) -> Home:
     return of_dashboard(boards[name])
 
 
-def of_dashboard(board: Mapping[str, Json]) -> Home:
+def of_dashboard(board: Mapping[str, Json]) -> HomeDashboard:
     """Return what the first row of a dashboard's JSON asks.
 
     Raises:
@@ -90,7 +90,7 @@ def of_dashboard(board: Mapping[str, Json]) -> Home:
     row = list(_first_row(board))
     read = model.read({**board, "panels": row, "annotations": {}}, model.datasources())
     used = {n for p in read.panels for t in p.targets for n in interpolation.names(t.expr)}
-    return Home(
+    return HomeDashboard(
         uid=read.uid,
         panels=read.panels,
         values={v.name: _value(v) for v in read.variables if v.name in used},

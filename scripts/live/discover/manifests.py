@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load, load_all
-from scripts.live.discover.layout import PODS, Layout, collected, usable
+from scripts.live.discover.objects import PODS, ObjectSet, collected, usable
 from scripts.model import schemas
 
 CHART = "Chart.yaml"
@@ -26,7 +26,7 @@ Found = list[tuple[str, Json]]
 
 def read(
     sources: Sequence[Path], namespace: str = "", values: Sequence[str] = (), release: str = ""
-) -> Layout:
+) -> ObjectSet:
     """Read folders or files as one application.
 
     Args:
@@ -55,19 +55,19 @@ def read(
     items = collected(found, namespace or DEFAULT)
     _populated(place, [document for _, document in found], namespace)
     if not any(item.kind in PODS for item in items):
-        said = "; ".join(notices)
-        text = f"holds no Deployment and no StatefulSet{f': {said}' if said else ''}"
+        skipped = "; ".join(notices)
+        text = f"holds no Deployment and no StatefulSet{f': {skipped}' if skipped else ''}"
         fix = "name the folder, the kustomization or the chart that is installed"
         raise RepositoryError(Finding(place, None, text, fix))
     named = any(document["metadata"].get("namespace") for _, document in found)
     if not namespace and not named:
         text = f"no manifest names a namespace: {DEFAULT} is taken; --namespace names another"
         notices.append(text)
-    return Layout(place, items, tuple(notices))
+    return ObjectSet(place, items, tuple(notices))
 
 
 def _plain(source: Path, notices: list[str]) -> Found:
-    """Read every file below a folder; what is no manifest is left out, and told."""
+    """Read every file below a folder; a notice names what is no manifest and left out."""
     found: Found = []
     left: dict[str, list[str]] = {}
     root = source if source.is_dir() else source.parent
@@ -180,5 +180,5 @@ def _populated(place: str, documents: list[Json], namespace: str) -> None:
 
 def _reason(text: str) -> str:
     """Return what a program says, on one line."""
-    said = " ".join(text.split()).rpartition("Error: ")[2]
-    return f"does not render: {said[:300] or 'no reason given'}"
+    message = " ".join(text.split()).rpartition("Error: ")[2]
+    return f"does not render: {message[:300] or 'no reason given'}"

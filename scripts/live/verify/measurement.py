@@ -1,4 +1,4 @@
-"""One round: Grafana's pod is deleted, and the clocks run until its home page is there again."""
+"""One round: Grafana's pod is deleted, and the time taken until its home page has data again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scripts.core.findings import Finding, RepositoryError, progress
-from scripts.live.verify.grafana import Credentials, Grafana, Visit, is_local
-from scripts.live.verify.home import Home
-from scripts.live.verify.kubectl import Kubectl, Pod, Watch
-from scripts.live.verify.waiting import until
+from scripts.core.waiting import until
+from scripts.live.verify.grafana import Credentials, Grafana, PageLoad, is_local
+from scripts.live.verify.grafana_pods import GrafanaNamespace, GrafanaPod, PodWatch
+from scripts.live.verify.home_dashboard import HomeDashboard
 
 # Seconds for what should be there before anything is deleted.
 _PRESENT = 10.0
@@ -45,8 +45,8 @@ class Measurement:
         limit: Seconds that each wait may take.
     """
 
-    kubectl: Kubectl
-    home: Home
+    namespace: GrafanaNamespace
+    home: HomeDashboard
     credentials: Credentials
     url: str
     limit: float
@@ -57,10 +57,10 @@ class Measurement:
         Raises:
             RepositoryError: With what is missing before anything is deleted.
         """
-        with contextlib.closing(self.kubectl.forward(self.kubectl.pod())) as forward:
-            self._open(self._within(forward.url), _PRESENT)
+        with contextlib.closing(self.namespace.forward(self.namespace.pod())) as forward:
+            self._open(self._by_port_forward(forward.url), _PRESENT)
         if self.url:
-            self._open(self._outside(), _PRESENT)
+            self._open(self._by_public_url(), _PRESENT)
 
     def round(self) -> Round:
         """Delete the pod, and measure.
@@ -68,65 +68,67 @@ class Measurement:
         Raises:
             RepositoryError: With what is missing at the end of a wait.
         """
-        old = self.kubectl.pod()
-        with contextlib.closing(self.kubectl.watch()) as watch:
+        old = self.namespace.pod()
+        with contextlib.closing(self.namespace.watch()) as watch:
             watch.begin()
-            self.kubectl.delete(old)
+            self.namespace.delete(old)
             started = time.monotonic()
             deadline = started + self.limit
-            new = self._await(watch, old, lambda pod: _follows(pod, old) and _runs(pod), deadline)
+            new = self._await(
+                watch, old, lambda pod: _replaces(pod, old) and _is_running(pod), deadline
+            )
             # Connected while Grafana starts, so that kubectl's own start is not measured.
-            with contextlib.closing(self.kubectl.forward(new)) as forward:
+            with contextlib.closing(self.namespace.forward(new)) as forward:
                 if not new.ready:
                     self._await(watch, old, lambda p: p.uid == new.uid and p.ready, deadline, new)
                 pod = time.monotonic() - started
-                self._open(self._within(forward.url), self.limit)
+                self._open(self._by_port_forward(forward.url), self.limit)
                 dashboard = time.monotonic() - started
         public = None
         if self.url:
-            self._open(self._outside(), self.limit)
+            self._open(self._by_public_url(), self.limit)
             public = time.monotonic() - started
-        return Round(self.kubectl.warm(new), pod, dashboard, public)
+        return Round(self.namespace.warm(new), pod, dashboard, public)
 
     def _await(
         self,
-        watch: Watch,
-        old: Pod,
-        wanted: Callable[[Pod], bool],
+        watch: PodWatch,
+        old: GrafanaPod,
+        condition: Callable[[GrafanaPod], bool],
         deadline: float,
-        last: Pod | None = None,
-    ) -> Pod:
-        """Return the first pod that is as wanted; where none is, tell of the last that was seen."""
+        last: GrafanaPod | None = None,
+    ) -> GrafanaPod:
+        """Return the first pod that meets a condition; else the error names the last."""
         for pod in watch.pods(deadline):
-            if wanted(pod):
+            if condition(pod):
                 return pod
-            if _follows(pod, old):
+            if _replaces(pod, old):
                 last = pod
-        raise self._stuck(old, last)
+        raise self._not_ready(old, last)
 
-    def _stuck(self, old: Pod, new: Pod | None) -> RepositoryError:
+    def _not_ready(self, old: GrafanaPod, new: GrafanaPod | None) -> RepositoryError:
         place = f"Pod {new.name}" if new else f"ReplicaSet {old.owner}"
         message = f"is not Ready: {new.reason}" if new else f"made no pod in place of {old.name}"
-        events = self.kubectl.events(new.name if new else old.owner)[-_QUOTED:]
-        told = "; ".join(f"{e.get('reason')}: {e.get('message')}" for e in events)
-        message += f" (after {self.limit:g} s); events: {told or 'none'}"
-        fix = f"see `kubectl --namespace={self.kubectl.namespace} get events`"
+        events = self.namespace.events(new.name if new else old.owner)[-_QUOTED:]
+        reasons = "; ".join(f"{e.get('reason')}: {e.get('message')}" for e in events)
+        message += f" (after {self.limit:g} s); events: {reasons or 'none'}"
+        fix = f"see `kubectl --namespace={self.namespace.name} get events`"
         return RepositoryError(Finding(place, None, message, fix))
 
     def _open(self, grafana: Grafana, limit: float) -> None:
         progress(f"opening the home dashboard through {grafana.name}")
-        until(Visit(grafana, self.home).attempt, time.monotonic() + limit, limit)
+        until(PageLoad(grafana, self.home).attempt, limit)
 
-    def _within(self, url: Callable[[], str]) -> Grafana:
+    def _by_port_forward(self, url: Callable[[], str]) -> Grafana:
         return Grafana("kubectl port-forward", url, self.credentials, local=True)
 
-    def _outside(self) -> Grafana:
+    def _by_public_url(self) -> Grafana:
         return Grafana(self.url, lambda: self.url, self.credentials, is_local(self.url))
 
 
-def _follows(pod: Pod, old: Pod) -> bool:
+def _replaces(pod: GrafanaPod, old: GrafanaPod) -> bool:
     return pod.uid != old.uid and not pod.gone
 
 
-def _runs(pod: Pod) -> bool:
+def _is_running(pod: GrafanaPod) -> bool:
     return pod.phase == "Running"

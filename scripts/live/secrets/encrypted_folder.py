@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from scripts.checks.static import encrypted
+from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model import sops
 from scripts.model.manifests import ENCRYPTED
@@ -22,7 +23,7 @@ _TIMEOUT = 120
 
 
 @dataclass(frozen=True)
-class Folder:
+class EncryptedFolder:
     """The folder of one cluster.
 
     Attributes:
@@ -118,20 +119,14 @@ class Folder:
         What is to be encrypted comes by standard input and never is on a disk. sops looks for
         `.sops.yaml` from where it runs upwards.
         """
-        where = self.path if self.path.is_dir() else self.path.parent
-        try:
-            return subprocess.run(
-                ("sops", *arguments),
-                input=stdin,
-                cwd=where,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_TIMEOUT,
-            )
-        except FileNotFoundError:
-            fix = "install it: https://github.com/getsops/sops/releases"
-            raise RepositoryError(Finding("sops", None, "is not on PATH", fix)) from None
-        except subprocess.TimeoutExpired:
-            text, fix = f"no answer within {_TIMEOUT} s", "see whether its key service answers"
-            raise RepositoryError(Finding("sops", None, text, fix)) from None
+        answer = programs.run(
+            ("sops", *arguments),
+            "install it: https://github.com/getsops/sops/releases",
+            folder=self.path if self.path.is_dir() else self.path.parent,
+            stdin=stdin,
+            timeout=_TIMEOUT,
+        )
+        if answer.returncode == programs.TIMED_OUT:
+            fix = "see whether its key service answers"
+            raise RepositoryError(Finding("sops", None, answer.stderr, fix))
+        return answer

@@ -1,4 +1,4 @@
-"""The user's kubectl, with the kubeconfig and the context of the environment.
+"""Grafana's pods in the cluster: found, deleted, watched, and forwarded to a port.
 
 What changes within seconds is watched, not polled: on OKE, each start of kubectl first has the
 `oci` program make a token, which takes longer than some of what is measured.
@@ -17,10 +17,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts.core import kubectl
+from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.kubectl import INSTALL, Kubectl, reason
+from scripts.core.waiting import MissingError
 from scripts.core.yamlfile import Json
-from scripts.live.verify.waiting import MissingError
 
 SELECTOR = "app.kubernetes.io/name=grafana"
 # Seconds that one answer of the API server may take, a login by the kubeconfig's program included.
@@ -34,7 +35,7 @@ _WARM = "already present on machine"
 
 
 @dataclass(frozen=True)
-class Pod:
+class GrafanaPod:
     """A pod, as it was at one moment.
 
     Attributes:
@@ -54,15 +55,15 @@ class Pod:
     reason: str
 
     @classmethod
-    def of(cls, document: Json) -> Pod:
+    def of(cls, document: Json) -> GrafanaPod:
         """Read the pod of Kubernetes' API."""
         metadata, status = document["metadata"], document.get("status") or {}
         conditions = {c["type"]: c for c in status.get("conditions") or []}
         states = [c.get("state") or {} for c in status.get("containerStatuses") or []]
         waiting = [s["waiting"] for s in states if s.get("waiting")]
         owners = metadata.get("ownerReferences") or []
-        told = waiting or [c for c in conditions.values() if c["status"] != "True"]
-        reasons = (f"{t.get('reason', '')} {t.get('message', '')}".strip() for t in told)
+        unmet = waiting or [c for c in conditions.values() if c["status"] != "True"]
+        reasons = (f"{t.get('reason', '')} {t.get('message', '')}".strip() for t in unmet)
         phase = str(status.get("phase") or "Pending")
         return cls(
             name=str(metadata["name"]),
@@ -76,49 +77,51 @@ class Pod:
 
 
 @dataclass(frozen=True)
-class Kubectl:
-    """kubectl in one namespace."""
+class GrafanaNamespace:
+    """The namespace that Grafana is in."""
 
-    namespace: str
+    name: str
 
-    def context(self) -> str:
-        """Return the name of the context; within a cluster there may be none."""
-        return kubectl.context() or "none"
+    @property
+    def kubectl(self) -> Kubectl:
+        """Kubectl in this namespace."""
+        return Kubectl(_ACCESS, _TIMEOUT, (f"--namespace={self.name}",), words=2)
 
-    def pod(self) -> Pod:
+    def pod(self) -> GrafanaPod:
         """Return Grafana's pod, which must be Ready.
 
         Raises:
             RepositoryError: If there is no such namespace, not one pod, or one that is not Ready.
         """
-        listed = self._json("get", "pods", f"--selector={SELECTOR}")
+        listed = self.kubectl.json("get", "pods", f"--selector={SELECTOR}")
         # Evicted pods and those of Helm's tests stay until somebody deletes them.
-        pods = [pod for document in listed["items"] if not (pod := Pod.of(document)).gone]
+        pods = [pod for document in listed["items"] if not (pod := GrafanaPod.of(document)).gone]
         if len(pods) == 1 and pods[0].ready:
             return pods[0]
         if len(pods) == 1:
             place, message = f"Pod {pods[0].name}", f"is not Ready: {pods[0].reason}"
-            fix = f"see `kubectl --namespace={self.namespace} describe pod {pods[0].name}`"
+            fix = f"see `kubectl --namespace={self.name} describe pod {pods[0].name}`"
         elif pods:
-            place = f"namespace {self.namespace}"
+            place = f"namespace {self.name}"
             message = f"{len(pods)} pods have the label {SELECTOR}, and one is measured"
             fix = "wait until a rollout is over; run Grafana with one replica"
         else:
-            place = f"namespace {self.namespace}"
+            place = f"namespace {self.name}"
             message = f"no pod has the label {SELECTOR}" if self._exists() else "does not exist"
             fix = "sync the repository first, or name Grafana's namespace by --namespace"
         raise RepositoryError(Finding(place, None, message, fix))
 
-    def delete(self, pod: Pod) -> None:
+    def delete(self, pod: GrafanaPod) -> None:
         """Delete a pod; returns when the API server has accepted that."""
-        self._run("delete", "pod", pod.name, "--wait=false", "--output=name")
+        self.kubectl.text("delete", "pod", pod.name, "--wait=false", "--output=name")
 
     def events(self, name: str) -> list[Json]:
         """Return the events of an object, the oldest first."""
-        found = self._json("get", "events", f"--field-selector=involvedObject.name={name}")["items"]
+        selector = f"--field-selector=involvedObject.name={name}"
+        found = self.kubectl.json("get", "events", selector)["items"]
         return sorted(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
 
-    def warm(self, pod: Pod) -> bool:
+    def warm(self, pod: GrafanaPod) -> bool:
         """Say whether every image of a pod was on its node before the pod was."""
         pulled = [e.get("message", "") for e in self.events(pod.name) if e["reason"] == "Pulled"]
         return bool(pulled) and all(_WARM in message for message in pulled)
@@ -129,7 +132,7 @@ class Kubectl:
         Raises:
             RepositoryError: If it cannot be read, or lacks a key.
         """
-        data = self._json("get", "secret", name).get("data") or {}
+        data = self.kubectl.json("get", "secret", name).get("data") or {}
         try:
             return [base64.b64decode(data[key], validate=True).decode() for key in keys]
         except (KeyError, binascii.Error, UnicodeDecodeError):
@@ -137,40 +140,27 @@ class Kubectl:
             fix = "delete it and run `make secrets`, which makes a new one"
             raise RepositoryError(Finding(f"Secret {name}", None, message, fix)) from None
 
-    def watch(self) -> Watch:
+    def watch(self) -> PodWatch:
         """Start to watch Grafana's pods, until it is closed."""
-        return Watch(self._command("get", "pods", f"--selector={SELECTOR}", "--watch", "-o=json"))
+        return PodWatch(
+            self.kubectl.command("get", "pods", f"--selector={SELECTOR}", "--watch", "-o=json")
+        )
 
-    def forward(self, pod: Pod) -> Forward:
+    def forward(self, pod: GrafanaPod) -> PortForward:
         """Start to forward a port to Grafana in a pod that runs, until it is closed."""
         port = ":grafana"  # The container port's name in the chart.
-        return Forward(
-            self._command("port-forward", "--address=127.0.0.1", f"pod/{pod.name}", port)
+        return PortForward(
+            self.kubectl.command("port-forward", "--address=127.0.0.1", f"pod/{pod.name}", port)
         )
 
     def _exists(self) -> bool:
         try:
-            names = self._run("get", "namespace", self.namespace, "--ignore-not-found", "-o=name")
+            names = self.kubectl.text(
+                "get", "namespace", self.name, "--ignore-not-found", "-o=name"
+            )
         except RepositoryError:
             return True  # Who may read the pods of one namespace need not see namespaces.
         return bool(names.strip())
-
-    def _json(self, *arguments: str) -> Json:
-        return json.loads(self._run(*arguments, "--output=json"))
-
-    def _run(self, *arguments: str) -> str:
-        place = f"kubectl {' '.join(arguments[:2])}"
-
-        def failed(reason: str) -> RepositoryError:
-            return RepositoryError(Finding(place, None, reason, _ACCESS))
-
-        answer = kubectl.run(self._command(*arguments), _TIMEOUT, failed)
-        if answer.returncode:
-            raise failed(kubectl.reason(answer.stderr))
-        return answer.stdout
-
-    def _command(self, *arguments: str) -> tuple[str, ...]:
-        return ("kubectl", f"--namespace={self.namespace}", *arguments)
 
 
 class _Process:
@@ -187,7 +177,7 @@ class _Process:
                 text=True,
             )
         except FileNotFoundError:
-            raise kubectl.absent() from None
+            raise programs.absent("kubectl", INSTALL) from None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -213,7 +203,7 @@ class _Process:
             self._process.stdout.close()
 
 
-class Watch:
+class PodWatch:
     """The states of Grafana's pods as they come, the present ones first."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
@@ -234,40 +224,40 @@ class Watch:
             message = f"has said nothing for {_TIMEOUT} s"
             raise RepositoryError(Finding(_WATCH, None, message, _ACCESS))
 
-    def pods(self, deadline: float) -> Iterator[Pod]:
+    def pods(self, deadline: float) -> Iterator[GrafanaPod]:
         """Yield each state until the deadline, in seconds of `time.monotonic()`.
 
         Raises:
             RepositoryError: If kubectl ends.
         """
         document: list[str] = []
-        said = ""
+        other = ""
         while (left := deadline - time.monotonic()) > 0:
             try:
                 line = self._process.lines.get(timeout=left)
             except queue.Empty:
                 return
             if line is None:
-                message = f"has ended: {kubectl.reason(said)}"
+                message = f"has ended: {reason(other)}"
                 raise RepositoryError(Finding(_WATCH, None, message, _ACCESS))
             # kubectl indents: only the outermost braces stand at the beginning of a line.
             if line[0] in "{} ":
                 document.append(line)
             else:
-                said = line
+                other = line
             if line[0] == "}":
-                yield Pod.of(json.loads("".join(document)))
+                yield GrafanaPod.of(json.loads("".join(document)))
                 document.clear()
 
 
-class Forward:
+class PortForward:
     """A free port of this machine that leads to Grafana in a pod."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
         """Start kubectl, and wait for nothing."""
         self._command = command
         self._process = _Process(command)
-        self._url = self._said = ""
+        self._url = self._last_line = ""
 
     def close(self) -> None:
         """End kubectl."""
@@ -287,13 +277,13 @@ class Forward:
         if ended:
             self._process, self._url = _Process(self._command), ""
         if not self._url:
-            message = f"is not connected: {kubectl.reason(self._said)}"
+            message = f"is not connected: {reason(self._last_line)}"
             raise MissingError(Finding("kubectl port-forward", None, message, _ACCESS))
         return self._url
 
     def _listen(self) -> None:
         while not self._process.lines.empty():
             line = self._process.lines.get() or ""
-            self._said = line or self._said
+            self._last_line = line or self._last_line
             if found := re.match(r"Forwarding from 127\.0\.0\.1:(\d+) ->", line):
                 self._url = f"http://127.0.0.1:{found[1]}"

@@ -22,8 +22,8 @@ Get = Callable[[Item, int, str], str | None]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What a cluster or a folder holds.
+class ObjectSet:
+    """The objects of a cluster or a folder.
 
     Attributes:
         source: What to call it.

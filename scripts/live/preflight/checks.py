@@ -1,4 +1,4 @@
-"""The points of the preflight: each compares what the stack needs with what the cluster says."""
+"""The checks of the preflight: each compares what the stack needs with the cluster's state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
 from scripts.live.preflight import capacity, storage
-from scripts.live.preflight.kubectl import Seen
-from scripts.live.preflight.verdict import Verdict, missing, ok, warning
+from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
+from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import schemas, secretfile
 from scripts.model.credentials import Needed
 from scripts.model.pod_security import LEVELS, POD_SECURITY
@@ -48,7 +48,7 @@ RETIRED = "ingress-nginx"
 
 
 @dataclass(frozen=True)
-class Engine:
+class EngineInstallation:
     """A GitOps engine, by what its installation leaves in a cluster.
 
     Attributes:
@@ -64,14 +64,14 @@ class Engine:
     controllers: tuple[str, ...]
 
 
-ENGINES: Mapping[str, Engine] = {
-    "flux": Engine(
+ENGINES: Mapping[str, EngineInstallation] = {
+    "flux": EngineInstallation(
         "Flux",
         "flux-system",
         "kustomizations.kustomize.toolkit.fluxcd.io",
         ("source-controller", "kustomize-controller", "helm-controller"),
     ),
-    "argocd": Engine(
+    "argocd": EngineInstallation(
         "Argo CD",
         "argocd",
         "applications.argoproj.io",
@@ -81,29 +81,29 @@ ENGINES: Mapping[str, Engine] = {
 
 
 @dataclass(frozen=True)
-class Point:
+class PreflightCheck:
     """One line of the report.
 
     Attributes:
         section: The heading above it.
         name: What is checked.
-        reads: The resources that the judgement reads, as kubectl names them.
-        judge: Compares need and cluster.
-        rendered: Whether the need is known only from rendered charts.
+        reads: The resources that are compared, as kubectl names them.
+        compare: Compares what the stack needs with the cluster.
+        rendered: Whether charts must be rendered to know what the stack needs.
     """
 
     section: str
     name: str
     reads: tuple[str, ...]
-    judge: Callable[[Stack, Seen], Verdict]
+    compare: Callable[[Stack, ClusterState], CheckResult]
     rendered: bool = False
 
 
-def kubernetes(_: Stack, seen: Seen) -> Verdict:
+def kubernetes(_: Stack, cluster: ClusterState) -> CheckResult:
     """Compare the API server's version with those that every manifest is validated against."""
     oldest, *_between, newest = map(_minor, schemas.kubernetes_versions())
-    found = _minor(seen.version)
-    text = f"{seen.version}, {_dotted(oldest)} to {_dotted(newest)} are supported"
+    found = _minor(cluster.version)
+    text = f"{cluster.version}, {_dotted(oldest)} to {_dotted(newest)} are supported"
     if found < oldest:
         return missing(text, f"upgrade the cluster to {_dotted(oldest)} or newer")
     if found > newest:
@@ -111,10 +111,10 @@ def kubernetes(_: Stack, seen: Seen) -> Verdict:
     return ok(text)
 
 
-def architecture(stack: Stack, seen: Seen) -> Verdict:
+def architecture(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Compare the nodes' processors with those of the images, and of the environment."""
     nodes: dict[str, list[str]] = {}
-    for item in seen.lists["nodes"]:
+    for item in cluster.lists["nodes"]:
         found = item["status"]["nodeInfo"]["architecture"]
         nodes.setdefault(found, []).append(item["metadata"]["name"])
     for found, names in sorted(nodes.items()):
@@ -130,10 +130,10 @@ def architecture(stack: Stack, seen: Seen) -> Verdict:
     return ok(f"{text}, and every image runs there")
 
 
-def engine(stack: Stack, seen: Seen) -> Verdict:
+def engine(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Look for exactly one GitOps engine that is ready and knows the kinds that are used here."""
-    crds = {item["metadata"]["name"] for item in seen.lists[CRDS]}
-    ready = {name: _controllers(one, seen) for name, one in ENGINES.items()}
+    crds = {item["metadata"]["name"] for item in cluster.lists[CRDS]}
+    ready = {name: _controllers(one, cluster) for name, one in ENGINES.items()}
     installed = [name for name in ENGINES if ready[name]]
     left = [one.title for name, one in ENGINES.items() if one.crd in crds and not ready[name]]
     if not installed:
@@ -149,7 +149,7 @@ def engine(stack: Stack, seen: Seen) -> Verdict:
     if waiting or one.crd not in crds:
         text = f"{one.title}: not ready: {', '.join(waiting) or f'the CRD {one.crd}'}"
         return missing(text, f"see `kubectl -n {one.namespace} get pods`, or install it again")
-    if unknown := _unknown(stack.declared.get(name, ()), seen):
+    if unknown := _unknown(stack.declared.get(name, ()), cluster):
         return missing(f"{one.title} does not know {', '.join(unknown)}", f"upgrade {one.title}")
     text = f"{one.title}, {len(one.controllers)} controllers ready"
     if left:
@@ -158,9 +158,9 @@ def engine(stack: Stack, seen: Seen) -> Verdict:
     return ok(text)
 
 
-def crds(stack: Stack, seen: Seen) -> Verdict:
+def crds(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Look whether the operator's CRDs are somebody else's, or of another version."""
-    there = {item["metadata"]["name"]: item for item in seen.lists[CRDS]}
+    there = {item["metadata"]["name"]: item for item in cluster.lists[CRDS]}
     found = [(there[crd.name], crd) for crd in stack.crds if crd.name in there]
     release = stack.crd_release
     if not found:
@@ -186,25 +186,25 @@ def crds(stack: Stack, seen: Seen) -> Verdict:
     return warning(text, f"upgrade {release.name} here first: what newer ones added would be lost")
 
 
-def secrets(stack: Stack, seen: Seen) -> Verdict:
+def secrets(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Look for each Secret that is read, and its keys; values are not known here."""
-    unread = [str(secret) for secret in stack.secrets if f"secret {secret}" in seen.forbidden]
+    unread = [str(secret) for secret in stack.secrets if f"secret {secret}" in cluster.forbidden]
     if unread:
         text = f"not checked: {', '.join(unread)} may not be read"
         return missing(text, "use an account that may get them; no value is kept or shown")
-    said = {secret: text for secret in stack.secrets if (text := _lack(secret, seen))}
-    text = "; ".join(said.values())
-    if any(not secret.optional for secret in said):
+    lacking = {secret: text for secret in stack.secrets if (text := _lack(secret, cluster))}
+    text = "; ".join(lacking.values())
+    if any(not secret.optional for secret in lacking):
         return missing(text, f"make secrets SECRETS=--cluster={stack.name}")
-    if said:
-        without = ", ".join(dict.fromkeys(secret.optional for secret in said))
+    if lacking:
+        without = ", ".join(dict.fromkeys(secret.optional for secret in lacking))
         return warning(text, f"until it is created, {without}; see {secretfile.PATH}")
     return ok(f"{len(stack.secrets)} with every key that is read")
 
 
-def namespaces(stack: Stack, seen: Seen) -> Verdict:
+def namespaces(stack: Stack, cluster: ClusterState) -> CheckResult:
     """Look whether our namespaces, where they exist, refuse the stack or hold others' pods."""
-    there = {item["metadata"]["name"]: item for item in seen.lists["namespaces"]}
+    there = {item["metadata"]["name"]: item for item in cluster.lists["namespaces"]}
     found = {name: there[name] for name in sorted(stack.namespaces) if name in there}
     for name, item in found.items():
         if item["status"].get("phase") == "Terminating":
@@ -217,7 +217,7 @@ def namespaces(stack: Stack, seen: Seen) -> Verdict:
                 text, f"kubectl label --overwrite namespace {name} {POD_SECURITY}={wanted}"
             )
     for name in found:
-        if others := capacity.of_others(stack, seen, name):
+        if others := capacity.of_others(stack, cluster, name):
             text = f"{name} holds pods of others, such as {others[0]}"
             text = f"{text}; the sync enforces {stack.namespaces[name]} there"
             return warning(text, "move them to a namespace of their own")
@@ -225,11 +225,11 @@ def namespaces(stack: Stack, seen: Seen) -> Verdict:
     return ok(f"{len(found)} of {len(stack.namespaces)} exist; the sync sets {levels}")
 
 
-def network_policies(_: Stack, seen: Seen) -> Verdict:
+def network_policies(_: Stack, cluster: ClusterState) -> CheckResult:
     """Look for an agent that enforces network policies; without one they say nothing."""
-    if K3S in seen.version:
+    if K3S in cluster.version:
         return ok("enforced by K3s")
-    agents = {i["metadata"]["name"]: i["status"] for i in seen.lists["daemonsets"]}
+    agents = {i["metadata"]["name"]: i["status"] for i in cluster.lists["daemonsets"]}
     found = sorted(ENFORCING & agents.keys())
     if not found:
         text = "nothing known enforces them: they are inert, as with Flannel, OKE's default network"
@@ -244,12 +244,12 @@ def network_policies(_: Stack, seen: Seen) -> Verdict:
     return ok(f"enforced by {', '.join(found)}")
 
 
-def ingress(_: Stack, seen: Seen) -> Verdict:
+def ingress(_: Stack, cluster: ClusterState) -> CheckResult:
     """Look for an ingress controller that is no longer maintained."""
     found = [
         f"{item['metadata']['namespace']}/{item['metadata']['name']}"
         for kind in ("deployments", "daemonsets")
-        for item in seen.lists[kind]
+        for item in cluster.lists[kind]
         if item["metadata"].get("labels", {}).get("app.kubernetes.io/name") == RETIRED
     ]
     if not found:
@@ -260,14 +260,14 @@ def ingress(_: Stack, seen: Seen) -> Verdict:
     )
 
 
-POINTS = (
-    Point("Cluster", "Kubernetes", (), kubernetes),
-    Point("Cluster", "architecture", ("nodes",), architecture, rendered=True),
-    Point("Cluster", "GitOps engine", (CRDS, "deployments", "statefulsets"), engine),
-    Point("Cluster", "network policies", ("daemonsets",), network_policies),
-    Point("Cluster", "ingress", ("daemonsets", "deployments"), ingress),
+CHECKS = (
+    PreflightCheck("Cluster", "Kubernetes", (), kubernetes),
+    PreflightCheck("Cluster", "architecture", ("nodes",), architecture, rendered=True),
+    PreflightCheck("Cluster", "GitOps engine", (CRDS, "deployments", "statefulsets"), engine),
+    PreflightCheck("Cluster", "network policies", ("daemonsets",), network_policies),
+    PreflightCheck("Cluster", "ingress", ("daemonsets", "deployments"), ingress),
     *(
-        Point(
+        PreflightCheck(
             "Room",
             name,
             ("nodes", "pods"),
@@ -276,60 +276,62 @@ POINTS = (
         )
         for resource, name in (("cpu", "CPU"), ("memory", "memory"), ("pods", "pods"))
     ),
-    Point("Room", "placement", ("nodes", "pods"), capacity.placed, rendered=True),
-    Point("Room", "storage class", ("storageclasses",), storage.storage_class, rendered=True),
-    Point(
+    PreflightCheck("Room", "placement", ("nodes", "pods"), capacity.placed, rendered=True),
+    PreflightCheck(
+        "Room", "storage class", ("storageclasses",), storage.storage_class, rendered=True
+    ),
+    PreflightCheck(
         "Room",
         "free tier",
         ("nodes", "persistentvolumes", "persistentvolumeclaims", "pods"),
         storage.tier,
         rendered=True,
     ),
-    Point("Before the first sync", "CRDs", (CRDS,), crds, rendered=True),
-    Point("Before the first sync", "Secrets", (), secrets),
+    PreflightCheck("Before the first sync", "CRDs", (CRDS,), crds, rendered=True),
+    PreflightCheck("Before the first sync", "Secrets", (), secrets),
     # Which pods are others' is known only beside the stack's own.
-    Point(
+    PreflightCheck(
         "Before the first sync", "Pod Security", ("namespaces", "pods"), namespaces, rendered=True
     ),
 )
 
 
-def judge(stack: Stack, seen: Seen) -> Iterator[tuple[Point, Verdict]]:
-    """Yield each point with its verdict; what could not be checked is missing, and said so."""
-    for point in POINTS:
-        unread = [name for name in point.reads if name in seen.forbidden]
+def run(stack: Stack, cluster: ClusterState) -> Iterator[tuple[PreflightCheck, CheckResult]]:
+    """Yield each check with its result; what could not be checked is missing."""
+    for check in CHECKS:
+        unread = [name for name in check.reads if name in cluster.forbidden]
         if unread:
             text = f"not checked: {', '.join(unread)} may not be read"
-            yield point, missing(text, "use an account that may get and list them")
-        elif point.rendered and stack.absent:
+            yield check, missing(text, "use an account that may get and list them")
+        elif check.rendered and stack.absent:
             first, *more = stack.absent
             text = f"not checked: no {first.path}{f', nor {len(more)} others' if more else ''}"
-            yield point, missing(text, first.fix)
+            yield check, missing(text, first.fix)
         else:
-            yield point, _judged(point, stack, seen)
+            yield check, _result(check, stack, cluster)
 
 
-def _judged(point: Point, stack: Stack, seen: Seen) -> Verdict:
+def _result(check: PreflightCheck, stack: Stack, cluster: ClusterState) -> CheckResult:
     try:
-        return point.judge(stack, seen)
-    except ValueError as error:  # What `budget.quantity` does not read.
+        return check.compare(stack, cluster)
+    except ValueError as error:  # What `quantity` does not read.
         return missing(f"not checked: {error}", "write the quantity as 500m, 2, 64Mi or 50Gi")
 
 
-def _lack(secret: Needed, seen: Seen) -> str:
+def _lack(secret: Needed, cluster: ClusterState) -> str:
     """Return what a Secret lacks, in words; nothing where it lacks nothing."""
-    found = seen.secrets.get((secret.namespace, secret.name))
+    found = cluster.secrets.get((secret.namespace, secret.name))
     if found is None:
         return f"{secret} is not there{' (optional)' if secret.optional else ''}"
     lacking = ", ".join(sorted(secret.keys - found))
     return f"{secret} lacks {lacking}" if lacking else ""
 
 
-def _controllers(one: Engine, seen: Seen) -> dict[str, bool]:
+def _controllers(one: EngineInstallation, cluster: ClusterState) -> dict[str, bool]:
     """Return which of an engine's controllers are there, each with whether one is ready."""
     return {
         name: int(item["status"].get("readyReplicas", 0)) > 0
-        for item in (*seen.lists["deployments"], *seen.lists["statefulsets"])
+        for item in (*cluster.lists["deployments"], *cluster.lists["statefulsets"])
         if item["metadata"]["namespace"] == one.namespace
         and (name := _name(item)) in one.controllers
     }
@@ -343,13 +345,13 @@ def _name(item: Json) -> str:
     return label if name.endswith(label) else name
 
 
-def _unknown(items: Iterable[Json], seen: Seen) -> list[str]:
+def _unknown(items: Iterable[Json], cluster: ClusterState) -> list[str]:
     """Return each kind of these objects that the API server does not serve, and each field."""
     served = {
         f"{item['spec']['names']['kind']} {item['spec']['group']}/{version['name']}": (
             version.get("schema", {}).get("openAPIV3Schema", {})
         )
-        for item in seen.lists[CRDS]
+        for item in cluster.lists[CRDS]
         for version in item["spec"]["versions"]
         if version["served"]
     }

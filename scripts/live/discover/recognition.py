@@ -1,4 +1,4 @@
-"""Which objects are the application: its backend, its frontend, its namespaces, its reminders."""
+"""Recognising the application: its backend, its frontend, its namespaces, its reminders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.live.discover.layout import Layout
+from scripts.live.discover.objects import ObjectSet
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, group
 from scripts.model.rendered import Item, Pod
 
@@ -52,7 +52,7 @@ DAPR_GROUP = "dapr.io"
 
 
 @dataclass(frozen=True)
-class Part:
+class ServedWorkload:
     """A Service, and the pods that it leads to.
 
     Attributes:
@@ -107,8 +107,8 @@ class Part:
         if any(map(WORKERS.fullmatch, self.words[0])):
             return None
         for rank, words in enumerate(self.words):
-            if said := _role(words):
-                return rank if said == role else None
+            if found := _role(words):
+                return rank if found == role else None
         listens = {port.get("containerPort") for port in self.container.get("ports") or []}
         return len(self.words) if listens & PORTS[role] else None
 
@@ -125,20 +125,20 @@ class Application:
         reminders: Dapr's cron binding of the reminders; empty where there is none.
     """
 
-    backend: Part
-    frontend: Part | None
+    backend: ServedWorkload
+    frontend: ServedWorkload | None
     namespaces: tuple[str, ...]
     pods: tuple[Pod, ...]
     reminders: str
 
 
 def application(
-    layout: Layout, backend: str = "", frontend: str = "", reminders: str = ""
+    objects: ObjectSet, backend: str = "", frontend: str = "", reminders: str = ""
 ) -> Application:
     """Find the application.
 
     Args:
-        layout: Where to look.
+        objects: Where to look.
         backend: `namespace/service` that somebody named.
         frontend: The same; or a URL, where the pages are not in this cluster.
         reminders: The name of a cron binding that somebody named.
@@ -146,39 +146,41 @@ def application(
     Raises:
         RepositoryError: If there is none, or more than one that it could be; names them.
     """
-    found = tuple(parts(layout))
-    api = _chosen(layout, found, BACKEND, backend)
+    found = tuple(served_workloads(objects))
+    api = _chosen(objects, found, BACKEND, backend)
     elsewhere = frontend.startswith(("http://", "https://"))
-    pages = None if elsewhere else _chosen(layout, found, FRONTEND, frontend, near=api)
+    pages = None if elsewhere else _chosen(objects, found, FRONTEND, frontend, near=api)
     chosen = [part for part in (api, pages) if part]
     namespaces = {part.service.namespace for part in chosen}
     # A namespace with a backend of its own is another application's.
     others = {p.service.namespace for p in found if p.rank(BACKEND) is not None} - namespaces
     pods = tuple(
         pod
-        for pod in layout.pods
+        for pod in objects.pods
         if not _is_infrastructure(pod)
         and (pod.owner.namespace in namespaces or _is_related(pod))
         and pod.owner.namespace not in others
     )
     namespaces |= {pod.owner.namespace for pod in pods}
     return Application(
-        api, pages, tuple(sorted(namespaces)), pods, _reminders(layout, namespaces, reminders)
+        api, pages, tuple(sorted(namespaces)), pods, _reminders(objects, namespaces, reminders)
     )
 
 
-def parts(layout: Layout) -> Iterator[Part]:
+def served_workloads(objects: ObjectSet) -> Iterator[ServedWorkload]:
     """Yield each workload that a Service leads to, by the Service that is the plainest."""
-    led: dict[str, list[Part]] = {}
-    for service in layout.of("Service"):
+    candidates_of: dict[str, list[ServedWorkload]] = {}
+    for service in objects.of("Service"):
         if is_system(service.namespace) or service.name.endswith("-dapr"):
             continue
-        own = [part for pod in chosen_by(service, layout.pods) for part in _part(service, pod)]
+        own = [
+            part for pod in chosen_by(service, objects.pods) for part in _served_by(service, pod)
+        ]
         # A selector that is too wide also leads to pods that do not listen there.
         own.sort(key=lambda part: -len(part.words[0] & _words(service.name)))
         if own and not _is_infrastructure(own[0].pod):
-            led.setdefault(str(own[0].pod.owner), []).append(own[0])
-    for candidates in led.values():
+            candidates_of.setdefault(str(own[0].pod.owner), []).append(own[0])
+    for candidates in candidates_of.values():
         yield min(candidates, key=lambda part: _plainness(part.service))
 
 
@@ -199,7 +201,7 @@ def is_system(namespace: str) -> bool:
     return namespace in NAMESPACES | ENGINE_NAMESPACES or bool(SYSTEM.fullmatch(namespace))
 
 
-def _part(service: Item, pod: Pod) -> Iterator[Part]:
+def _served_by(service: Item, pod: Pod) -> Iterator[ServedWorkload]:
     containers = [c for c in pod.spec["containers"] if c.get("name") != SIDECAR]
     ports = [p for p in service.spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"]
     for port in ports:
@@ -207,11 +209,11 @@ def _part(service: Item, pod: Pod) -> Iterator[Part]:
         for container in containers:
             for own in container.get("ports") or []:
                 if target in (own.get("name"), own.get("containerPort")):
-                    yield Part(service, pod, int(port["port"]), container)
+                    yield ServedWorkload(service, pod, int(port["port"]), container)
                     return
     if ports and containers:
         # A container need not declare its ports.
-        yield Part(service, pod, int(ports[0]["port"]), containers[0])
+        yield ServedWorkload(service, pod, int(ports[0]["port"]), containers[0])
 
 
 def _plainness(service: Item) -> tuple[bool, bool, int, str]:
@@ -221,8 +223,12 @@ def _plainness(service: Item) -> tuple[bool, bool, int, str]:
 
 
 def _chosen(
-    layout: Layout, found: Sequence[Part], role: str, named: str, near: Part | None = None
-) -> Part:
+    objects: ObjectSet,
+    found: Sequence[ServedWorkload],
+    role: str,
+    named: str,
+    near: ServedWorkload | None = None,
+) -> ServedWorkload:
     option = f"--{role}"
     if named:
         for part in found:
@@ -230,7 +236,7 @@ def _chosen(
                 return part
         text = f"no Service {named} leads to pods"
         there = ", ".join(sorted(map(str, found))) or "there is none"
-        raise RepositoryError(Finding(layout.source, None, text, f"{option}: one of {there}"))
+        raise RepositoryError(Finding(objects.source, None, text, f"{option}: one of {there}"))
     ranked = [(rank, p) for p in found if p != near and (rank := p.rank(role)) is not None]
     best = min((rank for rank, _ in ranked), default=None)
     candidates = sorted((part for rank, part in ranked if rank == best), key=str)
@@ -244,37 +250,37 @@ def _chosen(
     if candidates:
         text = f"{len(candidates)} Services may be the {role}: {', '.join(map(str, candidates))}"
         fix = f"name one, as in {option}={candidates[0]}, or look into one --namespace"
-        raise RepositoryError(Finding(layout.source, None, text, fix))
-    raise RepositoryError(_absent(layout, found, role))
+        raise RepositoryError(Finding(objects.source, None, text, fix))
+    raise RepositoryError(_absent(objects, found, role))
 
 
-def _absent(layout: Layout, found: Sequence[Part], role: str) -> Finding:
+def _absent(objects: ObjectSet, found: Sequence[ServedWorkload], role: str) -> Finding:
     """Return why there is no such part: perhaps its Service looks for pods elsewhere."""
-    for service in layout.of("Service"):
+    for service in objects.of("Service"):
         selector = service.spec.get("selector") or {}
         named = _words(service.name) & WORDS[role]
-        if not selector or not named or chosen_by(service, layout.pods):
+        if not selector or not named or chosen_by(service, objects.pods):
             continue
         spaces = {
-            pod.owner.namespace for pod in layout.pods if selector.items() <= pod.labels.items()
+            pod.owner.namespace for pod in objects.pods if selector.items() <= pod.labels.items()
         }
         where = f"; such pods are in {', '.join(sorted(spaces))}" if spaces else ""
         text = f"{service} selects no pods of its namespace{where}"
         fix = "put both into one namespace, and let the Service select the pods' labels"
-        return Finding(layout.source, None, text, fix)
+        return Finding(objects.source, None, text, fix)
     there = ", ".join(sorted(map(str, found)))
     text = f"no Service is recognised as the {role}"
     fix = f"name it by --{role}: {f'one of {there}' if there else 'no Service leads to pods'}"
     if role == FRONTEND:
         fix += "; or give the URL of pages that are elsewhere"
-    return Finding(layout.source, None, text, fix)
+    return Finding(objects.source, None, text, fix)
 
 
-def _reminders(layout: Layout, namespaces: set[str], named: str) -> str:
+def _reminders(objects: ObjectSet, namespaces: set[str], named: str) -> str:
     found = sorted(
         {
             item.name
-            for item in layout.of("Component")
+            for item in objects.of("Component")
             if group(dict(item.manifest)) == DAPR_GROUP
             and item.spec.get("type") == CRON
             and item.namespace in namespaces
@@ -285,13 +291,12 @@ def _reminders(layout: Layout, namespaces: set[str], named: str) -> str:
             return named
         text = f"no cron binding {named} is in {', '.join(sorted(namespaces))}"
         fix = f"--reminders: one of {', '.join(found) or 'none that is there'}"
-        raise RepositoryError(Finding(layout.source, None, text, fix))
-    spoken = [name for name in found if "remind" in name]
-    candidates = spoken if spoken else found
+        raise RepositoryError(Finding(objects.source, None, text, fix))
+    candidates = [name for name in found if "remind" in name] or found
     if len(candidates) > 1:
         text = f"{len(candidates)} cron bindings may send reminders: {', '.join(candidates)}"
         fix = f"name one, as in --reminders={candidates[0]}"
-        raise RepositoryError(Finding(layout.source, None, text, fix))
+        raise RepositoryError(Finding(objects.source, None, text, fix))
     return candidates[0] if candidates else ""
 
 
