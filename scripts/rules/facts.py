@@ -11,9 +11,9 @@ from pathlib import Path
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.quantities import duration_text
 from scripts.core.yamlfile import Json, line_with, load
+from scripts.model.files import INVENTORY
 
 THRESHOLDS = Path("base/config/thresholds.yaml")
-APPLICATION = Path("base/application/application.yaml")
 RUNBOOKS = Path("base/config/runbooks")
 # What rules are made of.
 SPECIFICATIONS = ("base/config/alerts/*.yaml", "base/config/slos/*.yaml")
@@ -43,7 +43,7 @@ class Facts:
             RepositoryError: If one is missing, is no YAML, or a threshold is no number.
         """
         numbers = _mapping(root / THRESHOLDS, root)
-        data = _mapping(root / APPLICATION, root)["data"]
+        data = _mapping(root / INVENTORY, root)["data"]
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 message = f"{name} is {value!r}, no number"

@@ -19,6 +19,7 @@ from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import load
 from scripts.live.discover import inventory
 from scripts.model import charts
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from scripts.servers.registry import renumbered
 from tests.adoption import edits
@@ -27,7 +28,6 @@ from tests.fixtures import LAYOUTS
 
 # Returns variables of the environment that commands then need.
 Edit = Callable[[Path], Mapping[str, str] | None]
-INVENTORY = "base/application/application.yaml"
 # What `flux bootstrap` commits, in the form of its current version.
 BOOTSTRAP = {
     "gotk-components.yaml": """\

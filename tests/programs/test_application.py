@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts.checks.static import application, file_schemas
-from scripts.checks.static.references import INVENTORY
 from scripts.checks.validate import validate
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from tests.programs import layouts
 

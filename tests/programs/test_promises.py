@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE, FROZEN
 
@@ -35,7 +36,7 @@ def owned(repository: Repository) -> set[str]:
     for sync in repository.syncs:
         for release in sync.releases:
             found |= {release.version, *values(release.values)}
-    data = yaml.safe_load((FROZEN / "base/application/application.yaml").read_text())["data"]
+    data = yaml.safe_load((FROZEN / INVENTORY).read_text())["data"]
     found |= {value for name, value in data.items() if name.endswith("_URL")}
     for path in FROZEN.glob("overlays/*/budget.yaml"):
         budget = yaml.safe_load(path.read_text())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import references
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository, Unit
 from tests.programs.cluster_syncs import (
     ARGOCD,
@@ -21,8 +22,6 @@ from tests.programs.cluster_syncs import (
     holding,
     named,
 )
-
-APPLICATION = "base/application/application.yaml"
 
 
 @pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
@@ -176,9 +175,9 @@ def test_the_api_server_is_no_service_of_the_application(repository: Repository)
 
 
 def test_a_fact_about_the_application_that_nothing_copies(copy: Repository) -> None:
-    path = copy.root / APPLICATION
+    path = copy.root / INVENTORY
     path.write_text(f"{path.read_text()}  TOPICS: task-events\n")
-    assert_says(references.check(holding(copy)), rf"{APPLICATION}:\d+: nothing copies TOPICS")
+    assert_says(references.check(holding(copy)), rf"{INVENTORY}:\d+: nothing copies TOPICS")
 
 
 def test_a_source_that_nothing_uses(repository: Repository) -> None:

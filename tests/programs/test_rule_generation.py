@@ -9,9 +9,10 @@ import yaml
 
 from scripts import tools
 from scripts.core.findings import RepositoryError
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from scripts.rules import RULES, __main__, alerts, budgets, facts, slos, tidy
-from scripts.rules.facts import APPLICATION, THRESHOLDS, Facts
+from scripts.rules.facts import THRESHOLDS, Facts
 from tests.fixtures import FROZEN
 
 KNOWN = Facts(
@@ -62,7 +63,7 @@ def test_only_numbers_are_thresholds(copy: Repository) -> None:
         Facts.of(copy.root)
 
 
-@pytest.mark.parametrize("part", [THRESHOLDS, APPLICATION])
+@pytest.mark.parametrize("part", [THRESHOLDS, Path(INVENTORY)])
 def test_a_missing_file_of_facts_is_named(copy: Repository, part: Path) -> None:
     (copy.root / part).unlink()
     with pytest.raises(RepositoryError, match=rf"{part.name}: is no file of names and values"):

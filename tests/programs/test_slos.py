@@ -11,6 +11,7 @@ import yaml
 
 from scripts.checks.static import monitors, policies, unused_files
 from scripts.core.findings import RepositoryError
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from scripts.rules import facts, slos
 from tests.fixtures import FROZEN
@@ -59,7 +60,7 @@ def test_a_recorded_objective_that_nobody_records_is_found() -> None:
 
 @pytest.mark.prove
 def test_a_specification_that_sloth_refuses_is_named(tmp_path: Path) -> None:
-    for part in (slos.SPECIFICATIONS, facts.THRESHOLDS.parent, facts.APPLICATION.parent):
+    for part in (slos.SPECIFICATIONS, facts.THRESHOLDS.parent, Path(INVENTORY).parent):
         shutil.copytree(ROOT / part, tmp_path / part, dirs_exist_ok=True)
     broken = tmp_path / slos.SPECIFICATIONS / "ui-availability.yaml"
     broken.write_text(broken.read_text().replace("{{.window}}", "{{.windows}}"))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from scripts.checks.static.references import INVENTORY
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import line_of, load
+from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 
 # What is probed, and must be where the application is.

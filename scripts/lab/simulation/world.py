@@ -39,8 +39,9 @@ from scripts.lab.simulation.model import (
 )
 from scripts.model import rendered
 from scripts.model.budget import FILE
+from scripts.model.files import INVENTORY
 from scripts.model.rendered import Cluster
-from scripts.rules.facts import APPLICATION, Facts
+from scripts.rules.facts import Facts
 
 MI = 2.0**20
 GI = 2.0**30
@@ -212,7 +213,7 @@ def application_namespace(inventory: Mapping[str, str]) -> str:
             return name
     text = f"NAMESPACES is {pattern}, and nothing that could be simulated matches it"
     fix = "name the namespaces: one|other"
-    raise RepositoryError(Finding(str(APPLICATION), None, text, fix))
+    raise RepositoryError(Finding(INVENTORY, None, text, fix))
 
 
 def diurnal(clock: Clock) -> Array:
