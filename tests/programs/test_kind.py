@@ -27,8 +27,8 @@ from scripts.live.kind import __main__ as command
 from scripts.live.kind import engines, picture, prepared, ready, source
 from scripts.live.kind.cluster import Cluster
 from scripts.live.kind.source import Source
-from scripts.model import dashboards, requirements, schemas
-from scripts.model.manifests import ENGINES, FLUX_GROUPS, ClusterSync, Repository, group, identity
+from scripts.model import api_groups, dashboards, requirements, schemas
+from scripts.model.manifests import ENGINES, ClusterSync, Repository, group, identity
 from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.test_verify import HIDDEN, KUBECTL, PASSWORD, WARM, played, playing
@@ -71,7 +71,7 @@ def engine_objects(sync: ClusterSync) -> list[Json]:
     """What an engine's resources list once all is ready."""
     if sync.engine == "argocd":
         return [of_argocd(o) for o in sync.objects() if o["kind"] == "Application"]
-    own = [o for o in sync.objects() if group(o) in FLUX_GROUPS]
+    own = [o for o in sync.objects() if group(o) in api_groups.FLUX]
     return [of_flux(o) for o in [*engines.sync(sync, SOURCE), *own]]
 
 

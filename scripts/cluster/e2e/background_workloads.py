@@ -1,6 +1,6 @@
-"""What is on the nodes besides our stack: the system, the engine, Dapr, and the application.
+"""Workloads before a sync: those of the system, of the engine, of Dapr and of the application.
 
-None of it is ours to change: `checks.untouched` sees that the sync does not.
+None of it is ours to change: `checks.changed_by_sync` finds what a sync changes.
 """
 
 from __future__ import annotations
@@ -181,9 +181,9 @@ def _dapr(name: str) -> Workload:
     return Workload(name, "dapr-system", labels, 9090, port_name="metrics")
 
 
-# The pods that Flux's controllers have where it syncs. What they request is in the manifests that
+# Of Flux' controllers, where it syncs. What they request is in the manifests that
 # `flux bootstrap` writes.
-FLUX = [
+FLUX_CONTROLLERS = [
     _engine(name)
     for name in (
         "source-controller",
@@ -193,7 +193,7 @@ FLUX = [
     )
 ]
 # Dapr's chart requests nothing; what Oracle runs on a node is from memory of a node of OKE.
-NEIGHBOURS = [
+SYSTEM = [
     *map(_dapr, ("dapr-operator", "dapr-sentry", "dapr-placement-server", "dapr-sidecar-injector")),
     Workload(
         "coredns", "kube-system", {"k8s-app": "kube-dns"}, 53, cpu="100m", memory="70Mi", replicas=2
@@ -210,14 +210,16 @@ NEIGHBOURS = [
 ]
 
 
-def watched(objects: Iterable[Object], there: Iterable[Workload]) -> list[Workload]:
-    """Return what monitors look for in every namespace and nobody there is, such as an opt-in's.
+def monitored_everywhere(
+    objects: Iterable[Object], workloads: Iterable[Workload]
+) -> list[Workload]:
+    """Return a workload for each monitor that selects pods in every namespace and finds none.
 
     Args:
         objects: With the monitors among them.
-        there: Everything else that is on the nodes.
+        workloads: Those that there are.
     """
-    known = [workload.pod_labels for workload in there]
+    known = [workload.pod_labels for workload in workloads]
     found = []
     for item in objects:
         spec = item.get("spec") or {}
