@@ -61,11 +61,15 @@ class HttpClient:
         connection = self._connection()
         try:
             try:
-                return _exchange(connection, method, path, body, headers or {})
+                connection.request(method, path, body, headers or {})
+                answer = connection.getresponse()
             except ConnectionError:
                 # The server closes what was idle for long; a second time is a failure.
                 connection.close()
-                return _exchange(connection, method, path, body, headers or {})
+                connection.request(method, path, body, headers or {})
+                answer = connection.getresponse()
+            kind = answer.getheader("Content-Type") or ""
+            return Response(answer.status, kind, answer.read())
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise OSError(f"no answer from {self._address}: {error!r}") from error
@@ -86,18 +90,6 @@ class HttpClient:
         return http.client.HTTPSConnection(
             self._address, timeout=self._timeout, context=self._context
         )
-
-
-def _exchange(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    body: bytes | None,
-    headers: Mapping[str, str],
-) -> Response:
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
-    return Response(answer.status, answer.getheader("Content-Type") or "", answer.read())
 
 
 def request(

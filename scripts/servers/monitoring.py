@@ -40,7 +40,7 @@ class Servers:
 
 
 @dataclass(frozen=True)
-class LokiOverride:
+class Override:
     """A value that replaces one of Loki's rendered configuration.
 
     Attributes:
@@ -56,37 +56,35 @@ class LokiOverride:
 
 # Besides these, each path below /var/loki and /etc/loki is moved into a temporary folder.
 LOKI_OVERRIDES = (
-    LokiOverride("server.http_listen_address", LOOPBACK, "only this machine may reach it"),
-    LokiOverride("server.grpc_listen_address", LOOPBACK, "only this machine may reach it"),
-    LokiOverride("server.http_listen_port", "{http}", "the pod's port may be taken here"),
-    LokiOverride("server.grpc_listen_port", "{grpc}", "the pod's port may be taken here"),
-    LokiOverride("server.log_level", "warn", "a log that is read only after a failure"),
-    LokiOverride("common.instance_addr", LOOPBACK, "else Loki asks itself at another interface"),
-    LokiOverride(
+    Override("server.http_listen_address", LOOPBACK, "only this machine may reach it"),
+    Override("server.grpc_listen_address", LOOPBACK, "only this machine may reach it"),
+    Override("server.http_listen_port", "{http}", "the pod's port may be taken here"),
+    Override("server.grpc_listen_port", "{grpc}", "the pod's port may be taken here"),
+    Override("server.log_level", "warn", "a log that is read only after a failure"),
+    Override("common.instance_addr", LOOPBACK, "else Loki asks itself at another interface"),
+    Override(
         "common.ring",
         {"kvstore": {"store": "inmemory"}, "instance_addr": LOOPBACK},
         "there is no other member to gossip with",
     ),
-    LokiOverride(
-        "common.compactor_grpc_address", f"{LOOPBACK}:{{grpc}}", "no Service has that name"
-    ),
-    LokiOverride(
+    Override("common.compactor_grpc_address", f"{LOOPBACK}:{{grpc}}", "no Service has that name"),
+    Override(
         "frontend.address", LOOPBACK, "else queries wait for an interface that does not answer"
     ),
-    LokiOverride("memberlist.bind_addr", [LOOPBACK], "only this machine may reach it"),
-    LokiOverride("memberlist.bind_port", "{gossip}", "the pod's port may be taken here"),
-    LokiOverride("memberlist.join_members", [], "no Service has that name"),
-    LokiOverride("ingester.lifecycler.min_ready_duration", "0s", "nobody hands over to it"),
-    LokiOverride("querier.query_ingesters_within", 0, "yesterday's lines are still in memory"),
-    LokiOverride(
+    Override("memberlist.bind_addr", [LOOPBACK], "only this machine may reach it"),
+    Override("memberlist.bind_port", "{gossip}", "the pod's port may be taken here"),
+    Override("memberlist.join_members", [], "no Service has that name"),
+    Override("ingester.lifecycler.min_ready_duration", "0s", "nobody hands over to it"),
+    Override("querier.query_ingesters_within", 0, "yesterday's lines are still in memory"),
+    Override(
         "ingester.query_store_max_look_back_period", "-1ns", "yesterday's lines are still in memory"
     ),
-    LokiOverride("frontend.scheduler_dns_lookup_period", "100ms", "else it is ready after 10 s"),
-    LokiOverride("frontend_worker.dns_lookup_duration", "100ms", "else it is ready after 10 s"),
-    LokiOverride("limits_config.ingestion_rate_mb", 1000, "a day arrives in seconds"),
-    LokiOverride("limits_config.ingestion_burst_size_mb", 1000, "a day arrives in seconds"),
-    LokiOverride("limits_config.per_stream_rate_limit", "1GB", "a day arrives in seconds"),
-    LokiOverride("limits_config.per_stream_rate_limit_burst", "1GB", "a day arrives in seconds"),
+    Override("frontend.scheduler_dns_lookup_period", "100ms", "else it is ready after 10 s"),
+    Override("frontend_worker.dns_lookup_duration", "100ms", "else it is ready after 10 s"),
+    Override("limits_config.ingestion_rate_mb", 1000, "a day arrives in seconds"),
+    Override("limits_config.ingestion_burst_size_mb", 1000, "a day arrives in seconds"),
+    Override("limits_config.per_stream_rate_limit", "1GB", "a day arrives in seconds"),
+    Override("limits_config.per_stream_rate_limit_burst", "1GB", "a day arrives in seconds"),
 )
 
 
@@ -168,7 +166,7 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
 
 
 @contextlib.contextmanager
-def loki(cluster: Cluster, logs: Path, overrides: Sequence[LokiOverride] = ()) -> Iterator[Api]:
+def loki(cluster: Cluster, logs: Path, overrides: Sequence[Override] = ()) -> Iterator[Api]:
     """Run Loki with the configuration and the rules of a cluster, and push a day's lines into it.
 
     Args:
@@ -192,7 +190,7 @@ def loki_config(
     cluster: Cluster,
     folder: Path,
     numbers: Mapping[str, object],
-    overrides: Sequence[LokiOverride] = (),
+    overrides: Sequence[Override] = (),
 ) -> Json:
     """Return the rendered configuration with all overrides; writes the files that it refers to."""
     maps = {i.name: i.manifest["data"] for i in cluster.of("ConfigMap") if i.release == "loki"}
@@ -324,6 +322,22 @@ def running(name: str, arguments: tuple[str, ...], port: int, ready: str) -> Ite
             yield api
         finally:
             api.close()
+
+
+def start_alertmanager(processes: Processes, config: Json) -> int:
+    """Run Alertmanager, the only one of its cluster; return its port."""
+    folder = processes.folder("alertmanager")
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    port, gossip = free_ports(2)
+    processes.start(
+        "alertmanager",
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        f"--cluster.listen-address={LOOPBACK}:{gossip}",
+    )
+    processes.wait("alertmanager", f"http://{LOOPBACK}:{port}/-/ready")
+    return port
 
 
 def _link(source: str, target: str) -> None:

@@ -20,7 +20,7 @@ from scripts.checks.static import catalogue as check
 from scripts.checks.static import queries
 from scripts.cluster.capture import documents, families
 from scripts.cluster.capture.__main__ import SOURCES
-from scripts.cluster.capture.families import CapturedFamily, CapturedMetrics
+from scripts.cluster.capture.families import Captured, CapturedFamily
 from scripts.model import catalogue
 from scripts.model.dashboards import Query
 from scripts.model.manifests import Repository
@@ -127,9 +127,9 @@ def test_what_is_captured_wins_over_what_a_document_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(families, "FOLDER", tmp_path)
-    captured = CapturedMetrics("p v1", "run it", {"a": CapturedFamily("gauge", {"real"})})
+    captured = Captured("p v1", "run it", {"a": CapturedFamily("gauge", {"real"})})
     listed = {"a": CapturedFamily("counter", {"said"}), "b": CapturedFamily("gauge")}
-    assert families.write("p", captured, CapturedMetrics("p v1", "document of p", listed)) == 2
+    assert families.write("p", captured, Captured("p v1", "document of p", listed)) == 2
     syncs = {sync.name: sync for sync in catalogue.read(tmp_path / "p.yaml")}
     assert syncs["a"].labels == {"real"}
     assert syncs["a"].captured

@@ -21,7 +21,7 @@ from scripts.core.yamlfile import Json
 from scripts.live.discover import __main__ as command
 from scripts.live.discover import folder
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import KubernetesClient, KubernetesError, Object
+from scripts.servers.kubernetes.client import Client, KubernetesError, Object
 from scripts.servers.processes import Processes
 from tests.programs import layouts
 from tests.programs.layouts import Layout
@@ -57,7 +57,7 @@ COMPONENTS: Object = {
 class Server:
     """An API server, and how kubectl reaches it."""
 
-    client: KubernetesClient
+    client: Client
     config: Path
 
 

@@ -11,7 +11,7 @@ import pytest
 from scripts.cluster.e2e import checks, disruptions
 from scripts.cluster.e2e.environment import Environment
 from scripts.core.findings import RepositoryError
-from scripts.servers.kubernetes.client import KubernetesClient, without_server_fields
+from scripts.servers.kubernetes.client import Client, without_server_fields
 
 
 def labelled(value: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ Edit = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], object]
 def warned(items: list[dict[str, Any]], edit: Edit = lambda *_: None) -> list[str]:
     """Return what a warning is found to be beside what it missed, both edited."""
     edit(*items)
-    client = cast(KubernetesClient, Stored(*items))
+    client = cast(Client, Stored(*items))
     return [str(finding) for finding in checks.warnings(client, {}, "local/flux")]
 
 
@@ -214,8 +214,8 @@ def held(name: str, uid: str, kind: str = "PersistentVolumeClaim") -> dict[str, 
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata}
 
 
-def everything(*items: dict[str, Any]) -> KubernetesClient:
-    return cast(KubernetesClient, SimpleNamespace(everything=lambda: iter(items)))
+def everything(*items: dict[str, Any]) -> Client:
+    return cast(Client, SimpleNamespace(everything=lambda: iter(items)))
 
 
 def test_what_holds_data_and_is_gone_or_made_anew_is_lost() -> None:

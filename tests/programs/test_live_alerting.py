@@ -135,13 +135,11 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
     (tmp_path / "alertmanager").mkdir()
     with receivers() as inbox, alertmanager(tmp_path / "alertmanager", inbox) as manager:
         ruler = (
-            monitoring.LokiOverride(
+            monitoring.Override(
                 "ruler.alertmanager_url", f"http://127.0.0.1:{manager.port}", "the one of this run"
             ),
-            monitoring.LokiOverride(
-                "ruler.evaluation_interval", "5s", "so that nobody waits a minute"
-            ),
-            monitoring.LokiOverride("ruler.poll_interval", "2s", "so that nobody waits a minute"),
+            monitoring.Override("ruler.evaluation_interval", "5s", "so that nobody waits a minute"),
+            monitoring.Override("ruler.poll_interval", "2s", "so that nobody waits a minute"),
         )
         with monitoring.loki(cluster, day / "logs.jsonl", ruler) as loki:
             deadline = time.monotonic() + 60

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from scripts.cluster.capture import dapr, kubernetes_programs, pipeline, standalone_programs
-from scripts.cluster.capture.families import CapturedMetrics, write
+from scripts.cluster.capture.families import Captured, write
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.servers.processes import Processes
 
-Capture = Callable[[Processes], list[CapturedMetrics]]
+Capture = Callable[[Processes], list[Captured]]
 SOURCES: dict[str, Capture] = {
     "kubernetes": kubernetes_programs.listed,
     "cadvisor": kubernetes_programs.cadvisor,

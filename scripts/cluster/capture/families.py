@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding, RepositoryError
@@ -31,7 +31,7 @@ Families = dict[str, CapturedFamily]
 
 
 @dataclass(frozen=True)
-class CapturedMetrics:
+class Captured:
     """Metric families of one program, and where they are from.
 
     Attributes:
@@ -100,13 +100,7 @@ def merge(*parts: Families) -> Families:
     return found
 
 
-def without(families: Families, known: Iterable[str]) -> Families:
-    """Return the families whose names are not known yet."""
-    names = set(known)
-    return {name: family for name, family in families.items() if name not in names}
-
-
-def write(name: str, *captured: CapturedMetrics) -> int:
+def write(name: str, *captured: Captured) -> int:
     """Write `<name>.yaml` of the catalogue; what a later one repeats is left out.
 
     Returns:
@@ -115,8 +109,11 @@ def write(name: str, *captured: CapturedMetrics) -> int:
     known: set[str] = set()
     texts = []
     for one in captured:
-        families = without(one.families, known)
-        families = {n: f for n, f in families.items() if not _RUNTIME.fullmatch(n)}
+        families = {
+            name: family
+            for name, family in one.families.items()
+            if name not in known and not _RUNTIME.fullmatch(name)
+        }
         known |= families.keys()
         if not families:
             continue

@@ -10,12 +10,12 @@ import yaml
 
 from scripts import tools
 from scripts.cluster.capture import documents
-from scripts.cluster.capture.families import CapturedMetrics, Families, parse, scrape
+from scripts.cluster.capture.families import Captured, Families, parse, scrape
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load
 from scripts.model.manifests import identity
 from scripts.servers.kubernetes import flux as controllers
-from scripts.servers.kubernetes.client import KubernetesClient, KubernetesError
+from scripts.servers.kubernetes.client import Client, KubernetesError
 from scripts.servers.kubernetes.control_plane import api_server, apply_crds, kubeconfig
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.tools import sources
@@ -26,7 +26,7 @@ MANAGER = "capture"
 KSM = "k8s.io/kube-state-metrics/v2"
 
 
-def create(client: KubernetesClient, item: Mapping[str, Json]) -> None:
+def create(client: Client, item: Mapping[str, Json]) -> None:
     """Create an object, with its status if it has one.
 
     Raises:
@@ -43,7 +43,7 @@ def create(client: KubernetesClient, item: Mapping[str, Json]) -> None:
         ) from error
 
 
-def filled(processes: Processes) -> KubernetesClient:
+def filled(processes: Processes) -> Client:
     """Run an API server that holds an object of each kind that is watched."""
     client = api_server(processes)
     for item in load(OBJECTS, tools.ROOT):
@@ -51,18 +51,14 @@ def filled(processes: Processes) -> KubernetesClient:
     return client
 
 
-def kube_apiserver(processes: Processes) -> list[CapturedMetrics]:
+def kube_apiserver(processes: Processes) -> list[Captured]:
     """Scrape the API server; what it has no occasion for is in Kubernetes' list."""
     version = tools.version("kube-apiserver")
     found = parse(filled(processes).send("GET", "/metrics"))
-    return [
-        CapturedMetrics(
-            f"kube-apiserver {version}", "run with etcd and objects of each kind", found
-        )
-    ]
+    return [Captured(f"kube-apiserver {version}", "run with etcd and objects of each kind", found)]
 
 
-def kube_state_metrics(processes: Processes) -> list[CapturedMetrics]:
+def kube_state_metrics(processes: Processes) -> list[Captured]:
     """Run it with the collectors of our release, and take the rest from its documents."""
     version = tools.version("kube-state-metrics")
     release = next(
@@ -93,8 +89,8 @@ def kube_state_metrics(processes: Processes) -> list[CapturedMetrics]:
     listed = documents.kube_state_metrics(sources.module(KSM, version))
     how = f"run with our release's collectors and custom resources on kube-apiserver {_apiserver()}"
     return [
-        CapturedMetrics(f"kube-state-metrics {version}", how, captured),
-        CapturedMetrics(
+        Captured(f"kube-state-metrics {version}", how, captured),
+        Captured(
             f"kube-state-metrics {version}", f"document docs/metrics of the Go module {KSM}", listed
         ),
     ]
@@ -104,7 +100,7 @@ def _apiserver() -> str:
     return tools.version("kube-apiserver")
 
 
-def prometheus_operator(processes: Processes) -> list[CapturedMetrics]:
+def prometheus_operator(processes: Processes) -> list[Captured]:
     """Run it with its own CRDs and one object of each kind that it turns into another."""
     version = tools.version("prometheus-operator")
     source = sources.module("github.com/prometheus-operator/prometheus-operator", version)
@@ -135,31 +131,31 @@ def prometheus_operator(processes: Processes) -> list[CapturedMetrics]:
     processes.wait("prometheus-operator", url)
     time.sleep(10)  # The objects are reconciled.
     how = f"run against kube-apiserver {_apiserver()} with a Prometheus and an Alertmanager"
-    return [CapturedMetrics(f"prometheus-operator {version}", how, scrape(url))]
+    return [Captured(f"prometheus-operator {version}", how, scrape(url))]
 
 
-def _flux_objects(processes: Processes, client: KubernetesClient) -> None:
+def _flux_objects(processes: Processes, client: Client) -> None:
     controllers.apply_crds(processes, client)
     for item in load(FLUX_OBJECTS, tools.ROOT):
         create(client, item)
 
 
-def flux(name: str) -> Callable[[Processes], list[CapturedMetrics]]:
+def flux(name: str) -> Callable[[Processes], list[Captured]]:
     """Return how one of Flux's controllers is captured."""
 
-    def capture(processes: Processes) -> list[CapturedMetrics]:
+    def capture(processes: Processes) -> list[Captured]:
         version = tools.version(name)
         client = filled(processes)
         _flux_objects(processes, client)
         url = controllers.start(processes, name, kubeconfig(processes, client))
         time.sleep(10)  # The objects are reconciled, without success.
         how = f"run against kube-apiserver {_apiserver()} with one object of each of its kinds"
-        return [CapturedMetrics(f"{name} {version}", how, scrape(url))]
+        return [Captured(f"{name} {version}", how, scrape(url))]
 
     return capture
 
 
-def blackbox_exporter(processes: Processes) -> list[CapturedMetrics]:
+def blackbox_exporter(processes: Processes) -> list[Captured]:
     """Run it and probe over HTTP and TLS: itself, and the API server."""
     version = tools.version("blackbox_exporter")
     client = api_server(processes)
@@ -177,22 +173,22 @@ def blackbox_exporter(processes: Processes) -> list[CapturedMetrics]:
     probes = [f"{own}/probe?module=http_2xx&target={t}" for t in (own, f"{client.url}/readyz")]
     how = "run: probes of itself and, over TLS, of an API server; its own metrics"
     found: Families = scrape(*probes, f"{own}/metrics")
-    return [CapturedMetrics(f"blackbox_exporter {version}", how, found)]
+    return [Captured(f"blackbox_exporter {version}", how, found)]
 
 
-def listed(_: Processes) -> list[CapturedMetrics]:
+def listed(_: Processes) -> list[Captured]:
     """Return what Kubernetes lists of all its components: the kubelet cannot run here."""
     version = _apiserver()
     found = documents.kubernetes(sources.module("k8s.io/kubernetes", version))
     path = "test/instrumentation/documentation/documentation-list.yaml"
     how = f"document {path} of the Go module k8s.io/kubernetes; a kubelet needs a container runtime"
-    return [CapturedMetrics(f"kubernetes {version}", how, found)]
+    return [Captured(f"kubernetes {version}", how, found)]
 
 
-def cadvisor(_: Processes) -> list[CapturedMetrics]:
+def cadvisor(_: Processes) -> list[Captured]:
     """Return what the kubelet's cAdvisor declares."""
     kubernetes = sources.module("k8s.io/kubernetes", _apiserver())
     version = documents.required(kubernetes, documents.CADVISOR)
     found = documents.cadvisor(sources.module(documents.CADVISOR, version))
     how = f"document metrics/ of the Go module {documents.CADVISOR}, as the kubelet labels them"
-    return [CapturedMetrics(f"cadvisor {version}", how, found)]
+    return [Captured(f"cadvisor {version}", how, found)]

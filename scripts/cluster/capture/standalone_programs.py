@@ -9,17 +9,18 @@ from pathlib import Path
 import yaml
 
 from scripts import tools
-from scripts.cluster.capture.families import CapturedMetrics, parse, scrape
+from scripts.cluster.capture.families import Captured, parse, scrape
 from scripts.core.yamlfile import Json, load
 from scripts.model.exporters import collector
 from scripts.servers.http_client import request
+from scripts.servers.monitoring import start_alertmanager
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.tools.sources import module
 
 RELEASE = tools.ROOT / "base/releases/kube-prometheus-stack.yaml"
 
 
-def node_exporter(processes: Processes) -> list[CapturedMetrics]:
+def node_exporter(processes: Processes) -> list[Captured]:
     """Run it with the collectors of our release; a machine lacks what another has."""
     version = tools.version("node_exporter")
     release = next(item for item in load(RELEASE, tools.ROOT) if item["kind"] == "HelmRelease")
@@ -34,10 +35,8 @@ def node_exporter(processes: Processes) -> list[CapturedMetrics]:
     on = {flag.removeprefix("--collector.") for flag in flags}
     wanted = {n: f for n, f in parse(text).items() if n.startswith("node_") and collector(n) in on}
     return [
-        CapturedMetrics(
-            f"node_exporter {version}", "run with the collectors of our release", scrape(url)
-        ),
-        CapturedMetrics(
+        Captured(f"node_exporter {version}", "run with the collectors of our release", scrape(url)),
+        Captured(
             f"node_exporter {version}",
             "document collector/fixtures/e2e-output.txt in its Go module, of the same collectors",
             wanted,
@@ -45,9 +44,9 @@ def node_exporter(processes: Processes) -> list[CapturedMetrics]:
     ]
 
 
-def alertmanager(processes: Processes) -> list[CapturedMetrics]:
+def alertmanager(processes: Processes) -> list[Captured]:
     """Run it, and give it an alert to notify of."""
-    port = _alertmanager(processes)
+    port = _start_alertmanager(processes)
     url = f"http://{LOOPBACK}:{port}"
     alert = [{"labels": {"alertname": "Capture", "severity": "info"}}]
     headers = {"Content-Type": "application/json"}
@@ -55,34 +54,23 @@ def alertmanager(processes: Processes) -> list[CapturedMetrics]:
     time.sleep(3)  # The group's wait, and the failing notification.
     version = tools.version("alertmanager")
     how = "run with one alert and a receiver that does not answer"
-    return [CapturedMetrics(f"alertmanager {version}", how, scrape(f"{url}/metrics"))]
+    return [Captured(f"alertmanager {version}", how, scrape(f"{url}/metrics"))]
 
 
-def _alertmanager(processes: Processes) -> int:
-    folder = processes.folder("alertmanager")
+def _start_alertmanager(processes: Processes) -> int:
     hook = {"url": f"http://{LOOPBACK}:{free_port()}/"}
     config = {
         "route": {"receiver": "hook", "group_wait": "1s"},
         "receivers": [{"name": "hook", "webhook_configs": [hook]}],
     }
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    processes.start(
-        "alertmanager",
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'data'}",
-        f"--web.listen-address={LOOPBACK}:{port}",
-        f"--cluster.listen-address={LOOPBACK}:{free_port()}",
-    )
-    processes.wait("alertmanager", f"http://{LOOPBACK}:{port}/-/ready")
-    return port
+    return start_alertmanager(processes, config)
 
 
-def prometheus(processes: Processes) -> list[CapturedMetrics]:
+def prometheus(processes: Processes) -> list[Captured]:
     """Run it with each kind of work that ours has, and a remote storage: itself."""
     version = tools.version("prometheus")
     folder = processes.folder("prometheus")
-    port, other = free_port(), _alertmanager(processes)
+    port, other = free_port(), _start_alertmanager(processes)
     own = f"http://{LOOPBACK}:{port}"
     rules = [
         {"record": "capture:up:sum", "expr": "sum(up)"},
@@ -115,10 +103,10 @@ def prometheus(processes: Processes) -> list[CapturedMetrics]:
     time.sleep(8)  # Some scrapes, evaluations, alerts and remote writes.
     request(f"{own}/api/v1/query?query=up")
     how = "run with rules, an Alertmanager, Kubernetes discovery and a remote storage"
-    return [CapturedMetrics(f"prometheus {version}", how, scrape(f"{own}/metrics"))]
+    return [Captured(f"prometheus {version}", how, scrape(f"{own}/metrics"))]
 
 
-def loki(processes: Processes) -> list[CapturedMetrics]:
+def loki(processes: Processes) -> list[Captured]:
     """Run it as one process, push lines, query them, and let a rule fire."""
     version = tools.version("loki")
     folder = processes.folder("loki")
@@ -135,7 +123,7 @@ def loki(processes: Processes) -> list[CapturedMetrics]:
     _use_loki(url)
     time.sleep(5)  # The rule's evaluations, the flush.
     how = "run as one process: lines kept and discarded, queries, a flush, an alert rule"
-    return [CapturedMetrics(f"loki {version}", how, scrape(f"{url}/metrics"))]
+    return [Captured(f"loki {version}", how, scrape(f"{url}/metrics"))]
 
 
 def _loki_config(folder: Path, port: int) -> Json:
@@ -201,7 +189,7 @@ def _use_loki(url: str) -> None:
     request(f"{url}/flush", method="POST")
 
 
-def config_reloader(processes: Processes) -> list[CapturedMetrics]:
+def config_reloader(processes: Processes) -> list[Captured]:
     """Run it on a file, with nothing to reload."""
     version = tools.version("prometheus-config-reloader")
     folder = processes.folder("prometheus-config-reloader")
@@ -219,4 +207,4 @@ def config_reloader(processes: Processes) -> list[CapturedMetrics]:
     processes.wait("prometheus-config-reloader", url)
     time.sleep(2)
     how = "run on a file, with a reload that fails"
-    return [CapturedMetrics(f"prometheus-config-reloader {version}", how, scrape(url))]
+    return [Captured(f"prometheus-config-reloader {version}", how, scrape(url))]

@@ -9,14 +9,7 @@ from collections.abc import Iterable, Sequence
 from scripts import tools
 from scripts.cluster.e2e.parallel import run_parallel
 from scripts.cluster.e2e.scenarios import sync_with_argocd, sync_with_flux
-from scripts.core.findings import (
-    Finding,
-    RepositoryError,
-    execute,
-    interruptible,
-    progress,
-    report,
-)
+from scripts.core.findings import Finding, RepositoryError, execute, interruptible, progress, report
 from scripts.model import charts, clusters
 from scripts.model.manifests import ClusterSync, Repository
 from scripts.servers.git_remote import git

@@ -10,7 +10,7 @@ import yaml
 
 from scripts.cluster.e2e import checks
 from scripts.cluster.e2e.disruptions import dashboard_config_maps
-from scripts.cluster.e2e.environment import TIMEOUT, Environment, set_mirror
+from scripts.cluster.e2e.environment import Environment, set_mirror
 from scripts.cluster.e2e.prometheus_operator import API_GROUP, MONITORING, run_operator
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.model.api_groups import ARGO_CD, TRACKING_ID
@@ -58,17 +58,11 @@ class ArgoCD:
         """Return what the cluster's folder is built to: the Applications, and what they mount."""
         return Repository(self.env.remote.tree).build(f"clusters/{self.env.cluster}/argocd")
 
-    def bootstrap(self) -> float:
-        """Apply the cluster's folder as a user does, and wait until all of it is synced.
-
-        Returns:
-            How long it took, in seconds.
-        """
-        began = time.monotonic()
+    def bootstrap(self) -> None:
+        """Apply the cluster's folder as a user does, and wait until all of it is synced."""
         for item in self.declared():
             self.env.client.apply(item, "kubectl")
-        self.wait_for_sync(meanwhile=self._run_operator)
-        return time.monotonic() - began
+        self.wait_for_sync(self._run_operator)
 
     def _run_operator(self) -> None:
         """Run the operator once its pod is there: a Prometheus is healthy when it says so.
@@ -121,13 +115,10 @@ class ArgoCD:
         """Every Application that there is."""
         return self.env.client.all(VERSION, "Application", NAMESPACE)
 
-    def wait_for_sync(
-        self, timeout: float = TIMEOUT, meanwhile: Callable[[], object] = lambda: None
-    ) -> float:
-        """Wait until each Application is synced and healthy; return how long it took, in seconds.
+    def wait_for_sync(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Wait until each Application is synced and healthy.
 
         Args:
-            timeout: Seconds.
             meanwhile: Called before each look at the Applications.
 
         Raises:
@@ -148,7 +139,7 @@ class ArgoCD:
             waiting.update(unready)
             return "; ".join(f"{name}: {text}" for name, text in unready.items())
 
-        return self.env.until(missing, "Argo CD is not done", timeout)
+        self.env.until(missing, "Argo CD is not done")
 
     def unready(self, names: set[str]) -> dict[str, str]:
         """Return which Applications are not synced and healthy at the revision, and why.
@@ -162,8 +153,8 @@ class ArgoCD:
         reasons = {name: unready(item, self.env.revision) for name, item in found.items()}
         return absent | {name: text for name, text in reasons.items() if text} | surplus
 
-    def wait_for_self_heal(self, expected: list[Object]) -> float:
-        """Edit and delete by hand what is synced; return how long self-healing takes, in seconds.
+    def wait_for_self_heal(self, expected: list[Object]) -> None:
+        """Edit and delete by hand what is synced, and wait until it is healed.
 
         Args:
             expected: Every object as it should be, and as it is now.
@@ -180,10 +171,10 @@ class ArgoCD:
         def drift() -> str:
             return "; ".join(map(str, checks.drifted(client, expected, self.env.sync.name)))
 
-        return self.env.until(drift, "what was done by hand stays")
+        self.env.until(drift, "what was done by hand stays")
 
-    def commit_and_revert(self) -> float:
-        """Commit what cannot be applied, then its revert; return how long that takes, in seconds.
+    def commit_and_revert(self) -> None:
+        """Commit what cannot be applied, wait until Argo CD reports it, and sync its revert.
 
         Raises:
             RepositoryError: If Argo CD does not report it, or does not sync the revert.
@@ -196,10 +187,10 @@ class ArgoCD:
         self.push("A kind that the project does not permit", add_forbidden_object)
         self.env.until(unreported, "Argo CD does not report the commit")
         self.revert()
-        return self.wait_for_sync()
+        self.wait_for_sync()
 
-    def remove(self, timeout: float = TIMEOUT) -> float:
-        """Delete the root Application, as the README has it; return how long it took, in seconds.
+    def remove(self) -> None:
+        """Delete the root Application, as the README has it, and wait until all is gone.
 
         Raises:
             RepositoryError: With what stays, and Argo CD's messages, or with what is lost.
@@ -220,9 +211,8 @@ class ArgoCD:
                 and not checks.survives_removal(name)
             )
 
-        took = self.env.until(remaining, "something stays", timeout)
+        self.env.until(remaining, "something stays")
         checks.check_data_kept(self.env, data)
-        return took
 
 
 def unready(item: Object, revision: str) -> str:

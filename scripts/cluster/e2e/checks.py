@@ -14,7 +14,7 @@ from scripts.model.api_groups import SOURCE
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
 from scripts.model.rendered import clusters
 from scripts.servers.kubernetes.client import (
-    KubernetesClient,
+    Client,
     KubernetesError,
     Object,
     condition,
@@ -85,7 +85,7 @@ def rendered_objects(env: Environment) -> list[Object]:
     return [*(dict(item.manifest) for item in cluster.items), *own]
 
 
-def drifted(client: KubernetesClient, expected: Iterable[Object], place: str) -> list[Finding]:
+def drifted(client: Client, expected: Iterable[Object], place: str) -> list[Finding]:
     """Return a finding for each object that is not exactly as it is rendered.
 
     A second manager applies it as a dry run and must get what is there already, field by field.
@@ -104,7 +104,7 @@ def drifted(client: KubernetesClient, expected: Iterable[Object], place: str) ->
     ]
 
 
-def _differences(client: KubernetesClient, item: Object) -> Iterator[str]:
+def _differences(client: Client, item: Object) -> Iterator[str]:
     live = client.read(item)
     if live is None:
         yield "it is not there"
@@ -166,18 +166,18 @@ def orphaned(
     ]
 
 
-def objects_by_name(client: KubernetesClient) -> Iterator[tuple[str, Object]]:
+def objects_by_name(client: Client) -> Iterator[tuple[str, Object]]:
     """Yield every object of the cluster, after its name."""
     for item in client.everything():
         yield qualified_name(item), item
 
 
-def inventory(client: KubernetesClient) -> dict[str, str]:
+def inventory(client: Client) -> dict[str, str]:
     """Return the uid of every object by its name."""
     return {name: item["metadata"]["uid"] for name, item in objects_by_name(client)}
 
 
-def foreign_versions(client: KubernetesClient) -> dict[str, str]:
+def foreign_versions(client: Client) -> dict[str, str]:
     """Return the resource version of every object in namespaces that are not ours."""
     ours = NAMESPACES | ENGINE_NAMESPACES
     return {
@@ -189,9 +189,7 @@ def foreign_versions(client: KubernetesClient) -> dict[str, str]:
     }
 
 
-def changed_by_sync(
-    client: KubernetesClient, before: Mapping[str, str], place: str
-) -> list[Finding]:
+def changed_by_sync(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
     """Return a finding for each object of others that is new, gone or has another version."""
     now = foreign_versions(client)
     return [
@@ -206,7 +204,7 @@ def changed_by_sync(
     ]
 
 
-def warnings(client: KubernetesClient, before: Mapping[str, str], place: str) -> list[Finding]:
+def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
     """Return a finding for each warning about anything of ours since then."""
     return [
         Finding(
@@ -223,7 +221,7 @@ def warnings(client: KubernetesClient, before: Mapping[str, str], place: str) ->
     ]
 
 
-def _is_resolved(client: KubernetesClient, event: Object) -> bool:
+def _is_resolved(client: Client, event: Object) -> bool:
     """Say whether a controller warned that something is missing which is there by now.
 
     It learns of each kind of object by a watch of its own, so that what refers to another can come
@@ -241,7 +239,7 @@ def _is_resolved(client: KubernetesClient, event: Object) -> bool:
 _UNCLAIMED = re.compile(r'0/\d+ nodes are available: persistentvolumeclaim "([^"]+)" not found\.')
 
 
-def _claim_bound(client: KubernetesClient, event: Object) -> bool:
+def _claim_bound(client: Client, event: Object) -> bool:
     """Say whether the claim that the scheduler missed is there, and its pod is on a node.
 
     A StatefulSet's claims are made just before its pod: `podHasPVCs` in Kubernetes'
@@ -256,7 +254,7 @@ def _claim_bound(client: KubernetesClient, event: Object) -> bool:
     return claim.get("status", {}).get("phase") == "Bound" and "nodeName" in pod.get("spec", {})
 
 
-def _chart_ready(client: KubernetesClient, event: Object) -> bool:
+def _chart_ready(client: Client, event: Object) -> bool:
     """Say whether a HelmChart's repository, which source-controller missed, is there by now.
 
     A Kustomization's HelmReleases are applied before its HelmRepositories: `reconcileChart` in
@@ -269,7 +267,7 @@ def _chart_ready(client: KubernetesClient, event: Object) -> bool:
     return bool(condition(chart, "Ready").get("status") == "True")
 
 
-def _address_allocated(client: KubernetesClient, event: Object) -> bool:
+def _address_allocated(client: Client, event: Object) -> bool:
     """Say whether a Service has the address that the API server's repair loop missed.
 
     `syncService` in Kubernetes' `pkg/registry/core/service/ipallocator/controller/repairip.go`.
@@ -285,20 +283,18 @@ def _address_allocated(client: KubernetesClient, event: Object) -> bool:
     return owners != [] and all({"group": "", **(one or {})} == owner for one in owners)
 
 
-def _current(
-    client: KubernetesClient, version: str, kind: str, name: str, namespace: str = ""
-) -> Object:
+def _current(client: Client, version: str, kind: str, name: str, namespace: str = "") -> Object:
     """Return an object as it is now, empty if it is not there."""
     metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
     return client.read({"apiVersion": version, "kind": kind, "metadata": metadata}) or {}
 
 
-def data_objects(client: KubernetesClient) -> dict[str, str]:
+def data_objects(client: Client) -> dict[str, str]:
     """Return the uid of everything that holds data, by its name."""
     return {name: uid for name, uid in inventory(client).items() if DATA_KINDS.fullmatch(name)}
 
 
-def lost_data(client: KubernetesClient, before: Mapping[str, str]) -> str:
+def lost_data(client: Client, before: Mapping[str, str]) -> str:
     """Say what held data and is gone, or is a new one of that name; empty if nothing."""
     now = data_objects(client)
     return ", ".join(f"{name} is gone" for name, uid in before.items() if now.get(name) != uid)

@@ -28,12 +28,7 @@ from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
 from scripts.model.manifests import BOOTSTRAP, ClusterSync, Repository, decrypts
 from scripts.servers.git_remote import BRANCH, GitRemote, append_to_list, edit_yaml
 from scripts.servers.kubernetes import control_plane, flux
-from scripts.servers.kubernetes.client import (
-    Object,
-    condition,
-    namespace,
-    qualified_name,
-)
+from scripts.servers.kubernetes.client import Object, condition, namespace, qualified_name
 from scripts.servers.kubernetes.flux import gotk_sync
 from scripts.servers.polling import poll
 from scripts.servers.processes import Processes
@@ -188,17 +183,13 @@ class Environment:
 
         def missing() -> str:
             pods = self.client.all("v1", "Pod")
-            deployments = [
-                d
-                for d in self.client.all("apps/v1", "Deployment")
-                if d["metadata"]["namespace"] in wanted
-            ]
-            if any(
-                d.get("status", {}).get("readyReplicas", 0) < d["spec"]["replicas"]
-                for d in deployments
+            if all(
+                one.get("status", {}).get("readyReplicas", 0) >= one["spec"]["replicas"]
+                for one in self.client.all("apps/v1", "Deployment")
+                if one["metadata"]["namespace"] in wanted
             ):
-                return "; ".join(scheduling_failures(pods)) or "pods are on their way"
-            return ""
+                return ""
+            return "; ".join(scheduling_failures(pods)) or "pods are on their way"
 
         self.until(missing, "its pods do not become ready")
 

@@ -30,7 +30,7 @@ from scripts.model.rendered import Cluster, Item
 from scripts.servers.api import Api
 from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import Object
-from scripts.servers.monitoring import LokiOverride, loki_config
+from scripts.servers.monitoring import Override, loki_config, start_alertmanager
 from scripts.servers.processes import LOOPBACK, free_port, free_ports
 
 PROGRAMS = ("alertmanager", "kube-state-metrics", "loki", "prometheus")
@@ -38,7 +38,7 @@ PROGRAMS = ("alertmanager", "kube-state-metrics", "loki", "prometheus")
 RELEASE_NAME = "meta.helm.sh/release-name"
 # So that nobody waits for a minute.
 _INTERVALS = {"evaluation_interval": "4s", "scrape_interval": "4s", "scrape_timeout": "3s"}
-_RULER_INTERVAL = LokiOverride(
+_RULER_INTERVAL = Override(
     "ruler.evaluation_interval", _INTERVALS["evaluation_interval"], "so that nobody waits a minute"
 )
 _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - its path
@@ -167,18 +167,8 @@ def _run_loki(env: Environment, proxy: PodProxy) -> int:
 
 def _run_alertmanager(env: Environment, proxy: PodProxy) -> int:
     _, config = generated(env, "Alertmanager", "-generated", "alertmanager.yaml.gz")
-    folder = env.processes.folder("alertmanager")
     # Templates are in the user's Secret, which is not here.
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump({**config, "templates": []}))
-    port, gossip = free_ports(2)
-    env.processes.start(
-        "alertmanager",
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'data'}",
-        f"--web.listen-address={LOOPBACK}:{port}",
-        f"--cluster.listen-address={LOOPBACK}:{gossip}",
-    )
-    env.processes.wait("alertmanager", f"http://{LOOPBACK}:{port}/-/ready")
+    port = start_alertmanager(env.processes, {**config, "templates": []})
     _route(env, proxy, {"app.kubernetes.io/name": "alertmanager"}, 9093, port)
     return port
 

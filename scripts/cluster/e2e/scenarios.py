@@ -61,7 +61,7 @@ def sync_with_flux(
     expected = _check_objects(table, env, before)
     with table.step("these checks find what is wrong when it is") as found:
         found += _check_checks(env, before, expected)
-        others = checks.foreign_versions(env.client)
+    others = checks.foreign_versions(env.client)
     with _monitoring(table, env) as programs:
         with table.step("all pods fit beside the application's") as found:
             found += checks.unscheduled(env)

@@ -14,7 +14,7 @@ from scripts import tools
 from scripts.core.yamlfile import load_all
 from scripts.model.api_groups import ARGO_CD
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import KubernetesClient, Object, namespace
+from scripts.servers.kubernetes.client import Client, Object, namespace
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 from scripts.tools import sources
 
@@ -31,7 +31,7 @@ def _module() -> Path:
     return sources.module("github.com/argoproj/argo-cd/v3", tools.version(TOOL))
 
 
-def install(processes: Processes, client: KubernetesClient) -> None:
+def install(processes: Processes, client: Client) -> None:
     """Apply the release's manifests, as its documentation has a user do."""
     folder = _module() / "manifests"
     control_plane.apply_crds(processes, client, folder / "crds")
@@ -84,7 +84,7 @@ def registry_credentials(host: str) -> Object:
     }
 
 
-def start(processes: Processes, client: KubernetesClient) -> None:
+def start(processes: Processes, client: Client) -> None:
     """Start Redis, the repo-server and the application controller."""
     redis, port, health, metrics = free_ports(4)
     processes.start(REDIS, f"--address={LOOPBACK}:{redis}")

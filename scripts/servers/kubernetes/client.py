@@ -71,7 +71,7 @@ class Resource:
         return f"{root}{scope}/{self.name}{f'/{quote(name)}' if name else ''}"
 
 
-class KubernetesClient:
+class Client:
     """The API of one server, as one user; may be used by several threads."""
 
     def __init__(self, url: str, token: str, authority: Path) -> None:
@@ -153,24 +153,21 @@ class KubernetesClient:
         item: Mapping[str, Json],
         manager: str,
         *,
-        force: bool = True,
         dry_run: bool = False,
         part: str = "",
     ) -> Object:
-        """Apply an object on the server's side; unknown fields are refused.
+        """Apply an object on the server's side, with force; unknown fields are refused.
 
         Args:
             item: The object.
             manager: Who owns the fields afterwards.
-            force: Whether to take fields from others who own them.
             dry_run: Whether to change nothing.
             part: A subresource, such as `status`.
 
         Returns:
             The object as it is, or would be, afterwards.
         """
-        parameters = {"fieldManager": manager, "fieldValidation": "Strict"}
-        parameters |= {"force": "true"} if force else {}
+        parameters = {"fieldManager": manager, "fieldValidation": "Strict", "force": "true"}
         parameters |= {"dryRun": "All"} if dry_run else {}
         path = self.path(item) + (f"/{part}" if part else "")
         applied: Object = self.send("PATCH", path, parameters, item, APPLY)

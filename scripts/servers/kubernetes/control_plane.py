@@ -9,7 +9,7 @@ import yaml
 
 from scripts import tools
 from scripts.core.yamlfile import Json, load_all
-from scripts.servers.kubernetes.client import KubernetesClient
+from scripts.servers.kubernetes.client import Client
 from scripts.servers.processes import LOOPBACK, Processes, free_ports, openssl
 from scripts.tools import sources
 
@@ -25,7 +25,7 @@ FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 
 
-def api_server(processes: Processes, *, controlled: bool = False) -> KubernetesClient:
+def api_server(processes: Processes, *, controlled: bool = False) -> Client:
     """Run etcd and kube-apiserver.
 
     Args:
@@ -74,15 +74,15 @@ def api_server(processes: Processes, *, controlled: bool = False) -> KubernetesC
     def missing() -> str:
         if not authority.exists():
             return "it has no certificate yet"
-        answer = KubernetesClient(url, TOKEN, authority).send("GET", "/readyz")
+        answer = Client(url, TOKEN, authority).send("GET", "/readyz")
         return "" if answer == "ok" else str(answer)
 
     processes.until("kube-apiserver", missing)
-    return KubernetesClient(url, TOKEN, authority)
+    return Client(url, TOKEN, authority)
 
 
 def kubeconfig(
-    processes: Processes, client: KubernetesClient, token: str = TOKEN, name: str = "admin"
+    processes: Processes, client: Client, token: str = TOKEN, name: str = "admin"
 ) -> Path:
     """Write a file that leads a program to the API server as some user.
 
@@ -108,7 +108,7 @@ def kubeconfig(
 
 
 def service_account_kubeconfig(
-    processes: Processes, client: KubernetesClient, namespace: str, name: str
+    processes: Processes, client: Client, namespace: str, name: str
 ) -> Path:
     """Return a kubeconfig of a service account, so that a program may what its roles let it."""
     resource = client.resource("v1", "ServiceAccount").path(namespace, name)
@@ -117,7 +117,7 @@ def service_account_kubeconfig(
     return kubeconfig(processes, client, answer["status"]["token"], f"{namespace}-{name}")
 
 
-def controllers(processes: Processes, client: KubernetesClient) -> None:
+def controllers(processes: Processes, client: Client) -> None:
     """Run kube-controller-manager, kube-scheduler and kwok; there are no nodes yet."""
     config = kubeconfig(processes, client)
     manager, scheduler, kwok = free_ports(3)
@@ -168,7 +168,7 @@ def _key(processes: Processes) -> Path:
     return processes.folder("cluster") / "accounts.key"
 
 
-def apply_crds(processes: Processes, client: KubernetesClient, *folders: Path) -> None:
+def apply_crds(processes: Processes, client: Client, *folders: Path) -> None:
     """Create every CRD of some folders, and wait until all are served."""
     crds = [crd for folder in folders for crd in _crds(folder)]
     for crd in crds:
@@ -213,9 +213,5 @@ def node(name: str, allocatable: dict[str, str], labels: dict[str, str]) -> dict
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": own, "annotations": dict(FAKE_NODE)},
-        "status": {
-            "allocatable": allocatable,
-            "capacity": allocatable,
-            "nodeInfo": information,
-        },
+        "status": {"allocatable": allocatable, "capacity": allocatable, "nodeInfo": information},
     }

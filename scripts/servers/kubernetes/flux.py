@@ -8,7 +8,7 @@ from scripts import tools
 from scripts.model.api_groups import KUSTOMIZE, SOURCE
 from scripts.servers.git_remote import BRANCH
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import KubernetesClient, Object
+from scripts.servers.kubernetes.client import Client, Object
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 from scripts.tools import sources
 
@@ -16,7 +16,7 @@ CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
 NAMESPACE = "flux-system"
 
 
-def apply_crds(processes: Processes, client: KubernetesClient) -> None:
+def apply_crds(processes: Processes, client: Client) -> None:
     """Create Flux's CRDs."""
     folders = [
         sources.module(f"github.com/fluxcd/{name}", tools.version(name)) / "config/crd/bases"
