@@ -119,10 +119,10 @@ class GitRemote:
         """Serve it, at the same address each time."""
         root = self._bare.parent
 
-        class Handler(_Backend):
+        class GitHandler(_GitBackend):
             folder = root
 
-        self._server = ThreadingHTTPServer((LOOPBACK, self._port), Handler)
+        self._server = ThreadingHTTPServer((LOOPBACK, self._port), GitHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def down(self) -> None:
@@ -133,7 +133,7 @@ class GitRemote:
             self._server = None
 
 
-class _Backend(BaseHTTPRequestHandler):
+class _GitBackend(BaseHTTPRequestHandler):
     """Hands each request to `git http-backend`, by the CGI that it speaks (RFC 3875)."""
 
     folder: Path

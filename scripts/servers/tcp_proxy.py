@@ -38,17 +38,17 @@ class TcpProxy:
         self._port = free_port()
         self.host = f"{LOOPBACK}:{self._port}"
 
-        class Handler(socketserver.BaseRequestHandler):
+        class RelayHandler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 with socket.create_connection((LOOPBACK, port)) as server:
                     relay(self.request, server)
 
-        self._handler = Handler
+        self._handler = RelayHandler
         self._server: socketserver.ThreadingTCPServer | None = None
 
     def open(self) -> None:
         """Accept connections, at the same port each time."""
-        self._server = _Server((LOOPBACK, self._port), self._handler)
+        self._server = _TcpServer((LOOPBACK, self._port), self._handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -59,6 +59,6 @@ class TcpProxy:
             self._server = None
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class _TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True

@@ -115,7 +115,7 @@ def test_what_a_list_has_already_is_not_added_again(tmp_path: Path) -> None:
 def greeting() -> Iterator[int]:
     """A server that says hello; yields its port."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class GreetingHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -124,7 +124,7 @@ def greeting() -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    server = HTTPServer((LOOPBACK, 0), Handler)
+    server = HTTPServer((LOOPBACK, 0), GreetingHandler)
     Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()

@@ -16,8 +16,14 @@ from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.model.api_groups import ARGO_CD, TRACKING_ID
 from scripts.model.manifests import Repository
 from scripts.servers.git_remote import append_to_list
-from scripts.servers.kubernetes import argocd
-from scripts.servers.kubernetes.argocd import NAMESPACE, VERSION
+from scripts.servers.kubernetes.argocd import (
+    NAMESPACE,
+    VERSION,
+    initial_objects,
+    install,
+    registry_credentials,
+    start,
+)
 from scripts.servers.kubernetes.client import KubernetesError, Object, qualified_name
 from scripts.servers.processes import LOOPBACK
 
@@ -45,10 +51,10 @@ class ArgoCD:
         self._operator_runs = False
         client, processes = env.client, env.processes
         host = env.registry.host.replace(LOOPBACK, "localhost")
-        argocd.install(processes, client)
-        env.apply(*argocd.initial_objects(), argocd.registry_credentials(host))
+        install(processes, client)
+        env.apply(*initial_objects(), registry_credentials(host))
         env.wait_for_pods([NAMESPACE])
-        argocd.start(processes, client)
+        start(processes, client)
         env.revision = env.remote.commit(
             "Take the Applications' charts and this repository from beside it",
             lambda tree: configure(tree, env.cluster, host, env.remote.url),

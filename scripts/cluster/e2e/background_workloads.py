@@ -19,7 +19,7 @@ SIDECAR_LABELS = {"dapr.io/sidecar-injected": "true", "dapr.io/metrics-enabled":
 
 
 @dataclass(frozen=True)
-class Workload:
+class BackgroundWorkload:
     """A Deployment and its Service.
 
     Attributes:
@@ -87,22 +87,26 @@ class Workload:
         }
 
 
-def _parts(namespace: str, prefix: str, parts: Mapping[str, int], key: str) -> list[Workload]:
+def _parts(
+    namespace: str, prefix: str, parts: Mapping[str, int], key: str
+) -> list[BackgroundWorkload]:
     """Return workloads that are named alike and have a sidecar each."""
     return [
-        Workload(f"{prefix}{name}", namespace, {key: f"{prefix}{name}"}, port, f"{prefix}{name}")
+        BackgroundWorkload(
+            f"{prefix}{name}", namespace, {key: f"{prefix}{name}"}, port, f"{prefix}{name}"
+        )
         for name, port in parts.items()
     ]
 
 
-def _component(name: str, port: int, cpu: str, memory: str) -> Workload:
+def _component(name: str, port: int, cpu: str, memory: str) -> BackgroundWorkload:
     own = {
         "app.kubernetes.io/name": "todo-ai-chatbot",
         "app.kubernetes.io/instance": "todo-ai-chatbot-release",
         "app.kubernetes.io/component": name,
     }
     full, app_id = f"todo-ai-chatbot-release-{name}", f"todo-ai-chatbot-{name}"
-    return Workload(full, "default", own, port, app_id, own, cpu=cpu, memory=memory)
+    return BackgroundWorkload(full, "default", own, port, app_id, own, cpu=cpu, memory=memory)
 
 
 # The application that base/application is set to. Its chart requests nothing; this is what its pods
@@ -113,10 +117,10 @@ APPLICATION = [
 ]
 
 # Other public deployments of the same application: each names and labels its parts in its own way.
-LAYOUTS: Mapping[str, list[Workload]] = {
+LAYOUTS: Mapping[str, list[BackgroundWorkload]] = {
     "one chart, parts as components": APPLICATION,
     "consumers of their own": [
-        Workload(
+        BackgroundWorkload(
             f"todo-app-{name}",
             "todo-app",
             {"app.kubernetes.io/name": "todo-app", "app.kubernetes.io/component": name},
@@ -164,21 +168,21 @@ LAYOUTS: Mapping[str, list[Workload]] = {
 }
 
 
-def _engine(name: str) -> Workload:
+def _engine(name: str) -> BackgroundWorkload:
     labels = {"app": name, "app.kubernetes.io/part-of": "flux"}
-    return Workload(
+    return BackgroundWorkload(
         name, "flux-system", labels, 8080, port_name="http-prom", cpu="100m", memory="64Mi"
     )
 
 
-def _dapr(name: str) -> Workload:
+def _dapr(name: str) -> BackgroundWorkload:
     component = name.removeprefix("dapr-")
     labels = {
         "app": name,
         "app.kubernetes.io/part-of": "dapr",
         "app.kubernetes.io/component": component,
     }
-    return Workload(name, "dapr-system", labels, 9090, port_name="metrics")
+    return BackgroundWorkload(name, "dapr-system", labels, 9090, port_name="metrics")
 
 
 # Of Flux' controllers, where it syncs. What they request is in the manifests that
@@ -195,10 +199,10 @@ FLUX_CONTROLLERS = [
 # Dapr's chart requests nothing; what Oracle runs on a node is from memory of a node of OKE.
 SYSTEM = [
     *map(_dapr, ("dapr-operator", "dapr-sentry", "dapr-placement-server", "dapr-sidecar-injector")),
-    Workload(
+    BackgroundWorkload(
         "coredns", "kube-system", {"k8s-app": "kube-dns"}, 53, cpu="100m", memory="70Mi", replicas=2
     ),
-    Workload(
+    BackgroundWorkload(
         "node-agents",
         "kube-system",
         {"k8s-app": "agents"},
@@ -211,8 +215,8 @@ SYSTEM = [
 
 
 def monitored_everywhere(
-    objects: Iterable[Object], workloads: Iterable[Workload]
-) -> list[Workload]:
+    objects: Iterable[Object], workloads: Iterable[BackgroundWorkload]
+) -> list[BackgroundWorkload]:
     """Return a workload for each monitor that selects pods in every namespace and finds none.
 
     Args:
@@ -228,5 +232,5 @@ def monitored_everywhere(
         labels, name = spec["selector"].get("matchLabels") or {}, item["metadata"]["name"]
         if labels and not any(labels.items() <= one.items() for one in known):
             port = str(spec[ENDPOINTS[item["kind"]]][0].get("port", "metrics"))
-            found.append(Workload(name, name, labels, 8080, "", labels, port))
+            found.append(BackgroundWorkload(name, name, labels, 8080, "", labels, port))
     return found

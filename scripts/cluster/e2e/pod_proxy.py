@@ -26,10 +26,10 @@ class PodProxy:
         self.routes: dict[str, int] = {}
         routes = self.routes
 
-        class Handler(_PodProxyHandler):
+        class RoutingHandler(_PodProxyHandler):
             known = routes
 
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+        self._server = ThreadingHTTPServer((LOOPBACK, 0), RoutingHandler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scripts.cluster.e2e.environment import Environment
 from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
-from scripts.servers.kubernetes.client import Object, Watch, condition
+from scripts.servers.kubernetes.client import Object, ResourceWatch, condition
 
 APPLIED = "Grafana's Deployment is applied"
 # Seconds that GitOps may add, so that with its own start Grafana is open within 30.
@@ -129,7 +129,7 @@ def measured(env: Environment) -> Iterator[SyncLatency]:
         latency.seconds = {text: at - start for text, at in found.items() if at is not None}
 
 
-def _first(env: Environment, step: SyncStep, watch: Watch) -> float | None:
+def _first(env: Environment, step: SyncStep, watch: ResourceWatch) -> float | None:
     for at, item in watch.seen:
         if item.get("metadata", {}).get("name") == step.name and step.done(env, item):
             return at

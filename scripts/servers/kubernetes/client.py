@@ -222,15 +222,15 @@ class Client:
         """Delete an object; what it owns follows."""
         self.send("DELETE", self.path(item), {"propagationPolicy": "Background"})
 
-    def watch(self, version: str, kind: str) -> Watch:
+    def watch(self, version: str, kind: str) -> ResourceWatch:
         """Follow every object of a kind, from those that there are."""
         path = f"{self.resource(version, kind).path()}?watch=1"
         connection = http.client.HTTPSConnection(self._address, context=self._context)
         connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
-        return Watch(connection)
+        return ResourceWatch(connection)
 
 
-class Watch:
+class ResourceWatch:
     """What became of the objects of a kind since it began; ends with its block.
 
     Attributes:
