@@ -19,7 +19,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.servers.processes import LOOPBACK, Processes, openssl
 from scripts.servers.registry import Registry
-from scripts.servers.tcp_proxy import joined
+from scripts.servers.tcp_proxy import relay
 
 NAME = "flate"
 BASE = "HEAD"
@@ -133,7 +133,7 @@ def encrypted(host: str, folder: Path) -> str:
                 context.wrap_socket(self.request, server_side=True) as client,
                 socket.create_connection((name, int(port))) as server,
             ):
-                joined(client, server)
+                relay(client, server)
 
     front = socketserver.ThreadingTCPServer((LOOPBACK, 0), Handler)
     front.daemon_threads = True

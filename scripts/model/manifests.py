@@ -18,6 +18,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, Violation
 from scripts.core.yamlfile import Json, Sources, load, load_all
+from scripts.model import api_groups
 
 ENGINES = ("flux", "argocd")
 # Beside the engines' folders: Secrets that SOPS has encrypted, for Flux alone (README, Secrets).
@@ -29,7 +30,6 @@ NAMESPACES = frozenset({"monitoring", "monitoring-node"})
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
 # What `tests/options` makes of every opt-in, in place of a cluster.
 OPTIONS = "options"
-FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def group(manifest: Mapping[str, Json]) -> str:
 
 def of_engine(manifest: Mapping[str, Json]) -> bool:
     """Say whether an object is one of Flux's or Argo CD's own, and so not alike under both."""
-    return group(manifest).endswith(("toolkit.fluxcd.io", "argoproj.io"))
+    return group(manifest).endswith((api_groups.TOOLKIT, api_groups.ARGO_CD))
 
 
 class Repository:
@@ -266,7 +266,7 @@ class Repository:
         own = [o for path in _plain(folder) for o in load(path, self.root)]
         units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
         for item in own:
-            if item.get("kind") == "Kustomization" and group(item) == FLUX_GROUPS[2]:
+            if item.get("kind") == "Kustomization" and group(item) == api_groups.KUSTOMIZE:
                 path = item["spec"]["path"].removeprefix("./")
                 after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
                 # Flux decrypts what is in there, and nothing else can.
@@ -319,7 +319,9 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
     Raises:
         RepositoryError: If a release's source is missing or pins no exact version.
     """
-    by_name = {(o["kind"], o["metadata"]["name"]): o for o in objects if group(o) in FLUX_GROUPS}
+    by_name = {
+        (o["kind"], o["metadata"]["name"]): o for o in objects if group(o) in api_groups.FLUX
+    }
     releases = []
     for (kind, name), item in by_name.items():
         if kind != "HelmRelease":

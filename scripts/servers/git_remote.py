@@ -18,7 +18,7 @@ from scripts.core.yamlfile import Json
 from scripts.servers.processes import LOOPBACK, free_port
 
 BRANCH = "main"
-# Whoever commits here; nothing of it leaves the temporary folder.
+# Who commits here; nothing of it leaves the temporary folder.
 _IDENTITY = dict.fromkeys(
     ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"), "e2e"
 )
@@ -42,8 +42,8 @@ def git(folder: Path, *arguments: str) -> str:
     return run.stdout.strip()
 
 
-def edit(path: Path, change: Callable[[Json], object]) -> None:
-    """Change what a YAML file of one document holds; its comments go, in a tree that nobody reads.
+def edit_yaml(path: Path, change: Callable[[Json], object]) -> None:
+    """Change a YAML file of one document; its comments are lost, in a clone that nobody reads.
 
     Args:
         path: The file.
@@ -54,17 +54,17 @@ def edit(path: Path, change: Callable[[Json], object]) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def extend(path: Path, key: str, *values: Json) -> None:
+def append_to_list(path: Path, key: str, *values: Json) -> None:
     """Append to a list of a kustomization what it does not have yet."""
 
     def change(content: Json) -> None:
         there = content.setdefault(key, [])
         there.extend(value for value in values if value not in there)
 
-    edit(path, change)
+    edit_yaml(path, change)
 
 
-class Remote:
+class GitRemote:
     """A bare repository that a server on loopback offers, and a clone of it to commit in."""
 
     def __init__(self, folder: Path, source: Path, revision: str = "HEAD") -> None:
@@ -119,10 +119,10 @@ class Remote:
         """Serve it, at the same address each time."""
         root = self._bare.parent
 
-        class Handler(_Backend):
+        class GitHandler(_GitBackend):
             folder = root
 
-        self._server = ThreadingHTTPServer((LOOPBACK, self._port), Handler)
+        self._server = ThreadingHTTPServer((LOOPBACK, self._port), GitHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def down(self) -> None:
@@ -133,7 +133,7 @@ class Remote:
             self._server = None
 
 
-class _Backend(BaseHTTPRequestHandler):
+class _GitBackend(BaseHTTPRequestHandler):
     """Hands each request to `git http-backend`, by the CGI that it speaks (RFC 3875)."""
 
     folder: Path

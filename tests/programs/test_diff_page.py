@@ -91,9 +91,9 @@ def test_every_page_opens_without_an_error_a_request_or_a_horizontal_scroll(tmp_
     for name, report in REPORTS.items():
         (tmp_path / name).mkdir()
         page = written(report, tmp_path / name)
-        jobs += [browser.Job(page, theme) for theme in ("light", "dark")]
-    for seen in browser.look(jobs):
-        assert browser.faults(seen) == []
+        jobs += [browser.PageJob(page, theme) for theme in ("light", "dark")]
+    for seen in browser.open_pages(jobs):
+        assert browser.page_findings(seen) == []
         assert seen.report["ready"]
         assert seen.report["theme"] == seen.job.theme
 

@@ -11,12 +11,12 @@ from scripts.core.yamlfile import Json
 from scripts.live.kind.cluster import Cluster
 from scripts.live.verify.kubectl import Pod
 from scripts.live.verify.waiting import MissingError, until
-from scripts.model.manifests import FLUX_GROUPS, ClusterSync, identity
+from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
+from scripts.model.manifests import ClusterSync, identity
 from scripts.servers.kubernetes.client import condition
 
 # Seconds between two looks: each starts kubectl, which pods that start would feel.
 PAUSE = 5.0
-HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
 _SOURCES = ("gitrepositories", "ocirepositories", "helmrepositories", "helmcharts")
 # What an engine says of itself.
 RESOURCES = {
