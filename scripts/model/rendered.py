@@ -200,15 +200,20 @@ class Cluster:
         return next(r for r in self.sync.releases if r.name == name)
 
 
-def clusters(repository: Repository) -> list[Cluster]:
+def clusters(repository: Repository, syncs: list[ClusterSync] | None = None) -> list[Cluster]:
     """Render every release of every cluster sync.
+
+    Args:
+        repository: Where the cluster syncs were built from.
+        syncs: Those to render, by default all.
 
     Raises:
         RepositoryError: If a chart is missing or refuses its values.
     """
-    rendered = charts.render_all(repository.syncs)
+    syncs = repository.syncs if syncs is None else syncs
+    rendered = charts.render_all(syncs)
     result = []
-    for sync in repository.syncs:
+    for sync in syncs:
         items = [Item(o) for o in sync.objects() if not of_engine(o)]
         for release in sync.releases:
             objects = rendered[sync.name, release.name]

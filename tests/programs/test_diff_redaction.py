@@ -48,7 +48,7 @@ def running(files: Mapping[str, str], *variables: Json, name: str = "a") -> Clus
 
 
 def told(before: Cluster, after: Cluster) -> list[str]:
-    found = redaction.read(pair(before, after))
+    found = redaction.analyze(pair(before, after))
     return [f"{o.name}: {o.where}" if isinstance(o, Flag) else o.text for o in found]
 
 

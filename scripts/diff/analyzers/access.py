@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scripts.diff.analyzers.analyzer import Said, listed, moved
-from scripts.diff.model import Flag
-from scripts.diff.objects import Manifest, Pair
+from scripts.diff.analyzers.wording import listed, moved
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Manifest
 from scripts.model.pod_security import LEVELS, POD_SECURITY, violations
 from scripts.model.rendered import Cluster, Pod
 
@@ -34,7 +34,7 @@ class Right(NamedTuple):
     name: str = ""
 
 
-def roles(pair: Pair) -> Said:
+def roles(pair: ClusterPair) -> Analysis:
     """Find roles that allow more, or more people, and bindings that give a role to more."""
     for key, before, after in pair.differing:
         if after is None:
@@ -45,20 +45,20 @@ def roles(pair: Pair) -> Said:
             if more:
                 why = f"It allows more: {listed(_grouped(more))}."
                 fix = "Narrow the values of the chart that ask for it, or say what needs it."
-                yield Flag("rbac-widened", str(key), why, fix)
+                yield Flag(Danger.RBAC_WIDENED, str(key), why, fix)
             if joined := [role for role in _joined(after) if role not in _joined(before or {})]:
                 why = f"Who has the role {listed(joined)} gets what it allows, too."
-                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
+                yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
         elif key.kind in BINDINGS:
             known = (before or {}).get("subjects") or ()
             new = [s for s in after.get("subjects") or () if s not in known]
             if new:
                 names = listed(f"{s['kind']} {s['name']}" for s in new)
                 why = f"It gives {after['roleRef']['kind']} {after['roleRef']['name']} to {names}."
-                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
+                yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
 
 
-def accounts(pair: Pair) -> Said:
+def accounts(pair: ClusterPair) -> Analysis:
     """Find workloads that act as another account, one that something had given rights to."""
     bound = {
         (subject.get("namespace") or item.namespace, subject["name"])
@@ -66,34 +66,33 @@ def accounts(pair: Pair) -> Said:
         for subject in item.manifest.get("subjects") or ()
         if subject["kind"] == "ServiceAccount"
     }
-    before = {str(pod.owner): _account(pod) for pod in pair.before.pods}
-    for pod in pair.after.pods:
-        old, new = before.get(str(pod.owner)), _account(pod)
-        if old not in (None, new) and (pod.owner.namespace, new) in bound:
+    for before, pod in pair.pods:
+        old, new = _account(before), _account(pod)
+        if old != new and (pod.owner.namespace, new) in bound:
             why = f"{moved('Its ServiceAccount', old, new)}: it gets the rights of that one."
             fix = "Give it an account of its own, with just the rights that it needs."
-            yield Flag("rbac-widened", str(pod.owner), why, fix)
+            yield Flag(Danger.RBAC_WIDENED, str(pod.owner), why, fix)
 
 
-def pods(pair: Pair) -> Said:
+def pods(pair: ClusterPair) -> Analysis:
     """Find pods that may do more on their node."""
     before, after = _powers(pair.before), _powers(pair.after)
     for owner, powers in after.items():
         if added := [power for power in powers if power not in before.get(owner, ())]:
             why = f"Who breaks out of it gets more of the node: {listed(added)}."
             fix = "Do without, or keep it in the namespace monitoring-node, and say why."
-            yield Flag("privileged", owner, why, fix)
+            yield Flag(Danger.PRIVILEGED, owner, why, fix)
 
 
-def namespaces(pair: Pair) -> Said:
+def namespaces(pair: ClusterPair) -> Analysis:
     """Find namespaces that admit pods of a looser Pod Security level."""
-    for key, before, after in pair.differing:
-        if key.kind == "Namespace" and before is not None and after is not None:
+    for key, before, after in pair.changed:
+        if key.kind == "Namespace":
             old, new = (_level(manifest) for manifest in (before, after))
             if LEVELS.index(new) < LEVELS.index(old):
                 why = f"{moved('Pod Security level', old, new)}: it admits pods that it refused."
                 yield Flag(
-                    "privileged", str(key), why, "Keep the level; move the pod that needs it."
+                    Danger.PRIVILEGED, str(key), why, "Keep the level; move the pod that needs it."
                 )
 
 

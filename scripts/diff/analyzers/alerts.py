@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from scripts.checks.static import alerts
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed, moved, query
 from scripts.diff.analyzers.retention import FOREVER, seconds
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed, moved, query
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 
 TOPIC = "Alerts"
@@ -18,7 +18,7 @@ WATCHDOG = "Watchdog"
 Rule = Mapping[str, Json]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the alerts of a cluster by their names, and their way to Alertmanager."""
     before, after = of(pair.before), of(pair.after)
     texts: list[str] = []
@@ -55,6 +55,12 @@ def of(cluster: Cluster) -> dict[str, list[Rule]]:
         if alert.lang == "logql":
             found.setdefault(alert.name, []).append(alert.rule)
     return found
+
+
+def named(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield the name and severity of each alert."""
+    for name, rules in of(cluster).items():
+        yield from ((name, severity(rule)) for rule in rules)
 
 
 def severity(rule: Rule) -> str:
@@ -94,26 +100,26 @@ def _phrases(old: Rule, new: Rule) -> Iterator[str]:
 def _removed(names: list[str]) -> Iterator[Flag]:
     if WATCHDOG in names:
         why = "When alerting itself stops, nobody learns of it any more."
-        yield Flag("watchdog-removed", f"alert {WATCHDOG}", why, "Keep it, and its route.")
+        yield Flag(Danger.WATCHDOG_REMOVED, f"alert {WATCHDOG}", why, "Keep it, and its route.")
     others = [name for name in names if name != WATCHDOG]
     if others:
         why = "What this told people of, they are not told any more."
         fix = "Keep it, or say in the pull request what takes its place."
-        yield Flag("alert-removed", f"alert {', '.join(others)}", why, fix)
+        yield Flag(Danger.ALERT_REMOVED, f"alert {', '.join(others)}", why, fix)
 
 
 def _weakened(name: str, old: Rule, new: Rule) -> Iterator[Flag]:
     if name == WATCHDOG and query(str(old["expr"]), str(new["expr"])):
         why = "It has to fire always: where it may stop, its silence says nothing any more."
-        yield Flag("watchdog-changed", f"alert {name}", why, "Leave `vector(1)`.")
+        yield Flag(Danger.WATCHDOG_CHANGED, f"alert {name}", why, "Leave `vector(1)`.")
     if name == WATCHDOG and _waits(new) > _waits(old):
         why = f"Until it fires after {new['for']}, the dead man's switch takes alerting for dead."
-        yield Flag("watchdog-changed", f"alert {name}", why, "Leave it without `for`.")
+        yield Flag(Danger.WATCHDOG_CHANGED, f"alert {name}", why, "Leave it without `for`.")
     ranks = {word: rank for rank, word in enumerate(alerts.SEVERITIES)}
     if ranks.get(severity(new), len(ranks)) > ranks.get(severity(old), len(ranks)):
         why = f"{moved('Severity', severity(old), severity(new))}: routes go by it."
         fix = "See in base/config/alertmanager who is told now, and when."
-        yield Flag("alert-weakened", f"alert {name}", why, fix)
+        yield Flag(Danger.ALERT_WEAKENED, f"alert {name}", why, fix)
 
 
 def _waits(rule: Rule) -> float:

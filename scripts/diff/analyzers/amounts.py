@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from scripts.core import quantities
 from scripts.core.yamlfile import get
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Amount, Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import moved
+from scripts.diff.model import Amount, Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model import budget
 from scripts.model.rendered import Cluster
 
@@ -47,7 +47,7 @@ LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple
 }
 
 
-def amounts(pair: Pair) -> Iterator[Amount]:
+def amounts(pair: ClusterPair) -> Iterator[Amount]:
     """Yield the lines of a cluster; it is whole."""
     sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
     most = [_limits(cluster) for cluster in (pair.before, pair.after)]
@@ -59,7 +59,7 @@ def amounts(pair: Pair) -> Iterator[Amount]:
         yield Amount(pair.after.sync.cluster, resource, before, after, limit, over, former)
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find limits that are raised, and what is above one, or for other processors, from now on."""
     if not pair.whole:
         return
@@ -70,17 +70,17 @@ def read(pair: Pair) -> Said:
         yield from _raised(pair)
 
 
-def _raised(pair: Pair) -> Iterator[Flag]:
+def _raised(pair: ClusterPair) -> Iterator[Flag]:
     for resource, before, after in limits(pair):
         if before is not None and (after is None or after > before):
             write = LINES[resource][1]
             text = moved(resource, write(before), None if after is None else write(after))
             why = f"{text}: what was too much is not any more, and no node grows with it."
             fix = "Raise it only by what the nodes, or the bill, really have."
-            yield Flag("budget-raised", _place(pair.after), why, fix)
+            yield Flag(Danger.BUDGET_RAISED, _place(pair.after), why, fix)
 
 
-def limits(pair: Pair) -> Iterator[tuple[str, float | None, float | None]]:
+def limits(pair: ClusterPair) -> Iterator[tuple[str, float | None, float | None]]:
     """Yield each limit that differs, by its resource; None on the side that has none."""
     old, new = _limits(pair.before), _limits(pair.after)
     for resource in LINES:
@@ -116,12 +116,12 @@ def _faults(cluster: Cluster) -> dict[str, Flag]:
     found = {}
     for fault in budget.faults(cluster):
         text = fault.message.removeprefix(f"{cluster.name}: ")
-        found[text] = Flag("over-budget", place, _sentence(text), _sentence(fault.fix))
+        found[text] = Flag(Danger.OVER_BUDGET, place, _sentence(text), _sentence(fault.fix))
     if architecture := budget.limits(cluster).get("architecture"):
         for fault in budget.architectures(cluster, architecture):
             where, _, text = fault.message.partition(": ")
             why, fix = _sentence(text), _sentence(fault.fix)
-            found[fault.message] = Flag("image-architecture", where, why, fix)
+            found[fault.message] = Flag(Danger.IMAGE_ARCHITECTURE, where, why, fix)
     return found
 
 

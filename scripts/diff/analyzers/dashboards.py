@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Set
 
 from scripts.core.findings import Finding, RepositoryError, counted
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed, query, setting
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed, query, setting
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.diff.values import Difference, differences
 from scripts.model import dashboards
 from scripts.model.manifests import Release
@@ -22,7 +22,7 @@ PARTS = frozenset({"gridPos", "id", "title"})
 Model = Mapping[str, Json]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the dashboards by their uids, and their panels by their titles."""
     before, after = _by_uid(pair.before), _by_uid(pair.after)
     added = [uid for uid in after if uid not in before]
@@ -44,25 +44,25 @@ def read(pair: Pair) -> Said:
             why = (
                 f"{uid} {now}: links, alerts, bookmarks and a home page that name it lead nowhere."
             )
-            yield Flag("dashboard-uid", f"dashboard {old['title']}", why, fix)
+            yield Flag(Danger.DASHBOARD_UID, f"dashboard {old['title']}", why, fix)
     for uid in added:
         new = after[uid]
         panels = counted(len(list(dashboards.panels(new))), "panel")
         yield Sentence(TOPIC, f"{new['title']}: new, {panels}")
 
 
-def sources(pair: Pair) -> Said:
+def datasources(pair: ClusterPair) -> Analysis:
     """Compare the uids of the data sources, which panels name."""
     if not _grafana(pair.after):
         return  # There are no panels either.
-    before, after = _sources(pair.before), _sources(pair.after)
+    before, after = _datasources(pair.before), _datasources(pair.after)
     renamed = {name: uid for uid, name in after.items()}
     for uid, name in before.items():
         if uid not in after:
             now = f"is now {renamed[name]}" if name in renamed else "is gone"
             why = f"Panels ask the data source {uid}, which {now}: they stay empty."
             fix = f"Keep the uid {uid}."
-            yield Flag("datasource-uid", f"data source {name}", why, fix)
+            yield Flag(Danger.DATASOURCE_UID, f"data source {name}", why, fix)
 
 
 def of(cluster: Cluster) -> dict[str, Model]:
@@ -95,7 +95,7 @@ def _grafana(cluster: Cluster) -> list[Release]:
     return [release for release in cluster.sync.releases if release.chart == "grafana"]
 
 
-def _sources(cluster: Cluster) -> dict[str, str]:
+def _datasources(cluster: Cluster) -> dict[str, str]:
     """Names of the data sources, by uid; without one, no panel can name it."""
     return {
         str(source["uid"]): source["name"]

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from scripts.core.yamlfile import Json, get, load_all
 from scripts.diff.analyzers import selection
 from scripts.diff.analyzers.amtool import ASKED
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster, Item
 
-SILENCED = "alert-silenced"
 # Actions of a relabelling that let through some alerts only.
 DROPPING = frozenset({"drop", "dropequal", "keep", "keepequal"})
 WHY = {
@@ -22,23 +21,23 @@ WHY = {
 }
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find what keeps alerts from being evaluated, sent, or told."""
     for kind, why in WHY.items():
         if names := selection.lost(pair, kind):
-            yield Flag(SILENCED, listed(names), why, selection.fix(kind))
+            yield Flag(Danger.ALERT_SILENCED, listed(names), why, selection.fix(kind))
     servers = listed(map(str, pair.after.of("Prometheus")))
     if servers and pair.after.of("Alertmanager"):
         if _receiving(pair.before) and not _receiving(pair.after):
             why = "It sends alerts to no Alertmanager of this cluster any more."
             fix = "Name the Service of Alertmanager in alerting.alertmanagers."
-            yield Flag(SILENCED, servers, why, fix)
+            yield Flag(Danger.ALERT_SILENCED, servers, why, fix)
         known = set(_relabellings(pair.before))
         new = [text for text in _relabellings(pair.after) if text not in known]
         if new and pair.before.of("Prometheus"):
             why = f"It relabels alerts, which may not arrive or miss their routes: {listed(new)}."
             fix = "Let them pass as they are: Alertmanager's routes say who is told of what."
-            yield Flag(SILENCED, servers, why, fix)
+            yield Flag(Danger.ALERT_SILENCED, servers, why, fix)
     yield from _configured(pair)
 
 
@@ -92,15 +91,14 @@ def _step(step: Mapping[str, Json]) -> str:
     return f"{action} {target}" if target in ASKED else ""
 
 
-def _configured(pair: Pair) -> Iterator[Flag]:
+def _configured(pair: ClusterPair) -> Iterator[Flag]:
     """Find an Alertmanager that reads another configuration."""
-    before = {str(item): _source(item) for item in pair.before.of("Alertmanager")}
-    for item in pair.after.of("Alertmanager"):
-        old, new = before.get(str(item)), _source(item)
-        if old not in {None, new}:
+    for before, item in pair.items("Alertmanager"):
+        old, new = _source(before), _source(item)
+        if old != new:
             why = f"It reads {new} instead of {old}: without receivers there, nobody is told."
             fix = "See that it is in the cluster before the merge, and holds what the other held."
-            yield Flag(SILENCED, str(item), why, fix)
+            yield Flag(Danger.ALERT_SILENCED, str(item), why, fix)
 
 
 def _source(item: Item) -> str:

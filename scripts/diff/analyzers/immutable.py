@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.analyzer import Said, listed
 from scripts.diff.analyzers.removal import FORCE, FORCED, switched
 from scripts.diff.analyzers.storage import canonical, deletes_claims
-from scripts.diff.model import Flag
-from scripts.diff.objects import Key, Manifest, Pair
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Key, Manifest
 from scripts.diff.values import differences
 
 # By kind, the fields; of a StatefulSet's spec all but these may not change.
@@ -49,11 +49,9 @@ LOST: Mapping[str, str] = {
 }
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find objects of which such a field differs."""
-    for key, before, after in pair.differing:
-        if before is None or after is None:
-            continue
+    for key, before, after in pair.changed:
         changed = list(_changed(key, before, after))
         if changed:
             lost = "what its volumes hold" if deletes_claims(before) else LOST.get(key.kind)
@@ -65,10 +63,10 @@ def read(pair: Pair) -> Said:
                 what = f"the object and {lost}" if lost else "the object"
                 why = f"{listed(changed)} cannot be changed: Flux deletes {what}, to make it anew."
                 fix = "Leave it, or take the force out of its Kustomization and annotations first."
-            yield Flag("immutable-field", str(key), why, fix)
+            yield Flag(Danger.IMMUTABLE_FIELD, str(key), why, fix)
 
 
-def _forced(pair: Pair, key: Key, after: Manifest) -> bool:
+def _forced(pair: ClusterPair, key: Key, after: Manifest) -> bool:
     if key.release or pair.after.sync.engine != "flux":
         return False
     annotation, value = FORCED

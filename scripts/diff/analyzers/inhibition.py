@@ -8,8 +8,8 @@ from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import amtool
 from scripts.diff.analyzers.alerts import WATCHDOG
 from scripts.diff.analyzers.amtool import ASKED, Alert, Config
-from scripts.diff.analyzers.analyzer import listed
-from scripts.diff.model import Flag
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Danger, Flag
 from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 
 ALWAYS: Alert = (WATCHDOG, "none")
@@ -22,7 +22,7 @@ def name(rule: Rule) -> str:
     return f"of {target} by {source}"
 
 
-def read(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
+def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
     """Find inhibitions that hold back what nobody may miss, or all that there is.
 
     Args:
@@ -58,7 +58,7 @@ def read(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
             fix = "Be sure that the source says it, or narrow target_matchers or `equal`."
         else:
             continue
-        yield Flag("alert-silenced", f"{TEMPLATE}: inhibition {name(rule)}", why, fix)
+        yield Flag(Danger.ALERT_SILENCED, f"{TEMPLATE}: inhibition {name(rule)}", why, fix)
 
 
 def _lost(rule: Rule, old: list[Rule]) -> list[str] | None:
@@ -74,7 +74,7 @@ def _lost(rule: Rule, old: list[Rule]) -> list[str] | None:
 
 
 def _sides(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
-    """Both lists of matchers, however they are ordered and written."""
+    """Return both lists of matchers, however they are ordered and written."""
     return [
         {(m.label, m.operator, frozenset(m.value.split("|"))) for m in _matchers(rule, side)}
         for side in ("source", "target")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Item, Pod
 from scripts.model.scraping import matches
 
@@ -20,14 +20,11 @@ EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 EVERY_PORT = "every port"
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find pods that the policies open to all; of a policy that is removed, that is said."""
     before = {str(policy): policy for policy in pair.before.of("NetworkPolicy")}
     kept = before | {str(policy): policy for policy in pair.after.of("NetworkPolicy")}
-    pods = {str(pod.owner): pod for pod in pair.before.pods}
-    for pod in pair.after.pods:
-        if (old := pods.get(str(pod.owner))) is None:
-            continue
+    for old, pod in pair.pods:
         for kind, (_, _, what) in TYPES.items():
             known = set(_open(old, before.values(), kind))
             now = sorted(set(_open(pod, kept.values(), kind)) - known)
@@ -35,7 +32,7 @@ def read(pair: Pair) -> Said:
                 ports = EVERY_PORT if EVERY_PORT in now else listed(now)
                 why = f"{what} on {ports}, which its NetworkPolicies did not allow."
                 fix = "Name who needs it in the policies that choose its pods."
-                yield Flag("network-opened", str(pod.owner), why, fix)
+                yield Flag(Danger.NETWORK_OPENED, str(pod.owner), why, fix)
 
 
 def _open(pod: Pod, policies: Iterable[Item], kind: str) -> Iterator[str]:

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.core.yamlfile import Json, load
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Sentence
+from scripts.diff.analyzers.wording import moved
+from scripts.diff.model import Analysis, Sentence
+from scripts.diff.objects import RevisionPair
 from scripts.diff.values import differences
 from scripts.rules import slos
 
 TOPIC = "Objectives"
 
 
-def read(before: Path, after: Path) -> Said:
-    """Compare the objectives of two trees by their names."""
-    old, new = (dict(_objectives(root)) for root in (before, after))
+def analyze(revisions: RevisionPair) -> Analysis:
+    """Compare the objectives by their names."""
+    old, new = (dict(_objectives(root)) for root in (revisions.before, revisions.after))
     for name in sorted({*old, *new}):
         if name not in old:
             yield Sentence(TOPIC, f"{name}: new, {new[name]['objective']} %")

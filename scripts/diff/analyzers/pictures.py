@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from scripts.diff.analyzers import dashboards
 from scripts.diff.model import ABSENT, Picture
-from scripts.diff.objects import Pair
+from scripts.diff.objects import ClusterPair
 from scripts.grafana import picture_store
 
 
-def pictures(pairs: Iterable[Pair]) -> Iterator[Picture]:
+def pictures(pairs: Iterable[ClusterPair]) -> Iterator[Picture]:
     """Yield a picture of each dashboard that differs, drawn or not."""
     changed: dict[str, tuple[dashboards.Model | None, dashboards.Model | None]] = {}
     for pair in pairs:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed, moved
-from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed, moved
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 
 ANY = "*"
@@ -46,7 +46,7 @@ class Lists(NamedTuple):
         return allowed and not forbidden
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find AppProjects that allow more, and Applications that go into one that allows more."""
     before, after = _projects(pair.before), _projects(pair.after)
     for key, old, new in pair.differing:
@@ -58,14 +58,14 @@ def read(pair: Pair) -> Said:
                 least = min(more, key=len)
                 why = f"It lets its Applications do more: {listed(least)}."
                 fix = "Allow just what its Applications use; `make validate` compares both."
-                yield Flag("project-widened", str(key), why, fix)
+                yield Flag(Danger.PROJECT_WIDENED, str(key), why, fix)
         elif key.kind == "Application" and old is not None and new is not None:
             names = [manifest["spec"].get("project", DEFAULT) for manifest in (old, new)]
             allowed = [own.get(name, {}) for own, name in zip((before, after), names, strict=True)]
             if names[0] != names[1] and (gained := _more(*allowed)):
                 why = f"{moved('Its project', *names)}, so it may do more: {listed(gained)}."
                 fix = "Leave it in the project that allows what it uses and no more."
-                yield Flag("project-widened", str(key), why, fix)
+                yield Flag(Danger.PROJECT_WIDENED, str(key), why, fix)
 
 
 def _projects(cluster: Cluster) -> dict[str, Mapping[str, Json]]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from scripts.core.findings import counted
 from scripts.diff import pipelines
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.diff.pipelines import Stage
 from scripts.model.rendered import Cluster, Pod
 
@@ -40,7 +40,7 @@ class Pipeline:
     variables: frozenset[str] | None = frozenset()
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the pipelines of a cluster, by the workloads that run them."""
     before, after = _pipelines(pair.before), _pipelines(pair.after)
     gone = [pipeline for owner, pipeline in before.items() if owner not in after]
@@ -96,7 +96,7 @@ def _predecessor(new: Pipeline, gone: Sequence[Pipeline]) -> Pipeline:
     return max(gone, key=lambda one: len(one.files.keys() & new.files.keys()), default=nothing)
 
 
-def _differing(owner: str, before: Pipeline, after: Pipeline) -> Said:
+def _differing(owner: str, before: Pipeline, after: Pipeline) -> Analysis:
     old, new = pipelines.stages(before.files), pipelines.stages(after.files)
     # Of a new pipeline, what it takes out is no difference to anything.
     for kind in dict.fromkeys((*old, *new)) if before.files else ():
@@ -111,10 +111,10 @@ def _differing(owner: str, before: Pipeline, after: Pipeline) -> Said:
                 " out less, or its pseudonyms can be guessed."
             )
             yield Sentence(TOPIC, f"{owner}: {name} is not set")
-            yield Flag("redaction-weakened", f"{owner}, {name}", why, "Set it for these pods.")
+            yield Flag(Danger.REDACTION_WEAKENED, f"{owner}, {name}", why, "Set it for these pods.")
 
 
-def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Iterator[Sentence | Flag]:
+def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Analysis:
     known = pipelines.bypassing(before.files)
     kinds: dict[str, list[str]] = {}
     for (source, kind), file in pipelines.bypassing(after.files).items():
@@ -126,7 +126,7 @@ def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Iterato
         why = f"A way from the logs to Loki passes no stage that takes out {what}: it is stored."
         fix = "Send every entry through the redaction before anything else."
         yield Sentence(TOPIC, f"{file}: entries may reach Loki with {what}")
-        yield Flag("redaction-weakened", file, why, fix)
+        yield Flag(Danger.REDACTION_WEAKENED, file, why, fix)
 
 
 def _unset(pipeline: Pipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
@@ -140,11 +140,11 @@ def _unset(pipeline: Pipeline, found: dict[str, list[Stage]]) -> dict[str, list[
     return names
 
 
-def _compared(where: str, before: list[Stage], after: list[Stage]) -> Iterator[Sentence | Flag]:
+def _compared(where: str, before: list[Stage], after: list[Stage]) -> Analysis:
     if not after:
         yield Sentence(TOPIC, f"{where}: is not taken out any more")
         why = "What it took out is stored in Loki from now on, and whoever reads logs reads it."
-        yield Flag("redaction-weakened", where, why, "Keep the stage.")
+        yield Flag(Danger.REDACTION_WEAKENED, where, why, "Keep the stage.")
         return
     if not before:
         yield Sentence(TOPIC, f"{where}: is taken out from now on")
@@ -179,10 +179,12 @@ def _compared(where: str, before: list[Stage], after: list[Stage]) -> Iterator[S
         narrowed = any(other > limits for limits, found in lost for other in found)
         weakened = len(removed) > len(added) or narrowed
         why, fix = (CAUGHT, FIX) if removed else (ELSEWHERE, EVERYWHERE)
-        yield Flag("redaction-weakened" if weakened else "redaction-changed", where, why, fix)
+        yield Flag(
+            Danger.REDACTION_WEAKENED if weakened else Danger.REDACTION_CHANGED, where, why, fix
+        )
     elif replaced:
         why = "Pseudonyms and placeholders of stored entries do not match new ones, or hold more."
-        yield Flag("redaction-changed", where, why, FIX)
+        yield Flag(Danger.REDACTION_CHANGED, where, why, FIX)
 
 
 def _limits(stages: list[Stage]) -> dict[str, set[frozenset[str]]]:

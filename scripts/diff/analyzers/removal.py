@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from scripts.core.findings import counted
 from scripts.core.yamlfile import get
-from scripts.diff.analyzers.analyzer import Said
 from scripts.diff.analyzers.storage import deletes_claims
-from scripts.diff.model import Flag
-from scripts.diff.objects import Key, Manifest, Pair
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Key, Manifest
 from scripts.model.rendered import Cluster
 
 # Kinds whose removal takes more along than itself.
@@ -38,7 +37,7 @@ FORCE = (("spec", "force"),)
 FORCED = "kustomize.toolkit.fluxcd.io/force", "enabled"
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find objects, releases and units that are removed, renamed or moved."""
     engine = pair.before.sync.engine
     added = {key[2:]: key for key, before, _ in pair.differing if before is None}
@@ -57,7 +56,7 @@ def read(pair: Pair) -> Said:
                 continue  # It stays; or that the release is gone is said of itself.
             why = f"{key.unit} prunes what {other.unit} applies, perhaps after it was made."
             fix = f"First keep {key.unit} from pruning it, then move it in a second change."
-            yield Flag("moved", str(key), why, fix)
+            yield Flag(Danger.MOVED, str(key), why, fix)
         elif key.kind in WHY:
             lost = WHY[key.kind]
             if deletes_claims(before):
@@ -66,7 +65,7 @@ def read(pair: Pair) -> Said:
             if kept:
                 why = "It stays, and nothing looks after it any more."
                 fix = f"Delete it only if nobody uses it: {lost[0].lower()}{lost[1:]}"
-            yield Flag("object-removed", str(key), why, fix)
+            yield Flag(Danger.OBJECT_REMOVED, str(key), why, fix)
     yield from _releases(pair.before, pair.after)
     yield from _units(pair.before, pair.after)
 
@@ -98,7 +97,7 @@ def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> boo
     return "Delete=false" in options or keep or manifest["kind"] == "CustomResourceDefinition"
 
 
-def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Said:
+def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Analysis:
     ways = {"it": False, "its release" if key.release else "its unit": True}
     lost = [
         what
@@ -108,23 +107,23 @@ def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Sai
     ]
     if lost:
         why = f"Nothing keeps it any more when {' or '.join(lost)} is removed or renamed."
-        yield Flag("protection-removed", str(key), why, "Keep the annotations that say so.")
+        yield Flag(Danger.PROTECTION_REMOVED, str(key), why, "Keep the annotations that say so.")
 
 
-def _switched(key: Key, before: Manifest, after: Manifest) -> Said:
+def _switched(key: Key, before: Manifest, after: Manifest) -> Analysis:
     def on(switches: Iterable[tuple[str, ...]]) -> bool:
         return any(get(after, *keys) is True and not get(before, *keys) for keys in switches)
 
     if on(PRUNE):
         why = "What it does not declare any more is deleted at the next sync."
-        yield Flag("pruning", str(key), why, "Look what it left behind: that goes, too.")
+        yield Flag(Danger.PRUNING, str(key), why, "Look what it left behind: that goes, too.")
     if key.kind == "Kustomization" and on(FORCE):
         why = "An object is deleted, with what it holds, to change what cannot be changed in it."
         fix = f"Leave it off, and annotate the one object with {': '.join(FORCED)}."
-        yield Flag("forcing", str(key), why, fix)
+        yield Flag(Danger.FORCING, str(key), why, fix)
 
 
-def _releases(before: Cluster, after: Cluster) -> Said:
+def _releases(before: Cluster, after: Cluster) -> Analysis:
     old, new = ({r.name: r for r in c.sync.releases} for c in (before, after))
     if not new:
         return  # The cluster is gone, as its units say.
@@ -143,11 +142,11 @@ def _releases(before: Cluster, after: Cluster) -> Said:
         if not gone and new[name].namespace != release.namespace:
             why = f"It is uninstalled from {release.namespace}, {count}, and installed anew."
             fix = "Leave its namespace, or move what its volumes hold first."
-            yield Flag("release-renamed", f"release {name}", why, fix)
+            yield Flag(Danger.RELEASE_RENAMED, f"release {name}", why, fix)
         elif gone and twin:
             why = f"{name} is uninstalled ({count}), and {twin} installed: its volumes start empty."
             fix = f"Set releaseName: {name}, or move what its volumes hold first."
-            yield Flag("release-renamed", f"release {name}", why, fix)
+            yield Flag(Danger.RELEASE_RENAMED, f"release {name}", why, fix)
         elif gone:
             why = f"The engine uninstalls it, and deletes {count}."
             fix = "Be sure that nobody needs it; volumes that it claims stay."
@@ -156,10 +155,10 @@ def _releases(before: Cluster, after: Cluster) -> Said:
             ):
                 why = f"The engine uninstalls it, and deletes {count} and what its volumes hold."
                 fix = "Keep it, or export what somebody may still need."
-            yield Flag("release-removed", f"release {name}", why, fix)
+            yield Flag(Danger.RELEASE_REMOVED, f"release {name}", why, fix)
 
 
-def _units(before: Cluster, after: Cluster) -> Said:
+def _units(before: Cluster, after: Cluster) -> Analysis:
     declared = {unit.name for unit in after.sync.units}
     engine = before.sync.engine
     for unit in before.sync.units:
@@ -168,4 +167,4 @@ def _units(before: Cluster, after: Cluster) -> Said:
         deleted = [o for o in unit.objects if not _kept(engine, o, released=False, gone=True)]
         why = f"The engine deletes what it applied: {counted(len(deleted), 'object')}."
         fix = "Turn pruning off first if they are to stay."
-        yield Flag("pruning", f"unit {unit.name}", why, fix)
+        yield Flag(Danger.PRUNING, f"unit {unit.name}", why, fix)

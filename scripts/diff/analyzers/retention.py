@@ -11,9 +11,9 @@ import yaml
 
 from scripts.core.quantities import byte_size
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import moved
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 
 TOPIC = "Retention"
@@ -27,7 +27,7 @@ DEFAULT = "24h"
 Periods = Mapping[str, Mapping[str, Json]]
 
 
-def retention(pair: Pair) -> Said:
+def retention(pair: ClusterPair) -> Analysis:
     """Compare for how long, and how much, Prometheus and Loki keep."""
     before, after = _kept(pair.before), _kept(pair.after)
     for what in sorted({*before, *after}):
@@ -43,10 +43,10 @@ def retention(pair: Pair) -> Said:
         if new_size < old_size:
             why = "What is older, or more, is deleted within hours of the sync, for good."
             fix = "Keep it, or export what somebody may still need."
-            yield Flag("retention-shortened", what, why, fix)
+            yield Flag(Danger.RETENTION_SHORTENED, what, why, fix)
 
 
-def schema(pair: Pair, today: datetime.date | None = None) -> Said:
+def schema(pair: ClusterPair, today: datetime.date | None = None) -> Analysis:
     """Compare the periods of Loki's schema: one that has begun holds data in that form.
 
     Args:
@@ -62,13 +62,15 @@ def schema(pair: Pair, today: datetime.date | None = None) -> Said:
             verb = "is gone" if start not in after else "changes"
             why = f"The period from {start} {verb}: Loki cannot read what it stored in it."
             fix = "Restore it, and add a period with a date in the future."
-            yield Flag("loki-schema", "Loki's schema_config", why, fix)
+            yield Flag(Danger.LOKI_SCHEMA, "Loki's schema_config", why, fix)
     for start in after.keys() - before.keys():
         if start <= now:
             why = (
                 f"The new period from {start} has begun: what was stored since is in another form."
             )
-            yield Flag("loki-schema", "Loki's schema_config", why, "Give it a date in the future.")
+            yield Flag(
+                Danger.LOKI_SCHEMA, "Loki's schema_config", why, "Give it a date in the future."
+            )
         else:
             yield Sentence(TOPIC, f"Loki's schema: a new period from {start}")
 

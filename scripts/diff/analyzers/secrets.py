@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.diff.analyzers.analyzer import Said
-from scripts.diff.model import Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.model import Analysis, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model import credentials
 from scripts.model.rendered import Cluster
 
@@ -13,7 +12,7 @@ TOPIC = "Secrets"
 Keys = dict[str, frozenset[str]]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the Secrets and keys that values, objects and the charts' pods name."""
     (before, needed), (after, needs) = _read(pair.before), _read(pair.after)
     for place, keys in after.items():

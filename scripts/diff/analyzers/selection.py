@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.checks.static.monitors import MONITORS
-from scripts.diff.objects import Pair
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 from scripts.model.scraping import matches
 
@@ -18,7 +18,7 @@ SELECTED = {
 NAME = "kubernetes.io/metadata.name"
 
 
-def lost(pair: Pair, kind: str) -> list[str]:
+def lost(pair: ClusterPair, kind: str) -> list[str]:
     """Return the objects that are there before and after, and selected only before."""
     owner, _ = SELECTED[kind]
     if not pair.after.of(owner):

@@ -1,20 +1,15 @@
-"""What several topics say alike: a value that moves, a query that changes."""
+"""Phrases that several analyzers use: a value that moves, a query that changes."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 from scripts.core.yamlfile import Json
-from scripts.diff.model import ABSENT, Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.model import ABSENT
 from scripts.diff.values import Difference
-
-# What a topic has to say of one cluster; the places are filled in by whoever asks.
-Said = Iterator[Sentence | Flag]
-Reader = Callable[[Pair], Said]
 
 # Parts of a query around those that differ, and characters of either side at most.
 AROUND = 6
