@@ -42,7 +42,7 @@ Expression = tuple[Token, ...]
 
 
 @dataclass(frozen=True)
-class Block:
+class AlloyBlock:
     """A block, such as `loki.process "read" { … }`.
 
     Attributes:
@@ -55,9 +55,9 @@ class Block:
     type: str
     label: str
     attributes: Mapping[str, Expression]
-    blocks: tuple[Block, ...]
+    blocks: tuple[AlloyBlock, ...]
 
-    def within(self, *around: Block) -> Iterator[tuple[Block, ...]]:
+    def within(self, *around: AlloyBlock) -> Iterator[tuple[AlloyBlock, ...]]:
         """Yield this block and each one at any depth in it, after those that are around it."""
         yield (*around, self)
         for block in self.blocks:
@@ -71,7 +71,7 @@ class Block:
 
 
 @functools.lru_cache(maxsize=256)
-def parse(file: str, text: str) -> Block:
+def parse(file: str, text: str) -> AlloyBlock:
     """Read a file, which most clusters have in common.
 
     Raises:
@@ -100,7 +100,7 @@ def _tokens(text: str) -> Iterator[Token]:
             yield Token(match[0])
 
 
-def _body(tokens: deque[Token], kind: str, label: str) -> Block:
+def _body(tokens: deque[Token], kind: str, label: str) -> AlloyBlock:
     attributes, blocks = {}, []
     while tokens and tokens[0] != Token("}"):
         name = tokens.popleft()
@@ -115,7 +115,7 @@ def _body(tokens: deque[Token], kind: str, label: str) -> Block:
             tokens.popleft()
         else:
             raise ValueError(name.text)
-    return Block(kind, label, attributes, tuple(blocks))
+    return AlloyBlock(kind, label, attributes, tuple(blocks))
 
 
 def _expression(tokens: deque[Token]) -> Expression:

@@ -11,7 +11,7 @@ import yaml
 
 from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread
 from scripts.diff import objects
-from scripts.diff.analyzers import ANALYZERS, REVISION_ANALYZERS, amounts, pictures, versions
+from scripts.diff.analyzers import ANALYZERS, REVISION_ANALYZERS, budget, pictures, versions
 from scripts.diff.model import Flag, Report, Sentence
 from scripts.diff.objects import ClusterPair, RevisionPair
 from scripts.diff.rendering import BuiltRevision
@@ -55,7 +55,7 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
     differing = [
         pair
         for pair in pairs
-        if pair.name in changed or read(f"{pair.name}, budget", amounts.limits(pair))
+        if pair.name in changed or read(f"{pair.name}, budget", budget.limits(pair))
     ]
     # A cluster asks for the same whichever engine syncs it.
     budgets: dict[str, ClusterPair] = {}
@@ -73,7 +73,7 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
         tuple(
             amount
             for pair in budgets.values()
-            for amount in read(f"{pair.name}, budget", amounts.amounts(pair))
+            for amount in read(f"{pair.name}, budget", budget.amounts(pair))
         ),
         tuple(read("pictures", pictures.pictures(differing))),
         tuple(dict.fromkeys((*before.faults, *after.faults, *faults))),

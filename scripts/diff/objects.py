@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.core.yamlfile import Json
-from scripts.diff import normalization, text, values
+from scripts.diff import normalization, value_diff, yaml_diff
 from scripts.diff.model import Action, Change, Edit
 from scripts.model.manifests import Release, group
 from scripts.model.rendered import Cluster, Item, Pod
@@ -19,7 +19,7 @@ from scripts.model.rendered import Cluster, Item, Pod
 Manifest = Mapping[str, Json]
 
 
-class Key(NamedTuple):
+class ObjectKey(NamedTuple):
     """What an object is known by, whatever version its API has.
 
     Attributes:
@@ -47,7 +47,7 @@ class Key(NamedTuple):
 class ObjectPair(NamedTuple):
     """An object at both revisions, as it is; None where it is not."""
 
-    key: Key
+    key: ObjectKey
     before: Manifest | None
     after: Manifest | None
 
@@ -79,7 +79,7 @@ class ClusterPair:
         return [one for one in found if one.before != one.after]
 
     @functools.cached_property
-    def changed(self) -> list[tuple[Key, Manifest, Manifest]]:
+    def changed(self) -> list[tuple[ObjectKey, Manifest, Manifest]]:
         """Of those, the objects that are at both revisions: key, before and after."""
         return [
             (key, before, after)
@@ -171,22 +171,22 @@ def _compared(before: str, after: str) -> tuple[Action, tuple[Edit, ...], str] |
     one, other = normalization.without_secrets(json.loads(before), json.loads(after))
     if one is None or other is None:
         action, sign = (Action.ADDED, "+") if one is None else (Action.REMOVED, "-")
-        return action, (), text.whole(one or other, sign)
-    found = sorted(values.differences(one, other), key=lambda difference: difference.order)
+        return action, (), yaml_diff.whole(one or other, sign)
+    found = sorted(value_diff.differences(one, other), key=lambda difference: difference.order)
     edits = tuple(Edit(d.path, d.before, d.after) for d in found)
-    return (Action.CHANGED, edits, text.differing(found)) if found else None
+    return (Action.CHANGED, edits, yaml_diff.differing(found)) if found else None
 
 
-def _objects(cluster: Cluster) -> dict[Key, Manifest]:
+def _objects(cluster: Cluster) -> dict[ObjectKey, Manifest]:
     names = normalization.generated_names(_placed(cluster))
     placed = [(u.name, False, m) for u in cluster.sync.units for m in u.objects]
     placed += [(str(i.release), True, dict(i.manifest)) for i in cluster.rendered()]
-    found: dict[Key, Manifest] = {}
+    found: dict[ObjectKey, Manifest] = {}
     for unit, release, manifest in placed:
         metadata = manifest["metadata"]
         name = names.get(metadata["name"], metadata["name"])
         namespace = str(metadata.get("namespace") or "")
-        key = Key(unit, release, group(manifest), str(manifest["kind"]), namespace, name)
+        key = ObjectKey(unit, release, group(manifest), str(manifest["kind"]), namespace, name)
         found[key] = manifest
     return found
 

@@ -18,9 +18,9 @@ from scripts.diff import analyzers, compare
 from scripts.diff.model import Action, Danger, Report
 from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model.manifests import Repository
-from tests.fixtures import CODE, FROZEN
+from tests.fixtures import CODE, DIFF_CHANGES, FROZEN
 
-CHANGES: list[Json] = trees.changes()
+CHANGES: list[Json] = trees.changes(DIFF_CHANGES)
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
 # Flags that only a chart's new version raises.

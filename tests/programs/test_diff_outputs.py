@@ -198,7 +198,7 @@ def test_pictures_that_are_drawn_are_named_with_their_files() -> None:
 
 
 def test_pictures_that_have_no_room_in_the_page_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = len(html._side(str(PICTURE))["source"])
+    one = len(html._picture(str(PICTURE))["source"])
 
     def texts(room: int) -> tuple[list[str], str]:
         monkeypatch.setattr(html, "ROOM", room)

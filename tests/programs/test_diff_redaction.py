@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.diff import pipelines
+from scripts.diff import log_pipelines
 from scripts.diff.analyzers import redaction
 from scripts.diff.model import Flag
 from scripts.model.rendered import Cluster
@@ -354,7 +354,7 @@ def test_a_new_pipeline_without_any_redaction() -> None:
 
 
 def test_stages_that_take_something_out_are_read_whatever_is_around() -> None:
-    found = pipelines.stages(
+    found = log_pipelines.stages(
         {
             "p.alloy": """
             // stage.replace { expression = `(never)` replace = "<redacted:never>" is a comment }

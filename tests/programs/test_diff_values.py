@@ -7,10 +7,10 @@ import json
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.diff import normalization, text
+from scripts.diff import normalization, yaml_diff
 from scripts.diff.analyzers import retention, wording
 from scripts.diff.model import ABSENT
-from scripts.diff.values import differences
+from scripts.diff.value_diff import differences
 
 
 def edits(before: Json, after: Json) -> list[tuple[str, Json, Json]]:
@@ -103,7 +103,7 @@ def test_values_that_differ_are_shown_below_their_keys() -> None:
     after = {
         "spec": {"containers": [{"name": "a", "image": "y", "new": [1]}], "text": "1\n2\n4\n5"}
     }
-    assert text.differing(list(differences(before, after))).splitlines() == [
+    assert yaml_diff.differing(list(differences(before, after))).splitlines() == [
         " spec:",
         "   containers:",
         "     - name: a",
@@ -119,7 +119,7 @@ def test_values_that_differ_are_shown_below_their_keys() -> None:
         "     4",
         "     5",
     ]
-    assert text.whole({"kind": "A", "text": "1\n2"}, "+") == "+kind: A\n+text: |-\n+  1\n+  2"
+    assert yaml_diff.whole({"kind": "A", "text": "1\n2"}, "+") == "+kind: A\n+text: |-\n+  1\n+  2"
 
 
 def test_noise_is_taken_out() -> None:

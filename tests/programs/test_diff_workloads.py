@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scripts.diff.analyzers import scale, targets
+from scripts.diff.analyzers import targets, workloads
 from tests.programs.diff_pairs import (
     DEPLOYMENT,
     analyzed,
@@ -16,15 +16,15 @@ from tests.programs.diff_pairs import (
 
 
 def test_replicas_and_restarts() -> None:
-    assert analyzed(scale.stopped, DEPLOYMENT, put("spec/replicas", 0)) == [
+    assert analyzed(workloads.stopped, DEPLOYMENT, put("spec/replicas", 0)) == [
         "scaled-to-zero: Deployment n/a"
     ]
-    assert analyzed(scale.stopped, DEPLOYMENT, put("spec/replicas", 1)) == []
-    assert analyzed(scale.stopped, DEPLOYMENT, None) == []
-    assert analyzed(scale.restarted, DEPLOYMENT, put("spec/template/metadata/labels/b", "b")) == [
-        "Deployment n/a: its pods are replaced"
-    ]
-    assert analyzed(scale.restarted, DEPLOYMENT, put("spec/replicas", 1)) == []
+    assert analyzed(workloads.stopped, DEPLOYMENT, put("spec/replicas", 1)) == []
+    assert analyzed(workloads.stopped, DEPLOYMENT, None) == []
+    assert analyzed(
+        workloads.restarted, DEPLOYMENT, put("spec/template/metadata/labels/b", "b")
+    ) == ["Deployment n/a: its pods are replaced"]
+    assert analyzed(workloads.restarted, DEPLOYMENT, put("spec/replicas", 1)) == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_replicas_and_restarts() -> None:
 def test_restarts_by_the_operator(kind: str, field: str, value: Any, replaced: bool) -> None:
     before = manifest(kind, api="monitoring.coreos.com/v1", spec={"logLevel": "info"})
     expected = [f"{kind} n/a: the operator replaces its pods"] * replaced
-    assert analyzed(scale.restarted, before, put(f"spec/{field}", value)) == expected
+    assert analyzed(workloads.restarted, before, put(f"spec/{field}", value)) == expected
 
 
 def test_scrape_targets() -> None:

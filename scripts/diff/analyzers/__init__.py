@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from scripts.diff.analyzers import (
     access,
     alerts,
-    amounts,
+    budget,
     dashboards,
     delivery,
     immutable,
@@ -18,11 +18,11 @@ from scripts.diff.analyzers import (
     removal,
     retention,
     routing,
-    scale,
     secrets,
     storage,
     targets,
     versions,
+    workloads,
 )
 from scripts.diff.model import Analysis
 from scripts.diff.objects import ClusterPair, RevisionPair
@@ -54,10 +54,10 @@ ANALYZERS: tuple[Analyzer, ...] = (
     access.namespaces,
     projects.analyze,
     network.analyze,
-    scale.stopped,
-    scale.restarted,
+    workloads.stopped,
+    workloads.restarted,
     versions.analyze,
-    amounts.analyze,
+    budget.analyze,
 )
 # Likewise of files that are in no cluster, by where they are.
 RevisionAnalyzer = Callable[[RevisionPair], Analysis]

@@ -13,12 +13,12 @@ from scripts.model.rendered import Cluster, Pod
 
 ROLES = frozenset({"ClusterRole", "Role"})
 BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
-# With such a label, a role's rights are another one's, too: `aggregate-to-admin`.
+# With such a label, a role's permissions are another one's, too: `aggregate-to-admin`.
 AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
 ANY = "*"
 
 
-class Right(NamedTuple):
+class Permission(NamedTuple):
     """What one rule of a role allows.
 
     Attributes:
@@ -40,9 +40,8 @@ def roles(pair: ClusterPair) -> Analysis:
         if after is None:
             continue
         if key.kind in ROLES:
-            old = set(_rights(before or {}))
-            more = [r for r in dict.fromkeys(_rights(after)) if not any(_covers(o, r) for o in old)]
-            if more:
+            old, new = (dict.fromkeys(_permissions(manifest or {})) for manifest in (before, after))
+            if more := [one for one in new if not any(_covers(known, one) for known in old)]:
                 why = f"It allows more: {listed(_grouped(more))}."
                 fix = "Narrow the values of the chart that ask for it, or say what needs it."
                 yield Flag(Danger.RBAC_WIDENED, str(key), why, fix)
@@ -51,15 +50,15 @@ def roles(pair: ClusterPair) -> Analysis:
                 yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
         elif key.kind in BINDINGS:
             known = (before or {}).get("subjects") or ()
-            new = [s for s in after.get("subjects") or () if s not in known]
-            if new:
-                names = listed(f"{s['kind']} {s['name']}" for s in new)
+            added = [s for s in after.get("subjects") or () if s not in known]
+            if added:
+                names = listed(f"{s['kind']} {s['name']}" for s in added)
                 why = f"It gives {after['roleRef']['kind']} {after['roleRef']['name']} to {names}."
                 yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
 
 
 def accounts(pair: ClusterPair) -> Analysis:
-    """Find workloads that act as another account, one that something had given rights to."""
+    """Find workloads that act as another account, one that something had given permissions to."""
     bound = {
         (subject.get("namespace") or item.namespace, subject["name"])
         for item in pair.before.of(*BINDINGS)
@@ -96,29 +95,28 @@ def namespaces(pair: ClusterPair) -> Analysis:
                 )
 
 
-def _rights(manifest: Manifest) -> Iterator[Right]:
+def _permissions(manifest: Manifest) -> Iterator[Permission]:
     for rule in manifest.get("rules") or ():
         for verb in rule["verbs"]:
             for address in rule.get("nonResourceURLs") or ():
-                yield Right(verb, None, address)
+                yield Permission(verb, None, address)
             for resource in rule.get("resources") or ():
                 for name in rule.get("resourceNames") or [""]:
                     for group in rule.get("apiGroups") or [""]:
-                        yield Right(verb, group, resource, name)
+                        yield Permission(verb, group, resource, name)
 
 
-def _grouped(rights: Iterable[Right]) -> list[str]:
-    """Rights in words: `secrets (get, list)`."""
+def _grouped(permissions: Iterable[Permission]) -> list[str]:
+    """Permissions in words: `secrets (get, list)`."""
     verbs: dict[str, list[str]] = {}
-    for right in rights:
-        resource = f"{right.resource}.{right.group}" if right.group else right.resource
-        what = f"{resource} {right.name}" if right.name else resource
-        verbs.setdefault(what, []).append(right.verb)
+    for verb, group, resource, name in permissions:
+        what = f"{resource}.{group}" if group else resource
+        verbs.setdefault(f"{what} {name}" if name else what, []).append(verb)
     return [f"{what} ({', '.join(own)})" for what, own in verbs.items()]
 
 
-def _covers(wide: Right, narrow: Right) -> bool:
-    """Say whether who has one right has the other, as the API server compares them.
+def _covers(wide: Permission, narrow: Permission) -> bool:
+    """Say whether who has one permission has the other, as the API server compares them.
 
     `pods` is not `pods/exec`: k8s.io/component-helpers/auth/rbac/validation/policy_comparator.go.
     """
@@ -137,7 +135,7 @@ def _covers(wide: Right, narrow: Right) -> bool:
 
 
 def _joined(manifest: Manifest) -> list[str]:
-    """Roles that get a ClusterRole's rights."""
+    """Roles that get a ClusterRole's permissions."""
     labels = manifest.get("metadata", {}).get("labels") or {}
     return sorted(
         key.removeprefix(AGGREGATED)

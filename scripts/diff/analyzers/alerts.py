@@ -89,11 +89,10 @@ def _phrases(old: Rule, new: Rule) -> Iterator[str]:
     for key in ("for", "keep_firing_for"):
         if old.get(key) != new.get(key):
             yield moved(key, old.get(key), new.get(key))
-    labels = [rule.get("labels") or {} for rule in (old, new)]
-    for label in sorted({*labels[0], *labels[1]}):
-        sides = [own.get(label) for own in labels]
-        if sides[0] != sides[1]:
-            yield moved(label, *sides)
+    before, after = (rule.get("labels") or {} for rule in (old, new))
+    for label in sorted({*before, *after}):
+        if before.get(label) != after.get(label):
+            yield moved(label, before.get(label), after.get(label))
     yield from query(str(old["expr"]), str(new["expr"])) if old["expr"] != new["expr"] else ()
 
 

@@ -11,7 +11,7 @@ from scripts.core.yamlfile import Json
 from scripts.diff.analyzers.wording import listed, query, setting
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.diff.values import Difference, differences
+from scripts.diff.value_diff import Difference, differences
 from scripts.model import dashboards
 from scripts.model.manifests import Release
 from scripts.model.rendered import Cluster
@@ -107,10 +107,10 @@ def _datasources(cluster: Cluster) -> dict[str, str]:
 
 def _compared(old: Model, new: Model) -> Iterator[Sentence]:
     if old != new:
-        yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _told(old, new))
+        yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _differences(old, new))
 
 
-def _told(old: Model, new: Model) -> Iterator[str]:
+def _differences(old: Model, new: Model) -> Iterator[str]:
     before, after = _panels(old), _panels(new)
     removed = [title for title in before if title not in after]
     for title in after:
@@ -133,7 +133,7 @@ def _told(old: Model, new: Model) -> Iterator[str]:
             yield f"“{title}”: {text}"
     if places:
         yield f"{counted(places, 'panel')} at another place or of another size"
-    one, other = ({k: v for k, v in side.items() if k != "panels"} for side in (old, new))
+    one, other = ({k: v for k, v in model.items() if k != "panels"} for model in (old, new))
     yield from _settings(list(differences(one, other)))
 
 

@@ -9,8 +9,8 @@ from scripts.diff.analyzers.removal import FORCE, FORCED, switched
 from scripts.diff.analyzers.storage import canonical, deletes_claims
 from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Analysis, Danger, Flag
-from scripts.diff.objects import ClusterPair, Key, Manifest
-from scripts.diff.values import differences
+from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
+from scripts.diff.value_diff import differences
 
 # By kind, the fields; of a StatefulSet's spec all but these may not change.
 # https://kubernetes.io/docs/reference/kubernetes-api/
@@ -66,7 +66,7 @@ def analyze(pair: ClusterPair) -> Analysis:
             yield Flag(Danger.IMMUTABLE_FIELD, str(key), why, fix)
 
 
-def _forced(pair: ClusterPair, key: Key, after: Manifest) -> bool:
+def _forced(pair: ClusterPair, key: ObjectKey, after: Manifest) -> bool:
     if key.release or pair.after.sync.engine != "flux":
         return False
     annotation, value = FORCED
@@ -74,7 +74,7 @@ def _forced(pair: ClusterPair, key: Key, after: Manifest) -> bool:
     return annotated or switched(pair.after, key.unit, FORCE)
 
 
-def _changed(key: Key, before: Manifest, after: Manifest) -> Iterator[str]:
+def _changed(key: ObjectKey, before: Manifest, after: Manifest) -> Iterator[str]:
     if key.kind in SEALED and before.get("immutable"):
         yield from (
             field for field in ("data", "immutable") if before.get(field) != after.get(field)

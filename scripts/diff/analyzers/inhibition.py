@@ -18,7 +18,7 @@ Rule = Mapping[str, Json]
 
 def name(rule: Rule) -> str:
     """Return what an inhibition is known by."""
-    source, target = (", ".join(rule[f"{side}_matchers"]) for side in ("source", "target"))
+    source, target = (", ".join(rule[f"{end}_matchers"]) for end in ("source", "target"))
     return f"of {target} by {source}"
 
 
@@ -37,7 +37,7 @@ def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]
     }
     asked: dict[str, list[Matcher]] = {}
     for number, (rule, _) in added.items():
-        source, target = (_matchers(rule, side) for side in ("source", "target"))
+        source, target = (_matchers(rule, end) for end in ("source", "target"))
         asked |= {f"{number} source": source, f"{number} target": target}
         # Any alert may have the other labels.
         asked[f"{number} may"] = [one for one in target if one.label in ASKED]
@@ -67,19 +67,19 @@ def _lost(rule: Rule, old: list[Rule]) -> list[str] | None:
     known = [
         sorted(set(other.get("equal") or ()) - equal)
         for other in old
-        if _sides(other) == _sides(rule)
+        if _canonical(other) == _canonical(rule)
     ]
     least = min(known, key=len, default=[])
     return None if known and not least else least
 
 
-def _sides(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
+def _canonical(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
     """Return both lists of matchers, however they are ordered and written."""
     return [
-        {(m.label, m.operator, frozenset(m.value.split("|"))) for m in _matchers(rule, side)}
-        for side in ("source", "target")
+        {(m.label, m.operator, frozenset(m.value.split("|"))) for m in _matchers(rule, end)}
+        for end in ("source", "target")
     ]
 
 
-def _matchers(rule: Rule, side: str) -> list[Matcher]:
-    return matchers(rule[f"{side}_matchers"])
+def _matchers(rule: Rule, end: str) -> list[Matcher]:
+    return matchers(rule[f"{end}_matchers"])

@@ -9,7 +9,7 @@ from scripts.core.yamlfile import Json, load
 from scripts.diff.analyzers.wording import moved
 from scripts.diff.model import Analysis, Sentence
 from scripts.diff.objects import RevisionPair
-from scripts.diff.values import differences
+from scripts.diff.value_diff import differences
 from scripts.rules import slos
 
 TOPIC = "Objectives"

@@ -34,7 +34,7 @@ _EXAMPLES = {"**": "\0\0/\0\0", "*": "\0\0", "?": "\0"}
 Values = tuple[str, ...]
 
 
-class Lists(NamedTuple):
+class ProjectPatterns(NamedTuple):
     """Patterns of what a project allows, and of what it forbids all the same."""
 
     allowed: list[Values]
@@ -86,7 +86,7 @@ def _more(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
     return found
 
 
-def _topics(spec: Mapping[str, Json]) -> dict[str, Lists]:
+def _topics(spec: Mapping[str, Json]) -> dict[str, ProjectPatterns]:
     places = [
         (place, item.get("namespace", ""))
         for item in spec.get("destinations") or ()
@@ -101,7 +101,7 @@ def _topics(spec: Mapping[str, Json]) -> dict[str, Lists]:
         if allowed is None and scope == "namespace":
             allowed = [{"group": ANY, "kind": ANY}]  # Only an empty list allows none.
         lists = (allowed, spec.get(f"{scope}ResourceBlacklist"))
-        found[f"{scope} resources"] = Lists(*(_kinds(own or ()) for own in lists))
+        found[f"{scope} resources"] = ProjectPatterns(*(_kinds(own or ()) for own in lists))
     return found
 
 
@@ -109,9 +109,9 @@ def _kinds(items: Iterable[Mapping[str, str]]) -> list[Values]:
     return [(item.get("group") or "core", item["kind"], item.get("name") or ANY) for item in items]
 
 
-def _negated(items: Iterable[Values]) -> Lists:
+def _negated(items: Iterable[Values]) -> ProjectPatterns:
     """Take patterns apart of which `!x` forbids x, and allows all else."""
-    lists = Lists([], [])
+    lists = ProjectPatterns([], [])
     for item in items:
         lists.allowed.append(tuple(ANY if value.startswith(NOT) else value for value in item))
         if any(value.startswith(NOT) for value in item):

@@ -10,11 +10,11 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
-from scripts.diff import pipelines
+from scripts.diff import log_pipelines
 from scripts.diff.analyzers.wording import listed
+from scripts.diff.log_pipelines import Stage
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.diff.pipelines import Stage
 from scripts.model.rendered import Cluster, Pod
 
 TOPIC = "Log redaction"
@@ -28,7 +28,7 @@ EVERYWHERE = "Let it see every entry whole, or be sure that nothing of the kind 
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class LogPipeline:
     """What the pods of one workload run.
 
     Attributes:
@@ -50,7 +50,7 @@ def analyze(pair: ClusterPair) -> Analysis:
             yield from _differing(owner, old, new)
 
 
-def _pipelines(cluster: Cluster) -> dict[str, Pipeline]:
+def _pipelines(cluster: Cluster) -> dict[str, LogPipeline]:
     """Return the pipeline of every workload, without files where it runs none."""
     texts = {
         (item.namespace, item.name): item.manifest.get("data") or {}
@@ -64,7 +64,7 @@ def _pipelines(cluster: Cluster) -> dict[str, Pipeline]:
             for file, text in texts.get((pod.owner.namespace, name), {}).items()
             if file.endswith(".alloy")
         }
-        found[str(pod.owner)] = Pipeline(files, _set(pod))
+        found[str(pod.owner)] = LogPipeline(files, _set(pod))
     return found
 
 
@@ -88,16 +88,16 @@ def _set(pod: Pod) -> frozenset[str] | None:
     )
 
 
-def _predecessor(new: Pipeline, gone: Sequence[Pipeline]) -> Pipeline:
+def _predecessor(new: LogPipeline, gone: Sequence[LogPipeline]) -> LogPipeline:
     """What a workload by another name ran: the files that are most like its own."""
-    nothing = Pipeline({})
+    nothing = LogPipeline({})
     if not new.files:
         return nothing
     return max(gone, key=lambda one: len(one.files.keys() & new.files.keys()), default=nothing)
 
 
-def _differing(owner: str, before: Pipeline, after: Pipeline) -> Analysis:
-    old, new = pipelines.stages(before.files), pipelines.stages(after.files)
+def _differing(owner: str, before: LogPipeline, after: LogPipeline) -> Analysis:
+    old, new = log_pipelines.stages(before.files), log_pipelines.stages(after.files)
     # Of a new pipeline, what it takes out is no difference to anything.
     for kind in dict.fromkeys((*old, *new)) if before.files else ():
         one, other = old.get(kind, []), new.get(kind, [])
@@ -114,10 +114,10 @@ def _differing(owner: str, before: Pipeline, after: Pipeline) -> Analysis:
             yield Flag(Danger.REDACTION_WEAKENED, f"{owner}, {name}", why, "Set it for these pods.")
 
 
-def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Analysis:
-    known = pipelines.bypassing(before.files)
+def _bypassed(before: LogPipeline, after: LogPipeline, old: Container[str]) -> Analysis:
+    known = log_pipelines.bypassing(before.files)
     kinds: dict[str, list[str]] = {}
-    for (source, kind), file in pipelines.bypassing(after.files).items():
+    for (source, kind), file in log_pipelines.bypassing(after.files).items():
         # What nothing took out before is stored as it was.
         if (source, kind) not in known and (kind in old or not before.files):
             kinds.setdefault(file, []).append(kind)
@@ -129,7 +129,7 @@ def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Analysi
         yield Flag(Danger.REDACTION_WEAKENED, file, why, fix)
 
 
-def _unset(pipeline: Pipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
+def _unset(pipeline: LogPipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
     """Return the variables that are read and not set, with what the stages take that read them."""
     names: dict[str, list[str]] = {}
     if pipeline.variables is not None:

@@ -8,7 +8,7 @@ from scripts.core.findings import counted
 from scripts.core.yamlfile import get
 from scripts.diff.analyzers.storage import deletes_claims
 from scripts.diff.model import Analysis, Danger, Flag
-from scripts.diff.objects import ClusterPair, Key, Manifest
+from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
 from scripts.model.rendered import Cluster
 
 # Kinds whose removal takes more along than itself.
@@ -53,7 +53,7 @@ def analyze(pair: ClusterPair) -> Analysis:
             yield from _switched(key, before, after)
         elif (other := added.get(key[2:])) is not None:
             if kept or (key.release and gone):
-                continue  # It stays; or that the release is gone is said of itself.
+                continue  # It stays, or its release has a flag of its own.
             why = f"{key.unit} prunes what {other.unit} applies, perhaps after it was made."
             fix = f"First keep {key.unit} from pruning it, then move it in a second change."
             yield Flag(Danger.MOVED, str(key), why, fix)
@@ -97,7 +97,7 @@ def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> boo
     return "Delete=false" in options or keep or manifest["kind"] == "CustomResourceDefinition"
 
 
-def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Analysis:
+def _protection(engine: str, key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     ways = {"it": False, "its release" if key.release else "its unit": True}
     lost = [
         what
@@ -110,7 +110,7 @@ def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Ana
         yield Flag(Danger.PROTECTION_REMOVED, str(key), why, "Keep the annotations that say so.")
 
 
-def _switched(key: Key, before: Manifest, after: Manifest) -> Analysis:
+def _switched(key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     def on(switches: Iterable[tuple[str, ...]]) -> bool:
         return any(get(after, *keys) is True and not get(before, *keys) for keys in switches)
 

@@ -33,10 +33,10 @@ def retention(pair: ClusterPair) -> Analysis:
     for what in sorted({*before, *after}):
         # A stream without a limit of its own has that of all.
         rest = LOKI if what.startswith(STREAM) else what
-        sides = [side.get(what, side.get(rest)) for side in (before, after)]
-        if None in sides:
+        limits = [limit for own in (before, after) if (limit := own.get(what, own.get(rest)))]
+        if len(limits) < 2:
             continue
-        (old, old_size), (new, new_size) = (side for side in sides if side)
+        (old, old_size), (new, new_size) = limits
         if old_size == new_size:
             continue
         yield Sentence(TOPIC, moved(f"{what}:", old, new))

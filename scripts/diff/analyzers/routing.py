@@ -15,7 +15,7 @@ from scripts.diff.analyzers.amtool import ASKED, Alert, Config
 from scripts.diff.analyzers.wording import listed, setting
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import RevisionPair
-from scripts.diff.values import differences
+from scripts.diff.value_diff import differences
 from scripts.model.alertmanager import TEMPLATE, matchers
 
 TOPIC = "Routes"
@@ -76,8 +76,8 @@ def _differences(old: Config, new: Config) -> Iterator[str]:
             elif found := list(differences(before[key], after[key])):
                 yield f"{name} {key}: {listed(map(setting, found))}"
     one, other = (
-        {k: v for k, v in side.items() if k not in {"route", "receivers", "inhibit_rules"}}
-        for side in (old, new)
+        {k: v for k, v in config.items() if k not in {"route", "receivers", "inhibit_rules"}}
+        for config in (old, new)
     )
     yield from map(setting, differences(one, other))
 

@@ -22,7 +22,7 @@ def lost(pair: ClusterPair, kind: str) -> list[str]:
     """Return the objects that are there before and after, and selected only before."""
     owner, _ = SELECTED[kind]
     if not pair.after.of(owner):
-        return []  # That it is removed is said of itself.
+        return []  # A flag of its own says that it is removed.
     before, after = (set(_selected(cluster, kind)) for cluster in (pair.before, pair.after))
     return sorted(before & {str(item) for item in pair.after.of(kind)} - after)
 

@@ -39,7 +39,7 @@ def analyze(pair: ClusterPair) -> Analysis:
     }
     for (owner, name), old in before.items():
         if owner not in owners:
-            continue  # Its removal is said of itself.
+            continue  # `removal` has a flag for it.
         where = f"{owner}, {name}"
         new = after.get((owner, name))
         same = new is not None and (owner in applied or canonical(new) == canonical(old))

@@ -8,7 +8,7 @@ from scripts.diff.analyzers import selection
 from scripts.diff.analyzers.wording import listed, setting
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.diff.values import differences
+from scripts.diff.value_diff import differences
 
 TOPIC = "Scrape targets"
 

@@ -22,7 +22,7 @@ def bumps(pairs: Iterable[ClusterPair]) -> list[Bump]:
     """Return each chart that is new, gone, or of another version, with where."""
     places: dict[tuple[str, str, str, str], list[str]] = {}
     for pair in pairs:
-        old, new = ({r.name: r for r in side} for side in pair.releases)
+        old, new = ({r.name: r for r in releases} for releases in pair.releases)
         for name in {*old, *new}:
             before, after = old.get(name), new.get(name)
             versions = tuple(one.version if one else "" for one in (before, after))

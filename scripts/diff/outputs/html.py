@@ -79,9 +79,9 @@ def _data(report: Report) -> dict[str, Any] | None:
                 ],
                 "over": a.over,
             }
-            for a in formatting.moved(report.amounts)
+            for a in formatting.changed_amounts(report.amounts)
         ],
-        "asBefore": formatting.as_before(report.amounts),
+        "asBefore": formatting.unchanged_amounts(report.amounts),
         "topics": [
             {"title": topic, "sentences": [{"text": t, "where": where} for t, where in sentences]}
             for topic, sentences in formatting.topics(report).items()
@@ -108,7 +108,7 @@ def _change(change: Change) -> dict[str, Any]:
         "title": formatting.title(change),
         "action": change.action,
         "sign": formatting.SIGNS[change.action],
-        "edits": [[formatting.line(one.path), *formatting.sides(one)] for one in change.edits],
+        "edits": [[formatting.line(one.path), *formatting.values(one)] for one in change.edits],
         "text": formatting.block(change.text),
     }
 
@@ -119,7 +119,7 @@ def _pictures(found: Sequence[Picture]) -> dict[str, Any]:
     for one in found:
         if not one.drawn:
             continue
-        before, after = _side(one.before), _side(one.after)
+        before, after = _picture(one.before), _picture(one.after)
         room -= len(before["source"]) + len(after["source"])
         if room < 0:
             left_out.append(one.dashboard)
@@ -131,8 +131,8 @@ def _pictures(found: Sequence[Picture]) -> dict[str, Any]:
     return {"pictures": drawn, "notes": notes}
 
 
-def _side(side: str | Absent | None) -> dict[str, str]:
-    if not isinstance(side, str):
-        return {"source": "", "words": formatting.instead(side)}
-    content = base64.b64encode(Path(side).read_bytes()).decode()
+def _picture(picture: str | Absent | None) -> dict[str, str]:
+    if not isinstance(picture, str):
+        return {"source": "", "words": formatting.placeholder(picture)}
+    content = base64.b64encode(Path(picture).read_bytes()).decode()
     return {"source": f"data:image/png;base64,{content}", "words": ""}

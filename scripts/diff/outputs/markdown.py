@@ -193,14 +193,14 @@ def _bumps(report: Report) -> Iterator[str]:
 
 
 def _budget(report: Report) -> Iterator[str]:
-    for one in formatting.moved(report.amounts):
-        sides = (one.before or "none", one.after or "none")
-        cells = (one.cluster, one.resource, *sides, formatting.limit(one))
+    for one in formatting.changed_amounts(report.amounts):
+        values = (one.before or "none", one.after or "none")
+        cells = (one.cluster, one.resource, *values, formatting.limit(one))
         yield _row((*map(prose, cells), "**over**" if one.over else ""))
 
 
 def _as_before(report: Report) -> list[str]:
-    rest = formatting.as_before(report.amounts)
+    rest = formatting.unchanged_amounts(report.amounts)
     return ["", f"As before: {prose(rest)}"] if rest else []
 
 

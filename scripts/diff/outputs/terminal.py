@@ -87,7 +87,7 @@ def _flags(report: Report, width: int) -> Iterator[str]:
 
 
 def _budget(report: Report, width: int) -> Iterator[str]:
-    moved = formatting.moved(report.amounts)
+    changed = formatting.changed_amounts(report.amounts)
     cells = [
         (
             *map(formatting.line, (one.cluster, one.resource)),
@@ -95,11 +95,11 @@ def _budget(report: Report, width: int) -> Iterator[str]:
             f"of {most}" if (most := formatting.limit(one)) else "",
             "over" if one.over else "",
         )
-        for one in moved
+        for one in changed
     ]
-    for one, line in zip(moved, _aligned(cells), strict=True):
+    for one, line in zip(changed, _aligned(cells), strict=True):
         yield colour(line, RED) if one.over else line
-    if rest := formatting.as_before(report.amounts):
+    if rest := formatting.unchanged_amounts(report.amounts):
         yield from _wrapped(f"as before: {rest}", width, indent=0)
 
 
@@ -113,9 +113,9 @@ def _pictures(report: Report, width: int) -> Iterator[str]:
     for one in report.pictures:
         if one.drawn:
             yield formatting.line(one.dashboard)
-            for name, side in (("before", one.before), ("after", one.after)):
+            for name, picture in (("before", one.before), ("after", one.after)):
                 # A path may be clicked, so it is not wrapped.
-                text_ = side if isinstance(side, str) else formatting.instead(side)
+                text_ = picture if isinstance(picture, str) else formatting.placeholder(picture)
                 yield f"  {name:6}  {formatting.line(text_)}"
     if hint := formatting.undrawn(report.pictures):
         yield from _wrapped(hint, width, indent=0)

@@ -97,8 +97,8 @@ def _bypassed(source: str, kind: str, components: Mapping[str, Component]) -> bo
 
 
 def _components(
-    blocks: Iterable[alloy.Block],
-    declared: Mapping[str, alloy.Block],
+    blocks: Iterable[alloy.AlloyBlock],
+    declared: Mapping[str, alloy.AlloyBlock],
     place: str = "",
     outward: Sequence[str] = (),
 ) -> Iterator[tuple[str, Component]]:
@@ -120,16 +120,16 @@ def _components(
             yield from _components(inner.blocks, declared, f"{name}/", forwards)
 
 
-def _name(block: alloy.Block) -> str:
+def _name(block: alloy.AlloyBlock) -> str:
     return f"{block.type}.{block.label}"
 
 
-def _receivers(block: alloy.Block) -> list[str]:
+def _receivers(block: alloy.AlloyBlock) -> list[str]:
     words = (token.text for token in block.tokens() if not token.literal)
     return [word.removesuffix(RECEIVER) for word in words if word.endswith(RECEIVER)]
 
 
-def _taken(block: alloy.Block) -> str | None:
+def _taken(block: alloy.AlloyBlock) -> str | None:
     """Say what a block takes out: the placeholder's word, or `user id`; None for nothing."""
     if block.type != "stage.replace":
         return None
@@ -140,7 +140,7 @@ def _taken(block: alloy.Block) -> str | None:
     return "user id" if PSEUDONYM in replacement else None
 
 
-def _stage(file: str, around: Sequence[alloy.Block], block: alloy.Block) -> Stage:
+def _stage(file: str, around: Sequence[alloy.AlloyBlock], block: alloy.AlloyBlock) -> Stage:
     own = block.attributes
     limits = [_condition(one) for one in around if one.type.startswith("stage.")]
     if "source" in own:
@@ -155,7 +155,7 @@ def _stage(file: str, around: Sequence[alloy.Block], block: alloy.Block) -> Stag
     )
 
 
-def _condition(stage: alloy.Block) -> str:
+def _condition(stage: alloy.AlloyBlock) -> str:
     given = (f"{name} {_text(value)}" for name, value in sorted(stage.attributes.items()))
     return ", ".join((stage.type, *given))
 

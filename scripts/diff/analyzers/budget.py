@@ -49,12 +49,12 @@ LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple
 
 def amounts(pair: ClusterPair) -> Iterator[Amount]:
     """Yield the lines of a cluster; it is whole."""
-    sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
-    most = [_limits(cluster) for cluster in (pair.before, pair.after)]
+    totals = [_totals(cluster) for cluster in (pair.before, pair.after)]
+    limits_ = [_limits(cluster) for cluster in (pair.before, pair.after)]
     for resource, (_, write, _) in LINES.items():
-        before, after = (write(side[resource]) if side else "" for side in sides)
-        old, limit = (write(side[resource]) if resource in side else "" for side in most)
-        over = bool(limit and after) and sides[1][resource] > most[1][resource] + 1e-9
+        before, after = (write(total[resource]) if total else "" for total in totals)
+        old, limit = (write(most[resource]) if resource in most else "" for most in limits_)
+        over = bool(limit and after) and totals[1][resource] > limits_[1][resource] + 1e-9
         former = (old or "none") if before and after and old != limit else ""
         yield Amount(pair.after.sync.cluster, resource, before, after, limit, over, former)
 

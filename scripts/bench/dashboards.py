@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scripts import tools
+from scripts.bench.trees import Subject
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.grafana import evaluation, interpolation, model
 from scripts.grafana.evaluation import Result
@@ -113,7 +114,7 @@ QUESTIONS = (
 )
 
 
-def tables() -> Iterator[str]:
+def tables(_: Subject) -> Iterator[str]:
     """Yield the tables of each scale, as soon as it is measured.
 
     Raises:
@@ -126,8 +127,9 @@ def tables() -> Iterator[str]:
         with servers(simulation.cluster(), day.tsdb, day.logs) as running:
             window = evaluation.window(day.at)
             progress(f"opening dashboards at {scale} x")
-            yield _opened(running, ours.values(), window, scale, int(day.summary["series"]))
-            yield _compared(running, ours, theirs, window, scale)
+            series = int(day.summary["series"])
+            yield f"\n{_opened(running, ours.values(), window, scale, series)}"
+            yield f"\n{_compared(running, ours, theirs, window, scale)}"
 
 
 def of_chart() -> Iterator[tuple[str, model.Dashboard]]:
@@ -213,6 +215,6 @@ def _samples(
     if missing:
         message = f"dashboard {uid} has no panel {sorted(missing)}"
         raise RepositoryError(
-            Finding("scripts/bench/dashboard_cost.py", None, message, "compare another")
+            Finding("scripts/bench/dashboards.py", None, message, "compare another")
         )
     return sum(result.samples or 0 for result in found)
