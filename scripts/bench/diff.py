@@ -37,7 +37,7 @@ REVIEWED = (2, 7)
 ROUNDS = 3
 GRAFANA = "base/releases/grafana.yaml"
 VALUE = {"file": GRAFANA, "replace": "cpu: 100m", "by": "cpu: 101m"}
-# Of the user's cache, what both sides of a comparison find there on any machine.
+# Of the user's cache, what both revisions find there on any machine.
 SHARED = ("schemas", "tools")
 # Comments in a file of each unit: everything is rendered once, and nothing differs.
 WARMING = (

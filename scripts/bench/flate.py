@@ -82,7 +82,7 @@ class Flate:
 
 
 def arguments(*flags: str) -> tuple[str, ...]:
-    """Return how it is asked, but for the folder and its cache."""
+    """Return its arguments, but for the folder and its cache."""
     return ("diff", "all", f"--base={BASE}", FORMAT, *flags)
 
 

@@ -82,9 +82,9 @@ def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> RuleCost:
     """
     cost = RuleCost()
     for rule in (rule for content in rules.values() for rule in each(content)):
-        asked = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
+        parameters = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
         started = time.perf_counter()
-        answer = api.form("/api/v1/query", asked)["data"]
+        answer = api.form("/api/v1/query", parameters)["data"]
         cost.seconds += time.perf_counter() - started
         cost.rules += 1
         cost.samples += answer["stats"]["samples"]["totalQueryableSamples"]

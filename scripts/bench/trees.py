@@ -70,12 +70,12 @@ def commit(root: Path) -> str:
 
 
 def changes(file: Path) -> list[Json]:
-    """Return each change of a list, with what is to be said of it."""
+    """Return each change of a list, with what checks have to report of it."""
     return list(load(file, file.parent)[0])
 
 
 def bad_changes(folder: Path) -> list[Json]:
-    """Return each change of the lists in a folder, with what is to be said of it."""
+    """Return each change of the lists in a folder, with what checks have to report of it."""
     return [change for path in sorted(folder.glob("*.yaml")) for change in changes(path)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
@@ -173,7 +173,7 @@ class Flag:
     places: tuple[str, ...] = ()
 
 
-# What an analyzer yields; the places are filled in by whoever asks it.
+# What an analyzer yields, without places: `compare` fills them in.
 Analysis = Iterator[Sentence | Flag]
 
 
@@ -245,5 +245,5 @@ class Report:
     flags: tuple[Flag, ...] = ()
     amounts: tuple[Amount, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    faults: tuple[Finding, ...] = field(default=())
+    faults: tuple[Finding, ...] = ()
     blocking: bool = False

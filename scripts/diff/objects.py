@@ -147,18 +147,8 @@ def _changes(pair: ClusterPair) -> Iterator[Change]:
     for key, before, after in pair.differing:
         compared = _compared(_text(before, pair.names[0]), _text(after, pair.names[1]))
         if compared is not None:
-            action, edits, diff = compared
-            yield Change(
-                (pair.name,),
-                key.unit,
-                key.release,
-                key.kind,
-                key.namespace,
-                key.name,
-                action,
-                edits,
-                diff,
-            )
+            unit, release, _, kind, namespace, name = key
+            yield Change((pair.name,), unit, release, kind, namespace, name, *compared)
 
 
 def _text(manifest: Manifest | None, names: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from scripts.model import charts
 from scripts.model.manifests import ClusterSync, Release, Repository
 from scripts.model.rendered import clusters
 
-# After so many seconds of rendering, the user is told what takes so long.
+# Seconds of rendering after which progress is printed.
 PATIENCE = 2
 
 
@@ -96,34 +96,44 @@ class SyncPair(NamedTuple):
     before: ClusterSync
     after: ClusterSync
 
-    def without_units(self, broken: set[str]) -> SyncPair:
+    def without_units(self, *broken: set[str]) -> SyncPair:
         """Leave out units, and the units and releases that only one revision declares.
 
         Whether the other revision declares them, a unit that does not build cannot say.
+
+        Args:
+            broken: Paths of the units to leave out, for each revision.
         """
-        if not broken:
+        names = {
+            unit.name
+            for sync, paths in zip(self, broken, strict=True)
+            for unit in sync.units
+            if unit.path in paths
+        }
+        if not names:
             return self
         units, releases = (
             {one.name for one in getattr(self.before, kind)}
             & {one.name for one in getattr(self.after, kind)}
             for kind in ("units", "releases")
         )
+        return self._keep(units - names, releases)
+
+    def without_releases(self, names: set[str]) -> SyncPair:
+        """Leave out releases."""
+        units = {unit.name for sync in self for unit in sync.units}
+        return self._keep(units, {r.name for sync in self for r in sync.releases} - names)
+
+    def _keep(self, units: set[str], releases: set[str]) -> SyncPair:
         return SyncPair(
             *(
                 dataclasses.replace(
                     sync,
-                    units=[u for u in sync.units if u.name in units - broken],
-                    releases=[r for r in sync.releases if r.name in releases],
+                    units=[one for one in sync.units if one.name in units],
+                    releases=[one for one in sync.releases if one.name in releases],
                 )
                 for sync in self
             )
-        )
-
-    def without_releases(self, names: set[str]) -> SyncPair:
-        """Leave out releases."""
-        kept = ([r for r in sync.releases if r.name not in names] for sync in self)
-        return SyncPair(
-            *(dataclasses.replace(s, releases=own) for s, own in zip(self, kept, strict=True))
         )
 
 
@@ -142,7 +152,7 @@ def cluster_pairs(before: BuiltRevision, after: BuiltRevision) -> list[ClusterPa
             none = ClusterSync(sync.cluster, sync.engine, [])
             declared[name] = SyncPair(before.syncs.get(name, none), after.syncs.get(name, none))
     built = {
-        name: syncs.without_units(_broken(syncs, revisions)) for name, syncs in declared.items()
+        name: syncs.without_units(before.broken, after.broken) for name, syncs in declared.items()
     }
     refused = _refused(built, revisions)
     shown = {
@@ -163,16 +173,6 @@ def cluster_pairs(before: BuiltRevision, after: BuiltRevision) -> list[ClusterPa
         )
         for name, old, new in zip(declared, *rendered, strict=True)
     ]
-
-
-def _broken(syncs: SyncPair, revisions: tuple[BuiltRevision, BuiltRevision]) -> set[str]:
-    """Return the names of the units that do not build at one revision."""
-    return {
-        unit.name
-        for sync, revision in zip(syncs, revisions, strict=True)
-        for unit in sync.units
-        if unit.path in revision.broken
-    }
 
 
 def _refused(

@@ -106,7 +106,7 @@ PathStep = str | ListItem | TextLines
 
 
 class Difference(NamedTuple):
-    """One value that differs: the way to it, and both sides; ABSENT where there is none."""
+    """One value that differs: the path to it, and both values; ABSENT where there is none."""
 
     steps: tuple[PathStep, ...]
     before: Json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.static import alerts
@@ -13,7 +14,7 @@ from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 
 TOPIC = "Alerts"
-# It always fires: that it stops is how an outside service learns that nobody is told any more.
+# It always fires: that it stops is how an outside service learns that alerting is dead.
 WATCHDOG = "Watchdog"
 Rule = Mapping[str, Json]
 
@@ -78,11 +79,7 @@ def _paired(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None
             old.remove(one)
             new.remove(other)
             yield one, other
-    for index in range(max(len(old), len(new))):
-        yield (
-            old[index] if index < len(old) else None,
-            new[index] if index < len(new) else None,
-        )
+    yield from itertools.zip_longest(old, new)
 
 
 def _phrases(old: Rule, new: Rule) -> Iterator[str]:

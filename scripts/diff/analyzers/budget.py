@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from scripts.core import quantities
 from scripts.core.yamlfile import get
@@ -15,35 +16,43 @@ from scripts.model.rendered import Cluster
 Rows = list[budget.Row]
 
 
-def _cores(number: float) -> str:
-    return f"{number * 1000:.0f}m"
+class BudgetLine(NamedTuple):
+    """One line of a budget.
+
+    Attributes:
+        total: Takes together what the releases ask for.
+        factor: By which that is multiplied to write it.
+        unit: Written behind it.
+        limit: Keys of the limit in the overlay's budget; none where there is no limit.
+    """
+
+    total: Callable[[Rows], float]
+    factor: float = 1
+    unit: str = ""
+    limit: tuple[str, ...] = ()
+
+    def write(self, number: float) -> str:
+        """Return a number of cores, bytes or things with this line's unit."""
+        return f"{number * self.factor:.0f}{self.unit}"
 
 
-def _mebibytes(number: float) -> str:
-    return f"{number / 2**20:.0f}Mi"
-
-
-def _gibibytes(number: float) -> str:
-    return f"{number / 2**30:.0f}Gi"
-
-
-def _count(number: float) -> str:
-    return f"{number:.0f}"
-
-
-# For each line: what the releases take together, how it is written, and where the limit stands.
-LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple[str, ...]]] = {
-    "CPU": (lambda rows: sum(r.cpu for r in rows), _cores, ("requests", "cpu")),
-    "memory": (lambda rows: sum(r.memory for r in rows), _mebibytes, ("requests", "memory")),
-    "memory limits": (lambda rows: sum(r.limit for r in rows), _mebibytes, ()),
-    "volumes": (lambda rows: sum(len(r.volumes) for r in rows), _count, ("volumes", "count")),
-    "storage": (
+LINES: Mapping[str, BudgetLine] = {
+    "CPU": BudgetLine(lambda rows: sum(r.cpu for r in rows), 1000, "m", ("requests", "cpu")),
+    "memory": BudgetLine(
+        lambda rows: sum(r.memory for r in rows), 2**-20, "Mi", ("requests", "memory")
+    ),
+    "memory limits": BudgetLine(lambda rows: sum(r.limit for r in rows), 2**-20, "Mi"),
+    "volumes": BudgetLine(
+        lambda rows: sum(len(r.volumes) for r in rows), limit=("volumes", "count")
+    ),
+    "storage": BudgetLine(
         lambda rows: sum(size for r in rows for size, _ in r.volumes),
-        _gibibytes,
+        2**-30,
+        "Gi",
         ("volumes", "total"),
     ),
-    "images": (lambda rows: len({image for r in rows for image in r.images}), _count, ()),
-    "series": (lambda rows: sum(r.series for r in rows), _count, ("series", "limit")),
+    "images": BudgetLine(lambda rows: len({image for r in rows for image in r.images})),
+    "series": BudgetLine(lambda rows: sum(r.series for r in rows), limit=("series", "limit")),
 }
 
 
@@ -51,7 +60,8 @@ def amounts(pair: ClusterPair) -> Iterator[Amount]:
     """Yield the lines of a cluster; it is whole."""
     totals = [_totals(cluster) for cluster in (pair.before, pair.after)]
     limits_ = [_limits(cluster) for cluster in (pair.before, pair.after)]
-    for resource, (_, write, _) in LINES.items():
+    for resource, budget_line in LINES.items():
+        write = budget_line.write
         before, after = (write(total[resource]) if total else "" for total in totals)
         old, limit = (write(most[resource]) if resource in most else "" for most in limits_)
         over = bool(limit and after) and totals[1][resource] > limits_[1][resource] + 1e-9
@@ -73,7 +83,7 @@ def analyze(pair: ClusterPair) -> Analysis:
 def _raised(pair: ClusterPair) -> Iterator[Flag]:
     for resource, before, after in limits(pair):
         if before is not None and (after is None or after > before):
-            write = LINES[resource][1]
+            write = LINES[resource].write
             text = moved(resource, write(before), None if after is None else write(after))
             why = f"{text}: what was too much is not any more, and no node grows with it."
             fix = "Raise it only by what the nodes, or the bill, really have."
@@ -81,7 +91,7 @@ def _raised(pair: ClusterPair) -> Iterator[Flag]:
 
 
 def limits(pair: ClusterPair) -> Iterator[tuple[str, float | None, float | None]]:
-    """Yield each limit that differs, by its resource; None on the side that has none."""
+    """Yield each limit that differs, by its resource; None at the revision that has none."""
     old, new = _limits(pair.before), _limits(pair.after)
     for resource in LINES:
         before, after = old.get(resource), new.get(resource)
@@ -97,15 +107,14 @@ def _totals(cluster: Cluster) -> dict[str, float]:
     if not cluster.sync.units:
         return {}
     rows = list(budget.rows(cluster, budget.limits(cluster)).values())
-    return {resource: total(rows) for resource, (total, _, _) in LINES.items()}
+    return {resource: line.total(rows) for resource, line in LINES.items()}
 
 
 def _limits(cluster: Cluster) -> dict[str, float]:
     found = {}
     written = budget.limits(cluster)
-    for resource, (_, _, keys) in LINES.items():
-        limit = get(written, *keys) if keys else None
-        if limit is not None:
+    for resource, line in LINES.items():
+        if line.limit and (limit := get(written, *line.limit)) is not None:
             found[resource] = quantities.quantity(limit)
     return found
 

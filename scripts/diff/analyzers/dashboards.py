@@ -26,7 +26,7 @@ def analyze(pair: ClusterPair) -> Analysis:
     """Compare the dashboards by their uids, and their panels by their titles."""
     before, after = _by_uid(pair.before), _by_uid(pair.after)
     added = [uid for uid in after if uid not in before]
-    # Where Grafana itself goes, that is what has to be said.
+    # Where Grafana itself is removed, `removal` has a flag for it.
     served = bool(_grafana(pair.after))
     for uid, old in before.items():
         if uid in after:
@@ -116,9 +116,9 @@ def _differences(old: Model, new: Model) -> Iterator[str]:
     for title in after:
         if title in before:
             continue
-        # The queries tell that it is the same panel by another name.
-        asked = _queries(after[title])
-        twin = next((o for o in removed if asked and _queries(before[o]) == asked), None)
+        # A panel with the same queries is the same panel by another name.
+        queries = _queries(after[title])
+        twin = next((o for o in removed if queries and _queries(before[o]) == queries), None)
         if twin is None:
             yield f"panel “{title}” added"
         else:

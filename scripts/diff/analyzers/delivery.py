@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from scripts.core.yamlfile import Json, get, load_all
 from scripts.diff.analyzers import selection
-from scripts.diff.analyzers.amtool import ASKED
+from scripts.diff.analyzers.amtool import KNOWN_LABELS
 from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair
@@ -22,9 +22,9 @@ WHY = {
 
 
 def analyze(pair: ClusterPair) -> Analysis:
-    """Find what keeps alerts from being evaluated, sent, or told."""
+    """Find what keeps alerts from being evaluated, sent or notified."""
     for kind, why in WHY.items():
-        if names := selection.lost(pair, kind):
+        if names := selection.unselected(pair, kind):
             yield Flag(Danger.ALERT_SILENCED, listed(names), why, selection.fix(kind))
     servers = listed(map(str, pair.after.of("Prometheus")))
     if servers and pair.after.of("Alertmanager"):
@@ -88,7 +88,7 @@ def _step(step: Mapping[str, Json]) -> str:
     labels = step.get("sourceLabels") or step.get("source_labels") or []
     if action in DROPPING:
         return f"{action} {', '.join(labels)} {step.get('regex', '')}".rstrip()
-    return f"{action} {target}" if target in ASKED else ""
+    return f"{action} {target}" if target in KNOWN_LABELS else ""
 
 
 def _configured(pair: ClusterPair) -> Iterator[Flag]:

@@ -37,8 +37,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
     "CustomResourceDefinition": ("spec.group", "spec.names.kind", "spec.scope"),
 }
-# Which of them Kubernetes fills in where nothing is written: only what is written on both sides, or
-# what says that there is none, can be in each other's way.
+# Which of them Kubernetes fills in where nothing is written: they differ only where both revisions
+# write them, or one says that there is none.
 FILLED = frozenset({"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.volumeName"})
 HEADLESS = "None"
 SEALED = frozenset({"ConfigMap", "Secret"})

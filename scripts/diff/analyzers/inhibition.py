@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import amtool
 from scripts.diff.analyzers.alerts import WATCHDOG
-from scripts.diff.analyzers.amtool import ASKED, Alert, Config
+from scripts.diff.analyzers.amtool import KNOWN_LABELS, Alert, Config
 from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Danger, Flag
 from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
@@ -35,13 +35,13 @@ def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]
         for number, rule in enumerate(new.get("inhibit_rules") or ())
         if (lost := _lost(rule, old.get("inhibit_rules") or [])) is not None
     }
-    asked: dict[str, list[Matcher]] = {}
+    lists: dict[str, list[Matcher]] = {}
     for number, (rule, _) in added.items():
         source, target = (_matchers(rule, end) for end in ("source", "target"))
-        asked |= {f"{number} source": source, f"{number} target": target}
+        lists |= {f"{number} source": source, f"{number} target": target}
         # Any alert may have the other labels.
-        asked[f"{number} may"] = [one for one in target if one.label in ASKED]
-    found = amtool.chosen(asked, {*alerts, ALWAYS}) if asked else {}
+        lists[f"{number} may"] = [one for one in target if one.label in KNOWN_LABELS]
+    found = amtool.matched(lists, {*alerts, ALWAYS}) if lists else {}
     for number, (rule, lost) in added.items():
         critical = [alert for alert, severity in found[f"{number} may"] if severity == "critical"]
         if ALWAYS in found[f"{number} target"]:

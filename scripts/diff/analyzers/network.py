@@ -21,7 +21,7 @@ EVERY_PORT = "every port"
 
 
 def analyze(pair: ClusterPair) -> Analysis:
-    """Find pods that the policies open to all; of a policy that is removed, that is said."""
+    """Find pods that the policies open to all; `removal` reports a policy that is removed."""
     before = {str(policy): policy for policy in pair.before.of("NetworkPolicy")}
     kept = before | {str(policy): policy for policy in pair.after.of("NetworkPolicy")}
     for old, pod in pair.pods:

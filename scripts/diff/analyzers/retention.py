@@ -117,6 +117,6 @@ def _loki(cluster: Cluster) -> Iterator[Mapping[str, Json]]:
 
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> Mapping[str, Json]:
-    """Parse a configuration, which several questions are asked of."""
+    """Parse a configuration, which several analyzers read."""
     parsed: Mapping[str, Json] = yaml.load(text, yaml.CSafeLoader)
     return parsed

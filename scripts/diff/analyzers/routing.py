@@ -1,4 +1,4 @@
-"""Who is told of what, by the template of Alertmanager's configuration.
+"""Which receivers are notified of which alerts, by the template of Alertmanager's configuration.
 
 Which receivers an alert reaches is Alertmanager's own answer, from amtool.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts.core.yamlfile import Json, load
 from scripts.diff.analyzers import amtool, inhibition
 from scripts.diff.analyzers.alerts import named
-from scripts.diff.analyzers.amtool import ASKED, Alert, Config
+from scripts.diff.analyzers.amtool import KNOWN_LABELS, Alert, Config
 from scripts.diff.analyzers.wording import listed, setting
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import RevisionPair
@@ -21,7 +21,7 @@ from scripts.model.alertmanager import TEMPLATE, matchers
 TOPIC = "Routes"
 # Keys of a route that keep times of silence.
 MUTES = ("mute_time_intervals", "active_time_intervals")
-# Keys of a route that are said otherwise than as its settings.
+# Keys of a route that are no settings of its own.
 NOT_OWN = frozenset({"matchers", "routes"})
 
 
@@ -47,7 +47,7 @@ def compared(before: Path, after: Path, alerts: Sequence[Alert]) -> Analysis:
         yield from (Sentence(TOPIC, text) for text in _differences(old, new))
         if [old["route"], old["receivers"]] != [new["route"], new["receivers"]]:
             yield from _silenced(paths, (old, new), alerts)
-            yield from _unknown_labels(old, new)
+            yield from _unnotified(old, new)
         yield from inhibition.analyze(old, new, alerts)
     elif any(there):
         yield Sentence(TOPIC, f"{TEMPLATE}: {'new' if there[1] else 'removed'}")
@@ -122,7 +122,7 @@ def _silenced(
 ) -> Iterator[Flag]:
     """Find the alerts that reached somebody and reach nobody any more."""
     before, after = (
-        {name for name, receivers in amtool.reached(path, alerts).items() if receivers & notified}
+        {name for name, receivers in amtool.receivers(path, alerts).items() if receivers & notified}
         for path, notified in zip(paths, map(_notified, configs), strict=True)
     )
     silent = [alert[0] for alert in alerts if alert in before and alert not in after]
@@ -144,8 +144,8 @@ def _notified(config: Config) -> set[str]:
     return {name for name, own in _receivers(config).items() if any(own.values())}
 
 
-def _unknown_labels(old: Config, new: Config) -> Iterator[Flag]:
-    """Find routes to nobody that amtool, asked with names and severities, does not come to."""
+def _unnotified(old: Config, new: Config) -> Iterator[Flag]:
+    """Find routes to nobody that go by labels which are not known of every alert."""
     known = _to_nobody(old)
     for name, labels in _to_nobody(new).items():
         if name not in known:
@@ -155,10 +155,10 @@ def _unknown_labels(old: Config, new: Config) -> Iterator[Flag]:
 
 
 def _to_nobody(config: Config) -> dict[str, list[str]]:
-    """Routes that end at a receiver without an integration, with the labels not asked about."""
+    """Return routes that end at a receiver without an integration, with such labels."""
     notified = _notified(config)
     found = {
-        _name(path): sorted({m.label for m in matchers(path)} - set(ASKED))
+        _name(path): sorted({m.label for m in matchers(path)} - set(KNOWN_LABELS))
         for path, receiver, route in _walk(config["route"])
         if receiver not in notified and not route.get("continue")
     }

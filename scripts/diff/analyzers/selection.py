@@ -18,7 +18,7 @@ SELECTED = {
 NAME = "kubernetes.io/metadata.name"
 
 
-def lost(pair: ClusterPair, kind: str) -> list[str]:
+def unselected(pair: ClusterPair, kind: str) -> list[str]:
     """Return the objects that are there before and after, and selected only before."""
     owner, _ = SELECTED[kind]
     if not pair.after.of(owner):

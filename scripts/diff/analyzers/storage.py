@@ -21,10 +21,7 @@ POLICY: Mapping[str, str] = {
 
 
 def analyze(pair: ClusterPair) -> Analysis:
-    """Compare claims, and what becomes of them, of workloads that are at both revisions.
-
-    The operator's workloads are among them.
-    """
+    """Compare the claims of workloads that are at both revisions, the operator's included."""
     before, after = _claims(pair.before), _claims(pair.after)
     owners = {str(item) for item in pair.after.all}
     # The API server refuses any change of these; `immutable` says so.

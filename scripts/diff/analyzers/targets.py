@@ -16,7 +16,7 @@ TOPIC = "Scrape targets"
 def analyze(pair: ClusterPair) -> Analysis:
     """Compare the objects that say what is scraped, and whether Prometheus takes them up."""
     for kind in sorted(MONITORS):
-        if names := selection.lost(pair, kind):
+        if names := selection.unselected(pair, kind):
             why = "No Prometheus selects this any more: what it scrapes is not measured."
             yield Flag(Danger.MONITOR_UNSELECTED, listed(names), why, selection.fix(kind))
     for key, before, after in pair.differing:

@@ -11,7 +11,7 @@ from scripts.core.yamlfile import Json
 from scripts.diff.model import ABSENT
 from scripts.diff.value_diff import Difference
 
-# Parts of a query around those that differ, and characters of either side at most.
+# Parts of a query around those that differ, and characters of either query at most.
 AROUND = 6
 WIDTH = 140
 # Names in one sentence at most, and characters of a value.
@@ -53,7 +53,7 @@ def query(before: str, after: str) -> list[str]:
     start = apart[0] if apart else len(pairs)
     back = zip(reversed(old.tokens[start:]), reversed(new.tokens[start:]), strict=False)
     same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], back))
-    one, other = (asked.part(start, len(asked.tokens) - same) for asked in (old, new))
+    one, other = (text.part(start, len(text.tokens) - same) for text in (old, new))
     return [f"{one} → {other}"]
 
 

@@ -191,6 +191,13 @@ def _same(amount: Amount) -> bool:
     return not (amount.over or amount.former or amount.before != amount.after)
 
 
+def amount_cells(amount: Amount) -> tuple[str, str, str, str, str]:
+    """Return a budget's line: cluster, resource, before, after, limit."""
+    cells = (amount.cluster, amount.resource, amount.before or "none", amount.after or "none")
+    cluster, resource, before, after = map(line, cells)
+    return cluster, resource, before, after, limit(amount)
+
+
 def limit(amount: Amount) -> str:
     """Return a budget's limit, and what it was before if that is another; empty without."""
     after = line(amount.limit)

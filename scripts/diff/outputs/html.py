@@ -71,12 +71,7 @@ def _data(report: Report) -> dict[str, Any] | None:
         ],
         "amounts": [
             {
-                "cells": [
-                    *map(formatting.line, (a.cluster, a.resource, a.before or "none")),
-                    formatting.line(a.after or "none"),
-                    formatting.limit(a),
-                    "over" if a.over else "",
-                ],
+                "cells": [*formatting.amount_cells(a), "over" if a.over else ""],
                 "over": a.over,
             }
             for a in formatting.changed_amounts(report.amounts)

@@ -19,7 +19,7 @@ from scripts.diff.outputs import formatting
 # The comment is found by the beginning of its first line, which says how many flags there are.
 MARKER = "<!-- todo-monitoring-diff flags={} -->"
 LIMIT = 65_536
-# For headings, for what is said of a cut, and for what a workflow writes above.
+# For headings, for the note of what is left out, and for what a workflow writes above.
 ROOM = 4_000
 # Characters of a sentence: none may push out all others.
 SENTENCE = 1_000
@@ -194,9 +194,8 @@ def _bumps(report: Report) -> Iterator[str]:
 
 def _budget(report: Report) -> Iterator[str]:
     for one in formatting.changed_amounts(report.amounts):
-        values = (one.before or "none", one.after or "none")
-        cells = (one.cluster, one.resource, *values, formatting.limit(one))
-        yield _row((*map(prose, cells), "**over**" if one.over else ""))
+        cells = map(prose, formatting.amount_cells(one))
+        yield _row((*cells, "**over**" if one.over else ""))
 
 
 def _as_before(report: Report) -> list[str]:

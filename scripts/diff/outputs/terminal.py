@@ -88,16 +88,12 @@ def _flags(report: Report, width: int) -> Iterator[str]:
 
 def _budget(report: Report, width: int) -> Iterator[str]:
     changed = formatting.changed_amounts(report.amounts)
-    cells = [
-        (
-            *map(formatting.line, (one.cluster, one.resource)),
-            formatting.line(f"{one.before or 'none'} → {one.after or 'none'}"),
-            f"of {most}" if (most := formatting.limit(one)) else "",
-            "over" if one.over else "",
-        )
-        for one in changed
-    ]
-    for one, line in zip(changed, _aligned(cells), strict=True):
+    rows = []
+    for one in changed:
+        *names, before, after, limit = formatting.amount_cells(one)
+        over = "over" if one.over else ""
+        rows.append((*names, f"{before} → {after}", f"of {limit}" if limit else "", over))
+    for one, line in zip(changed, _aligned(rows), strict=True):
         yield colour(line, RED) if one.over else line
     if rest := formatting.unchanged_amounts(report.amounts):
         yield from _wrapped(f"as before: {rest}", width, indent=0)
