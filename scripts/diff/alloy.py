@@ -1,7 +1,8 @@
 """Alloy's configuration as blocks and attributes, without its layout, comments and way of quoting.
 
-Alloy's own parser is a Go package; this one reads what that accepts, and does not say what it
-refuses: `make validate` does.
+Alloy's own parser is a Go package, which `obscheck` runs for `make validate`. That evaluates a
+configuration with all its variables set; here two revisions are compared as they are written, also
+one that does not evaluate, and a pull request does not wait for a program to be built.
 """
 
 from __future__ import annotations
