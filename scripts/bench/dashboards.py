@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scripts import tools
-from scripts.bench.trees import Subject
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.grafana import evaluation, interpolation, model
 from scripts.grafana.evaluation import Result
@@ -106,7 +105,7 @@ QUESTIONS = (
 )
 
 
-def tables(_: Subject) -> Iterator[str]:
+def tables() -> Iterator[str]:
     """Yield the tables of each scale, as soon as it is measured.
 
     Raises:

@@ -21,7 +21,6 @@ from scripts import tools
 from scripts.bench import flate, trees
 from scripts.bench.flate import Flate, FlateResult
 from scripts.bench.timing import timed
-from scripts.bench.trees import Subject
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
 from scripts.diff.__main__ import compared
@@ -69,13 +68,17 @@ class ComparedChange(NamedTuple):
     flate_seconds: float
 
 
-def tables(subject: Subject) -> Iterator[str]:
+def tables(tree: Path, changes: Path | None) -> Iterator[str]:
     """Yield the tables, each as soon as it is measured.
+
+    Args:
+        tree: The repository that copies are changed of.
+        changes: A list of changes to compare once, besides those that are compared again and again.
 
     Raises:
         RepositoryError: Where a chart or openssl is missing.
     """
-    syncs = [sync for sync in Repository(subject.tree).syncs if sync.synced]
+    syncs = [sync for sync in Repository(tree).syncs if sync.synced]
     releases = [release for sync in syncs for release in sync.releases]
     with Processes() as processes:
         flate_ = Flate(processes)
@@ -83,10 +86,9 @@ def tables(subject: Subject) -> Iterator[str]:
         grafana = next(release for release in releases if release.name == "grafana")
         folder, cache = processes.folder("trees"), processes.folder("cache")
         share(cache)
-        yield f"\n{_repeated(subject.tree, flate_, grafana, folder, cache)}"
-        if subject.changes:
-            changes = trees.changes(subject.changes)
-            yield f"\n{_each(subject.tree, changes, flate_, folder, cache)}"
+        yield f"\n{_repeated(tree, flate_, grafana, folder, cache)}"
+        if changes:
+            yield f"\n{_each(tree, trees.changes(changes), flate_, folder, cache)}"
 
 
 def share(cache: Path) -> None:

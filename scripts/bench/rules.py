@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.bench.dashboards import SCALES
-from scripts.bench.trees import Subject
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
 from scripts.lab import simulation
@@ -47,7 +46,7 @@ class RuleCost:
         self.seconds += other.seconds
 
 
-def tables(_: Subject) -> Iterator[str]:
+def tables() -> Iterator[str]:
     """Yield a table for each scale, as soon as it is measured.
 
     Raises:

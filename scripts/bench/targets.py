@@ -15,7 +15,6 @@ import yaml
 from scripts import tools
 from scripts.bench import trees
 from scripts.bench.timing import median, timed
-from scripts.bench.trees import Subject
 from scripts.checks.static import schema
 from scripts.core.findings import RepositoryError, progress
 from scripts.model import schemas
@@ -27,7 +26,7 @@ ROUNDS = {"test": 1}
 COPIES = (1, 10, 100)
 
 
-def targets(_: Subject) -> Iterator[str]:
+def targets() -> Iterator[str]:
     """Yield the seconds of the targets that people run most."""
     yield f"{'target':<42}{'seconds':>8}{'bar':>6}"
     for target, limit in LIMITS.items():
@@ -36,7 +35,7 @@ def targets(_: Subject) -> Iterator[str]:
         yield f"{f'make {target}':<42}{taken:>8.2f}{limit:>6.0f}"
 
 
-def validate(_: Subject) -> Iterator[str]:
+def validate() -> Iterator[str]:
     """Yield the seconds of `make validate`, beside the programs that it runs."""
     yield f"\n{'the same tree':<42}{'seconds':>8}{'ratio':>7}"
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +52,7 @@ def validate(_: Subject) -> Iterator[str]:
         yield f"{name:<42}{taken:>8.2f}{taken / least:>6.2f}x"
 
 
-def copies(_: Subject) -> Iterator[str]:
+def copies() -> Iterator[str]:
     """Yield the seconds that `make validate` takes for more and more clusters."""
     yield f"\n{'make validate, copies of the manifests':<42}{'new':>8}{'a copy':>8}{'known':>8}"
     for count in COPIES:
@@ -67,19 +66,23 @@ def copies(_: Subject) -> Iterator[str]:
         yield f"{count:<42}{new:>8.2f}{new / count:>8.3f}{known:>8.2f}"
 
 
-def bad_changes(subject: Subject) -> Iterator[str]:
+def bad_changes(tree: Path, folder: Path | None) -> Iterator[str]:
     """Yield how many bad changes kustomize and `kubeconform -strict` stop without anything else.
 
     What the checks of this repository find of them, `make test` says.
+
+    Args:
+        tree: The repository that copies are changed of.
+        folder: Lists of the changes; nothing is measured without.
     """
-    if subject.bad_changes is None:
+    if folder is None:
         return
     progress("bad changes, by kustomize build and kubeconform alone")
-    changes, stopped = trees.bad_changes(subject.bad_changes), 0
+    changes, stopped = trees.bad_changes(folder), 0
     for change in changes:
-        with tempfile.TemporaryDirectory() as folder:
-            trees.apply(change, trees.copied(subject.tree, Path(folder)))
-            repository = Repository(Path(folder))
+        with tempfile.TemporaryDirectory() as copy:
+            repository = Repository(trees.copied(tree, Path(copy)))
+            trees.apply(change, repository.root)
             try:
                 objects = [item for sync in repository.syncs for item in sync.objects()]
             except RepositoryError:
@@ -90,7 +93,7 @@ def bad_changes(subject: Subject) -> Iterator[str]:
     yield f"\n{alone} {stopped} of {len(changes)} bad changes"
 
 
-def e2e(_: Subject) -> Iterator[str]:
+def e2e() -> Iterator[str]:
     """Yield what `make e2e` prints: how long syncs and recoveries take."""
     progress("make e2e")
     yield _make("e2e")

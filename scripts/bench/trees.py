@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError
@@ -14,21 +13,6 @@ from scripts.servers.git_remote import git
 # What engines are given, clusters are judged by, and checks read besides.
 PARTS = ("base", "clusters", "overlays", "tests/options")
 FILES = (".sourceignore", "scripts/images.yaml")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What changes are measured on.
-
-    Attributes:
-        tree: The repository that copies are edited of.
-        changes: A YAML list of changes of it, each with what `make diff` has to say; None for none.
-        bad_changes: A folder of YAML lists of changes that must be refused; None for none.
-    """
-
-    tree: Path
-    changes: Path | None = None
-    bad_changes: Path | None = None
 
 
 def copied(root: Path, folder: Path) -> Path:

@@ -53,7 +53,7 @@ class BuiltRevision:
         engines = self.repository.cluster_engines
         with ThreadPoolExecutor(4) as pool:
             built = pool.map(lambda one: self._sync(*one), engines)
-            found = {sync.name: sync for sync in built if sync}
+            found = {sync.name: sync for sync in built if sync and sync.synced}
         # In another order than that in which threads end.
         self.faults.sort(key=lambda fault: (fault.path, fault.line or 0, fault.message))
         for sync in found.values():
