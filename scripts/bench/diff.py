@@ -85,13 +85,13 @@ def tables(tree: Path, changes: Path | None) -> Iterator[str]:
         flate_.registry.fill(releases)
         grafana = next(release for release in releases if release.name == "grafana")
         folder, cache = processes.folder("trees"), processes.folder("cache")
-        share(cache)
+        share_cache(cache)
         yield f"\n{_repeated(tree, flate_, grafana, folder, cache)}"
         if changes:
-            yield f"\n{_each(tree, trees.changes(changes), flate_, folder, cache)}"
+            yield f"\n{_scripted(tree, trees.changes(changes), flate_, folder, cache)}"
 
 
-def share(cache: Path) -> None:
+def share_cache(cache: Path) -> None:
     """Have a cache begin with the user's programs, schemas and charts, and without any render."""
     user, own = tools.cache(), cache / tools.cache().name
     (own / "charts").mkdir(parents=True)
@@ -139,7 +139,7 @@ def _repeated(tree: Path, flate_: Flate, grafana: Release, folder: Path, cache: 
         *((f"one value, {COPY * n} releases", n, (VALUE,)) for n in REVIEWED),
     )
     lines = [f"{'the same change again, seconds':<42}{'make diff':>10}{'flate':>8}{'ratio':>8}"]
-    notes = [_how()]
+    notes = [_conditions()]
     for number, (text, copies, edits) in enumerate(cases):
         progress(f"make diff and flate: {text}")
         root = trees.multiply(tree, folder / f"tree-{number}", copies)
@@ -157,7 +157,7 @@ def _repeated(tree: Path, flate_: Flate, grafana: Release, folder: Path, cache: 
     return "\n".join([*lines, *notes])
 
 
-def _each(tree: Path, changes: Sequence[Json], flate_: Flate, folder: Path, cache: Path) -> str:
+def _scripted(tree: Path, changes: Sequence[Json], flate_: Flate, folder: Path, cache: Path) -> str:
     """Compare each of the scripted changes once, with caches that know the tree before."""
     root = trees.copied(tree, folder / "each")
     flate_.adopt(root)
@@ -184,10 +184,10 @@ def _each(tree: Path, changes: Sequence[Json], flate_: Flate, folder: Path, cach
             result, flate_seconds = timed(partial(flate_.diff, root, flate.CRDS))
             report = apart.submit(_summary, root).result()
             rows.append(ComparedChange(change["change"], report, seconds, result, flate_seconds))
-    return "\n".join([each(rows), COUNTED, _how(flate.CRDS), *failed(rows)])
+    return "\n".join([changes_table(rows), COUNTED, _conditions(flate.CRDS), *failed(rows)])
 
 
-def each(rows: Sequence[ComparedChange]) -> str:
+def changes_table(rows: Sequence[ComparedChange]) -> str:
     """Return the table of the scripted changes."""
     heading = "each change once, new to both"
     ours, theirs = f"{'objects':>8}{'says':>6}{'s':>7}", f"{'objects':>9}{'lines':>7}{'s':>7}"
@@ -218,7 +218,7 @@ def _row(row: ComparedChange) -> str:
     return f"{row.change:<68}{ours}{theirs}  {', '.join(report.flags)}".rstrip()
 
 
-def _how(*flags: str) -> str:
+def _conditions(*flags: str) -> str:
     asked = " ".join((flate.NAME, *flate.arguments(*flags)))
     return (
         f"{flate.NAME} {tools.version(flate.NAME)}: `{asked}` for one cluster's Flux folder\n"

@@ -55,7 +55,7 @@ def stages(files: Mapping[str, str]) -> dict[str, list[Stage]]:
     found: dict[str, list[Stage]] = {}
     for file, text in files.items():
         for *around, block in alloy.parse(file, text).within():
-            if kind := _taken(block):
+            if kind := _redacted(block):
                 found.setdefault(kind, []).append(_stage(file, around[1:], block))
     return found
 
@@ -111,7 +111,7 @@ def _components(
         # The type of what a module declares begins with the name of its import.
         inner = declared.get(block.type.rpartition(".")[2])
         if inner is None:
-            takes = frozenset(kind for *_, part in block.within() if (kind := _taken(part)))
+            takes = frozenset(kind for *_, part in block.within() if (kind := _redacted(part)))
             yield name, Component(takes, block.type == "loki.write", tuple(forwards))
         else:
             exports = (one for one in inner.blocks if one.type == "export")
@@ -129,7 +129,7 @@ def _receivers(block: alloy.AlloyBlock) -> list[str]:
     return [word.removesuffix(RECEIVER) for word in words if word.endswith(RECEIVER)]
 
 
-def _taken(block: alloy.AlloyBlock) -> str | None:
+def _redacted(block: alloy.AlloyBlock) -> str | None:
     """Say what a block takes out: the placeholder's word, or `user id`; None for nothing."""
     if block.type != "stage.replace":
         return None

@@ -104,7 +104,7 @@ class ClusterPair:
     def names(self) -> tuple[dict[str, str], dict[str, str]]:
         """At either revision, names that end in a hash of the content, and what is before it."""
         before, after = (
-            normalization.generated_names(_placed(c)) for c in (self.before, self.after)
+            normalization.generated_names(_manifests(c)) for c in (self.before, self.after)
         )
         return before, after
 
@@ -168,7 +168,7 @@ def _compared(before: str, after: str) -> tuple[Action, tuple[Edit, ...], str] |
 
 
 def _objects(cluster: Cluster) -> dict[ObjectKey, Manifest]:
-    names = normalization.generated_names(_placed(cluster))
+    names = normalization.generated_names(_manifests(cluster))
     placed = [(u.name, False, m) for u in cluster.sync.units for m in u.objects]
     placed += [(str(i.release), True, dict(i.manifest)) for i in cluster.rendered()]
     found: dict[ObjectKey, Manifest] = {}
@@ -181,7 +181,7 @@ def _objects(cluster: Cluster) -> dict[ObjectKey, Manifest]:
     return found
 
 
-def _placed(cluster: Cluster) -> Iterator[Manifest]:
+def _manifests(cluster: Cluster) -> Iterator[Manifest]:
     yield from cluster.sync.objects()
     for item in cluster.rendered():
         yield item.manifest

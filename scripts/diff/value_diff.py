@@ -184,7 +184,7 @@ def _identify(
             if found := _members(every, fields):
                 return _numbered(found[: len(before)]), _numbered(found[len(before) :])
     elif name == "args" and all(_FLAG.fullmatch(str(item)) for item in every):
-        one, other = ([_flag(item) for item in items] for items in (before, after))
+        one, other = ([_argument_name(item) for item in items] for items in (before, after))
         if not _repeated(one) and not _repeated(other):
             return one, other
     return None
@@ -212,7 +212,7 @@ def _member(item: Mapping[str, Json], fields: tuple[str, ...]) -> ListItem | Non
     return ListItem(tuple(found))
 
 
-def _flag(argument: str) -> ListItem:
+def _argument_name(argument: str) -> ListItem:
     return ListItem((("", argument.partition("=")[0]),))
 
 
@@ -229,7 +229,7 @@ def _numbered(members: list[ListItem]) -> list[ListItem]:
 def _unordered(before: list[Json], after: list[Json]) -> Iterator[tuple[PathStep, Json, Json]]:
     """Pair what is left of two lists without the items that both have."""
     common = Counter(map(_canonical, before)) & Counter(map(_canonical, after))
-    removed, added = (_rest(items, common) for items in (before, after))
+    removed, added = (_without_common(items, common) for items in (before, after))
     if not any(isinstance(item, dict | list) for item in (*removed, *added)):
         yield from ((ListItem((("", item),)), item, ABSENT) for item in removed)
         yield from ((ListItem((("", item),)), ABSENT, item) for item in added)
@@ -241,7 +241,7 @@ def _unordered(before: list[Json], after: list[Json]) -> Iterator[tuple[PathStep
         yield ListItem((("", index),)), one, other
 
 
-def _rest(items: list[Json], common: Counter[str]) -> list[Json]:
+def _without_common(items: list[Json], common: Counter[str]) -> list[Json]:
     left, rest = Counter(common), []
     for item in items:
         if left[_canonical(item)]:
@@ -266,7 +266,7 @@ def _sequence(before: list[Json], after: list[Json]) -> Iterator[tuple[PathStep,
 
 
 def _texts(before: str, after: str, *steps: PathStep) -> Iterator[Difference]:
-    held = _held(before, after)
+    held = _parsed(before, after)
     if held is not None:
         yield from differences(*held, *steps)
     elif "\n" in before.strip() and "\n" in after.strip():
@@ -275,7 +275,7 @@ def _texts(before: str, after: str, *steps: PathStep) -> Iterator[Difference]:
         yield Difference(steps, before, after)
 
 
-def _held(before: str, after: str) -> tuple[Json, Json] | None:
+def _parsed(before: str, after: str) -> tuple[Json, Json] | None:
     """Return the maps or lists that both texts are, in JSON or YAML; None for other texts."""
     parsed = []
     for text in (before, after):

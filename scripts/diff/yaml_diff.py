@@ -49,10 +49,10 @@ def differing(found: Sequence[Difference]) -> str:
 def _heading(step: PathStep) -> str:
     if not isinstance(step, ListItem):
         return f"{step}:"
-    return f"- {_named(step)}"
+    return f"- {_identity(step)}"
 
 
-def _named(member: ListItem) -> str:
+def _identity(member: ListItem) -> str:
     """An item by its identity; where that is only its place, a comment says so."""
     if any(not key for key, _ in member.keys):
         return f"# item {member.keys[0][1]}"

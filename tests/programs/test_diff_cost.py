@@ -258,7 +258,7 @@ def test_the_cache_knows_no_render_and_writes_none_into_the_users(
     for name in ("charts/a-1.tgz", "charts/one/b-1.tgz", "renders/x.json", "tools/helm/helm"):
         (user / name).parent.mkdir(parents=True, exist_ok=True)
         (user / name).touch()
-    diff.share(tmp_path / "own")
+    diff.share_cache(tmp_path / "own")
     own = tmp_path / "own" / user.name
     assert sorted(path.name for path in own.iterdir()) == ["charts", "tools"]
     found = (path.relative_to(own) for path in (own / "charts").rglob("*.tgz"))
@@ -292,7 +292,7 @@ def test_the_table_says_what_each_says_and_how_long_it_takes() -> None:
         ComparedChange("a route", DiffSummary(0, 1, ("alert-silenced",)), 0.5, NOTHING, 1.0),
         ComparedChange("a comment", DiffSummary(0, 0, ()), 0.5, NOTHING, 1.0),
     ]
-    _, _, value, route, comment, last = diff.each(rows).splitlines()
+    _, _, value, route, comment, last = diff.changes_table(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "2", "8", "2.25"]
     assert route.split() == ["a", "route", "0", "1", "0.50", "0", "0", "1.00", "alert-silenced"]
     assert comment.split() == ["a", "comment", "0", "0", "0.50", "0", "0", "1.00"]
@@ -305,7 +305,7 @@ def test_nothing_is_said_of_what_flate_could_not_compare() -> None:
         ComparedChange("a value", DiffSummary(3, 1, ()), 0.5, broken, 2.25),
         ComparedChange("a comment", DiffSummary(0, 0, ()), 0.5, NOTHING, 1.0),
     ]
-    _, _, value, _, last = diff.each(rows).splitlines()
+    _, _, value, _, last = diff.changes_table(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "–", "–", "–"]
     # What both compare is added up, so that the sums can be set side by side.
     assert last.split()[-6:] == ["both", "compare", "0", "0.50", "0", "1.00"]

@@ -105,7 +105,7 @@ def declaring(path: str, name: str = "grafana") -> Change:
 
 def test_an_edit_counts_once_where_it_is_declared_and_what_it_makes() -> None:
     report = Report("a", "b", changes=(changed(), declaring("spec.values.replicas")))
-    assert formatting.counting(report.changes) == [changed()]
+    assert formatting.counted_changes(report.changes) == [changed()]
     assert formatting.headline(report) == ["1 object differs: 1 changed", "1 more declares it"]
     assert [row.owner for row in formatting.rows(report)[0]] == ["release grafana"]
     assert "HelmRelease" in terminal.text(report)
@@ -122,7 +122,7 @@ def test_an_edit_counts_once_where_it_is_declared_and_what_it_makes() -> None:
     ],
 )
 def test_what_declares_more_than_what_is_seen_to_change_counts(other: Change) -> None:
-    assert formatting.counting([changed(), other]) == [changed(), other]
+    assert formatting.counted_changes([changed(), other]) == [changed(), other]
 
 
 @pytest.mark.parametrize(

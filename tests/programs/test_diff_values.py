@@ -197,20 +197,20 @@ def test_no_value_of_a_secret_is_shown() -> None:
     ],
 )
 def test_queries_differ_in_words(before: str, after: str, expected: list[str]) -> None:
-    assert wording.query(before, after) == expected
+    assert wording.query_changes(before, after) == expected
 
 
 def test_what_a_sentence_names_is_short() -> None:
     assert wording.listed("abc") == "a, b, c"
     assert wording.listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
     (short,), (wide,) = (differences({"a": v}, {"a": 1}) for v in ("x", "x" * 100))
-    assert wording.setting(short) == "a x → 1"
-    assert wording.setting(wide) == "a"
+    assert wording.described(short) == "a x → 1"
+    assert wording.described(wide) == "a"
     (nested,) = differences({}, {"a": {"b": 1}})
-    assert wording.setting(nested) == "a"
-    assert wording.moved("a", None, "") == 'a none → ""'
-    assert wording.moved("a", ABSENT, False) == "a none → false"
-    (long,) = wording.query(f'a{{b="{"x" * 400}"}}', "a")
+    assert wording.described(nested) == "a"
+    assert wording.transition("a", None, "") == 'a none → ""'
+    assert wording.transition("a", ABSENT, False) == "a none → false"
+    (long,) = wording.query_changes(f'a{{b="{"x" * 400}"}}', "a")
     assert len(long) < 2 * wording.WIDTH
 
 

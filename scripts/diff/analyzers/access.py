@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scripts.diff.analyzers.wording import listed, moved
+from scripts.diff.analyzers.wording import listed, transition
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair, Manifest
 from scripts.model.pod_security import LEVELS, POD_SECURITY, violations
@@ -42,10 +42,12 @@ def roles(pair: ClusterPair) -> Analysis:
         if key.kind in ROLES:
             old, new = (dict.fromkeys(_permissions(manifest or {})) for manifest in (before, after))
             if more := [one for one in new if not any(_covers(known, one) for known in old)]:
-                why = f"It allows more: {listed(_grouped(more))}."
+                why = f"It allows more: {listed(_by_resource(more))}."
                 fix = "Narrow the values of the chart that ask for it, or say what needs it."
                 yield Flag(Danger.RBAC_WIDENED, str(key), why, fix)
-            if joined := [role for role in _joined(after) if role not in _joined(before or {})]:
+            if joined := [
+                role for role in _aggregated_to(after) if role not in _aggregated_to(before or {})
+            ]:
                 why = f"Who has the role {listed(joined)} gets what it allows, too."
                 yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
         elif key.kind in BINDINGS:
@@ -66,16 +68,16 @@ def accounts(pair: ClusterPair) -> Analysis:
         if subject["kind"] == "ServiceAccount"
     }
     for before, pod in pair.pods:
-        old, new = _account(before), _account(pod)
+        old, new = _service_account(before), _service_account(pod)
         if old != new and (pod.owner.namespace, new) in bound:
-            why = f"{moved('Its ServiceAccount', old, new)}: it gets the rights of that one."
+            why = f"{transition('Its ServiceAccount', old, new)}: it gets the rights of that one."
             fix = "Give it an account of its own, with just the rights that it needs."
             yield Flag(Danger.RBAC_WIDENED, str(pod.owner), why, fix)
 
 
 def pods(pair: ClusterPair) -> Analysis:
     """Find pods that may do more on their node."""
-    before, after = _powers(pair.before), _powers(pair.after)
+    before, after = _node_access(pair.before), _node_access(pair.after)
     for owner, powers in after.items():
         if added := [power for power in powers if power not in before.get(owner, ())]:
             why = f"Who breaks out of it gets more of the node: {listed(added)}."
@@ -87,9 +89,11 @@ def namespaces(pair: ClusterPair) -> Analysis:
     """Find namespaces that admit pods of a looser Pod Security level."""
     for key, before, after in pair.changed:
         if key.kind == "Namespace":
-            old, new = (_level(manifest) for manifest in (before, after))
+            old, new = (_security_level(manifest) for manifest in (before, after))
             if LEVELS.index(new) < LEVELS.index(old):
-                why = f"{moved('Pod Security level', old, new)}: it admits pods that it refused."
+                why = (
+                    f"{transition('Pod Security level', old, new)}: it admits pods that it refused."
+                )
                 yield Flag(
                     Danger.PRIVILEGED, str(key), why, "Keep the level; move the pod that needs it."
                 )
@@ -106,7 +110,7 @@ def _permissions(manifest: Manifest) -> Iterator[Permission]:
                         yield Permission(verb, group, resource, name)
 
 
-def _grouped(permissions: Iterable[Permission]) -> list[str]:
+def _by_resource(permissions: Iterable[Permission]) -> list[str]:
     """Permissions in words: `secrets (get, list)`."""
     verbs: dict[str, list[str]] = {}
     for verb, group, resource, name in permissions:
@@ -134,7 +138,7 @@ def _covers(wide: Permission, narrow: Permission) -> bool:
     )
 
 
-def _joined(manifest: Manifest) -> list[str]:
+def _aggregated_to(manifest: Manifest) -> list[str]:
     """Roles that get a ClusterRole's permissions."""
     labels = manifest.get("metadata", {}).get("labels") or {}
     return sorted(
@@ -144,11 +148,11 @@ def _joined(manifest: Manifest) -> list[str]:
     )
 
 
-def _account(pod: Pod) -> str:
+def _service_account(pod: Pod) -> str:
     return str(pod.spec.get("serviceAccountName") or "default")
 
 
-def _powers(cluster: Cluster) -> dict[str, list[str]]:
+def _node_access(cluster: Cluster) -> dict[str, list[str]]:
     """What each workload's pods may do that the restricted level forbids."""
     found = {}
     for pod in cluster.pods:
@@ -176,6 +180,6 @@ def _powers(cluster: Cluster) -> dict[str, list[str]]:
     return found
 
 
-def _level(manifest: Manifest) -> str:
+def _security_level(manifest: Manifest) -> str:
     # Without the label, the API server's default holds: everything is admitted.
     return str((manifest["metadata"].get("labels") or {}).get(POD_SECURITY, LEVELS[0]))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from scripts.checks.static import alerts
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers.retention import FOREVER, seconds
-from scripts.diff.analyzers.wording import listed, moved, query
+from scripts.diff.analyzers.wording import listed, query_changes, transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
@@ -25,7 +25,7 @@ def analyze(pair: ClusterPair) -> Analysis:
     texts: list[str] = []
     gone: list[str] = []
     for name in sorted({*before, *after}):
-        for old, new in _paired(before.get(name, []), after.get(name, [])):
+        for old, new in _pairs(before.get(name, []), after.get(name, [])):
             if old is None and new is not None:
                 duration = f" after {new['for']}" if new.get("for") else ""
                 yield Sentence(TOPIC, f"{name}: new, {severity(new)}{duration}")
@@ -69,7 +69,7 @@ def severity(rule: Rule) -> str:
     return str((rule.get("labels") or {}).get("severity", "no severity"))
 
 
-def _paired(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:
+def _pairs(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:
     """Pair the rules of one name: what is equal, else of one severity, else in their order."""
     old = [rule for rule in before if rule not in after]
     new = [rule for rule in after if rule not in before]
@@ -85,12 +85,14 @@ def _paired(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None
 def _phrases(old: Rule, new: Rule) -> Iterator[str]:
     for key in ("for", "keep_firing_for"):
         if old.get(key) != new.get(key):
-            yield moved(key, old.get(key), new.get(key))
+            yield transition(key, old.get(key), new.get(key))
     before, after = (rule.get("labels") or {} for rule in (old, new))
     for label in sorted({*before, *after}):
         if before.get(label) != after.get(label):
-            yield moved(label, before.get(label), after.get(label))
-    yield from query(str(old["expr"]), str(new["expr"])) if old["expr"] != new["expr"] else ()
+            yield transition(label, before.get(label), after.get(label))
+    yield from (
+        query_changes(str(old["expr"]), str(new["expr"])) if old["expr"] != new["expr"] else ()
+    )
 
 
 def _removed(names: list[str]) -> Iterator[Flag]:
@@ -105,20 +107,20 @@ def _removed(names: list[str]) -> Iterator[Flag]:
 
 
 def _weakened(name: str, old: Rule, new: Rule) -> Iterator[Flag]:
-    if name == WATCHDOG and query(str(old["expr"]), str(new["expr"])):
+    if name == WATCHDOG and query_changes(str(old["expr"]), str(new["expr"])):
         why = "It has to fire always: where it may stop, its silence says nothing any more."
         yield Flag(Danger.WATCHDOG_CHANGED, f"alert {name}", why, "Leave `vector(1)`.")
-    if name == WATCHDOG and _waits(new) > _waits(old):
+    if name == WATCHDOG and _pending_seconds(new) > _pending_seconds(old):
         why = f"Until it fires after {new['for']}, the dead man's switch takes alerting for dead."
         yield Flag(Danger.WATCHDOG_CHANGED, f"alert {name}", why, "Leave it without `for`.")
     ranks = {word: rank for rank, word in enumerate(alerts.SEVERITIES)}
     if ranks.get(severity(new), len(ranks)) > ranks.get(severity(old), len(ranks)):
-        why = f"{moved('Severity', severity(old), severity(new))}: routes go by it."
+        why = f"{transition('Severity', severity(old), severity(new))}: routes go by it."
         fix = "See in base/config/alertmanager who is told now, and when."
         yield Flag(Danger.ALERT_WEAKENED, f"alert {name}", why, fix)
 
 
-def _waits(rule: Rule) -> float:
+def _pending_seconds(rule: Rule) -> float:
     """Return for how many seconds an alert is pending; of nothing, a retention makes for ever."""
     found = seconds(rule.get("for"))
     return 0 if found == FOREVER else found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scripts.core import quantities
 from scripts.core.yamlfile import get
-from scripts.diff.analyzers.wording import moved
+from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Amount, Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair
 from scripts.model import budget
@@ -84,7 +84,7 @@ def _raised(pair: ClusterPair) -> Iterator[Flag]:
     for resource, before, after in limits(pair):
         if before is not None and (after is None or after > before):
             write = LINES[resource].write
-            text = moved(resource, write(before), None if after is None else write(after))
+            text = transition(resource, write(before), None if after is None else write(after))
             why = f"{text}: what was too much is not any more, and no node grows with it."
             fix = "Raise it only by what the nodes, or the bill, really have."
             yield Flag(Danger.BUDGET_RAISED, _place(pair.after), why, fix)

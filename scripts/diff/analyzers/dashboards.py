@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Set
 
 from scripts.core.findings import Finding, RepositoryError, counted
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.wording import listed, query, setting
+from scripts.diff.analyzers.wording import described, listed, query_changes
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.diff.value_diff import Difference, differences
@@ -160,7 +160,8 @@ def _panel(old: Model, new: Model) -> Iterator[str]:
         elif reference not in before:
             yield f"query {reference} added"
         elif before[reference] != after[reference]:
-            yield f"query {reference}: {', '.join(query(before[reference], after[reference]))}"
+            parts = query_changes(before[reference], after[reference])
+            yield f"query {reference}: {', '.join(parts)}"
     common = before.keys() & after.keys()
     yield from _settings(list(differences(_rest(old, common), _rest(new, common))))
 
@@ -177,4 +178,4 @@ def _rest(panel: Model, common: Set[str]) -> dict[str, Json]:
 
 def _settings(found: list[Difference]) -> Iterator[str]:
     if found:
-        yield listed(setting(one) for one in found)
+        yield listed(described(one) for one in found)

@@ -28,20 +28,20 @@ def analyze(pair: ClusterPair) -> Analysis:
             yield Flag(Danger.ALERT_SILENCED, listed(names), why, selection.fix(kind))
     servers = listed(map(str, pair.after.of("Prometheus")))
     if servers and pair.after.of("Alertmanager"):
-        if _receiving(pair.before) and not _receiving(pair.after):
+        if _sends_alerts(pair.before) and not _sends_alerts(pair.after):
             why = "It sends alerts to no Alertmanager of this cluster any more."
             fix = "Name the Service of Alertmanager in alerting.alertmanagers."
             yield Flag(Danger.ALERT_SILENCED, servers, why, fix)
-        known = set(_relabellings(pair.before))
-        new = [text for text in _relabellings(pair.after) if text not in known]
+        known = set(_relabelings(pair.before))
+        new = [text for text in _relabelings(pair.after) if text not in known]
         if new and pair.before.of("Prometheus"):
             why = f"It relabels alerts, which may not arrive or miss their routes: {listed(new)}."
             fix = "Let them pass as they are: Alertmanager's routes say who is told of what."
             yield Flag(Danger.ALERT_SILENCED, servers, why, fix)
-    yield from _configured(pair)
+    yield from _other_configuration(pair)
 
 
-def _receiving(cluster: Cluster) -> bool:
+def _sends_alerts(cluster: Cluster) -> bool:
     """Say whether a Prometheus sends its alerts to a Service that there is."""
     services = {(item.namespace, item.name) for item in cluster.of("Service")}
     return any(
@@ -51,7 +51,7 @@ def _receiving(cluster: Cluster) -> bool:
     )
 
 
-def _relabellings(cluster: Cluster) -> Iterator[str]:
+def _relabelings(cluster: Cluster) -> Iterator[str]:
     """Yield the steps that take alerts out on the way to Alertmanager, or change how it routes."""
     for item in cluster.of("Prometheus"):
         steps = [
@@ -61,15 +61,15 @@ def _relabellings(cluster: Cluster) -> Iterator[str]:
             for step in endpoint.get(key) or ()
         ]
         if named := item.spec.get("additionalAlertRelabelConfigs"):
-            held = _held(cluster, item.namespace, named)
+            held = _secret_steps(cluster, item.namespace, named)
             if held is None:
                 yield f"by {named['key']} of Secret {named['name']}, which is not known here"
             else:
                 steps += held
-        yield from filter(None, map(_step, steps))
+        yield from filter(None, map(_described_step, steps))
 
 
-def _held(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -> list[Json] | None:
+def _secret_steps(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -> list[Json] | None:
     """Return the steps in a Secret's key; None if the cluster's objects do not hold it."""
     for secret in cluster.of("Secret"):
         if (secret.namespace, secret.name) == (namespace, named["name"]):
@@ -81,7 +81,7 @@ def _held(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -> list[J
     return None
 
 
-def _step(step: Mapping[str, Json]) -> str:
+def _described_step(step: Mapping[str, Json]) -> str:
     """Return a step in words; nothing for one that alerts pass as they are routed."""
     action = str(step.get("action", "replace")).lower()
     target = step.get("targetLabel") or step.get("target_label")
@@ -91,17 +91,17 @@ def _step(step: Mapping[str, Json]) -> str:
     return f"{action} {target}" if target in KNOWN_LABELS else ""
 
 
-def _configured(pair: ClusterPair) -> Iterator[Flag]:
+def _other_configuration(pair: ClusterPair) -> Iterator[Flag]:
     """Find an Alertmanager that reads another configuration."""
     for before, item in pair.items("Alertmanager"):
-        old, new = _source(before), _source(item)
+        old, new = _configuration_source(before), _configuration_source(item)
         if old != new:
             why = f"It reads {new} instead of {old}: without receivers there, nobody is told."
             fix = "See that it is in the cluster before the merge, and holds what the other held."
             yield Flag(Danger.ALERT_SILENCED, str(item), why, fix)
 
 
-def _source(item: Item) -> str:
+def _configuration_source(item: Item) -> str:
     """Return where an Alertmanager's configuration is."""
     if name := get(item.spec, "alertmanagerConfiguration", "name"):
         return f"AlertmanagerConfig {name}"

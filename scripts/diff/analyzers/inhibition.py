@@ -33,7 +33,7 @@ def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]
     added = {
         str(number): (rule, lost)
         for number, rule in enumerate(new.get("inhibit_rules") or ())
-        if (lost := _lost(rule, old.get("inhibit_rules") or [])) is not None
+        if (lost := _lost_equal(rule, old.get("inhibit_rules") or [])) is not None
     }
     lists: dict[str, list[Matcher]] = {}
     for number, (rule, _) in added.items():
@@ -61,7 +61,7 @@ def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]
         yield Flag(Danger.ALERT_SILENCED, f"{TEMPLATE}: inhibition {name(rule)}", why, fix)
 
 
-def _lost(rule: Rule, old: list[Rule]) -> list[str] | None:
+def _lost_equal(rule: Rule, old: list[Rule]) -> list[str] | None:
     """Return the labels that `equal` no longer has; None if as much was held back before."""
     equal = set(rule.get("equal") or ())
     known = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.core.yamlfile import Json, load
-from scripts.diff.analyzers.wording import moved
+from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Sentence
 from scripts.diff.objects import RevisionPair
 from scripts.diff.value_diff import differences
@@ -35,7 +35,7 @@ def _objectives(root: Path) -> Iterator[tuple[str, dict[str, Json]]]:
 
 def _phrases(old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
     if old["objective"] != new["objective"]:
-        yield moved("objective", f"{old['objective']} %", f"{new['objective']} %")
+        yield transition("objective", f"{old['objective']} %", f"{new['objective']} %")
     words = {"sli": "what counts as failed changes", "alerting": "its alerts change"}
     for key, text in words.items():
         if any(differences(old.get(key), new.get(key))):

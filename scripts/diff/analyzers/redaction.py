@@ -47,7 +47,7 @@ def analyze(pair: ClusterPair) -> Analysis:
     for owner, new in after.items():
         old = before[owner] if owner in before else _predecessor(new, gone)
         if old != new:
-            yield from _differing(owner, old, new)
+            yield from _compare_pipelines(owner, old, new)
 
 
 def _pipelines(cluster: Cluster) -> dict[str, LogPipeline]:
@@ -60,15 +60,15 @@ def _pipelines(cluster: Cluster) -> dict[str, LogPipeline]:
     for pod in cluster.pods:
         files = {
             file: text
-            for name in _mounted(pod)
+            for name in _mounted_config_maps(pod)
             for file, text in texts.get((pod.owner.namespace, name), {}).items()
             if file.endswith(".alloy")
         }
-        found[str(pod.owner)] = LogPipeline(files, _set(pod))
+        found[str(pod.owner)] = LogPipeline(files, _set_variables(pod))
     return found
 
 
-def _mounted(pod: Pod) -> Iterator[str]:
+def _mounted_config_maps(pod: Pod) -> Iterator[str]:
     """Yield the names of the ConfigMaps that a pod has as files."""
     for volume in pod.spec.get("volumes") or ():
         for source in (volume.get("projected") or {}).get("sources") or [volume]:
@@ -76,7 +76,7 @@ def _mounted(pod: Pod) -> Iterator[str]:
                 yield str(name)
 
 
-def _set(pod: Pod) -> frozenset[str] | None:
+def _set_variables(pod: Pod) -> frozenset[str] | None:
     """Return the names of the variables that a pod's containers set to something."""
     if any(container.get("envFrom") for container in pod.containers):
         return None
@@ -96,15 +96,15 @@ def _predecessor(new: LogPipeline, gone: Sequence[LogPipeline]) -> LogPipeline:
     return max(gone, key=lambda one: len(one.files.keys() & new.files.keys()), default=nothing)
 
 
-def _differing(owner: str, before: LogPipeline, after: LogPipeline) -> Analysis:
+def _compare_pipelines(owner: str, before: LogPipeline, after: LogPipeline) -> Analysis:
     old, new = log_pipelines.stages(before.files), log_pipelines.stages(after.files)
     # Of a new pipeline, what it takes out is no difference to anything.
     for kind in dict.fromkeys((*old, *new)) if before.files else ():
         one, other = old.get(kind, []), new.get(kind, [])
-        yield from _compared(f"{(other or one)[0].file}, {kind}", one, other)
+        yield from _compare_stages(f"{(other or one)[0].file}, {kind}", one, other)
     yield from _bypassed(before, after, old)
-    lost = _unset(before, old)
-    for name, kinds in _unset(after, new).items():
+    lost = _unset_variables(before, old)
+    for name, kinds in _unset_variables(after, new).items():
         if name not in lost:
             why = (
                 f"What takes out {listed(kinds)} reads {name}, which is empty from now on: it takes"
@@ -129,7 +129,7 @@ def _bypassed(before: LogPipeline, after: LogPipeline, old: Container[str]) -> A
         yield Flag(Danger.REDACTION_WEAKENED, file, why, fix)
 
 
-def _unset(pipeline: LogPipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
+def _unset_variables(pipeline: LogPipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
     """Return the variables that are read and not set, with what the stages take that read them."""
     names: dict[str, list[str]] = {}
     if pipeline.variables is not None:
@@ -140,7 +140,7 @@ def _unset(pipeline: LogPipeline, found: dict[str, list[Stage]]) -> dict[str, li
     return names
 
 
-def _compared(where: str, before: list[Stage], after: list[Stage]) -> Analysis:
+def _compare_stages(where: str, before: list[Stage], after: list[Stage]) -> Analysis:
     if not after:
         yield Sentence(TOPIC, f"{where}: is not taken out any more")
         why = "What it took out is stored in Loki from now on, and whoever reads logs reads it."

@@ -47,10 +47,10 @@ def analyze(pair: ClusterPair) -> Analysis:
         if before is None:
             continue
         gone = key.unit not in (releases if key.release else units)
-        kept = _kept(engine, before, released=key.release, gone=gone)
+        kept = _is_kept(engine, before, released=key.release, gone=gone)
         if after is not None:
-            yield from _protection(engine, key, before, after)
-            yield from _switched(key, before, after)
+            yield from _protection_removed(engine, key, before, after)
+            yield from _newly_switched_on(key, before, after)
         elif (other := added.get(key[2:])) is not None:
             if kept or (key.release and gone):
                 continue  # It stays, or its release has a flag of its own.
@@ -70,13 +70,13 @@ def analyze(pair: ClusterPair) -> Analysis:
     yield from _units(pair.before, pair.after)
 
 
-def switched(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
+def switched_on(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
     """Say whether the Kustomization or Application of a unit turns one of these on."""
     own = (o for o in cluster.sync.units[0].objects if o["metadata"]["name"] == unit)
     return any(get(item, *keys) is True for item in own for keys in switches)
 
 
-def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:
+def _is_kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:
     """Say whether an object stays when it is not declared any more.
 
     Args:
@@ -97,20 +97,20 @@ def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> boo
     return "Delete=false" in options or keep or manifest["kind"] == "CustomResourceDefinition"
 
 
-def _protection(engine: str, key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
+def _protection_removed(engine: str, key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     ways = {"it": False, "its release" if key.release else "its unit": True}
     lost = [
         what
         for what, gone in ways.items()
-        if _kept(engine, before, released=key.release, gone=gone)
-        and not _kept(engine, after, released=key.release, gone=gone)
+        if _is_kept(engine, before, released=key.release, gone=gone)
+        and not _is_kept(engine, after, released=key.release, gone=gone)
     ]
     if lost:
         why = f"Nothing keeps it any more when {' or '.join(lost)} is removed or renamed."
         yield Flag(Danger.PROTECTION_REMOVED, str(key), why, "Keep the annotations that say so.")
 
 
-def _switched(key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
+def _newly_switched_on(key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     def on(switches: Iterable[tuple[str, ...]]) -> bool:
         return any(get(after, *keys) is True and not get(before, *keys) for keys in switches)
 
@@ -133,7 +133,8 @@ def _releases(before: Cluster, after: Cluster) -> Analysis:
         deleted = [
             item
             for item in before.items
-            if item.release == name and not _kept(engine, item.manifest, released=True, gone=gone)
+            if item.release == name
+            and not _is_kept(engine, item.manifest, released=True, gone=gone)
         ]
         count = counted(len(deleted), "object")
         twin = next(
@@ -162,9 +163,9 @@ def _units(before: Cluster, after: Cluster) -> Analysis:
     declared = {unit.name for unit in after.sync.units}
     engine = before.sync.engine
     for unit in before.sync.units:
-        if unit.name in declared or not switched(before, unit.name, PRUNE):
+        if unit.name in declared or not switched_on(before, unit.name, PRUNE):
             continue
-        deleted = [o for o in unit.objects if not _kept(engine, o, released=False, gone=True)]
+        deleted = [o for o in unit.objects if not _is_kept(engine, o, released=False, gone=True)]
         why = f"The engine deletes what it applied: {counted(len(deleted), 'object')}."
         fix = "Turn pruning off first if they are to stay."
         yield Flag(Danger.PRUNING, f"unit {unit.name}", why, fix)

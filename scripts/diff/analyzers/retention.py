@@ -11,7 +11,7 @@ import yaml
 
 from scripts.core.quantities import byte_size
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.wording import moved
+from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
@@ -29,7 +29,7 @@ Periods = Mapping[str, Mapping[str, Json]]
 
 def retention(pair: ClusterPair) -> Analysis:
     """Compare for how long, and how much, Prometheus and Loki keep."""
-    before, after = _kept(pair.before), _kept(pair.after)
+    before, after = _retentions(pair.before), _retentions(pair.after)
     for what in sorted({*before, *after}):
         # A stream without a limit of its own has that of all.
         rest = LOKI if what.startswith(STREAM) else what
@@ -39,7 +39,7 @@ def retention(pair: ClusterPair) -> Analysis:
         (old, old_size), (new, new_size) = limits
         if old_size == new_size:
             continue
-        yield Sentence(TOPIC, moved(f"{what}:", old, new))
+        yield Sentence(TOPIC, transition(f"{what}:", old, new))
         if new_size < old_size:
             why = "What is older, or more, is deleted within hours of the sync, for good."
             fix = "Keep it, or export what somebody may still need."
@@ -81,7 +81,7 @@ def seconds(text: Json) -> float:
     return total or FOREVER
 
 
-def _kept(cluster: Cluster) -> dict[str, tuple[str | None, float]]:
+def _retentions(cluster: Cluster) -> dict[str, tuple[str | None, float]]:
     """Return each limit as it is written, and as a number: seconds or bytes."""
     found: dict[str, tuple[str | None, float]] = {}
     for item in cluster.of("Prometheus"):

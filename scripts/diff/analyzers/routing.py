@@ -12,7 +12,7 @@ from scripts.core.yamlfile import Json, load
 from scripts.diff.analyzers import amtool, inhibition
 from scripts.diff.analyzers.alerts import named
 from scripts.diff.analyzers.amtool import KNOWN_LABELS, Alert, Config
-from scripts.diff.analyzers.wording import listed, setting
+from scripts.diff.analyzers.wording import described, listed
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import RevisionPair
 from scripts.diff.value_diff import differences
@@ -74,23 +74,23 @@ def _differences(old: Config, new: Config) -> Iterator[str]:
             elif key not in before:
                 yield f"{name} {key}: new"
             elif found := list(differences(before[key], after[key])):
-                yield f"{name} {key}: {listed(map(setting, found))}"
+                yield f"{name} {key}: {listed(map(described, found))}"
     one, other = (
         {k: v for k, v in config.items() if k not in {"route", "receivers", "inhibit_rules"}}
         for config in (old, new)
     )
-    yield from map(setting, differences(one, other))
+    yield from map(described, differences(one, other))
 
 
 def _routes(config: Config) -> dict[str, Json]:
     """Routes by what they match, in the order in which they are tried."""
     return {
         _name(path): {key: value for key, value in route.items() if key not in NOT_OWN}
-        for path, _, route in _walk(config["route"])
+        for path, _, route in _walk_routes(config["route"])
     }
 
 
-def _walk(
+def _walk_routes(
     route: Config, above: tuple[str, ...] = (), inherited: str = ""
 ) -> Iterator[tuple[tuple[str, ...], str, Config]]:
     """Yield each route after what it matches, from the first route down, and its receiver."""
@@ -98,7 +98,7 @@ def _walk(
     receiver = route.get("receiver", inherited)
     yield path, receiver, route
     for child in route.get("routes") or ():
-        yield from _walk(child, path, receiver)
+        yield from _walk_routes(child, path, receiver)
 
 
 def _name(path: tuple[str, ...]) -> str:
@@ -159,7 +159,7 @@ def _to_nobody(config: Config) -> dict[str, list[str]]:
     notified = _notified(config)
     found = {
         _name(path): sorted({m.label for m in matchers(path)} - set(KNOWN_LABELS))
-        for path, receiver, route in _walk(config["route"])
+        for path, receiver, route in _walk_routes(config["route"])
         if receiver not in notified and not route.get("continue")
     }
     return {name: labels for name, labels in found.items() if labels}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.wording import moved
+from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair, Manifest
 from scripts.model.rendered import OPERATED, Cluster
@@ -52,16 +52,16 @@ def analyze(pair: ClusterPair) -> Analysis:
             continue
         sizes = [claim["resources"]["requests"]["storage"] for claim in (old, new)]
         if quantity(sizes[1]) < quantity(sizes[0]):
-            why = f"{moved('Size', *sizes)}: a volume cannot shrink; it stays, or is refused."
+            why = f"{transition('Size', *sizes)}: a volume cannot shrink; it stays, or is refused."
             fix = "Keep the size, or make a new volume and move what the old one holds."
             yield Flag(Danger.VOLUME_SHRUNK, where, why, fix)
         elif quantity(sizes[1]) > quantity(sizes[0]) and owner not in applied:
-            why = f"{moved('Size', *sizes)}: the claims that there are keep their size."
+            why = f"{transition('Size', *sizes)}: the claims that there are keep their size."
             fix = "Set spec.resources.requests.storage of each claim by hand, too."
             yield Flag(Danger.VOLUME_GROWN, where, why, fix)
         classes = [claim.get("storageClassName") for claim in (old, new)]
         if classes[0] != classes[1] and owner not in applied:
-            why = f"{moved('Storage class', *classes)}: the claims that there are keep theirs."
+            why = f"{transition('Storage class', *classes)}: the claims that there are keep theirs."
             fix = "Keep the class, or make a new volume and move what the old one holds."
             yield Flag(Danger.VOLUME_CLASS, where, why, fix)
     yield from _policies(pair)

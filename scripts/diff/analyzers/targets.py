@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.checks.static.monitors import MONITORS
 from scripts.diff import normalization
 from scripts.diff.analyzers import selection
-from scripts.diff.analyzers.wording import listed, setting
+from scripts.diff.analyzers.wording import described, listed
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.diff.value_diff import differences
@@ -31,5 +31,5 @@ def analyze(pair: ClusterPair) -> Analysis:
                 normalization.normalized(manifest, names)["spec"]
                 for manifest, names in zip((before, after), pair.names, strict=True)
             )
-            if parts := [setting(one) for one in differences(old, new)]:
+            if parts := [described(one) for one in differences(old, new)]:
                 yield Sentence(TOPIC, f"{key}: {listed(parts)}")

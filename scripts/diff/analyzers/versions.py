@@ -57,7 +57,7 @@ def analyze(pair: ClusterPair) -> Analysis:
                     f"{after.chart} {after.version} does not read it: what it set is the default.",
                     "Find its new name in the chart's values, or take it out.",
                 )
-                for keys in _dead(before, unused_values.Variant(pair.after.sync, after))
+                for keys in _dead_values(before, unused_values.Variant(pair.after.sync, after))
             )
 
 
@@ -88,19 +88,19 @@ def notes(release: Release) -> str:
     return found[0] if found else f"the notes of {release.chart} at {release.repository}"
 
 
-def _dead(before: Release, variant: unused_values.Variant) -> Iterator[unused_values.Keys]:
+def _dead_values(before: Release, variant: unused_values.Variant) -> Iterator[unused_values.Keys]:
     """Yield keys that the old chart's values list and the new one's do not, and that do nothing.
 
     To take out every key, as `make test` does, takes minutes.
     """
     after = variant.release
     for keys, _ in unused_values.paths(after.values):
-        if _depth(before, keys) > _depth(after, keys) and not variant.changes(keys):
+        if _known_depth(before, keys) > _known_depth(after, keys) and not variant.changes(keys):
             yield keys
     variant.save()
 
 
-def _depth(release: Release, keys: unused_values.Keys) -> int:
+def _known_depth(release: Release, keys: unused_values.Keys) -> int:
     """How many of the keys the chart's values, or those of the sub-chart that is named, list."""
     files = unused_values.values(release)
     roads = ((files.get("", {}), keys, 0), (files.get(keys[0], {}), keys[1:], 1))

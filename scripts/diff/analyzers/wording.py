@@ -21,18 +21,18 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|[\w.:$]+|[<>=!~]+|.', re.DOTALL)
 _NUMBER = re.compile(r"[\d.]+(e[+-]?\d+)?|(\d+(ms|[smhdwy]))+", re.IGNORECASE)
 
 
-def moved(what: str, before: Json, after: Json) -> str:
+def transition(what: str, before: Json, after: Json) -> str:
     """Return `what old → new`, with `none` where there is nothing."""
     old, new = map(_value, (before, after))
     return f"{what} {old} → {new}"
 
 
-def setting(found: Difference) -> str:
+def described(found: Difference) -> str:
     """Return a difference with its values; without them where they would fill a sentence."""
     values = [value for value in (found.before, found.after) if value is not ABSENT]
     if any(isinstance(value, dict | list) or len(str(value)) > VALUE for value in values):
         return found.path
-    return moved(found.path, found.before, found.after)
+    return transition(found.path, found.before, found.after)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -42,14 +42,14 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(every[:NAMES])}{more}"
 
 
-def query(before: str, after: str) -> list[str]:
+def query_changes(before: str, after: str) -> list[str]:
     """Return what differs between two queries in words; nothing where only their layout does."""
     old, new = _Query(before), _Query(after)
     pairs = list(zip(old.tokens, new.tokens, strict=False))
     apart = [index for index, (one, other) in enumerate(pairs) if one != other]
     numbers = all(_NUMBER.fullmatch(token) for index in apart for token in pairs[index])
     if len(old.tokens) == len(new.tokens) and numbers:
-        return list(dict.fromkeys(moved(old.role(index), *pairs[index]) for index in apart))
+        return list(dict.fromkeys(transition(old.role(index), *pairs[index]) for index in apart))
     start = apart[0] if apart else len(pairs)
     back = zip(reversed(old.tokens[start:]), reversed(new.tokens[start:]), strict=False)
     same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], back))

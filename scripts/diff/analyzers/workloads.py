@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from scripts.diff.analyzers.wording import moved
+from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import WORKLOADS
@@ -33,7 +33,7 @@ def stopped(pair: ClusterPair) -> Analysis:
     """Find workloads that are scaled to nothing, the operator's included."""
     for before, after in pair.pods:
         if before.replicas and after.replicas == 0:
-            why = f"{moved('Replicas', before.replicas, 0)}: it stops, and nothing says so."
+            why = f"{transition('Replicas', before.replicas, 0)}: it stops, and nothing says so."
             fix = "Remove what is not to run; scale back what is."
             yield Flag(Danger.SCALED_TO_ZERO, str(after.owner), why, fix)
 

@@ -108,7 +108,7 @@ def groups(changes: Iterable[Change]) -> Iterator[tuple[str, str, list[Change]]]
         yield name, where, list(own)
 
 
-def counting(changes: Sequence[Change]) -> list[Change]:
+def counted_changes(changes: Sequence[Change]) -> list[Change]:
     """Return the changes without those of what a release is made of, where its objects change.
 
     The same edit would count three times: in the HelmRelease, in the Application, and in the
@@ -130,7 +130,7 @@ def counting(changes: Sequence[Change]) -> list[Change]:
 
 def headline(report: Report) -> list[str]:
     """Return how much there is of everything."""
-    changes = counting(report.changes)
+    changes = counted_changes(report.changes)
     counts = Counter(change.action for change in changes)
     actions = ", ".join(f"{counts[action]} {action}" for action in Action if counts[action])
     parts = ["No object differs"]
@@ -153,11 +153,11 @@ def headline(report: Report) -> list[str]:
 def rows(report: Report) -> tuple[list[ObjectCounts], int]:
     """Return the table of releases and units, and how many rows are left out of it.
 
-    What `counting` leaves out is not in it. Clusters in which as many differ share a row; those
-    rows stay in which the most differ.
+    What `counted_changes` leaves out is not in it. Clusters in which as many differ share a row;
+    those rows stay in which the most differ.
     """
     found: dict[tuple[str, str], Counter[Action]] = {}
-    for change in counting(report.changes):
+    for change in counted_changes(report.changes):
         for place in change.places:
             found.setdefault((owner(change), place), Counter())[change.action] += 1
     alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
@@ -256,17 +256,17 @@ def edit(one: Edit, width: int) -> list[str]:
         return [f"{path}:", *_differing(one)]
     if one.before is ABSENT or one.after is ABSENT:
         verb, content = ("added", one.after) if one.before is ABSENT else ("removed", one.before)
-        return _folded(f"{path}:", f"{verb} {clip(value(content), width - len(verb) - 3)}", width)
+        return _wrapped(f"{path}:", f"{verb} {clip(value(content), width - len(verb) - 3)}", width)
     before, after = value(one.before), value(one.after)
     room = (width - len("   → ")) // 2
     pairs = enumerate(itertools.zip_longest(before, after))
     start = next((at for at, (old, new) in pairs if old != new), 0) - BEFORE
     if max(len(before), len(after)) > room and start > 0:
         before, after = f"…{before[start:]}", f"…{after[start:]}"
-    return _folded(f"{path}:", f"{clip(before, room)} → {clip(after, room)}", width)
+    return _wrapped(f"{path}:", f"{clip(before, room)} → {clip(after, room)}", width)
 
 
-def _folded(path: str, text: str, width: int) -> list[str]:
+def _wrapped(path: str, text: str, width: int) -> list[str]:
     together = f"{path} {text}"
     return [together] if len(together) <= width else [path, f"    {text}"]
 
