@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from scripts.diff.model import Report
-from scripts.diff.outputs import html, shown
+from scripts.diff.outputs import formatting, html
 from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge, pictured
@@ -100,7 +100,7 @@ def test_every_page_opens_without_an_error_a_request_or_a_horizontal_scroll(tmp_
 
 def test_an_empty_report_is_one_sentence(tmp_path: Path) -> None:
     text = result(written(EMPTY, tmp_path), "return page.innerText('main')")
-    assert text.strip() == shown.NOTHING
+    assert text.strip() == formatting.NOTHING
 
 
 def test_the_summary_fits_the_window(tmp_path: Path) -> None:
