@@ -122,8 +122,9 @@ capture: $(READY) ## Run the real exporters and write their metrics' names into 
 	@$(RUN) scripts.cluster.capture
 
 .PHONY: bench
-bench: $(READY) ## Measure the targets and what the dashboards cost, beside other tools and dashboards
-	@$(RUN) scripts.bench.__main__
+bench: $(READY) ## Measure the targets and what the dashboards cost, beside other tools and dashboards: make bench BENCH=diff
+	@$(RUN) scripts.bench --tree=tests/fixtures/repository --changes=tests/programs/diff_changes.yaml \
+		--bad-changes=tests/programs/bad_changes $(BENCH)
 
 .PHONY: lint
 lint: $(READY) ## Lint Python, YAML, shell and workflows

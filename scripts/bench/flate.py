@@ -19,7 +19,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.servers.processes import LOOPBACK, Processes, openssl
 from scripts.servers.registry import Registry
-from scripts.servers.tcp_proxy import joined
+from scripts.servers.tcp_proxy import relay
 
 NAME = "flate"
 BASE = "HEAD"
@@ -32,7 +32,7 @@ _HEADING = re.compile(r"^@@ .* @@\n# (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FlateResult:
     """What flate says of one change, in all clusters.
 
     Attributes:
@@ -65,7 +65,7 @@ class Flate:
         for path in (root / "base/releases").glob("*.yaml"):
             path.write_text(readdressed(path.read_text(), self._host))
 
-    def diff(self, root: Path, *flags: str) -> Outcome:
+    def diff(self, root: Path, *flags: str) -> FlateResult:
         """Compare the working tree with BASE: each cluster's Flux folder, one after the other."""
         objects: set[str] = set()
         lines = 0
@@ -78,11 +78,11 @@ class Flate:
             lines += sum(line.startswith(("+", "-")) for line in run.stdout.splitlines())
             if run.returncode:
                 failures.append(f"{folder}: {' '.join(run.stderr.split())[-300:]}")
-        return Outcome(frozenset(objects), lines, tuple(failures))
+        return FlateResult(frozenset(objects), lines, tuple(failures))
 
 
 def arguments(*flags: str) -> tuple[str, ...]:
-    """Return how it is asked, but for the folder and its cache."""
+    """Return its arguments, but for the folder and its cache."""
     return ("diff", "all", f"--base={BASE}", FORMAT, *flags)
 
 
@@ -125,7 +125,7 @@ def encrypted(host: str, folder: Path) -> str:
     context.load_cert_chain(certificate, key)
     name, _, port = host.partition(":")
 
-    class Handler(socketserver.BaseRequestHandler):
+    class TlsHandler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             # Whoever gives up in the handshake does not get an answer.
             with (
@@ -133,9 +133,9 @@ def encrypted(host: str, folder: Path) -> str:
                 context.wrap_socket(self.request, server_side=True) as client,
                 socket.create_connection((name, int(port))) as server,
             ):
-                joined(client, server)
+                relay(client, server)
 
-    front = socketserver.ThreadingTCPServer((LOOPBACK, 0), Handler)
+    front = socketserver.ThreadingTCPServer((LOOPBACK, 0), TlsHandler)
     front.daemon_threads = True
     threading.Thread(target=front.serve_forever, daemon=True).start()
     return f"{LOOPBACK}:{front.server_address[1]}"

@@ -1,4 +1,4 @@
-"""Copies of this repository that may be changed, and the edits that change them."""
+"""Copies of a repository that may be changed, and the edits that change them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import shutil
 from pathlib import Path
 
-from scripts import tools
 from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load
@@ -14,11 +13,6 @@ from scripts.core.yamlfile import Json, load
 # What engines are given, clusters are judged by, and checks read besides.
 PARTS = ("base", "clusters", "overlays", "tests/options")
 FILES = (".sourceignore", "scripts/images.yaml")
-# The repository that never changes with the manifests, and the scripted changes of it.
-TESTS = tools.ROOT / "tests"
-FROZEN = TESTS / "fixtures/repository"
-CHANGES = TESTS / "programs/diff_changes.yaml"
-BAD_CHANGES = TESTS / "programs/bad_changes"
 
 
 def copied(root: Path, folder: Path) -> Path:
@@ -59,18 +53,25 @@ def commit(root: Path) -> str:
     return git.isolated(root, "rev-parse", "HEAD")
 
 
-def changes() -> list[Json]:
-    """Return each scripted change of FROZEN, with what `make diff` has to say of it."""
-    return list(load(CHANGES, TESTS)[0])
+def changes(file: Path) -> list[Json]:
+    """Return each change of a list, with what checks have to report of it."""
+    return list(load(file, file.parent)[0])
 
 
-def bad_changes() -> list[Json]:
-    """Return each change of FROZEN that must be refused, with what is to be said of it."""
-    return [c for path in sorted(BAD_CHANGES.glob("*.yaml")) for c in load(path, TESTS)[0]]
+def bad_changes(folder: Path) -> list[Json]:
+    """Return each change of the lists in a folder, with what checks have to report of it."""
+    return [change for path in sorted(folder.glob("*.yaml")) for change in changes(path)]
 
 
 def apply(edit: Json, root: Path) -> None:
-    """Do one edit of a file, as `tests/programs/diff_changes.yaml` writes it.
+    """Do one edit of a file.
+
+    Args:
+        edit: `file`, relative to the root, and one of: `append`, a text; `cut`, the texts with
+            which the part that goes begins and the part behind it, or an empty text for the end of
+            the file; `swap`, the texts with which two parts begin, one behind the other, and the
+            rest; `replace` and `by`, two texts; `to`, another path. A text is where it comes first.
+        root: The copy.
 
     Raises:
         RepositoryError: If the file does not have the text that the edit begins with.

@@ -83,7 +83,7 @@ def main() -> int:
             own = {r.name: rendered[sync.name, r.name] for r in sync.releases}
             count = write(sync, own, OUTPUT / sync.cluster / sync.engine)
             print(f"build/{sync.name}: {count} objects")
-    installed = clusters(repository, rendered)
+    installed = clusters(repository, rendered=rendered)
     print(f"\n{budget.table(installed)}\n", flush=True)
     if found := report(check(repository, installed)):
         print(counted(found, "finding"), file=sys.stderr)

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from scripts import tools
-from scripts.cluster.e2e import checks, stack
-from scripts.cluster.e2e.world import World
+from scripts.cluster.e2e import checks, prometheus_operator
+from scripts.cluster.e2e.environment import Environment
 from scripts.core import git
 from scripts.core.findings import (
     GREEN,
@@ -32,20 +32,20 @@ from scripts.model.revisions import Revision
 from scripts.servers.processes import Processes
 
 # Seconds until what is not ready counts as broken: more than one retry of Flux.
-PATIENCE = 150.0
+TIMEOUT = 150.0
 # Whose loss loses more than what is rendered again.
-PRECIOUS = re.compile(
+KEPT_KINDS = re.compile(
     r"(PersistentVolumeClaim|Namespace|CustomResourceDefinition\.apiextensions\.k8s\.io"
     r"|StatefulSet\.apps|NetworkPolicy\.networking\.k8s\.io) .+"
 )
 # Replaced in any upgrade.
-FLEETING = re.compile(
+REPLACED_KINDS = re.compile(
     r"(Pod|Event|Secret|ReplicaSet|ControllerRevision|EndpointSlice|IPAddress)\b.+"
 )
 
 
-def rehearsed(base: ClusterSync, head: ClusterSync, revision: str) -> list[Finding]:
-    """Sync one revision of a cluster, then HEAD, into a cluster of its own.
+def rehearse(base: ClusterSync, head: ClusterSync, revision: str) -> list[Finding]:
+    """Sync one revision of a cluster, then HEAD, into an environment of its own.
 
     Args:
         base: The cluster as the revision declares it.
@@ -53,49 +53,49 @@ def rehearsed(base: ClusterSync, head: ClusterSync, revision: str) -> list[Findi
         revision: The revision.
 
     Returns:
-        What does not become ready, in Flux's words, and what is lost.
+        What does not become ready, with Flux's message, and what is lost.
 
     Raises:
         RepositoryError: If the old revision does not become ready.
     """
     with Processes() as processes:
         progress(f"{head.cluster}: syncing {revision}")
-        world = World(processes, Repository(), base, revision)
-        world.bootstrap()
-        world.synced()
-        # What it makes has volumes of its own.
-        stack.operator(world)
-        before = checks.inventory(world.client)
-        world.registry.fill(head.releases)
+        env = Environment(processes, Repository(), base, revision)
+        env.bootstrap()
+        env.wait_for_sync()
+        # What the operator makes has volumes of its own.
+        prometheus_operator.run_operator(env)
+        before = checks.inventory(env.client)
+        env.registry.fill(head.releases)
         progress(f"{head.cluster}: syncing HEAD")
-        world.push("The change", lambda tree: _advance(world, tree))
+        env.push("The change", lambda tree: _check_out_head(env, tree))
         findings = []
         try:
-            took = world.synced(PATIENCE)
-            took += stack.made(world)
+            took = env.wait_for_sync(TIMEOUT)
+            took += prometheus_operator.wait_for_stateful_sets(env)
             print(f"{head.cluster}: HEAD is ready after {took:.1f} s")
         except RepositoryError:
             findings = [
-                Finding(f"{head.name} {name}", None, said, "see the README, Upgrade")
-                for name, said in world.unready().items()
+                Finding(f"{head.name} {name}", None, message, "see the README, Upgrade")
+                for name, message in env.unready().items()
             ]
-        after = checks.inventory(world.client)
+        after = checks.inventory(env.client)
         for name, uid in before.items():
-            if FLEETING.match(name) or after.get(name) == uid:
+            if REPLACED_KINDS.match(name) or after.get(name) == uid:
                 continue
             what = "is made anew" if name in after else "is gone"
             print(colour(f"{head.cluster}: {name} {what}", YELLOW))
-            if PRECIOUS.fullmatch(name):
+            if KEPT_KINDS.fullmatch(name):
                 fix = "keep it, or say in the change how its content is saved"
                 findings.append(Finding(f"{head.name} {name}", None, what, fix))
         return findings
 
 
-def _advance(world: World, tree: Path) -> None:
+def _check_out_head(env: Environment, tree: Path) -> None:
     """Make the tree that of HEAD, with what the cluster's owner has changed in it."""
     git.isolated(tree, "rm", "-r", "--quiet", ".")
     git.isolated(tree, "checkout", git.isolated(tools.ROOT, "rev-parse", "HEAD"), "--", ".")
-    world.adopt(tree)
+    env.configure(tree)
 
 
 def main() -> int:
@@ -112,7 +112,7 @@ def main() -> int:
         )
     clusters = sorted(old.keys() & new.keys())
     charts.provable([*old.values(), *new.values()], allow_missing=False)
-    findings = [f for name in clusters for f in rehearsed(old[name], new[name], commit)]
+    findings = [f for name in clusters for f in rehearse(old[name], new[name], commit)]
     if report(findings):
         return 1
     print(colour(f"nothing breaks from {revision} to HEAD", GREEN))

@@ -15,10 +15,11 @@ from pathlib import Path
 from scripts import tools
 from scripts.checks import render
 from scripts.core.findings import RepositoryError, execute, progress, report
-from scripts.diff import compare, rendering
+from scripts.diff import compare
 from scripts.diff.model import Report
-from scripts.diff.objects import Pair
+from scripts.diff.objects import ClusterPair
 from scripts.diff.outputs import html, markdown, terminal
+from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model import revisions
 from scripts.model.rendered import Cluster
 from scripts.model.revisions import Revision
@@ -33,20 +34,20 @@ MARKDOWN, PAGE = "report.md", "report.html"
 SLOW = 2
 
 
-def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, list[Pair]]:
+def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, list[ClusterPair]]:
     """Return the report, and the clusters that it is made from."""
     if not revisions.differs(root, before, after):
         return Report(before.title, after.title), []
     with tempfile.TemporaryDirectory(prefix="todo-monitoring-diff-") as folder:
         old, new = (
-            rendering.Side(revisions.unpack(root, one, Path(folder) / name), one.title)
+            BuiltRevision(revisions.unpack(root, one, Path(folder) / name), one.title)
             for name, one in (("before", before), ("after", after))
         )
-        found = rendering.pairs(old, new)
-        return compare.report(found, old, new), found
+        pairs = cluster_pairs(old, new)
+        return compare.report(pairs, old, new), pairs
 
 
-def write(found: Report, pairs: Sequence[Pair], folder: Path) -> None:
+def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
     """Write the report in both forms for a pull request, and both rendered trees."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKDOWN).write_text(markdown.text(found, whole=PAGE))

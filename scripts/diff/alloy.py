@@ -1,7 +1,8 @@
 """Alloy's configuration as blocks and attributes, without its layout, comments and way of quoting.
 
-Alloy's own parser is a Go package; this one reads what that accepts, and does not say what it
-refuses: `make validate` does.
+Alloy's own parser is a Go package, which `obscheck` runs for `make validate`. That evaluates a
+configuration with all its variables set; here two revisions are compared as they are written, also
+one that does not evaluate, and a pull request does not wait for a program to be built.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Expression = tuple[Token, ...]
 
 
 @dataclass(frozen=True)
-class Block:
+class AlloyBlock:
     """A block, such as `loki.process "read" { … }`.
 
     Attributes:
@@ -55,9 +56,9 @@ class Block:
     type: str
     label: str
     attributes: Mapping[str, Expression]
-    blocks: tuple[Block, ...]
+    blocks: tuple[AlloyBlock, ...]
 
-    def within(self, *around: Block) -> Iterator[tuple[Block, ...]]:
+    def within(self, *around: AlloyBlock) -> Iterator[tuple[AlloyBlock, ...]]:
         """Yield this block and each one at any depth in it, after those that are around it."""
         yield (*around, self)
         for block in self.blocks:
@@ -71,7 +72,7 @@ class Block:
 
 
 @functools.lru_cache(maxsize=256)
-def parse(file: str, text: str) -> Block:
+def parse(file: str, text: str) -> AlloyBlock:
     """Read a file, which most clusters have in common.
 
     Raises:
@@ -100,7 +101,7 @@ def _tokens(text: str) -> Iterator[Token]:
             yield Token(match[0])
 
 
-def _body(tokens: deque[Token], kind: str, label: str) -> Block:
+def _body(tokens: deque[Token], kind: str, label: str) -> AlloyBlock:
     attributes, blocks = {}, []
     while tokens and tokens[0] != Token("}"):
         name = tokens.popleft()
@@ -115,7 +116,7 @@ def _body(tokens: deque[Token], kind: str, label: str) -> Block:
             tokens.popleft()
         else:
             raise ValueError(name.text)
-    return Block(kind, label, attributes, tuple(blocks))
+    return AlloyBlock(kind, label, attributes, tuple(blocks))
 
 
 def _expression(tokens: deque[Token]) -> Expression:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 
 
 class Absent(enum.Enum):
-    """A side of an edit that has nothing there."""
+    """The value of an edit at the revision that has nothing there."""
 
     ABSENT = "absent"
 
@@ -103,23 +104,77 @@ class Sentence:
     places: tuple[str, ...] = ()
 
 
+class Danger(enum.StrEnum):
+    """What a flag warns of, the most dangerous first.
+
+    First what is lost for good, then what opens a door, what nobody notices, and what fails in
+    sight. Reports list flags in this order.
+    """
+
+    VOLUME_REMOVED = "volume-removed"
+    VOLUME_SHRUNK = "volume-shrunk"
+    OBJECT_REMOVED = "object-removed"
+    RELEASE_RENAMED = "release-renamed"
+    RELEASE_REMOVED = "release-removed"
+    RETENTION_SHORTENED = "retention-shortened"
+    LOKI_SCHEMA = "loki-schema"
+    PRUNING = "pruning"
+    VOLUME_DELETION = "volume-deletion"
+    FORCING = "forcing"
+    PROTECTION_REMOVED = "protection-removed"
+    MOVED = "moved"
+    REDACTION_WEAKENED = "redaction-weakened"
+    CHART_SOURCE = "chart-source"
+    PRIVILEGED = "privileged"
+    RBAC_WIDENED = "rbac-widened"
+    PROJECT_WIDENED = "project-widened"
+    NETWORK_OPENED = "network-opened"
+    WATCHDOG_REMOVED = "watchdog-removed"
+    WATCHDOG_CHANGED = "watchdog-changed"
+    ALERT_SILENCED = "alert-silenced"
+    ALERT_REMOVED = "alert-removed"
+    ALERT_WEAKENED = "alert-weakened"
+    MONITOR_UNSELECTED = "monitor-unselected"
+    REDACTION_CHANGED = "redaction-changed"
+    SCALED_TO_ZERO = "scaled-to-zero"
+    IMMUTABLE_FIELD = "immutable-field"
+    IMAGE_ARCHITECTURE = "image-architecture"
+    OVER_BUDGET = "over-budget"
+    BUDGET_RAISED = "budget-raised"
+    MAJOR_VERSION = "major-version"
+    DEAD_VALUE = "dead-value"
+    DATASOURCE_UID = "datasource-uid"
+    DASHBOARD_UID = "dashboard-uid"
+    VOLUME_CLASS = "volume-class"
+    VOLUME_GROWN = "volume-grown"
+
+    @property
+    def rank(self) -> int:
+        """Its place in this order, from 0."""
+        return list(Danger).index(self)
+
+
 @dataclass(frozen=True)
 class Flag:
     """A danger.
 
     Attributes:
-        name: A short constant name, such as `volume-removed`.
+        name: What it warns of.
         where: The object or file, as a reader would look for it.
         why: What may go wrong, in one sentence.
         fix: What to do, in one sentence.
         places: As in Change.
     """
 
-    name: str
+    name: Danger
     where: str
     why: str
     fix: str
     places: tuple[str, ...] = ()
+
+
+# What an analyzer yields, without places: `compare` fills them in.
+Analysis = Iterator[Sentence | Flag]
 
 
 @dataclass(frozen=True)
@@ -161,7 +216,7 @@ class Picture:
 
     @property
     def drawn(self) -> bool:
-        """Whether either side is."""
+        """Whether it is drawn at either revision."""
         return isinstance(self.before, str) or isinstance(self.after, str)
 
 
@@ -190,5 +245,5 @@ class Report:
     flags: tuple[Flag, ...] = ()
     amounts: tuple[Amount, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    faults: tuple[Finding, ...] = field(default=())
+    faults: tuple[Finding, ...] = ()
     blocking: bool = False

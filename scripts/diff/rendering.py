@@ -6,171 +6,191 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import NamedTuple
 
 from scripts.checks.static import policies
 from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
-from scripts.core.yamlfile import Json
-from scripts.diff.objects import Pair
+from scripts.diff.objects import ClusterPair
 from scripts.model import charts
 from scripts.model.manifests import ClusterSync, Release, Repository
-from scripts.model.rendered import Cluster, clusters
+from scripts.model.rendered import clusters
 
-# What takes longer says so.
+# Seconds of rendering after which progress is printed.
 PATIENCE = 2
 
 
-class Side(Repository):
-    """One revision's files; what does not build is left out and remembered."""
+class BuiltRevision:
+    """The cluster syncs of one revision; what does not build is left out, and reported.
+
+    Attributes:
+        root: The revision's files.
+        title: The revision, as findings name it.
+        repository: The repository at root.
+        faults: What cannot be built or rendered, and why.
+        broken: Paths of the kustomizations that do not build.
+        unreadable: Names of the cluster syncs of which nothing is known.
+    """
 
     def __init__(self, root: Path, title: str) -> None:
-        """Take the files at root; `title` names the revision in findings."""
-        super().__init__(root)
+        """Take the files at root; nothing is built before it is asked for."""
+        self.root = root
         self.title = title
+        self.repository = Repository(root, self._not_built)
         self.faults: list[Finding] = []
         self.broken: set[str] = set()
-        self.lost: set[str] = set()
+        self.unreadable: set[str] = set()
 
-    def fault(self, place: str, error: Exception) -> None:
-        """Remember what went wrong in this revision."""
-        for one in misread(place, error):
+    @functools.cached_property
+    def syncs(self) -> dict[str, ClusterSync]:
+        """Every cluster under every engine by its name, without those that are unreadable.
+
+        Raises:
+            RepositoryError: If an engine is neither Flux nor Argo CD.
+        """
+        engines = self.repository.cluster_engines
+        with ThreadPoolExecutor(4) as pool:
+            built = pool.map(lambda one: self._sync(*one), engines)
+            found = {sync.name: sync for sync in built if sync and sync.synced}
+        # In another order than that in which threads end.
+        self.faults.sort(key=lambda fault: (fault.path, fault.line or 0, fault.message))
+        for sync in found.values():
+            self._check_portable(sync)
+        if not engines:
+            text, fix = "no cluster here", "compare revisions that have clusters/<cluster>/<engine>"
+            self.add_fault("clusters", RepositoryError(Finding("clusters", None, text, fix)))
+        return found
+
+    def add_fault(self, path: str, error: Exception) -> None:
+        """Report an error of this revision, at a path unless the error says where it is."""
+        for one in misread(path, error):
             self.faults.append(dataclasses.replace(one, message=f"{self.title}: {one.message}"))
 
-    def portable(self, sync: ClusterSync) -> None:
-        """Remember what is not rendered here, so that nothing is known of what it does."""
+    def _not_built(self, path: str, error: Exception) -> None:
+        self.add_fault(path, error)
+        self.broken.add(path)
+
+    def _sync(self, cluster: str, engine: str) -> ClusterSync | None:
+        try:
+            return self.repository.sync(cluster, engine)
+        except (RepositoryError, *MISSHAPEN) as error:
+            self.add_fault(f"clusters/{cluster}/{engine}", error)
+            self.unreadable.add(f"{cluster}/{engine}")
+            return None
+
+    def _check_portable(self, sync: ClusterSync) -> None:
+        """Report what is not rendered here, so that nothing is known of what it does."""
         found = (fault for item in sync.objects() for fault in policies.portable(item))
         try:
-            if here := self.locate(sync, found):
+            if here := self.repository.locate(sync, found):
                 raise RepositoryError(*here)
         except (RepositoryError, *MISSHAPEN) as error:
-            self.fault(sync.name, error)
+            self.add_fault(sync.name, error)
 
-    @functools.cache  # noqa: B019 - as the one that it stands for
-    def build(self, path: str) -> list[dict[str, Json]]:
-        """Return the objects of a kustomization; none if it does not build."""
+
+class SyncPair(NamedTuple):
+    """A cluster sync at both revisions; without units where there is none."""
+
+    before: ClusterSync
+    after: ClusterSync
+
+    def without_units(self, *broken: set[str]) -> SyncPair:
+        """Leave out units, and the units and releases that only one revision declares.
+
+        Whether the other revision declares them, a unit that does not build cannot say.
+
+        Args:
+            broken: Paths of the units to leave out, for each revision.
+        """
+        names = {
+            unit.name
+            for sync, paths in zip(self, broken, strict=True)
+            for unit in sync.units
+            if unit.path in paths
+        }
+        if not names:
+            return self
+        units, releases = (
+            {one.name for one in getattr(self.before, kind)}
+            & {one.name for one in getattr(self.after, kind)}
+            for kind in ("units", "releases")
+        )
+        return self._keep(units - names, releases)
+
+    def without_releases(self, names: set[str]) -> SyncPair:
+        """Leave out releases."""
+        units = {unit.name for sync in self for unit in sync.units}
+        return self._keep(units, {r.name for sync in self for r in sync.releases} - names)
+
+    def _keep(self, units: set[str], releases: set[str]) -> SyncPair:
+        return SyncPair(
+            *(
+                dataclasses.replace(
+                    sync,
+                    units=[one for one in sync.units if one.name in units],
+                    releases=[one for one in sync.releases if one.name in releases],
+                )
+                for sync in self
+            )
+        )
+
+
+def cluster_pairs(before: BuiltRevision, after: BuiltRevision) -> list[ClusterPair]:
+    """Build and render both revisions, and leave out of both what one of them cannot show."""
+    revisions = (before, after)
+    for revision in revisions:
         try:
-            return super().build(path)
-        except (RepositoryError, *MISSHAPEN) as error:
-            self.fault(path, error)
-            self.broken.add(path)
-            return []
-
-    def _flux(self, cluster: str) -> ClusterSync:
-        return self._tolerated(super()._flux, cluster, "flux")
-
-    def _argocd(self, cluster: str) -> ClusterSync:
-        return self._tolerated(super()._argocd, cluster, "argocd")
-
-    def _options(self, name: str) -> ClusterSync:
-        return ClusterSync(name, "flux", [])
-
-    def _tolerated(
-        self, make: Callable[[str], ClusterSync], cluster: str, engine: str
-    ) -> ClusterSync:
-        try:
-            return make(cluster)
-        except (RepositoryError, *MISSHAPEN) as error:
-            self.fault(f"clusters/{cluster}/{engine}", error)
-            self.lost.add(f"{cluster}/{engine}")
-            return ClusterSync(cluster, engine, [])
-
-
-Both = tuple[ClusterSync, ClusterSync]
-
-
-def pairs(before: Side, after: Side) -> list[Pair]:
-    """Build and render both sides, and leave out of both what one of them cannot show."""
-    sides = (before, after)
-    found: list[dict[str, ClusterSync]] = []
-    for side in sides:
-        try:
-            syncs = {e.name: e for e in side.syncs if e.synced}
+            _ = revision.syncs
         except RepositoryError as error:
-            side.fault("clusters", error)
+            revision.add_fault("clusters", error)
             return []
-        for sync in syncs.values():
-            side.portable(sync)
-        if not syncs:
-            text, fix = "no cluster here", "compare revisions that have clusters/<cluster>/<engine>"
-            side.fault("clusters", RepositoryError(Finding("clusters", None, text, fix)))
-        found.append(syncs)
-    both: dict[str, Both] = {}
-    for name, sync in sorted((found[0] | found[1]).items()):
-        if name not in before.lost | after.lost:
+    declared: dict[str, SyncPair] = {}
+    for name, sync in sorted((before.syncs | after.syncs).items()):
+        if name not in before.unreadable | after.unreadable:
             none = ClusterSync(sync.cluster, sync.engine, [])
-            both[name] = (found[0].get(name, none), found[1].get(name, none))
-    built = {name: _without(syncs, _broken(syncs, sides)) for name, syncs in both.items()}
-    refused = _refused(built, sides)
+            declared[name] = SyncPair(before.syncs.get(name, none), after.syncs.get(name, none))
+    built = {
+        name: syncs.without_units(before.broken, after.broken) for name, syncs in declared.items()
+    }
+    refused = _refused(built, revisions)
     shown = {
-        name: _released(syncs, {release for place, release in refused if place == name})
+        name: syncs.without_releases({release for place, release in refused if place == name})
         for name, syncs in built.items()
     }
-    rendered: list[dict[str, Cluster]] = []
-    for index, side in enumerate(sides):
-        side.syncs = [syncs[index] for syncs in shown.values()]
-        rendered.append({cluster.name: cluster for cluster in clusters(side)})
+    rendered = (
+        clusters(revision.repository, [syncs[index] for syncs in shown.values()])
+        for index, revision in enumerate(revisions)
+    )
     return [
-        Pair(
+        ClusterPair(
             name,
-            rendered[0][name],
-            rendered[1][name],
-            (built[name][0].releases, built[name][1].releases),
-            whole=shown[name] == syncs,
+            old,
+            new,
+            (built[name].before.releases, built[name].after.releases),
+            whole=shown[name] == declared[name],
         )
-        for name, syncs in both.items()
+        for name, old, new in zip(declared, *rendered, strict=True)
     ]
 
 
-def _broken(syncs: Both, sides: tuple[Side, Side]) -> set[str]:
-    """Names of the units that do not build on one side."""
-    return {
-        unit.name
-        for sync, side in zip(syncs, sides, strict=True)
-        for unit in sync.units
-        if unit.path in side.broken
-    }
+def _refused(
+    built: Mapping[str, SyncPair], revisions: tuple[BuiltRevision, BuiltRevision]
+) -> set[tuple[str, str]]:
+    """Render each release of each revision once.
 
-
-def _without(syncs: Both, broken: set[str]) -> Both:
-    """Leave out units; which others and which releases there are is then known of neither side."""
-    if not broken:
-        return syncs
-    units = {u.name for u in syncs[0].units} & {u.name for u in syncs[1].units} - broken
-    releases = {r.name for r in syncs[0].releases} & {r.name for r in syncs[1].releases}
-    one, other = (
-        dataclasses.replace(
-            sync,
-            units=[u for u in sync.units if u.name in units],
-            releases=[r for r in sync.releases if r.name in releases],
-        )
-        for sync in syncs
-    )
-    return one, other
-
-
-def _released(syncs: Both, refused: set[str]) -> Both:
-    """Leave out releases."""
-    if not refused:
-        return syncs
-    one, other = (
-        dataclasses.replace(sync, releases=[r for r in sync.releases if r.name not in refused])
-        for sync in syncs
-    )
-    return one, other
-
-
-def _refused(built: Mapping[str, Both], sides: tuple[Side, Side]) -> set[tuple[str, str]]:
-    """Render each release of each side once; return the cluster syncs and releases that fail."""
-    users: dict[str, list[tuple[str, Release, Side]]] = {}
+    Returns:
+        Names of the cluster syncs and of their releases that a chart refuses.
+    """
+    users: dict[str, list[tuple[str, Release, BuiltRevision]]] = {}
     for name, syncs in built.items():
-        for sync, side in zip(syncs, sides, strict=True):
+        for sync, revision in zip(syncs, revisions, strict=True):
             for release in sync.releases:
                 key = [release.repository, release.chart, release.version]
                 key += [release.name, release.namespace]
                 text = json.dumps([*key, release.values], sort_keys=True)
-                users.setdefault(text, []).append((name, release, side))
+                users.setdefault(text, []).append((name, release, revision))
     refused = set()
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         jobs = {pool.submit(charts.render, own[0][1]): own for own in users.values()}
@@ -180,8 +200,8 @@ def _refused(built: Mapping[str, Both], sides: tuple[Side, Side]) -> set[tuple[s
             error = job.exception()
             if isinstance(error, RepositoryError):
                 refused |= {(name, release.name) for name, release, _ in own}
-                for side in {side for _, _, side in own}:
-                    side.fault(own[0][1].name, error)
+                for revision in {revision for _, _, revision in own}:
+                    revision.add_fault(own[0][1].name, error)
             elif error:
                 raise error
     return refused

@@ -14,7 +14,7 @@ from scripts.core.yamlfile import Json
 from scripts.grafana import interpolation, model
 from scripts.grafana.interpolation import LOGQL, PROMQL, Timing, Value, Window
 from scripts.grafana.model import Annotation, Dashboard, Panel, Target, Variable
-from scripts.servers.api import CONNECTIONS, ApiError
+from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
 
 # A dashboard is opened over the six hours before the moment.
@@ -24,6 +24,8 @@ _LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<series>.+),\s*)?(?P<label>\
 _LABEL_NAMES = re.compile(r"label_names\(\s*(?P<metric>.*?)\s*\)\s*")
 _METRICS = re.compile(r"metrics\((?P<pattern>.+)\)\s*")
 _QUERY_RESULT = re.compile(r"query_result\((?P<query>.+)\)\s*", re.S)
+# How many queries are sent at one time.
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def run(
         for where, panel, target, timing, scope in _asked(dashboard, window, values)
         if not only or only in interpolation.names(target.expr)
     ]
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         return tuple(pool.map(lambda one: _ask(servers, *one), asked))
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scripts.core.yamlfile import Json, maps
-from scripts.model import secretfile, sops
+from scripts.model import api_groups, secretfile, sops
 from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, group
 from scripts.model.secretfile import Declared
 
 OPERATOR = "monitoring.coreos.com"
-SOURCES = "source.toolkit.fluxcd.io"
 
 
 class Secret(NamedTuple):
@@ -71,7 +70,7 @@ def reads(sync: ClusterSync) -> Iterator[tuple[str, str, Named]]:
         for keys, secret in in_values(release.chart, release.namespace, release.values):
             yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
     for item in sync.objects():
-        if group(item) in {OPERATOR, SOURCES}:
+        if group(item) in {OPERATOR, api_groups.SOURCE}:
             for named in in_values("", item["metadata"].get("namespace", ""), item):
                 yield item["kind"], item["metadata"]["name"], named
 

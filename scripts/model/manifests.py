@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
-from scripts.core.findings import Finding, RepositoryError, Violation
+from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, Violation
 from scripts.core.yamlfile import Json, Sources, load, load_all
+from scripts.model import api_groups
 
 ENGINES = ("flux", "argocd")
 # Beside the engines' folders: Secrets that SOPS has encrypted, for Flux alone (README, Secrets).
@@ -29,7 +30,6 @@ NAMESPACES = frozenset({"monitoring", "monitoring-node"})
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
 # What `tests/options` makes of every opt-in, in place of a cluster.
 OPTIONS = "options"
-FLUX_GROUPS = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,24 @@ def group(manifest: Mapping[str, Json]) -> str:
 
 def of_engine(manifest: Mapping[str, Json]) -> bool:
     """Say whether an object is one of Flux's or Argo CD's own, and so not alike under both."""
-    return group(manifest).endswith(("toolkit.fluxcd.io", "argoproj.io"))
+    return group(manifest).endswith((api_groups.TOOLKIT, api_groups.ARGO_CD))
 
 
 class Repository:
     """This repository's working tree, built once and read by every check."""
 
-    def __init__(self, root: Path | None = None):
-        """Take the repository at root, else this one; nothing is built before it is asked for."""
+    def __init__(
+        self, root: Path | None = None, on_error: Callable[[str, Exception], None] | None = None
+    ):
+        """Take a tree; nothing is built before it is asked for.
+
+        Args:
+            root: The tree, by default this repository's.
+            on_error: Called with the path of a kustomization that does not build and the reason;
+                the kustomization then counts as empty. Without it, the error is raised.
+        """
         self.root = root or tools.ROOT
+        self._on_error = on_error
 
     @functools.cached_property
     def sources(self) -> Sources:
@@ -174,18 +183,18 @@ class Repository:
         return frozenset(str(f.relative_to(self.root)) for f in found)
 
     @functools.cached_property
-    def syncs(self) -> list[ClusterSync]:
-        """Every cluster under every engine, built in parallel.
+    def cluster_engines(self) -> list[tuple[str, str]]:
+        """Cluster and engine of every folder `clusters/<cluster>/<engine>`, sorted.
 
         Raises:
-            RepositoryError: If a folder does not build or an engine is neither Flux nor Argo CD.
+            RepositoryError: If an engine is neither Flux nor Argo CD.
         """
-        folders = sorted(
+        found = sorted(
             (path.parent.name, path.name)
             for path in self.root.glob("clusters/*/*")
             if path.is_dir() and path.name != ENCRYPTED
         )
-        unknown = [f"clusters/{c}/{e}" for c, e in folders if e not in ENGINES]
+        unknown = [f"clusters/{c}/{e}" for c, e in found if e not in ENGINES]
         if unknown:
             raise RepositoryError(
                 *(
@@ -193,19 +202,34 @@ class Repository:
                     for folder in unknown
                 )
             )
-        makers: dict[str, Callable[[str], ClusterSync]] = {
-            "flux": self._flux,
-            "argocd": self._argocd,
-        }
-        jobs = [(makers[engine], cluster) for cluster, engine in folders]
+        return found
+
+    @functools.cached_property
+    def syncs(self) -> list[ClusterSync]:
+        """Every cluster under every engine, built in parallel.
+
+        Raises:
+            RepositoryError: If a folder does not build or an engine is neither Flux nor Argo CD.
+        """
+        jobs: list[Callable[[], ClusterSync]] = [
+            functools.partial(self.sync, *one) for one in self.cluster_engines
+        ]
         if (self.root / "tests/options").is_dir():
-            jobs.append((self._options, OPTIONS))
+            jobs.append(self._options)
         with ThreadPoolExecutor(4) as pool:
-            results = list(pool.map(lambda job: _caught(*job), jobs))
+            results = list(pool.map(_caught, jobs))
         faults = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
         if faults:
             raise RepositoryError(*sorted(set(faults)))
         return [result for result in results if isinstance(result, ClusterSync)]
+
+    def sync(self, cluster: str, engine: str) -> ClusterSync:
+        """Build one cluster as one engine syncs it.
+
+        Raises:
+            RepositoryError: If a folder does not build.
+        """
+        return self._flux(cluster) if engine == "flux" else self._argocd(cluster)
 
     def cluster(self, name: str) -> dict[str, ClusterSync]:
         """Return a cluster as each of its engines syncs it, by engine.
@@ -230,6 +254,15 @@ class Repository:
         Raises:
             RepositoryError: With kustomize's reason, shortened to its last part.
         """
+        try:
+            return self._build(path)
+        except (RepositoryError, *MISSHAPEN) as error:
+            if self._on_error is None:
+                raise
+            self._on_error(path, error)
+            return []
+
+    def _build(self, path: str) -> list[dict[str, Json]]:
         folder = self.root / path
         if not (folder / "kustomization.yaml").is_file():
             raise RepositoryError(
@@ -266,7 +299,7 @@ class Repository:
         own = [o for path in _plain(folder) for o in load(path, self.root)]
         units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
         for item in own:
-            if item.get("kind") == "Kustomization" and group(item) == FLUX_GROUPS[2]:
+            if item.get("kind") == "Kustomization" and group(item) == api_groups.KUSTOMIZE:
                 path = item["spec"]["path"].removeprefix("./")
                 after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
                 # Flux decrypts what is in there, and nothing else can.
@@ -294,13 +327,13 @@ class Repository:
                 )
         return sync
 
-    def _options(self, name: str) -> ClusterSync:
+    def _options(self) -> ClusterSync:
         paths = sorted(p.parent for p in self.root.glob("tests/options/*/kustomization.yaml"))
         units = [
             Unit(p.name, str(p.relative_to(self.root)), self.build(str(p.relative_to(self.root))))
             for p in paths
         ]
-        sync = ClusterSync(name, "flux", units)
+        sync = ClusterSync(OPTIONS, "flux", units)
         sync.releases.extend(flux_releases(list(sync.objects())))
         return sync
 
@@ -319,7 +352,9 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
     Raises:
         RepositoryError: If a release's source is missing or pins no exact version.
     """
-    by_name = {(o["kind"], o["metadata"]["name"]): o for o in objects if group(o) in FLUX_GROUPS}
+    by_name = {
+        (o["kind"], o["metadata"]["name"]): o for o in objects if group(o) in api_groups.FLUX
+    }
     releases = []
     for (kind, name), item in by_name.items():
         if kind != "HelmRelease":
@@ -383,9 +418,9 @@ def _argocd_release(item: dict[str, Json]) -> Release:
     )
 
 
-def _caught(job: Callable[[str], ClusterSync], argument: str) -> ClusterSync | RepositoryError:
+def _caught(job: Callable[[], ClusterSync]) -> ClusterSync | RepositoryError:
     try:
-        return job(argument)
+        return job()
     except RepositoryError as error:
         return error
 

@@ -200,19 +200,25 @@ class Cluster:
         return next(r for r in self.sync.releases if r.name == name)
 
 
-def clusters(repository: Repository, rendered: charts.Rendered | None = None) -> list[Cluster]:
-    """Return every cluster sync with its releases rendered.
+def clusters(
+    repository: Repository,
+    syncs: list[ClusterSync] | None = None,
+    rendered: charts.Rendered | None = None,
+) -> list[Cluster]:
+    """Return cluster syncs with their releases rendered.
 
     Args:
-        repository: The tree.
-        rendered: What `charts.render_all` has returned for it, where somebody asked already.
+        repository: Where the cluster syncs were built from.
+        syncs: Those to render, by default all.
+        rendered: What `charts.render_all` has returned for them, where somebody asked already.
 
     Raises:
         RepositoryError: If a chart is missing or refuses its values.
     """
-    rendered = rendered or charts.render_all(repository.syncs)
+    syncs = repository.syncs if syncs is None else syncs
+    rendered = charts.render_all(syncs) if rendered is None else rendered
     result = []
-    for sync in repository.syncs:
+    for sync in syncs:
         items = [Item(o) for o in sync.objects() if not of_engine(o)]
         for release in sync.releases:
             objects = rendered[sync.name, release.name]

@@ -1,1 +1,1 @@
-"""Real programs as processes on loopback: Prometheus, Loki, Kubernetes, Git, registry, browser."""
+"""Servers as processes on loopback: Prometheus, Loki, Kubernetes, Git, a registry, a browser."""

@@ -1,40 +1,31 @@
-"""Requests to a server on this machine, over a few connections that stay open."""
+"""The HTTP API of Prometheus, Loki and Alertmanager."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import queue
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from scripts.core.yamlfile import Json
+from scripts.servers.http_client import HttpClient, HttpError
 
 Parameters = Mapping[str, str | Sequence[str]]
 
-# As many as there are threads that ask.
-CONNECTIONS = 2
-# Longer than any server's own limit on a query, whose message says more than ours.
+# Seconds; longer than any server's own limit on a query, whose message says more than ours.
 _TIMEOUT = 360
 
 
-class ApiError(Exception):
-    """What a server says of a request that it refuses."""
+class ApiError(HttpError):
+    """What Prometheus, Loki or Alertmanager says of a request that it refuses."""
 
 
 class Api:
-    """A server's HTTP interface."""
+    """The API of a server on this machine."""
 
     def __init__(self, port: int) -> None:
         """Talk to a port of this machine; nothing is opened before the first request."""
         self.port = port
-        self._connections = [
-            http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
-            for _ in range(CONNECTIONS)
-        ]
-        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
-        for connection in self._connections:
-            self._idle.put(connection)
+        self._client = HttpClient(f"127.0.0.1:{port}", _TIMEOUT)
 
     def get(self, path: str, parameters: Parameters | None = None) -> Json:
         """Return the JSON that a GET answers.
@@ -60,39 +51,17 @@ class Api:
 
     def close(self) -> None:
         """Close every connection; another request would open one again."""
-        for connection in self._connections:
-            connection.close()
+        self._client.close()
 
     def _send(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
         headers = {"Content-Type": kind} if kind else {}
-        connection = self._idle.get()
         try:
-            try:
-                status, content = _exchange(connection, method, path, body, headers)
-            except (http.client.RemoteDisconnected, ConnectionError):
-                # The server has closed what was idle for long; a second time is a failure.
-                connection.close()
-                status, content = _exchange(connection, method, path, body, headers)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ApiError(f"no answer from port {self.port}: {error!r}") from error
-        finally:
-            self._idle.put(connection)
+            status, _, content = self._client.send(method, path, body, headers)
+        except OSError as error:
+            raise ApiError(str(error)) from error
         if status >= 300:
             raise ApiError(f"{status}: {_message(content)}")
         return content
-
-
-def _exchange(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    body: bytes | None,
-    headers: Mapping[str, str],
-) -> tuple[int, bytes]:
-    connection.request(method, path, body, headers)
-    response = connection.getresponse()
-    return response.status, response.read()
 
 
 def _parsed(content: bytes) -> Json:

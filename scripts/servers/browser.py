@@ -1,4 +1,4 @@
-"""Node.js, its packages and a Chromium: pages are opened, judged and pictured."""
+"""Chromium, driven by Node.js: opens pages, reports what they show and takes screenshots."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LOCK = FOLDER / "package-lock.json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTH = 1366
 # Share of the samples of a graph's topmost series that must have its colour on the canvas.
-SEEN = 0.5
+MIN_PAINTED = 0.5
 
 
-class Job(NamedTuple):
+class PageJob(NamedTuple):
     """A page to open.
 
     Attributes:
@@ -45,16 +45,16 @@ class Job(NamedTuple):
     width: int = WIDTH
 
 
-class Seen(NamedTuple):
-    """What the browser showed.
+class PageReport(NamedTuple):
+    """What the browser reports of a page.
 
     Attributes:
-        job: What was asked.
+        job: The page.
         report: As `browser.mjs` writes it: `panels` with state and box, `errors`, `requests`,
             `cut` text, `width` in pixels, `seconds`.
     """
 
-    job: Job
+    job: PageJob
     report: dict[str, Any]
 
 
@@ -111,8 +111,8 @@ def _program(names: Iterable[str], fix: str) -> str:
     raise RepositoryError(Finding("make preview", None, text, f"install {fix}"))
 
 
-def look(jobs: Iterable[Job]) -> Iterator[Seen]:
-    """Open pages one after another; yield what each showed as soon as it is known.
+def open_pages(jobs: Iterable[PageJob]) -> Iterator[PageReport]:
+    """Open pages one after another; yield the report of each as soon as it is known.
 
     Raises:
         RepositoryError: If Node.js or the browser is missing, or the browser ends.
@@ -120,9 +120,9 @@ def look(jobs: Iterable[Job]) -> Iterator[Seen]:
     node = _program(("node",), "Node.js 20 or newer and put it on PATH")
     command = (node, str(FOLDER / "browser.mjs"), str(modules()), executable())
     with (
-        tempfile.TemporaryFile("w+") as complaints,
+        tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process,
     ):
         assert process.stdin  # noqa: S101 - a pipe
@@ -135,15 +135,15 @@ def look(jobs: Iterable[Job]) -> Iterator[Seen]:
             except BrokenPipeError:
                 answer = ""
             if not answer:
-                complaints.seek(0)
-                text = f"the browser ended: {complaints.read().strip()[-600:]}"
+                errors.seek(0)
+                text = f"the browser ended: {errors.read().strip()[-600:]}"
                 fix = f"see that {executable()} --headless starts here"
                 raise RepositoryError(Finding("scripts/servers/browser.mjs", None, text, fix))
-            yield Seen(job, json.loads(answer))
+            yield PageReport(job, json.loads(answer))
         process.stdin.close()
 
 
-def _request(job: Job) -> dict[str, Any]:
+def _request(job: PageJob) -> dict[str, Any]:
     return {
         "url": job.page.resolve().as_uri(),
         "theme": job.theme,
@@ -153,9 +153,9 @@ def _request(job: Job) -> dict[str, Any]:
     }
 
 
-def faults(seen: Seen) -> list[Finding]:
+def page_findings(page: PageReport) -> list[Finding]:
     """Return what no page may show: errors, requests, panels not drawn, overlapping or too wide."""
-    job, report = seen
+    job, report = page
     path = f"{job.page.parent.name}/{job.page.name}"
     texts = [f"the browser's console says: {error}" for error in report["errors"]]
     texts += [f"asks the network for {url}" for url in report["requests"]]
@@ -167,7 +167,7 @@ def faults(seen: Seen) -> list[Finding]:
         elif panel["state"] == "error":
             texts.append(f"{name} shows an error: {panel['text'].strip()}")
         painted = panel["painted"]
-        if painted and painted["series"] and painted["best"] < SEEN:
+        if painted and painted["series"] and painted["best"] < MIN_PAINTED:
             texts.append(f"{name} has {painted['series']} series and draws none")
     for one, other in itertools.combinations(panels, 2):
         if _overlap(one["box"], other["box"]):
@@ -178,18 +178,18 @@ def faults(seen: Seen) -> list[Finding]:
     return [Finding(path, None, text, fix) for text in texts]
 
 
-def cut(seen: Seen) -> list[str]:
+def truncated(page: PageReport) -> list[str]:
     """Return what does not fit into its place, as Grafana would cut it, too."""
     return [
         f"{one['panel'] or 'top'}: {one['what']} needs {one['wanted']} of {one['width']} px"
-        for one in seen.report["cut"]
+        for one in page.report["cut"]
     ]
 
 
 def _overlap(one: dict[str, float], other: dict[str, float]) -> bool:
     """Say whether two boxes share more than the half pixel that rounding may cost."""
-    sides = []
+    overlaps = []
     for start, length in (("x", "width"), ("y", "height")):
         end = min(one[start] + one[length], other[start] + other[length])
-        sides.append(end - max(one[start], other[start]) > 0.5)
-    return all(sides)
+        overlaps.append(end - max(one[start], other[start]) > 0.5)
+    return all(overlaps)

@@ -20,8 +20,8 @@ from scripts.servers.processes import LOOPBACK, free_port
 BRANCH = "main"
 
 
-def edit(path: Path, change: Callable[[Json], object]) -> None:
-    """Change what a YAML file of one document holds; its comments go, in a tree that nobody reads.
+def edit_yaml(path: Path, change: Callable[[Json], object]) -> None:
+    """Change a YAML file of one document; its comments are lost, in a clone that nobody reads.
 
     Args:
         path: The file.
@@ -32,17 +32,17 @@ def edit(path: Path, change: Callable[[Json], object]) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def extend(path: Path, key: str, *values: Json) -> None:
+def append_to_list(path: Path, key: str, *values: Json) -> None:
     """Append to a list of a kustomization what it does not have yet."""
 
     def change(content: Json) -> None:
         there = content.setdefault(key, [])
         there.extend(value for value in values if value not in there)
 
-    edit(path, change)
+    edit_yaml(path, change)
 
 
-class Remote:
+class GitRemote:
     """A bare repository that a server on loopback offers, and a clone of it to commit in."""
 
     def __init__(self, folder: Path, source: Path, revision: str = "HEAD") -> None:
@@ -101,10 +101,10 @@ class Remote:
         """Serve it, at the same address each time."""
         root = self._bare.parent
 
-        class Handler(_Backend):
+        class GitHandler(_GitBackend):
             folder = root
 
-        self._server = ThreadingHTTPServer((LOOPBACK, self._port), Handler)
+        self._server = ThreadingHTTPServer((LOOPBACK, self._port), GitHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def down(self) -> None:
@@ -115,7 +115,7 @@ class Remote:
             self._server = None
 
 
-class _Backend(BaseHTTPRequestHandler):
+class _GitBackend(BaseHTTPRequestHandler):
     """Hands each request to `git http-backend`, by the CGI that it speaks (RFC 3875)."""
 
     folder: Path

@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Loki on loopback, with a simulated day in them.
+"""Prometheus and Loki as processes on loopback, with the configuration that a cluster renders.
 
 Prometheus loads the rules, and Loki the configuration, that the charts render; what has to differ
 on one machine is listed once, with its reason.
@@ -33,20 +33,20 @@ _TENANT = "fake"
 
 @dataclass(frozen=True)
 class Servers:
-    """The two servers that Grafana would ask."""
+    """The APIs that Grafana would ask."""
 
     prometheus: Api
     loki: Api
 
 
 @dataclass(frozen=True)
-class Change:
-    """What differs from the rendered configuration of Loki.
+class Override:
+    """A value that replaces one of Loki's rendered configuration.
 
     Attributes:
         key: Path in the configuration, with dots.
-        value: In its place; `{folder}`, `{http}`, `{grpc}` and `{gossip}` are filled in.
-        reason: Why it has to.
+        value: The new one; `{folder}`, `{http}`, `{grpc}` and `{gossip}` are filled in.
+        reason: Why it has to differ.
     """
 
     key: str
@@ -55,34 +55,36 @@ class Change:
 
 
 # Besides these, each path below /var/loki and /etc/loki is moved into a temporary folder.
-LOKI_CHANGES = (
-    Change("server.http_listen_address", LOOPBACK, "only this machine may reach it"),
-    Change("server.grpc_listen_address", LOOPBACK, "only this machine may reach it"),
-    Change("server.http_listen_port", "{http}", "the pod's port may be taken here"),
-    Change("server.grpc_listen_port", "{grpc}", "the pod's port may be taken here"),
-    Change("server.log_level", "warn", "a log that is read only after a failure"),
-    Change("common.instance_addr", LOOPBACK, "else Loki asks itself at another interface"),
-    Change(
+LOKI_OVERRIDES = (
+    Override("server.http_listen_address", LOOPBACK, "only this machine may reach it"),
+    Override("server.grpc_listen_address", LOOPBACK, "only this machine may reach it"),
+    Override("server.http_listen_port", "{http}", "the pod's port may be taken here"),
+    Override("server.grpc_listen_port", "{grpc}", "the pod's port may be taken here"),
+    Override("server.log_level", "warn", "a log that is read only after a failure"),
+    Override("common.instance_addr", LOOPBACK, "else Loki asks itself at another interface"),
+    Override(
         "common.ring",
         {"kvstore": {"store": "inmemory"}, "instance_addr": LOOPBACK},
         "there is no other member to gossip with",
     ),
-    Change("common.compactor_grpc_address", f"{LOOPBACK}:{{grpc}}", "no Service has that name"),
-    Change("frontend.address", LOOPBACK, "else queries wait for an interface that does not answer"),
-    Change("memberlist.bind_addr", [LOOPBACK], "only this machine may reach it"),
-    Change("memberlist.bind_port", "{gossip}", "the pod's port may be taken here"),
-    Change("memberlist.join_members", [], "no Service has that name"),
-    Change("ingester.lifecycler.min_ready_duration", "0s", "nobody hands over to it"),
-    Change("querier.query_ingesters_within", 0, "yesterday's lines are still in memory"),
-    Change(
+    Override("common.compactor_grpc_address", f"{LOOPBACK}:{{grpc}}", "no Service has that name"),
+    Override(
+        "frontend.address", LOOPBACK, "else queries wait for an interface that does not answer"
+    ),
+    Override("memberlist.bind_addr", [LOOPBACK], "only this machine may reach it"),
+    Override("memberlist.bind_port", "{gossip}", "the pod's port may be taken here"),
+    Override("memberlist.join_members", [], "no Service has that name"),
+    Override("ingester.lifecycler.min_ready_duration", "0s", "nobody hands over to it"),
+    Override("querier.query_ingesters_within", 0, "yesterday's lines are still in memory"),
+    Override(
         "ingester.query_store_max_look_back_period", "-1ns", "yesterday's lines are still in memory"
     ),
-    Change("frontend.scheduler_dns_lookup_period", "100ms", "else it is ready after 10 s"),
-    Change("frontend_worker.dns_lookup_duration", "100ms", "else it is ready after 10 s"),
-    Change("limits_config.ingestion_rate_mb", 1000, "a day arrives in seconds"),
-    Change("limits_config.ingestion_burst_size_mb", 1000, "a day arrives in seconds"),
-    Change("limits_config.per_stream_rate_limit", "1GB", "a day arrives in seconds"),
-    Change("limits_config.per_stream_rate_limit_burst", "1GB", "a day arrives in seconds"),
+    Override("frontend.scheduler_dns_lookup_period", "100ms", "else it is ready after 10 s"),
+    Override("frontend_worker.dns_lookup_duration", "100ms", "else it is ready after 10 s"),
+    Override("limits_config.ingestion_rate_mb", 1000, "a day arrives in seconds"),
+    Override("limits_config.ingestion_burst_size_mb", 1000, "a day arrives in seconds"),
+    Override("limits_config.per_stream_rate_limit", "1GB", "a day arrives in seconds"),
+    Override("limits_config.per_stream_rate_limit_burst", "1GB", "a day arrives in seconds"),
 )
 
 
@@ -104,11 +106,11 @@ def servers(cluster: Cluster, tsdb: Path, logs: Path) -> Iterator[Servers]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a running Prometheus evaluates its rules, and whom it tells.
+    """How a running Prometheus evaluates its rules, and which Alertmanager it notifies.
 
     Attributes:
-        interval: In seconds, also after which it tells again of what still fires.
-        alertmanager: Port of this machine.
+        interval: In seconds; after as long, an alert that still fires is sent again.
+        alertmanager: Its port on this machine.
     """
 
     interval: int
@@ -164,19 +166,19 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
 
 
 @contextlib.contextmanager
-def loki(cluster: Cluster, logs: Path, changes: Sequence[Change] = ()) -> Iterator[Api]:
+def loki(cluster: Cluster, logs: Path, overrides: Sequence[Override] = ()) -> Iterator[Api]:
     """Run Loki with the configuration and the rules of a cluster, and push a day's lines into it.
 
     Args:
         cluster: A cluster sync with its charts rendered.
         logs: JSON lines, one log entry each.
-        changes: Besides LOKI_CHANGES.
+        overrides: Besides LOKI_OVERRIDES.
     """
     with tempfile.TemporaryDirectory(prefix="loki-") as name:
         folder = Path(name)
         http, grpc, gossip = free_ports(3)
         numbers = {"folder": name, "http": http, "grpc": grpc, "gossip": gossip}
-        config = loki_config(cluster, folder, numbers, changes)
+        config = loki_config(cluster, folder, numbers, overrides)
         (folder / "loki.yaml").write_text(yaml.safe_dump(config))
         arguments = (f"-config.file={folder / 'loki.yaml'}",)
         with running("loki", arguments, http, "/ready") as api:
@@ -185,22 +187,25 @@ def loki(cluster: Cluster, logs: Path, changes: Sequence[Change] = ()) -> Iterat
 
 
 def loki_config(
-    cluster: Cluster, folder: Path, numbers: Mapping[str, object], changes: Sequence[Change] = ()
+    cluster: Cluster,
+    folder: Path,
+    numbers: Mapping[str, object],
+    overrides: Sequence[Override] = (),
 ) -> Json:
-    """Return the rendered configuration with all changes made; writes what it refers to."""
+    """Return the rendered configuration with all overrides; writes the files that it refers to."""
     maps = {i.name: i.manifest["data"] for i in cluster.of("ConfigMap") if i.release == "loki"}
-    config = _moved(yaml.safe_load(maps["loki"]["config.yaml"]), folder)
+    config = _relocated(yaml.safe_load(maps["loki"]["config.yaml"]), folder)
     runtime = Path(config["runtime_config"]["file"])
     runtime.parent.mkdir(parents=True, exist_ok=True)
     runtime.write_text(maps["loki-runtime"][runtime.name])
     for file, text in loki_rule_texts(cluster).items():
         mount(Path(config["ruler"]["storage"]["local"]["directory"]) / _TENANT, file, text)
-    for change in (*LOKI_CHANGES, *changes):
-        *parents, last = change.key.split(".")
+    for override in (*LOKI_OVERRIDES, *overrides):
+        *parents, last = override.key.split(".")
         place = config
         for parent in parents:
             place = place.setdefault(parent, {})
-        value = change.value
+        value = override.value
         if isinstance(value, str) and "{" in value:
             value = value.format_map(numbers)
             value = int(value) if value.isdigit() else value
@@ -246,11 +251,11 @@ def push(api: Api, logs: Path) -> int:
     try:
         with logs.open(encoding="utf-8") as lines:
             for line in lines:
-                sync = json.loads(line)
-                stream = json.dumps(sync["labels"], sort_keys=True)
-                value = [sync["timestamp"], sync["line"], sync.get("structured_metadata") or {}]
+                entry = json.loads(line)
+                stream = json.dumps(entry["labels"], sort_keys=True)
+                value = [entry["timestamp"], entry["line"], entry.get("structured_metadata") or {}]
                 batch.setdefault(stream, []).append(value)
-                first, last = first or sync["timestamp"], sync["timestamp"]
+                first, last = first or entry["timestamp"], entry["timestamp"]
                 count += 1
                 size += len(line)
                 if size >= _PUSH_BYTES:
@@ -286,7 +291,7 @@ def _check_count(api: Api, expected: int, first: int, last: int) -> None:
 
 
 def _check_rules(api: Api, files: Mapping[str, Json]) -> None:
-    """See that the server has each rule, and an error with none."""
+    """Check that the server has each rule, and an error with none."""
     groups = api.get("/api/v1/rules")["data"]["groups"]
     found = [rule for group in groups for rule in group["rules"]]
     expected = sum(len(g.get("rules") or []) for file in files.values() for g in file["groups"])
@@ -319,6 +324,22 @@ def running(name: str, arguments: tuple[str, ...], port: int, ready: str) -> Ite
             api.close()
 
 
+def start_alertmanager(processes: Processes, config: Json) -> int:
+    """Run Alertmanager, the only one of its cluster; return its port."""
+    folder = processes.folder("alertmanager")
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    port, gossip = free_ports(2)
+    processes.start(
+        "alertmanager",
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        f"--cluster.listen-address={LOOPBACK}:{gossip}",
+    )
+    processes.wait("alertmanager", f"http://{LOOPBACK}:{port}/-/ready")
+    return port
+
+
 def _link(source: str, target: str) -> None:
     """Link a file of a block, which Prometheus never changes in place; copy to another disk."""
     try:
@@ -327,12 +348,12 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _moved(value: Json, folder: Path) -> Json:
+def _relocated(value: Json, folder: Path) -> Json:
     """Return a configuration with the pod's folders below another one."""
     if isinstance(value, dict):
-        return {key: _moved(inner, folder) for key, inner in value.items()}
+        return {key: _relocated(inner, folder) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_moved(inner, folder) for inner in value]
+        return [_relocated(inner, folder) for inner in value]
     if isinstance(value, str) and value.startswith(("/var/loki", "/etc/loki")):
         return f"{folder}{value}"
     return value

@@ -12,9 +12,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,15 +19,14 @@ from typing import Self
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.servers.http_client import request
+from scripts.servers.polling import poll
 
 LOOPBACK = "127.0.0.1"
 # Seconds that a program may take until it answers, on a busy machine.
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 # prctl(2): the signal that a process gets when the one that started it is gone.
 _PR_SET_PDEATHSIG = 1
-
-# Nothing of this machine is asked through a proxy.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def openssl(place: str, need: str, *arguments: str) -> None:
@@ -63,24 +59,6 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def request(
-    url: str,
-    *,
-    method: str = "GET",
-    body: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> tuple[int, bytes]:
-    """Send one request to this machine and return status and body, whatever the status."""
-    if not url.startswith("http://"):
-        raise ValueError(url)
-    asked = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
-    try:
-        with _OPENER.open(asked, timeout=20) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
 class Processes:
     """Runs programs; leaving the block ends all of them, whatever happened.
 
@@ -98,7 +76,7 @@ class Processes:
     def __enter__(self) -> Self:
         """Begin; an order to end arrives as an exception, so that the rest is still ended."""
         if threading.current_thread() is threading.main_thread():
-            before = signal.signal(signal.SIGTERM, _ended)
+            before = signal.signal(signal.SIGTERM, _terminate)
             self._restore = lambda: signal.signal(signal.SIGTERM, before)
         return self
 
@@ -156,7 +134,7 @@ class Processes:
                     cwd=self.folder(name),
                     env={**os.environ, **(environment or {})},
                     start_new_session=True,
-                    preexec_fn=_with_parent if sys.platform == "linux" else None,
+                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
                 )
 
         self._restart[name] = run
@@ -167,16 +145,16 @@ class Processes:
         """Start a program that was killed again, as it was started before."""
         self._running[name] = self._restart[name]()
 
-    def alive(self) -> None:
-        """See that no program has ended by itself.
+    def check_running(self) -> None:
+        """Check that no program has ended by itself.
 
         Raises:
             RepositoryError: With the end of its log, if one has.
         """
         for name in self._running:
-            self.until(name, lambda: "")
+            self._check(name)
 
-    def save(self, folder: Path) -> None:
+    def save_logs(self, folder: Path) -> None:
         """Copy what every program has said so far, each to a file of its name."""
         folder.mkdir(parents=True, exist_ok=True)
         for log in Path(self._folder.name).glob("*/log"):
@@ -189,40 +167,35 @@ class Processes:
             RepositoryError: With the end of its log, if it ends or takes too long.
         """
 
-        def answers() -> str:
-            code, body = request(url)
-            return "" if code == status else f"{code} {body[:200]!r}"
+        def missing() -> str:
+            code, _, content = request(url)
+            return "" if code == status else f"{code} {content[:200]!r}"
 
-        self.until(name, answers)
+        self.until(name, missing)
 
-    def until(self, name: str, probe: Callable[[], str], patience: float = _PATIENCE) -> None:
+    def until(self, name: str, missing: Callable[[], str], timeout: float = _TIMEOUT) -> None:
         """Wait until a program is as it should be.
 
         Args:
             name: The program.
-            probe: Returns what is still missing, nothing in the end; may raise OSError.
-            patience: Seconds.
+            missing: Says what is missing; empty if nothing is.
+            timeout: In seconds.
 
         Raises:
             RepositoryError: With the end of its log, if it ends or takes too long.
         """
-        end = time.monotonic() + patience
-        last = "nothing"
-        while time.monotonic() < end and self._running[name].poll() is None:
-            try:
-                last = probe()
-            except OSError as error:
-                last = str(error)
-            if not last:
-                return
-            time.sleep(0.1)
-        ended = self._running[name].poll()
-        state = f"is not ready ({last})" if ended is None else f"ended with {ended}"
-        said = "\n".join(self.log(name).splitlines()[-15:])
-        text = f"{name} {state}; it says:\n{said}"
-        raise RepositoryError(
-            Finding(f"scripts/tools/{name}", None, text, "correct the configuration that it names")
-        )
+        if answer := poll(missing, timeout, lambda: self._check(name)):
+            raise self._failure(name, f"is not ready ({answer})")
+
+    def _check(self, name: str) -> None:
+        code = self._running[name].poll()
+        if code is not None:
+            raise self._failure(name, f"ended with {code}")
+
+    def _failure(self, name: str, state: str) -> RepositoryError:
+        log = "\n".join(self.log(name).splitlines()[-15:])
+        text, fix = f"{name} {state}; it says:\n{log}", "correct the configuration that it names"
+        return RepositoryError(Finding(f"scripts/tools/{name}", None, text, fix))
 
     def kill(self, name: str) -> None:
         """End a program at once, as a power cut would; nothing happens if it does not run."""
@@ -248,10 +221,10 @@ class Processes:
                     self._peaks[name] = max(most, self._peaks.get(name, 0))
 
 
-def _ended(*_: object) -> None:
+def _terminate(*_: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def _with_parent() -> None:
+def _die_with_parent() -> None:
     """Let the new process end with ours, even if ours is killed and can end nothing any more."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

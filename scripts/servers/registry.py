@@ -13,7 +13,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.model import charts
 from scripts.model.manifests import Release
 from scripts.servers.processes import LOOPBACK, Processes, free_port
-from scripts.servers.tcp_proxy import Gate
+from scripts.servers.tcp_proxy import TcpProxy
 
 NAME = "registry"
 
@@ -24,7 +24,7 @@ class Registry:
     def __init__(self, processes: Processes) -> None:
         """Start one that is empty."""
         port = free_port()
-        self._gate = Gate(port)
+        self._proxy = TcpProxy(port)
         folder = processes.folder("registry-content")
         arguments = (f"--address={LOOPBACK}:{port}", f"--disk={folder}")
         processes.start(NAME, "registry", "serve", *arguments, tool="crane")
@@ -34,15 +34,15 @@ class Registry:
     @property
     def host(self) -> str:
         """Its host and port, as they stand in an address."""
-        return self._gate.host
+        return self._proxy.host
 
     def up(self) -> None:
         """Let it be reached."""
-        self._gate.open()
+        self._proxy.open()
 
     def down(self) -> None:
         """Let it be reached no longer: connections are refused."""
-        self._gate.close()
+        self._proxy.close()
 
     def fill(self, releases: Iterable[Release]) -> None:
         """Push the charts of releases, each once."""

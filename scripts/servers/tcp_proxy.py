@@ -1,4 +1,4 @@
-"""Connections passed on to a server behind, so that it can be put out of reach, and back."""
+"""A TCP proxy in front of a server, which takes it out of reach and back."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scripts.servers.processes import LOOPBACK, free_port
 _IDLE = 60.0
 
 
-def joined(one: socket.socket, other: socket.socket) -> None:
-    """Pass on what either of two connections sends, until one of them ends."""
+def relay(one: socket.socket, other: socket.socket) -> None:
+    """Copy what either of two connections sends to the other, until one of them ends."""
     pair = {one: other, other: one}
     with contextlib.suppress(ConnectionError):
         while ready := select.select(list(pair), (), (), _IDLE)[0]:
@@ -26,39 +26,39 @@ def joined(one: socket.socket, other: socket.socket) -> None:
                 pair[source].sendall(data)
 
 
-class Gate:
-    """A port that leads to another one while it is open.
+class TcpProxy:
+    """A port that forwards connections to another one while it is open.
 
     Attributes:
         host: Its host and port, as they stand in an address.
     """
 
     def __init__(self, port: int) -> None:
-        """Lead to a port of this machine; closed at first."""
+        """Forward to a port of this machine; closed at first."""
         self._port = free_port()
         self.host = f"{LOOPBACK}:{self._port}"
 
-        class Handler(socketserver.BaseRequestHandler):
+        class RelayHandler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                with socket.create_connection((LOOPBACK, port)) as behind:
-                    joined(self.request, behind)
+                with socket.create_connection((LOOPBACK, port)) as server:
+                    relay(self.request, server)
 
-        self._handler = Handler
+        self._handler = RelayHandler
         self._server: socketserver.ThreadingTCPServer | None = None
 
     def open(self) -> None:
-        """Take connections, at the same port each time."""
-        self._server = _Server((LOOPBACK, self._port), self._handler)
+        """Accept connections, at the same port each time."""
+        self._server = _TcpServer((LOOPBACK, self._port), self._handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Refuse them."""
+        """Refuse connections."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class _TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True

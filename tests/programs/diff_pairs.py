@@ -1,4 +1,4 @@
-"""Two states of a few objects, and what a topic of `make diff` says of them."""
+"""Two states of a few objects, and what an analyzer of `make diff` says of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.yamlfile import Json
+from scripts.diff.analyzers import Analyzer
 from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
+from scripts.diff.objects import ClusterPair
 from scripts.model.manifests import ClusterSync, Release, Repository, Unit, of_engine
 from scripts.model.rendered import Cluster, Item
 
@@ -25,9 +26,9 @@ def cluster(*manifests: Json, releases: Iterable[Release] = (), unit: str = "uni
     return Cluster(Repository(Path("/nonexistent")), sync, items)
 
 
-def pair(before: Cluster, after: Cluster) -> Pair:
+def pair(before: Cluster, after: Cluster) -> ClusterPair:
     releases = (before.sync.releases, after.sync.releases)
-    return Pair("one/flux", before, after, releases, whole=True)
+    return ClusterPair("one/flux", before, after, releases, whole=True)
 
 
 def manifest(kind: str, *, api: str = "v1", **fields: Any) -> Json:
@@ -35,12 +36,12 @@ def manifest(kind: str, *, api: str = "v1", **fields: Any) -> Json:
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
 
 
-def said(reader: Callable[[Pair], Any], before: Json, edit: Edit | None) -> list[str]:
-    """What a topic says when one object is edited; removed without an edit."""
+def analyzed(analyzer: Analyzer, before: Json, edit: Edit | None) -> list[str]:
+    """What an analyzer says when one object is edited; removed without an edit."""
     after = copy.deepcopy(before)
     if edit:
         edit(after)
-    found = reader(pair(cluster(before), cluster(after) if edit else cluster()))
+    found = analyzer(pair(cluster(before), cluster(after) if edit else cluster()))
     return [f"{one.name}: {one.where}" if isinstance(one, Flag) else one.text for one in found]
 
 

@@ -11,6 +11,7 @@ from scripts.diff.model import (
     Amount,
     Bump,
     Change,
+    Danger,
     Edit,
     Flag,
     Picture,
@@ -106,14 +107,14 @@ SMALL = Report(
     ),
     flags=(
         Flag(
-            "stateful-set-removed",
+            Danger.OBJECT_REMOVED,
             "StatefulSet monitoring/loki",
             "Its pods end, and its volume stays without an owner.",
             "Keep the release, or say in the pull request where the logs go.",
             OKE,
         ),
         Flag(
-            "major-version",
+            Danger.MAJOR_VERSION,
             "base/releases/grafana.yaml",
             "The chart grafana moves from 12 to 13, and a major version may break its values.",
             "Read https://github.com/grafana-community/helm-charts/blob/main/UPGRADE.md#to-13.",
@@ -177,7 +178,7 @@ def hostile() -> Report:
         ),
         bumps=tuple(Bump((text,), text, f"chart {text}", text, text) for text in HOSTILE),
         sentences=tuple(Sentence(text, text, (text,)) for text in HOSTILE),
-        flags=tuple(Flag(text, text, text, text, (text,)) for text in HOSTILE),
+        flags=tuple(Flag(Danger.MOVED, text, text, text, (text,)) for text in HOSTILE),
         amounts=tuple(Amount(text, text, text, f"{text}.", text, True, text) for text in HOSTILE),
         faults=tuple(Finding(text, 1, text, text) for text in HOSTILE),
     )

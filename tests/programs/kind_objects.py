@@ -11,7 +11,8 @@ import yaml
 from scripts.core.yamlfile import Json
 from scripts.live.kind import engines, readiness
 from scripts.live.kind.source import GitSource
-from scripts.model.manifests import ENGINES, FLUX_GROUPS, ClusterSync, Repository, group
+from scripts.model import api_groups
+from scripts.model.manifests import ENGINES, ClusterSync, Repository, group
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 URL = "https://git.example.com/team/todo-monitoring.git"
@@ -47,7 +48,7 @@ def engine_objects(sync: ClusterSync) -> list[Json]:
     """What an engine's resources list once all is ready."""
     if sync.engine == "argocd":
         return [of_argocd(o) for o in sync.objects() if o["kind"] == "Application"]
-    own = [o for o in sync.objects() if group(o) in FLUX_GROUPS]
+    own = [o for o in sync.objects() if group(o) in api_groups.FLUX]
     return [of_flux(o) for o in [*engines.sync(sync, SOURCE), *own]]
 
 

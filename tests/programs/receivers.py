@@ -36,9 +36,9 @@ class Inbox:
         """What was posted to paths that begin so."""
         return [body for where, body in list(self.posts) if where.startswith(path)]
 
-    def quiet(self, path: str, seconds: float, patience: float) -> bool:
+    def wait_until_idle(self, path: str, seconds: float, timeout: float) -> bool:
         """Wait until nothing more is posted there for some time; whether that happened."""
-        deadline, count, since = time.monotonic() + patience, -1, time.monotonic()
+        deadline, count, since = time.monotonic() + timeout, -1, time.monotonic()
         while time.monotonic() < deadline:
             if len(self.at(path)) != count:
                 count, since = len(self.at(path)), time.monotonic()

@@ -21,10 +21,10 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.model import budget
 from scripts.model.manifests import Repository
 from scripts.model.rendered import clusters
-from tests.fixtures import FROZEN
+from tests.fixtures import BAD_CHANGES, FROZEN
 
 Change = dict[str, Any]
-CHANGES: list[Change] = trees.bad_changes()
+CHANGES: list[Change] = trees.bad_changes(BAD_CHANGES)
 
 
 # What a cluster of the frozen repository is that has volumes, a tier and every opt-in beside it.

@@ -20,7 +20,7 @@ from scripts.checks.static import catalogue as check
 from scripts.checks.static import queries
 from scripts.cluster.capture import documents, families
 from scripts.cluster.capture.__main__ import SOURCES
-from scripts.cluster.capture.families import Block, Family
+from scripts.cluster.capture.families import Captured, CapturedFamily
 from scripts.model import catalogue
 from scripts.model.dashboards import Query
 from scripts.model.manifests import Repository
@@ -116,10 +116,10 @@ s_sum 0
 plain 1
 """
     assert families.parse(text) == {
-        "a_total": Family("counter", {"path", "code", "verb"}),
-        "h": Family("histogram", {"app"}),
-        "s": Family("summary"),
-        "plain": Family("untyped"),
+        "a_total": CapturedFamily("counter", {"path", "code", "verb"}),
+        "h": CapturedFamily("histogram", {"app"}),
+        "s": CapturedFamily("summary"),
+        "plain": CapturedFamily("untyped"),
     }
 
 
@@ -127,9 +127,9 @@ def test_what_is_captured_wins_over_what_a_document_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(families, "FOLDER", tmp_path)
-    captured = Block("p v1", "run it", {"a": Family("gauge", {"real"})})
-    listed = {"a": Family("counter", {"said"}), "b": Family("gauge")}
-    assert families.write("p", captured, Block("p v1", "document of p", listed)) == 2
+    captured = Captured("p v1", "run it", {"a": CapturedFamily("gauge", {"real"})})
+    listed = {"a": CapturedFamily("counter", {"said"}), "b": CapturedFamily("gauge")}
+    assert families.write("p", captured, Captured("p v1", "document of p", listed)) == 2
     syncs = {sync.name: sync for sync in catalogue.read(tmp_path / "p.yaml")}
     assert syncs["a"].labels == {"real"}
     assert syncs["a"].captured
@@ -153,8 +153,8 @@ def test_dapr_views_are_read_with_their_tags(tmp_path: Path) -> None:
         "NewMeasureView(last, noKeys, view.LastValue())\n"
     )
     assert documents.dapr(tmp_path, ".") == {
-        "dapr_a_sent_total": Family("counter", {"app_id"}),
-        "dapr_a_last": Family("gauge"),
+        "dapr_a_sent_total": CapturedFamily("counter", {"app_id"}),
+        "dapr_a_last": CapturedFamily("gauge"),
     }
 
 

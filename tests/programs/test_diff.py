@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -13,12 +14,13 @@ import pytest
 from scripts.bench import trees
 from scripts.bench.trees import apply
 from scripts.core.yamlfile import Json
-from scripts.diff import compare, rendering
-from scripts.diff.model import Action, Report
+from scripts.diff import analyzers, compare
+from scripts.diff.model import Action, Danger, Report
+from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model.manifests import Repository
-from tests.fixtures import CODE, FROZEN
+from tests.fixtures import CODE, DIFF_CHANGES, FROZEN
 
-CHANGES: list[Json] = trees.changes()
+CHANGES: list[Json] = trees.changes(DIFF_CHANGES)
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
 # Flags that only a chart's new version raises.
@@ -26,19 +28,15 @@ OF_VERSIONS = {"dead-value", "major-version"}
 
 
 @functools.cache
-def built() -> rendering.Side:
+def frozen() -> BuiltRevision:
     """The frozen repository, built once for every change of it."""
-    side = rendering.Side(FROZEN, "before")
-    _ = side.syncs, side.sources
-    return side
+    return BuiltRevision(FROZEN, "before")
 
 
 def compared(before: Path, after: Path) -> Report:
-    old, new = rendering.Side(before, "before"), rendering.Side(after, "after")
-    if before == FROZEN:
-        # What is built, and nothing of what was found in a comparison before.
-        old.__dict__.update(syncs=built().syncs, sources=built().sources)
-    return compare.report(rendering.pairs(old, new), old, new)
+    old = frozen() if before == FROZEN else BuiltRevision(before, "before")
+    new = BuiltRevision(after, "after")
+    return compare.report(cluster_pairs(old, new), old, new)
 
 
 def objects(report: Report) -> list[str]:
@@ -85,18 +83,18 @@ def keep_apart(_folder: str, names: list[str]) -> Iterator[str]:
 
 def test_the_table_holds_every_flag_and_changes_that_change_nothing() -> None:
     flags = {flag.split(":")[0] for change in CHANGES for flag in change.get("flags", ())}
-    assert flags | OF_VERSIONS == set(compare.DANGERS)
+    assert flags | OF_VERSIONS == set(Danger)
     silent = [c for c in CHANGES if not {"objects", "says", "flags"} & c.keys()]
     assert len(silent) >= 2
     assert len({change["change"] for change in CHANGES}) == len(CHANGES) >= 20
 
 
-def test_every_reader_is_asked() -> None:
-    modules = {reader.__module__ for reader in compare.READERS}
-    folder = CODE / "scripts/diff/analyzers"
-    readers = {
-        f"scripts.diff.analyzers.{path.stem}"
-        for path in folder.glob("*.py")
-        if re.search(r"^def \w+\(pair: Pair.*\) -> Said:", path.read_text(), re.MULTILINE)
+def test_every_analyzer_is_asked() -> None:
+    asked = {*analyzers.ANALYZERS, *analyzers.REVISION_ANALYZERS.values()}
+    pattern = r"(?m)^def ([a-z]\w+)\((?:pair: ClusterPair|revisions)[^)]*\) -> Analysis:"
+    written = {
+        getattr(importlib.import_module(f"{analyzers.__name__}.{path.stem}"), name)
+        for path in (CODE / "scripts/diff/analyzers").glob("*.py")
+        for name in re.findall(pattern, path.read_text())
     }
-    assert readers == modules
+    assert written == asked

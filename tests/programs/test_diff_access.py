@@ -15,11 +15,11 @@ from tests.programs.diff_pairs import (
     BINDING,
     CONTAINER,
     DEPLOYMENT,
+    analyzed,
     cluster,
     manifest,
     pair,
     put,
-    said,
 )
 
 ROLE = manifest(
@@ -47,15 +47,15 @@ ROLE = manifest(
     ],
 )
 def test_roles_and_bindings(before: Json, path: str, value: Any, expected: list[str]) -> None:
-    assert said(access.roles, before, put(path, value)) == expected
+    assert analyzed(access.roles, before, put(path, value)) == expected
 
 
 def test_a_right_that_a_wider_one_covers_is_none_more() -> None:
     every = put("rules/0/verbs", ["*"])
     wide = copy.deepcopy(ROLE)
     every(wide)
-    assert said(access.roles, ROLE, every) == ["rbac-widened: Role n/a"]
-    assert said(access.roles, wide, put("rules/0/verbs", ["delete"])) == []
+    assert analyzed(access.roles, ROLE, every) == ["rbac-widened: Role n/a"]
+    assert analyzed(access.roles, wide, put("rules/0/verbs", ["delete"])) == []
     # A role that is new allows all that it allows.
     found = list(access.roles(pair(cluster(), cluster(ROLE))))
     assert [one.why for one in found if isinstance(one, Flag)] == [
@@ -109,8 +109,8 @@ def test_a_role_that_joins_another() -> None:
         "rbac-widened",
         "Who has the role admin gets what it allows, too.",
     )
-    assert said(access.roles, joined, put(label, "false")) == []
-    assert said(access.roles, role, put(label, "false")) == []
+    assert analyzed(access.roles, joined, put(label, "false")) == []
+    assert analyzed(access.roles, role, put(label, "false")) == []
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_secrets() -> None:
     put(f"{CONTAINER}/env", [reference])(before)
     more = copy.deepcopy(reference)
     more["valueFrom"]["secretKeyRef"]["key"] = "other"  # type: ignore[index]
-    assert said(secrets.read, DEPLOYMENT, put(f"{CONTAINER}/env", [reference])) == [
+    assert analyzed(secrets.analyze, DEPLOYMENT, put(f"{CONTAINER}/env", [reference])) == [
         "n/s with k is needed: create it before the merge, with `make secrets`"
     ]
-    assert said(secrets.read, before, put(f"{CONTAINER}/env", [reference, more])) == [
+    assert analyzed(secrets.analyze, before, put(f"{CONTAINER}/env", [reference, more])) == [
         "n/s needs other, too: add it before the merge"
     ]
-    assert said(secrets.read, before, put(f"{CONTAINER}/env", [])) == [
+    assert analyzed(secrets.analyze, before, put(f"{CONTAINER}/env", [])) == [
         "n/s is not read any more: it may be deleted after the sync"
     ]
 
@@ -231,27 +231,27 @@ def test_secrets() -> None:
 def test_secrets_that_may_be_absent() -> None:
     path = f"{CONTAINER}/envFrom"
     optional, needed = ([{"secretRef": {"name": "s", **more}}] for more in ({"optional": True}, {}))
-    assert said(secrets.read, DEPLOYMENT, put(path, optional)) == [
+    assert analyzed(secrets.analyze, DEPLOYMENT, put(path, optional)) == [
         "n/s is read where there is one: nothing waits for it"
     ]
     before = copy.deepcopy(DEPLOYMENT)
     put(path, optional)(before)
     more = [*optional, {"secretRef": {"name": "s", "optional": True}, "prefix": "S_"}]
-    assert said(secrets.read, before, put(path, more)) == []
-    assert said(secrets.read, before, put(path, needed)) == [
+    assert analyzed(secrets.analyze, before, put(path, more)) == []
+    assert analyzed(secrets.analyze, before, put(path, needed)) == [
         "n/s is needed: create it before the merge, with `make secrets`"
     ]
-    assert said(secrets.read, before, put(path, [])) == [
+    assert analyzed(secrets.analyze, before, put(path, [])) == [
         "n/s is not read any more: it may be deleted after the sync"
     ]
     put(path, needed)(before)
-    assert said(secrets.read, before, put(path, optional)) == [
+    assert analyzed(secrets.analyze, before, put(path, optional)) == [
         "n/s is still read, but nothing waits for it any more"
     ]
 
 
 def test_the_secret_of_a_source_is_needed() -> None:
     source = manifest("OCIRepository", api="source.toolkit.fluxcd.io/v1", spec={"url": "oci://a"})
-    assert said(secrets.read, source, put("spec/secretRef", {"name": "s"})) == [
+    assert analyzed(secrets.analyze, source, put("spec/secretRef", {"name": "s"})) == [
         "n/s is needed: create it before the merge, with `make secrets`"
     ]

@@ -10,6 +10,7 @@ import pytest
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import alerts, objectives
 from scripts.diff.model import Flag
+from scripts.diff.objects import RevisionPair
 from tests.programs.diff_pairs import cluster, manifest, pair
 
 
@@ -43,7 +44,7 @@ ALERT = {"alert": "A", "expr": "a > 1", "for": "5m", "labels": {"severity": "war
     ],
 )
 def test_alerts(after: Json, expected: list[str]) -> None:
-    found = alerts.read(pair(cluster(rules(ALERT)), cluster(rules(after))))
+    found = alerts.analyze(pair(cluster(rules(ALERT)), cluster(rules(after))))
     assert [f"{o.name}: {o.where}" if isinstance(o, Flag) else o.text for o in found] == expected
 
 
@@ -62,12 +63,12 @@ def test_the_watchdog_waits(before: str | None, after: str | None, flags: list[s
     sides = (
         cluster(rules({**watchdog, **({"for": own} if own else {})})) for own in (before, after)
     )
-    assert [one.name for one in alerts.read(pair(*sides)) if isinstance(one, Flag)] == flags
+    assert [one.name for one in alerts.analyze(pair(*sides)) if isinstance(one, Flag)] == flags
 
 
 def test_an_alert_of_two_severities_loses_one() -> None:
     page = {**ALERT, "labels": {"severity": "critical"}}
-    found = list(alerts.read(pair(cluster(rules(ALERT, page)), cluster(rules(ALERT)))))
+    found = list(alerts.analyze(pair(cluster(rules(ALERT, page)), cluster(rules(ALERT)))))
     assert [one.text for one in found if not isinstance(one, Flag)] == [
         "A: removed, it was critical"
     ]
@@ -76,7 +77,7 @@ def test_an_alert_of_two_severities_loses_one() -> None:
 def test_alerts_of_one_name_are_paired_by_severity() -> None:
     page = {**ALERT, "labels": {"severity": "critical"}}
     later = [{**page, "for": "9m"}, {**ALERT, "for": "8m"}]
-    found = alerts.read(pair(cluster(rules(ALERT, page)), cluster(rules(*later))))
+    found = alerts.analyze(pair(cluster(rules(ALERT, page)), cluster(rules(*later))))
     assert [one.text for one in found if not isinstance(one, Flag)] == [
         "A: for 5m → 8m",
         "A: for 5m → 9m",
@@ -84,7 +85,7 @@ def test_alerts_of_one_name_are_paired_by_severity() -> None:
 
 
 def test_an_alert_that_is_new() -> None:
-    found = list(alerts.read(pair(cluster(), cluster(rules(ALERT)))))
+    found = list(alerts.analyze(pair(cluster(), cluster(rules(ALERT)))))
     assert [one.text for one in found if not isinstance(one, Flag)] == ["A: new, warning after 5m"]
 
 
@@ -108,5 +109,5 @@ def test_objectives(tmp_path: Path) -> None:
             "a: objective 99 % → 99.5 %, what counts as failed changes, its alerts change",
         ),
     ):
-        assert [one.text for one in objectives.read(before, after)] == [text]  # type: ignore[union-attr]
-    assert list(objectives.read(one, one)) == []
+        assert [one.text for one in objectives.analyze(RevisionPair(before, after, []))] == [text]  # type: ignore[union-attr]
+    assert list(objectives.analyze(RevisionPair(one, one, []))) == []

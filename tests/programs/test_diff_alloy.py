@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
+from scripts import tools
 from scripts.core.findings import RepositoryError
-from scripts.diff import alloy
+from scripts.diff import alloy, log_pipelines
+from tests.fixtures import FROZEN
 
 
 def expression(text: str) -> list[str]:
@@ -41,3 +46,32 @@ def test_blocks_of_alloy() -> None:
 def test_what_is_not_alloy_is_refused(text: str) -> None:
     with pytest.raises(RepositoryError, match="Alloy does not load it"):
         alloy.parse("p.alloy", text)
+
+
+def test_grafanas_parser_finds_the_same_variables_and_ways_to_loki() -> None:
+    files = sorted((FROZEN / "base/logs").glob("*.alloy"))
+    parsed = [alloy.parse(file.name, file.read_text()) for file in files]
+    variables: set[str] = set()
+    for whole in parsed:
+        tokens = list(whole.tokens())
+        calls = zip(tokens, tokens[2:], strict=False)
+        variables |= {argument.text for name, argument in calls if name.text == "sys.env"}
+    blocks = [block for whole in parsed for block in whole.blocks]
+    declared = {block.label: block for block in blocks if block.type == "declare"}
+    components = log_pipelines._components(blocks, declared)
+    answers = [
+        json.loads(
+            subprocess.run(
+                [tools.path("obscheck"), "check", file],
+                # It refuses a file that reads another one.
+                env=dict.fromkeys(variables, "a"),
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        for file in files
+    ]
+    assert variables == {name for one in answers for name in one["environment"] or ()}
+    writing = {name for name, component in components if component.writes}
+    assert len(writing) > 1
+    assert writing == {place.removeprefix("/") for one in answers for place in one["labels"]}

@@ -102,7 +102,7 @@ def test_a_major_version_names_its_notes(copy: Repository, publish: Publish) -> 
     heading = ("## Upgrading Chart", "## Upgrading Chart\n\n### To 12.0.0\n\nRead this.")
     old = publish(CHART, "12.0.0", heading, ("restartPolicy: Always", "restartPolicy: OnFailure"))
     report = bumped(copy, old, "12.0.0")
-    flags = {flag.name: flag for flag in report.flags}
+    flags = {str(flag.name): flag for flag in report.flags}
     assert flags.keys() == {"major-version"}
     assert flags["major-version"].where == f"release {CHART}"
     assert "“To 12.0.0” in the chart's README.md" in flags["major-version"].fix

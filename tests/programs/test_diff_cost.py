@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import ssl
 import subprocess
@@ -16,14 +17,15 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.bench import diff_cost, flate, trees
-from scripts.bench.diff_cost import Row, Told
-from scripts.bench.flate import Flate, Outcome
+from scripts.bench import diff, flate, trees
+from scripts.bench.__main__ import main
+from scripts.bench.diff import ComparedChange, DiffSummary
+from scripts.bench.flate import Flate, FlateResult
 from scripts.core import git
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import Repository
 from scripts.servers.processes import LOOPBACK
-from tests.fixtures import FROZEN
+from tests.fixtures import DIFF_CHANGES, FROZEN
 
 HOST = f"{LOOPBACK}:5000"
 # As flate 0.6.5 writes it.
@@ -58,7 +60,7 @@ ORDER = """
   TargetDown           Watchdog
 
 """
-NOTHING = Outcome(frozenset(), 0, ())
+NOTHING = FlateResult(frozenset(), 0, ())
 Answer = Callable[[str], tuple[int, str, str]]
 
 
@@ -218,9 +220,7 @@ def test_an_edit_that_no_longer_fits_is_refused(edit: dict[str, Any], tmp_path: 
     assert (tmp_path / "file").read_text() == "abcabc"
 
 
-@pytest.mark.parametrize(
-    "edit", [diff_cost.VALUE, *diff_cost.WARMING], ids=lambda edit: edit["file"]
-)
+@pytest.mark.parametrize("edit", [diff.VALUE, *diff.WARMING], ids=lambda edit: edit["file"])
 def test_what_is_measured_can_be_changed(edit: dict[str, Any], copy: Repository) -> None:
     before = (copy.root / edit["file"]).read_text()
     trees.apply(edit, copy.root)
@@ -258,7 +258,7 @@ def test_the_cache_knows_no_render_and_writes_none_into_the_users(
     for name in ("charts/a-1.tgz", "charts/one/b-1.tgz", "renders/x.json", "tools/helm/helm"):
         (user / name).parent.mkdir(parents=True, exist_ok=True)
         (user / name).touch()
-    diff_cost.share(tmp_path / "own")
+    diff.share_cache(tmp_path / "own")
     own = tmp_path / "own" / user.name
     assert sorted(path.name for path in own.iterdir()) == ["charts", "tools"]
     found = (path.relative_to(own) for path in (own / "charts").rglob("*.tgz"))
@@ -272,25 +272,27 @@ def test_the_cache_knows_no_render_and_writes_none_into_the_users(
 def test_both_take_turns_and_every_failure_is_kept() -> None:
     calls: list[str] = []
     failing = itertools.chain(
-        [NOTHING, Outcome(frozenset(), 0, ("once",))], itertools.repeat(NOTHING)
+        [NOTHING, FlateResult(frozenset(), 0, ("once",))], itertools.repeat(NOTHING)
     )
 
-    def there() -> Outcome:
+    def there() -> FlateResult:
         calls.append("there")
         return next(failing)
 
-    *_, failures = diff_cost.by_turns(lambda: calls.append("here"), there)
-    assert calls == ["here", "there"] * (1 + diff_cost.ROUNDS)
+    *_, failures = diff.by_turns(lambda: calls.append("here"), there)
+    assert calls == ["here", "there"] * (1 + diff.ROUNDS)
     assert failures == ("once",)
 
 
 def test_the_table_says_what_each_says_and_how_long_it_takes() -> None:
     rows = [
-        Row("a value", Told(3, 1, ()), 0.5, Outcome(frozenset({"a", "b"}), 8, ()), 2.25),
-        Row("a route", Told(0, 1, ("alert-silenced",)), 0.5, NOTHING, 1.0),
-        Row("a comment", Told(0, 0, ()), 0.5, NOTHING, 1.0),
+        ComparedChange(
+            "a value", DiffSummary(3, 1, ()), 0.5, FlateResult(frozenset({"a", "b"}), 8, ()), 2.25
+        ),
+        ComparedChange("a route", DiffSummary(0, 1, ("alert-silenced",)), 0.5, NOTHING, 1.0),
+        ComparedChange("a comment", DiffSummary(0, 0, ()), 0.5, NOTHING, 1.0),
     ]
-    _, _, value, route, comment, last = diff_cost.each(rows).splitlines()
+    _, _, value, route, comment, last = diff.changes_table(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "2", "8", "2.25"]
     assert route.split() == ["a", "route", "0", "1", "0.50", "0", "0", "1.00", "alert-silenced"]
     assert comment.split() == ["a", "comment", "0", "0", "0.50", "0", "0", "1.00"]
@@ -298,22 +300,22 @@ def test_the_table_says_what_each_says_and_how_long_it_takes() -> None:
 
 
 def test_nothing_is_said_of_what_flate_could_not_compare() -> None:
-    broken = Outcome(frozenset({"a"}), 4, ("clusters/one/flux: no chart",))
+    broken = FlateResult(frozenset({"a"}), 4, ("clusters/one/flux: no chart",))
     rows = [
-        Row("a value", Told(3, 1, ()), 0.5, broken, 2.25),
-        Row("a comment", Told(0, 0, ()), 0.5, NOTHING, 1.0),
+        ComparedChange("a value", DiffSummary(3, 1, ()), 0.5, broken, 2.25),
+        ComparedChange("a comment", DiffSummary(0, 0, ()), 0.5, NOTHING, 1.0),
     ]
-    _, _, value, _, last = diff_cost.each(rows).splitlines()
+    _, _, value, _, last = diff.changes_table(rows).splitlines()
     assert value.split() == ["a", "value", "3", "1", "0.50", "–", "–", "–"]
     # What both compare is added up, so that the sums can be set side by side.
     assert last.split()[-6:] == ["both", "compare", "0", "0.50", "0", "1.00"]
     assert "among 1 that" in last
-    assert diff_cost.failed(rows) == ["a value: clusters/one/flux: no chart"]
+    assert diff.failed(rows) == ["a value: clusters/one/flux: no chart"]
 
 
 def test_every_scripted_change_can_be_made_where_flate_finds_its_charts(tmp_path: Path) -> None:
     releases = Path("base/releases")
-    for number, change in enumerate(trees.changes()):
+    for number, change in enumerate(trees.changes(DIFF_CHANGES)):
         root = tmp_path / str(number)
         shutil.copytree(FROZEN / releases, root / releases)
         for path in (root / releases).glob("*.yaml"):
@@ -324,5 +326,18 @@ def test_every_scripted_change_can_be_made_where_flate_finds_its_charts(tmp_path
                 trees.apply(edit, root)
 
 
+def test_what_is_measured_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bad-changes", f"--tree={FROZEN}"]) == 0
+    assert capsys.readouterr().out == ""
+    edit = {"file": diff.GRAFANA, "replace": "kind: HelmRelease", "by": "kind: HelmReleases"}
+    harmless = {"file": diff.GRAFANA, "append": "# Nothing.\n"}
+    (tmp_path / "a.yaml").write_text(json.dumps([edit, harmless]))
+    assert main(["bad-changes", f"--tree={FROZEN}", f"--bad-changes={tmp_path}"]) == 0
+    assert "alone stop 1 of 2 bad changes" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["bad"])
+    assert "no part bad: use targets, " in capsys.readouterr().err
+
+
 def test_every_scripted_change_fits_into_the_table() -> None:
-    assert max(len(change["change"]) for change in trees.changes()) < 68
+    assert max(len(change["change"]) for change in trees.changes(DIFF_CHANGES)) < 68

@@ -49,7 +49,7 @@ def grafana(*manifests: Json, chart: str = "grafana", **uids: str | None) -> Clu
 def test_dashboards(edit: Edit, expected: list[str]) -> None:
     model = json.loads(board()["data"]["b.json"])
     edit(model)
-    found = dashboards.read(pair(cluster(board()), cluster(board(**model))))
+    found = dashboards.analyze(pair(cluster(board()), cluster(board(**model))))
     assert [one.text for one in found if not isinstance(one, Flag)] == expected
 
 
@@ -76,7 +76,7 @@ NOWHERE = "links, alerts, bookmarks and a home page that name it lead nowhere."
     ],
 )
 def test_dashboards_that_come_and_go(after: Cluster, expected: list[str]) -> None:
-    found = dashboards.read(pair(grafana(board()), after))
+    found = dashboards.analyze(pair(grafana(board()), after))
     assert [one.why if isinstance(one, Flag) else one.text for one in found] == expected
 
 
@@ -104,5 +104,5 @@ def test_dashboards_that_come_and_go(after: Cluster, expected: list[str]) -> Non
     ],
 )
 def test_a_data_source_that_is_gone_or_another(after: Cluster, expected: list[str]) -> None:
-    found = dashboards.sources(pair(grafana(A="a", B="b", N=None), after))
+    found = dashboards.datasources(pair(grafana(A="a", B="b", N=None), after))
     assert [one.why for one in found if isinstance(one, Flag)] == expected

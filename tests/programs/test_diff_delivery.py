@@ -112,8 +112,8 @@ ON_PROMETHEUS = "alert-silenced: Prometheus n/a"
 def test_the_way_of_alerts_and_what_is_scraped(edit: Edit, expected: list[str]) -> None:
     after = copy.deepcopy(STACK)
     edit(after)
-    both = pair(cluster(*STACK.values()), cluster(*after.values()))
-    found = [one for read in (delivery.read, targets.read) for one in read(both)]
+    compared = pair(cluster(*STACK.values()), cluster(*after.values()))
+    found = [*delivery.analyze(compared), *targets.analyze(compared)]
     assert [f"{one.name}: {one.where}" for one in found if isinstance(one, Flag)] == expected
 
 
@@ -159,7 +159,7 @@ def test_the_way_of_alerts_and_what_is_scraped(edit: Edit, expected: list[str]) 
 def test_alerts_that_are_relabelled(edit: Edit, expected: str) -> None:
     after = copy.deepcopy(STACK)
     edit(after)
-    (flag,) = delivery.read(pair(cluster(*STACK.values()), cluster(*after.values())))
+    (flag,) = delivery.analyze(pair(cluster(*STACK.values()), cluster(*after.values())))
     assert isinstance(flag, Flag)
     assert (flag.name, flag.where) == ("alert-silenced", "Prometheus n/a")
     assert flag.why.endswith(f": {expected}.")
@@ -170,11 +170,11 @@ def test_what_was_so_before_is_none_of_this_change() -> None:
     put("secret/stringData/k", json.dumps(STEPS))(before)
     put("prometheus/spec/ruleSelector", {"matchLabels": {"team": "x"}})(before)
     after = {**before, "other": custom("PrometheusRule", {"groups": []}, name="o")}
-    assert not list(delivery.read(pair(cluster(*before.values()), cluster(*after.values()))))
+    assert not list(delivery.analyze(pair(cluster(*before.values()), cluster(*after.values()))))
 
 
 def test_in_a_new_cluster_nothing_was_told_before() -> None:
     after = copy.deepcopy(STACK)
     put("secret/stringData/k", json.dumps(STEPS))(after)
     put("prometheus/spec/alerting", None)(after)
-    assert not list(delivery.read(pair(cluster(), cluster(*after.values()))))
+    assert not list(delivery.analyze(pair(cluster(), cluster(*after.values()))))

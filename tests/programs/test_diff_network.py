@@ -28,7 +28,7 @@ def put_on(manifest: Json, path: str, value: Any) -> Json:
 
 
 def opened(before: list[Json], after: list[Json]) -> list[str]:
-    found = network.read(pair(cluster(DEPLOYMENT, *before), cluster(DEPLOYMENT, *after)))
+    found = network.analyze(pair(cluster(DEPLOYMENT, *before), cluster(DEPLOYMENT, *after)))
     return [f"{one.where}: {one.why}" for one in found if isinstance(one, Flag)]
 
 
@@ -74,7 +74,7 @@ def test_a_network_policy_more_or_fewer() -> None:
     assert opened([POLICY], [POLICY, allows]) == []
     # A pod that is new was closed to nobody.
     new = pair(cluster(POLICY), cluster(DEPLOYMENT, put_on(POLICY, "spec/ingress", [{}])))
-    assert list(network.read(new)) == []
+    assert list(network.analyze(new)) == []
     # What a policy has rules for is its type, too.
     typed = put_on(POLICY, "spec/egress", [{"to": [{"podSelector": {}}]}])
     assert opened([typed], [put_on(typed, "spec/policyTypes", None)]) == []

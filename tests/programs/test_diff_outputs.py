@@ -11,8 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from scripts.diff.model import ABSENT, Action, Amount, Change, Edit, Flag, Picture, Report, Sentence
-from scripts.diff.outputs import html, markdown, shown, terminal
+from scripts.diff.model import (
+    ABSENT,
+    Action,
+    Amount,
+    Change,
+    Danger,
+    Edit,
+    Flag,
+    Picture,
+    Report,
+    Sentence,
+)
+from scripts.diff.outputs import formatting, html, markdown, terminal
 from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
@@ -44,7 +55,7 @@ def test_an_empty_report_is_one_sentence(write: object) -> None:
 def test_a_report_with_anything_in_it_does_not_say_that_nothing_changes(field: str) -> None:
     full = dataclasses.replace(SMALL, pictures=pictured(Path("a.png")).pictures)
     one = Report("a", "b", **{field: getattr(full, field)})
-    assert shown.NOTHING not in terminal.text(one) + markdown.text(one)
+    assert formatting.NOTHING not in terminal.text(one) + markdown.text(one)
 
 
 @pytest.mark.parametrize("write", [terminal.text, markdown.text])
@@ -55,7 +66,7 @@ def test_the_summary_comes_before_sentences_objects_and_faults(write: object) ->
         "5 objects differ: 1 added, 3 changed, 1 removed",
         "local, oke-free (argocd, flux)",
         "13.0.0",
-        "stateful-set-removed",
+        "object-removed",
         "Keep the release, or say in the pull request where the logs go.",
         "major-version",
         "1864Mi",
@@ -74,11 +85,11 @@ def test_the_summary_comes_before_sentences_objects_and_faults(write: object) ->
 
 def test_clusters_in_which_as_many_objects_differ_share_a_row() -> None:
     more = dataclasses.replace(changed(), places=("local/flux",), name="other")
-    rows, left_out = shown.rows(Report("a", "b", changes=(changed(), more)))
+    rows, left_out = formatting.rows(Report("a", "b", changes=(changed(), more)))
     assert [(row.where, row.counts[Action.CHANGED]) for row in rows] == [
         ("local (flux); oke-free (argocd, flux)", 1)
     ]
-    rows, left_out = shown.rows(Report("a", "b", changes=(changed(), changed(name="b"), more)))
+    rows, left_out = formatting.rows(Report("a", "b", changes=(changed(), changed(name="b"), more)))
     assert [(row.where, row.counts[Action.CHANGED]) for row in rows] == [
         ("local (flux)", 1),
         ("oke-free (argocd, flux)", 2),
@@ -94,9 +105,9 @@ def declaring(path: str, name: str = "grafana") -> Change:
 
 def test_an_edit_counts_once_where_it_is_declared_and_what_it_makes() -> None:
     report = Report("a", "b", changes=(changed(), declaring("spec.values.replicas")))
-    assert shown.counting(report.changes) == [changed()]
-    assert shown.headline(report) == ["1 object differs: 1 changed", "1 more declares it"]
-    assert [row.owner for row in shown.rows(report)[0]] == ["release grafana"]
+    assert formatting.counted_changes(report.changes) == [changed()]
+    assert formatting.headline(report) == ["1 object differs: 1 changed", "1 more declares it"]
+    assert [row.owner for row in formatting.rows(report)[0]] == ["release grafana"]
     assert "HelmRelease" in terminal.text(report)
 
 
@@ -111,7 +122,7 @@ def test_an_edit_counts_once_where_it_is_declared_and_what_it_makes() -> None:
     ],
 )
 def test_what_declares_more_than_what_is_seen_to_change_counts(other: Change) -> None:
-    assert shown.counting([changed(), other]) == [changed(), other]
+    assert formatting.counted_changes([changed(), other]) == [changed(), other]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +138,7 @@ def test_what_declares_more_than_what_is_seen_to_change_counts(other: Change) ->
     ],
 )
 def test_places_are_grouped_by_their_engines(names: tuple[str, ...], text: str) -> None:
-    assert shown.places(names) == text
+    assert formatting.places(names) == text
 
 
 @pytest.mark.parametrize(
@@ -148,32 +159,32 @@ def test_places_are_grouped_by_their_engines(names: tuple[str, ...], text: str) 
 )
 def test_an_edit_shows_what_differs(before: object, after: object, lines: list[str]) -> None:
     width = 40 if len(str(before)) < 50 else 54
-    assert shown.edit(Edit("path", before, after), width) == lines
+    assert formatting.edit(Edit("path", before, after), width) == lines
 
 
 def test_the_table_keeps_the_rows_in_which_the_most_differ() -> None:
     changes = [dataclasses.replace(changed(name=str(at)), unit="zoo") for at in range(9)]
     changes += [
-        dataclasses.replace(changed(), unit=f"unit-{at:02}") for at in range(2 * shown.ROWS)
+        dataclasses.replace(changed(), unit=f"unit-{at:02}") for at in range(2 * formatting.ROWS)
     ]
-    rows, left_out = shown.rows(Report("a", "b", changes=tuple(changes)))
+    rows, left_out = formatting.rows(Report("a", "b", changes=tuple(changes)))
     assert rows[-1].owner == "release zoo"
-    assert (len(rows), left_out) == (shown.ROWS, shown.ROWS + 1)
+    assert (len(rows), left_out) == (formatting.ROWS, formatting.ROWS + 1)
     for text in (terminal.text(REPORTS["huge"]), markdown.text(REPORTS["huge"])):
         assert "… and 108 more" in text
 
 
 @pytest.mark.parametrize("write", [terminal.text, markdown.text, html.page])
 def test_what_is_not_drawn_is_said_with_what_draws_it(write: Callable[[Report], str]) -> None:
-    def said(*pictures: Picture) -> list[str]:
+    def analyzed(*pictures: Picture) -> list[str]:
         text = write(dataclasses.replace(EMPTY, sentences=SMALL.sentences, pictures=pictures))
         return re.findall(r"Not drawn: .*?`make pictures`", text.partition("const report =")[0])
 
     later = Picture("todo-later", None, None)
     half = Picture("todo-half", str(PICTURE), None)
     gone = Picture("todo-gone", str(PICTURE), ABSENT)
-    assert said() == said(gone) == []
-    assert said(later, half, gone) == ["Not drawn: todo-later, todo-half. `make pictures`"]
+    assert analyzed() == analyzed(gone) == []
+    assert analyzed(later, half, gone) == ["Not drawn: todo-later, todo-half. `make pictures`"]
 
 
 def test_pictures_that_are_drawn_are_named_with_their_files() -> None:
@@ -187,18 +198,18 @@ def test_pictures_that_are_drawn_are_named_with_their_files() -> None:
 
 
 def test_pictures_that_have_no_room_in_the_page_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = len(html._side(str(PICTURE))["source"])
+    one = len(html._picture(str(PICTURE))["source"])
 
-    def shown_(room: int) -> tuple[list[str], str]:
+    def texts(room: int) -> tuple[list[str], str]:
         monkeypatch.setattr(html, "ROOM", room)
         found = html._pictures(pictured(PICTURE).pictures)
         return [each["dashboard"] for each in found["pictures"]], found["notes"][0]
 
     every = ["todo-overview", "todo-new", "todo-gone"]
-    assert shown_(4 * one)[0] == every
+    assert texts(4 * one)[0] == every
     left_out = "Left out, as there is no room: todo-new, todo-gone."
-    assert shown_(4 * one - 1) == (every[:2], "Left out, as there is no room: todo-gone.")
-    assert shown_(2 * one) == (every[:1], left_out)
+    assert texts(4 * one - 1) == (every[:2], "Left out, as there is no room: todo-gone.")
+    assert texts(2 * one) == (every[:1], left_out)
 
 
 # Terminal
@@ -221,7 +232,7 @@ def test_an_object_is_shortened_and_the_end_says_so() -> None:
 
 
 def test_prose_is_wrapped_and_manifests_are_cut_at_the_width() -> None:
-    long = Flag("a", "b", "word " * 60, "word " * 60)
+    long = Flag(Danger.MOVED, "b", "word " * 60, "word " * 60)
     cut = changed(Edit("spec.xxx", "x" * 200, "x" * 199), Edit("c", "a\nb", "+" + "x" * 200))
     lines = terminal.text(Report("a", "b", changes=(cut,), flags=(long,)), width=60).splitlines()
     assert max(len(line) for line in lines if "word" in line or "xxx" in line) == 60
@@ -339,7 +350,7 @@ def test_objects_diffs_are_left_out_first_then_edits_then_objects() -> None:
     assert left_out(1, 10, 10_000) == "lines of objects"
 
 
-def test_a_limit_that_moves_is_shown_with_both() -> None:
+def test_a_limit_that_moves_is_textswith_both() -> None:
     amount = Amount("oke-free", "CPU", "475m", "475m", "900m", False, "600m")
     report = Report("a", "b", amounts=(amount, dataclasses.replace(amount, limit="")))
     for text in (terminal.text(report), markdown.text(report)):
@@ -371,7 +382,7 @@ def swollen(size: int) -> Report:
         "b",
         changes=(one,) * size,
         sentences=tuple(Sentence(f"topic {at}", "text " * size) for at in range(size)),
-        flags=(Flag("f" * size, "w", "why " * size, "fix " * size),) * size,
+        flags=(Flag(Danger.MOVED, "w" * size, "why " * size, "fix " * size),) * size,
     )
 
 
@@ -391,6 +402,6 @@ def test_data_cannot_end_its_element_and_is_as_it_was() -> None:
     page = html.page(hostile())
     assert page.count("</script>") == 2
     before, data, after = re.split(r'(?<=application/json">)(.*?)(?=</script>)', page)
-    shown_ = [flag["why"] for flag in json.loads(data)["flags"]]
-    assert shown_ == [shown.line(text) for text in HOSTILE]
+    texts = [flag["why"] for flag in json.loads(data)["flags"]]
+    assert texts == [formatting.line(text) for text in HOSTILE]
     assert "{{" not in before + after

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from scripts.diff.model import Report
-from scripts.diff.outputs import html, shown
+from scripts.diff.outputs import formatting, html
 from scripts.servers import browser
 from tests.fixtures import CODE
 from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge, pictured
@@ -91,16 +91,16 @@ def test_every_page_opens_without_an_error_a_request_or_a_horizontal_scroll(tmp_
     for name, report in REPORTS.items():
         (tmp_path / name).mkdir()
         page = written(report, tmp_path / name)
-        jobs += [browser.Job(page, theme) for theme in ("light", "dark")]
-    for seen in browser.look(jobs):
-        assert browser.faults(seen) == []
+        jobs += [browser.PageJob(page, theme) for theme in ("light", "dark")]
+    for seen in browser.open_pages(jobs):
+        assert browser.page_findings(seen) == []
         assert seen.report["ready"]
         assert seen.report["theme"] == seen.job.theme
 
 
 def test_an_empty_report_is_one_sentence(tmp_path: Path) -> None:
     text = result(written(EMPTY, tmp_path), "return page.innerText('main')")
-    assert text.strip() == shown.NOTHING
+    assert text.strip() == formatting.NOTHING
 
 
 def test_the_summary_fits_the_window(tmp_path: Path) -> None:

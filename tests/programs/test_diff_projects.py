@@ -9,7 +9,7 @@ import pytest
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import projects
 from scripts.diff.model import Flag
-from tests.programs.diff_pairs import cluster, manifest, pair, said
+from tests.programs.diff_pairs import analyzed, cluster, manifest, pair
 
 ANY_KIND = [{"group": "*", "kind": "*"}]
 JOB = {"group": "batch", "kind": "Job"}
@@ -54,8 +54,8 @@ def project(**spec: Any) -> Json:
 def test_projects(field: str, narrow: Any, wide: Any) -> None:
     one, other = (project(**({} if value is None else {field: value})) for value in (narrow, wide))
     widened = ["project-widened: AppProject n/a"]
-    assert said(projects.read, one, lambda m: m.update(other)) == widened
-    assert said(projects.read, other, lambda m: m.update(one)) == []
+    assert analyzed(projects.analyze, one, lambda m: m.update(other)) == widened
+    assert analyzed(projects.analyze, other, lambda m: m.update(one)) == []
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_projects(field: str, narrow: Any, wide: Any) -> None:
 )
 def test_projects_that_allow_no_more(before: Json, after: Json) -> None:
     edit = project(**after)
-    assert said(projects.read, project(**before), lambda m: m.update(edit)) == []
+    assert analyzed(projects.analyze, project(**before), lambda m: m.update(edit)) == []
 
 
 def application(name: str) -> Json:
@@ -82,24 +82,24 @@ def application(name: str) -> Json:
 def test_an_application_that_leaves_its_project() -> None:
     narrow = project(sourceRepos=["a"])
     one, other = (cluster(narrow, application(name)) for name in ("a", "default"))
-    (flag,) = projects.read(pair(one, other))
+    (flag,) = projects.analyze(pair(one, other))
     assert isinstance(flag, Flag)
     assert (flag.name, flag.where) == ("project-widened", "Application n/a")
     assert flag.why == (
         "Its project a → default, so it may do more: "
         "destinations: any, sourceRepos: any, cluster resources: any."
     )
-    assert list(projects.read(pair(other, one))) == []
+    assert list(projects.analyze(pair(other, one))) == []
 
 
 def test_a_project_beside_others() -> None:
     narrow, wide = project(sourceRepos=["a"]), project(sourceRepos=["*"])
     wide["metadata"] = {**wide["metadata"], "name": "b"}
-    (flag,) = projects.read(pair(cluster(narrow), cluster(narrow, wide)))
+    (flag,) = projects.analyze(pair(cluster(narrow), cluster(narrow, wide)))
     assert isinstance(flag, Flag)
     assert flag.where == "AppProject n/b"
-    assert list(projects.read(pair(cluster(wide), cluster(narrow, wide)))) == []
+    assert list(projects.analyze(pair(cluster(wide), cluster(narrow, wide)))) == []
     # One of the others allows as much.
     third = {**wide, "metadata": {**wide["metadata"], "name": "c"}}
-    assert list(projects.read(pair(cluster(narrow, wide), cluster(narrow, wide, third)))) == []
-    assert list(projects.read(pair(cluster(), cluster(wide)))) == []
+    assert list(projects.analyze(pair(cluster(narrow, wide), cluster(narrow, wide, third)))) == []
+    assert list(projects.analyze(pair(cluster(), cluster(wide)))) == []

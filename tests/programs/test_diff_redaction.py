@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.diff import pipelines
+from scripts.diff import log_pipelines
 from scripts.diff.analyzers import redaction
 from scripts.diff.model import Flag
 from scripts.model.rendered import Cluster
@@ -48,7 +48,7 @@ def running(files: Mapping[str, str], *variables: Json, name: str = "a") -> Clus
 
 
 def told(before: Cluster, after: Cluster) -> list[str]:
-    found = redaction.read(pair(before, after))
+    found = redaction.analyze(pair(before, after))
     return [f"{o.name}: {o.where}" if isinstance(o, Flag) else o.text for o in found]
 
 
@@ -354,7 +354,7 @@ def test_a_new_pipeline_without_any_redaction() -> None:
 
 
 def test_stages_that_take_something_out_are_read_whatever_is_around() -> None:
-    found = pipelines.stages(
+    found = log_pipelines.stages(
         {
             "p.alloy": """
             // stage.replace { expression = `(never)` replace = "<redacted:never>" is a comment }

@@ -13,7 +13,7 @@ from scripts.diff.analyzers import removal
 from scripts.diff.model import Flag
 from scripts.model.manifests import Release
 from scripts.model.rendered import Cluster, Item
-from tests.programs.diff_pairs import STATEFUL, cluster, manifest, pair, put, said
+from tests.programs.diff_pairs import STATEFUL, analyzed, cluster, manifest, pair, put
 
 ARGO_CD = "argocd.argoproj.io/sync-options"
 FLUX = "kustomize.toolkit.fluxcd.io/prune"
@@ -44,13 +44,15 @@ def under(engine: str, *manifests: Json, release: str = "", unit: str = "unit") 
 
 
 def flags(before: Cluster, after: Cluster) -> list[Flag]:
-    return [one for one in removal.read(pair(before, after)) if isinstance(one, Flag)]
+    return [one for one in removal.analyze(pair(before, after)) if isinstance(one, Flag)]
 
 
 def test_what_is_removed() -> None:
-    assert said(removal.read, STATEFUL, None) == ["object-removed: StatefulSet n/a"]
-    assert said(removal.read, manifest("Namespace"), None) == ["object-removed: Namespace n/a"]
-    assert said(removal.read, manifest("ConfigMap"), None) == []
+    assert analyzed(removal.analyze, STATEFUL, None) == ["object-removed: StatefulSet n/a"]
+    assert analyzed(removal.analyze, manifest("Namespace"), None) == [
+        "object-removed: Namespace n/a"
+    ]
+    assert analyzed(removal.analyze, manifest("ConfigMap"), None) == []
 
 
 @pytest.mark.parametrize(

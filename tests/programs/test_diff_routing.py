@@ -192,7 +192,7 @@ def inhibited(source: str, target: str, *flags: str) -> list[str]:
 def test_routes(edit: Edit, expected: list[str], tmp_path: Path) -> None:
     after = copy.deepcopy(ROUTES)
     edit(after)
-    found = routing.read(*templates(tmp_path, ROUTES, after), KNOWN)
+    found = routing.compared(*templates(tmp_path, ROUTES, after), KNOWN)
     said = [f"{one.name}: {one.where}" if isinstance(one, Flag) else one.text for one in found]
     assert said == expected
 
@@ -200,7 +200,7 @@ def test_routes(edit: Edit, expected: list[str], tmp_path: Path) -> None:
 def test_routes_that_alertmanager_refuses_are_said_to_be_so(tmp_path: Path) -> None:
     before, after = ({**ROUTES, "route": {"receiver": name}} for name in ("all", "undeclared"))
     with pytest.raises(RepositoryError, match=r"amtool: .*undeclared"):
-        list(routing.read(*templates(tmp_path, before, after), KNOWN))
+        list(routing.compared(*templates(tmp_path, before, after), KNOWN))
 
 
 def test_a_route_to_nobody_that_was_there_is_none_of_this_change(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_route_to_nobody_that_was_there_is_none_of_this_change(tmp_path: Path)
     route("a=b", receiver="nobody")(before)
     after = copy.deepcopy(before)
     route("severity=info", receiver="team")(after)
-    found = routing.read(*templates(tmp_path, before, after), KNOWN)
+    found = routing.compared(*templates(tmp_path, before, after), KNOWN)
     assert not [one for one in found if isinstance(one, Flag)]
 
 
@@ -223,7 +223,7 @@ def test_a_route_to_nobody_that_was_there_is_none_of_this_change(tmp_path: Path)
 def test_the_template_is_gone_or_new(
     before: Json | None, after: Json | None, expected: list[str], tmp_path: Path
 ) -> None:
-    found = routing.read(*templates(tmp_path, before, after), KNOWN)
+    found = routing.compared(*templates(tmp_path, before, after), KNOWN)
     said = [one.name if isinstance(one, Flag) else one.text for one in found]
     assert said == [
         text if text == "alert-silenced" else f"{TEMPLATE}: {text}" for text in expected

@@ -17,11 +17,11 @@ from tests.programs.diff_pairs import (
     CLAIM,
     DEPLOYMENT,
     STATEFUL,
+    analyzed,
     cluster,
     manifest,
     pair,
     put,
-    said,
 )
 
 SERVICE = manifest("Service", spec={"clusterIP": "None", "ports": [{"port": 80}]})
@@ -77,7 +77,7 @@ def test_a_field_that_cannot_change(
 ) -> None:
     after = copy.deepcopy(before)
     put(path, value)(after)
-    found = list(immutable.read(pair(cluster(before), cluster(after))))
+    found = list(immutable.analyze(pair(cluster(before), cluster(after))))
     if fields is None:
         assert found == []
     else:
@@ -107,14 +107,14 @@ def test_what_is_deleted_with_an_object_to_change_it(
     def flag(*objects: Json, engine: str = "flux") -> Flag:
         one, other = cluster(before), cluster(*objects)
         other = dataclasses.replace(other, sync=dataclasses.replace(other.sync, engine=engine))
-        (found,) = immutable.read(pair(one, other))
+        (found,) = immutable.analyze(pair(one, other))
         assert isinstance(found, Flag)
         return found
 
     one, other = (
         dataclasses.replace(cluster(), items=(Item(m, "release"),)) for m in (before, forced)
     )
-    (released,) = (f for f in immutable.read(pair(one, other)) if isinstance(f, Flag))
+    (released,) = (f for f in immutable.analyze(pair(one, other)) if isinstance(f, Flag))
     for refused in (flag(after), flag(forced, engine="argocd"), released):
         assert refused.why.endswith("the API server refuses the object.")
         assert refused.fix.endswith(f"deletes {lost}, too." if lost else "stops meanwhile.")
@@ -158,7 +158,7 @@ def test_what_is_deleted_with_an_object_to_change_it(
     ],
 )
 def test_volumes(before: Json, path: str | None, value: Any, expected: list[str]) -> None:
-    assert said(storage.read, before, put(path, value) if path else None) == expected
+    assert analyzed(storage.analyze, before, put(path, value) if path else None) == expected
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,6 @@ def test_a_claim_that_goes_with_its_statefulset(
 ) -> None:
     after = copy.deepcopy(before)
     put(path, value)(after)
-    found = storage.read(pair(cluster(before), cluster(after)))
+    found = storage.analyze(pair(cluster(before), cluster(after)))
     told = ["deleted first" in one.why for one in found if isinstance(one, Flag)]
     assert told == ([] if deleted is None else [deleted])

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from scripts.core.yamlfile import Json
-from scripts.diff import noise, text
-from scripts.diff.analyzers import analyzer, retention
+from scripts.diff import normalization, yaml_diff
+from scripts.diff.analyzers import retention, wording
 from scripts.diff.model import ABSENT
-from scripts.diff.values import differences
+from scripts.diff.value_diff import differences
 
 
 def edits(before: Json, after: Json) -> list[tuple[str, Json, Json]]:
@@ -103,7 +103,7 @@ def test_values_that_differ_are_shown_below_their_keys() -> None:
     after = {
         "spec": {"containers": [{"name": "a", "image": "y", "new": [1]}], "text": "1\n2\n4\n5"}
     }
-    assert text.differing(list(differences(before, after))).splitlines() == [
+    assert yaml_diff.differing(list(differences(before, after))).splitlines() == [
         " spec:",
         "   containers:",
         "     - name: a",
@@ -119,7 +119,7 @@ def test_values_that_differ_are_shown_below_their_keys() -> None:
         "     4",
         "     5",
     ]
-    assert text.whole({"kind": "A", "text": "1\n2"}, "+") == "+kind: A\n+text: |-\n+  1\n+  2"
+    assert yaml_diff.whole({"kind": "A", "text": "1\n2"}, "+") == "+kind: A\n+text: |-\n+  1\n+  2"
 
 
 def test_noise_is_taken_out() -> None:
@@ -134,7 +134,7 @@ def test_noise_is_taken_out() -> None:
         metadata = {"name": "a", "labels": {**labels(version), "chart": chart}}
         return {"kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
 
-    names = noise.generated(
+    names = normalization.generated_names(
         {"kind": kind, "metadata": {"name": f"c-{hashed}"}}
         for kind, hashed in (
             ("ConfigMap", "2456789bcd"),
@@ -144,12 +144,14 @@ def test_noise_is_taken_out() -> None:
         )
     )
     assert names == {"c-2456789bcd": "c", "c-dcb9876542": "c"}
-    one = noise.quiet(workload("24567", "a-1.0.0"), {"c-2456724567": "c"})
-    other = noise.quiet(workload("9bcdf", "a-1.0.1"), {"c-9bcdf9bcdf": "c"})
+    one = normalization.normalized(workload("24567", "a-1.0.0"), {"c-2456724567": "c"})
+    other = normalization.normalized(workload("9bcdf", "a-1.0.1"), {"c-9bcdf9bcdf": "c"})
     assert one == other
     assert one["spec"]["template"]["spec"]["volumes"] == [{"configMap": {"name": "c"}}]
     # It means something else here, so it stays.
-    assert noise.quiet(workload("1", "tiller"), {}) != noise.quiet(workload("1", "a-1.0.0"), {})
+    assert normalization.normalized(workload("1", "tiller"), {}) != normalization.normalized(
+        workload("1", "a-1.0.0"), {}
+    )
 
 
 def test_texts_of_a_schema_are_noise_but_a_property_of_that_name_is_not() -> None:
@@ -158,7 +160,9 @@ def test_texts_of_a_schema_are_noise_but_a_property_of_that_name_is_not() -> Non
         version = {"name": "v1", "schema": schema}
         return {"kind": "CustomResourceDefinition", "metadata": {}, "spec": {"versions": [version]}}
 
-    kept = noise.quiet(crd(description={"type": "string", "description": "What it is."}), {})
+    kept = normalization.normalized(
+        crd(description={"type": "string", "description": "What it is."}), {}
+    )
     schema = kept["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     assert schema == {"properties": {"description": {"type": "string"}}}
 
@@ -167,14 +171,16 @@ def test_no_value_of_a_secret_is_shown() -> None:
     def secret(**data: str) -> Json:
         return {"kind": "Secret", "data": data}
 
-    shown = noise.hidden(secret(a="one", b="same"), secret(a="two", b="same", c="new"))
+    shown = normalization.without_secrets(
+        secret(a="one", b="same"), secret(a="two", b="same", c="new")
+    )
     assert edits(*shown) == [
         ("data.a", "hidden, before", "hidden, after"),
         ("data.c", ABSENT, "hidden, after"),
     ]
-    assert noise.hidden(None, secret(a="one")) == (None, secret(a="hidden, after"))
+    assert normalization.without_secrets(None, secret(a="one")) == (None, secret(a="hidden, after"))
     plain = {"kind": "ConfigMap", "data": {"a": "one"}}
-    assert noise.hidden(plain, plain) == (plain, plain)
+    assert normalization.without_secrets(plain, plain) == (plain, plain)
 
 
 @pytest.mark.parametrize(
@@ -191,21 +197,21 @@ def test_no_value_of_a_secret_is_shown() -> None:
     ],
 )
 def test_queries_differ_in_words(before: str, after: str, expected: list[str]) -> None:
-    assert analyzer.query(before, after) == expected
+    assert wording.query_changes(before, after) == expected
 
 
 def test_what_a_sentence_names_is_short() -> None:
-    assert analyzer.listed("abc") == "a, b, c"
-    assert analyzer.listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
+    assert wording.listed("abc") == "a, b, c"
+    assert wording.listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
     (short,), (wide,) = (differences({"a": v}, {"a": 1}) for v in ("x", "x" * 100))
-    assert analyzer.setting(short) == "a x → 1"
-    assert analyzer.setting(wide) == "a"
+    assert wording.described(short) == "a x → 1"
+    assert wording.described(wide) == "a"
     (nested,) = differences({}, {"a": {"b": 1}})
-    assert analyzer.setting(nested) == "a"
-    assert analyzer.moved("a", None, "") == 'a none → ""'
-    assert analyzer.moved("a", ABSENT, False) == "a none → false"
-    (long,) = analyzer.query(f'a{{b="{"x" * 400}"}}', "a")
-    assert len(long) < 2 * analyzer.WIDTH
+    assert wording.described(nested) == "a"
+    assert wording.transition("a", None, "") == 'a none → ""'
+    assert wording.transition("a", ABSENT, False) == "a none → false"
+    (long,) = wording.query_changes(f'a{{b="{"x" * 400}"}}', "a")
+    assert len(long) < 2 * wording.WIDTH
 
 
 def test_nothing_is_kept_for_ever() -> None:

@@ -6,20 +6,25 @@ from typing import Any
 
 import pytest
 
-from scripts.diff.analyzers import scale, targets
-from tests.programs.diff_pairs import DEPLOYMENT, manifest, put, said
+from scripts.diff.analyzers import targets, workloads
+from tests.programs.diff_pairs import (
+    DEPLOYMENT,
+    analyzed,
+    manifest,
+    put,
+)
 
 
 def test_replicas_and_restarts() -> None:
-    assert said(scale.stopped, DEPLOYMENT, put("spec/replicas", 0)) == [
+    assert analyzed(workloads.stopped, DEPLOYMENT, put("spec/replicas", 0)) == [
         "scaled-to-zero: Deployment n/a"
     ]
-    assert said(scale.stopped, DEPLOYMENT, put("spec/replicas", 1)) == []
-    assert said(scale.stopped, DEPLOYMENT, None) == []
-    assert said(scale.restarted, DEPLOYMENT, put("spec/template/metadata/labels/b", "b")) == [
-        "Deployment n/a: its pods are replaced"
-    ]
-    assert said(scale.restarted, DEPLOYMENT, put("spec/replicas", 1)) == []
+    assert analyzed(workloads.stopped, DEPLOYMENT, put("spec/replicas", 1)) == []
+    assert analyzed(workloads.stopped, DEPLOYMENT, None) == []
+    assert analyzed(
+        workloads.restarted, DEPLOYMENT, put("spec/template/metadata/labels/b", "b")
+    ) == ["Deployment n/a: its pods are replaced"]
+    assert analyzed(workloads.restarted, DEPLOYMENT, put("spec/replicas", 1)) == []
 
 
 @pytest.mark.parametrize(
@@ -48,7 +53,7 @@ def test_replicas_and_restarts() -> None:
 def test_restarts_by_the_operator(kind: str, field: str, value: Any, replaced: bool) -> None:
     before = manifest(kind, api="monitoring.coreos.com/v1", spec={"logLevel": "info"})
     expected = [f"{kind} n/a: the operator replaces its pods"] * replaced
-    assert said(scale.restarted, before, put(f"spec/{field}", value)) == expected
+    assert analyzed(workloads.restarted, before, put(f"spec/{field}", value)) == expected
 
 
 def test_scrape_targets() -> None:
@@ -57,9 +62,9 @@ def test_scrape_targets() -> None:
         api="monitoring.coreos.com/v1",
         spec={"sampleLimit": 5, "podMetricsEndpoints": [{"port": "p"}]},
     )
-    assert said(targets.read, monitor, None) == ["PodMonitor n/a: removed"]
-    assert said(targets.read, monitor, put("spec/podMetricsEndpoints/0/interval", "5s")) == [
+    assert analyzed(targets.analyze, monitor, None) == ["PodMonitor n/a: removed"]
+    assert analyzed(targets.analyze, monitor, put("spec/podMetricsEndpoints/0/interval", "5s")) == [
         "PodMonitor n/a: podMetricsEndpoints[port=p].interval none → 5s"
     ]
-    assert said(targets.read, monitor, put("metadata/labels", {"helm.sh/chart": "b"})) == []
-    assert said(targets.read, manifest("ConfigMap"), put("data", {"a": "b"})) == []
+    assert analyzed(targets.analyze, monitor, put("metadata/labels", {"helm.sh/chart": "b"})) == []
+    assert analyzed(targets.analyze, manifest("ConfigMap"), put("data", {"a": "b"})) == []

@@ -21,7 +21,7 @@ from scripts.live.discover import __main__ as command
 from scripts.live.discover import manifests
 from scripts.model.files import INVENTORY
 from scripts.servers.kubernetes import control_plane
-from scripts.servers.kubernetes.client import ApiError, Client, Object
+from scripts.servers.kubernetes.client import Client, KubernetesError, Object
 from scripts.servers.processes import Processes
 from tests.programs import layouts
 from tests.programs.layouts import Layout
@@ -116,7 +116,9 @@ def test_who_may_not_read_services_is_told(root: Path, server: Server) -> None:
             },
             "test",
         )
-        config = control_plane.account(processes, server.client, "default", "nobody")
+        config = control_plane.service_account_kubeconfig(
+            processes, server.client, "default", "nobody"
+        )
         os.environ["KUBECONFIG"] = str(config)  # Put back with what `root` sets.
         with pytest.raises(RepositoryError, match=r"deployments and services may not be read"):
             command.proposed(command.options([f"--root={root}"]), (root / INVENTORY).read_text())
@@ -135,7 +137,7 @@ def test_the_api_server_takes_what_layouts_are_made_of(server: Server) -> None:
         "metadata": {"name": "wrong", "namespace": "default"},
         "spec": {"ports": [{"port": 80}], "selectors": {}},
     }
-    with pytest.raises(ApiError, match="selectors"):
+    with pytest.raises(KubernetesError, match="selectors"):
         server.client.apply(wrong, "test")
 
 

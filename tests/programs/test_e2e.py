@@ -18,18 +18,26 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from scripts.cluster.e2e import background, faults, stack, world
-from scripts.cluster.e2e.machines import Machines
-from scripts.cluster.e2e.timeline import APPLIED, STEPS, Timeline
+from scripts.cluster.e2e import (
+    background_workloads,
+    disruptions,
+    environment,
+    monitoring_checks,
+    monitoring_programs,
+    prometheus_operator,
+)
+from scripts.cluster.e2e.infrastructure import Infrastructure
+from scripts.cluster.e2e.pod_proxy import PodProxy
+from scripts.cluster.e2e.sync_latency import APPLIED, STEPS, SyncLatency
 from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
 from scripts.model.requirements import Claim, Stack
-from scripts.servers.git_remote import Remote, extend
+from scripts.servers.git_remote import GitRemote, append_to_list
 from scripts.servers.processes import LOOPBACK
 from scripts.servers.registry import renumbered
-from scripts.servers.tcp_proxy import Gate
+from scripts.servers.tcp_proxy import TcpProxy
 
 
 @pytest.fixture
@@ -46,21 +54,21 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def remote(tmp_path: Path, source: Path) -> Iterator[Remote]:
+def remote(tmp_path: Path, source: Path) -> Iterator[GitRemote]:
     (tmp_path / "remote").mkdir()
-    made = Remote(tmp_path / "remote", source)
+    made = GitRemote(tmp_path / "remote", source)
     made.up()
     yield made
     made.down()
 
 
-def cloned(remote: Remote, folder: Path) -> str:
+def cloned(remote: GitRemote, folder: Path) -> str:
     git.isolated(folder, "clone", "--quiet", "--branch=main", remote.url, "clone")
     return (folder / "clone/file").read_text()
 
 
 def test_the_remote_serves_the_commits_and_leaves_the_source_as_it_is(
-    remote: Remote, source: Path, tmp_path: Path
+    remote: GitRemote, source: Path, tmp_path: Path
 ) -> None:
     before = (
         git.isolated(source, "rev-parse", "HEAD"),
@@ -80,16 +88,18 @@ def test_the_remote_serves_the_commits_and_leaves_the_source_as_it_is(
 
 def test_the_remote_may_start_at_an_older_revision(source: Path, tmp_path: Path) -> None:
     (tmp_path / "remote").mkdir()
-    assert (Remote(tmp_path / "remote", source, "HEAD~1").tree / "file").read_text() == "one"
+    assert (GitRemote(tmp_path / "remote", source, "HEAD~1").tree / "file").read_text() == "one"
 
 
 def test_an_unknown_revision_is_named(source: Path, tmp_path: Path) -> None:
     (tmp_path / "remote").mkdir()
     with pytest.raises(RepositoryError, match="git rev-parse fails"):
-        Remote(tmp_path / "remote", source, "nowhere")
+        GitRemote(tmp_path / "remote", source, "nowhere")
 
 
-def test_a_remote_that_is_down_refuses_and_is_there_again(remote: Remote, tmp_path: Path) -> None:
+def test_a_remote_that_is_down_refuses_and_is_there_again(
+    remote: GitRemote, tmp_path: Path
+) -> None:
     remote.down()
     with pytest.raises(RepositoryError, match="clone fails"):
         cloned(remote, tmp_path)
@@ -100,8 +110,8 @@ def test_a_remote_that_is_down_refuses_and_is_there_again(remote: Remote, tmp_pa
 def test_what_a_list_has_already_is_not_added_again(tmp_path: Path) -> None:
     path = tmp_path / "kustomization.yaml"
     path.write_text("# Ours.\nresources: [one]\n")
-    extend(path, "resources", "one", "two")
-    extend(path, "components", "three")
+    append_to_list(path, "resources", "one", "two")
+    append_to_list(path, "components", "three")
     assert yaml.safe_load(path.read_text()) == {
         "resources": ["one", "two"],
         "components": ["three"],
@@ -112,7 +122,7 @@ def test_what_a_list_has_already_is_not_added_again(tmp_path: Path) -> None:
 def greeting() -> Iterator[int]:
     """A server that says hello; yields its port."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class GreetingHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -121,7 +131,7 @@ def greeting() -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    server = HTTPServer((LOOPBACK, 0), Handler)
+    server = HTTPServer((LOOPBACK, 0), GreetingHandler)
     Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
@@ -134,20 +144,20 @@ def asked(url: str, proxy: str = "") -> str:
         return str(answer.read().decode())
 
 
-def test_a_gate_leads_to_a_server_while_it_is_open(greeting: int) -> None:
-    gate = Gate(greeting)
+def test_a_tcp_proxy_forwards_to_a_server_while_it_is_open(greeting: int) -> None:
+    proxy = TcpProxy(greeting)
     with pytest.raises(urllib.error.URLError):
-        asked(f"http://{gate.host}/")
+        asked(f"http://{proxy.host}/")
     for _ in range(2):
-        gate.open()
-        assert asked(f"http://{gate.host}/a") == "hello /a"
-        gate.close()
+        proxy.open()
+        assert asked(f"http://{proxy.host}/a") == "hello /a"
+        proxy.close()
         with pytest.raises(urllib.error.URLError):
-            asked(f"http://{gate.host}/")
+            asked(f"http://{proxy.host}/")
 
 
 def test_the_proxy_leads_from_addresses_of_pods_and_refuses_others(greeting: int) -> None:
-    proxy = stack.Proxy()
+    proxy = PodProxy()
     proxy.routes["10.244.0.7:9090"] = greeting
     place = f"http://{LOOPBACK}:{proxy.port}"
     assert asked("http://10.244.0.7:9090/metrics?a=1", place) == "hello /metrics?a=1"
@@ -174,7 +184,7 @@ def test_a_renumbered_chart_differs_in_its_version_alone(tmp_path: Path) -> None
 
 
 def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
-    every = [w for layout in background.LAYOUTS.values() for w in layout]
+    every = [w for layout in background_workloads.LAYOUTS.values() for w in layout]
     assert len({(w.namespace, w.name) for w in every}) == len(every)
     for workload in every:
         deployment, service = workload.objects()
@@ -185,8 +195,10 @@ def test_layouts_have_names_of_their_own_and_a_sidecar_each() -> None:
 
 def test_what_a_monitor_looks_for_everywhere_is_there(repository: Repository) -> None:
     clusters = [e for e in repository.syncs if e.engine == "flux"]
-    there = [*background.APPLICATION, *background.NEIGHBOURS]
-    made = {e.cluster: background.watched(e.objects(), there) for e in clusters}
+    there = [*background_workloads.APPLICATION, *background_workloads.SYSTEM]
+    made = {
+        e.cluster: background_workloads.monitored_everywhere(e.objects(), there) for e in clusters
+    }
     assert [w for name, w in made.items() if name != "options" and w] == []
     assert {w.name for w in made["options"]} == {"traefik", "ingress-nginx"}
     for workload in made["options"]:
@@ -195,12 +207,12 @@ def test_what_a_monitor_looks_for_everywhere_is_there(repository: Repository) ->
         assert pod["spec"]["containers"][0]["ports"][0]["name"] == "metrics"
 
 
-def machines(*claims: Claim, **budget: Any) -> Machines:
-    return Machines(cast(Stack, SimpleNamespace(limits=budget, claims=claims)))
+def infrastructure(*claims: Claim, **budget: Any) -> Infrastructure:
+    return Infrastructure(cast(Stack, SimpleNamespace(limits=budget, claims=claims)))
 
 
 def test_nodes_are_no_larger_than_their_share_of_the_tier() -> None:
-    made = machines(nodes=2, architecture="arm64", tier={"cpu": 2, "memory": "12Gi"})
+    made = infrastructure(nodes=2, architecture="arm64", tier={"cpu": 2, "memory": "12Gi"})
     nodes = list(made.nodes())
     found = [n["status"]["allocatable"] for n in nodes]
     assert [(one["cpu"], one["memory"]) for one in found] == [("940m", "4608Mi")] * 2
@@ -208,23 +220,23 @@ def test_nodes_are_no_larger_than_their_share_of_the_tier() -> None:
 
 
 def test_an_environment_without_a_tier_has_as_many_nodes_as_its_budget_says() -> None:
-    assert len(list(machines(nodes=3).nodes())) == 3
+    assert len(list(infrastructure(nodes=3).nodes())) == 3
 
 
 def test_each_claim_has_a_class_and_a_volume_that_is_large_enough() -> None:
     claims = [Claim("a", "-0", 3 * 2**30, "fast"), Claim("a", "-1", 2**30, None)]
-    made = machines(*claims)
+    made = infrastructure(*claims)
     classes = {c["metadata"]["name"]: c["metadata"]["annotations"] for c in made.storage_classes()}
     assert classes["fast"] == {}
     default = [name for name, annotations in classes.items() if annotations]
     volumes = list(made.volumes())
     assert [v["spec"]["storageClassName"] for v in volumes] == ["fast", *default]
     assert {v["spec"]["capacity"]["storage"] for v in volumes} == {str(4 * 2**30)}
-    assert list(machines().volumes()) == []
+    assert list(infrastructure().volumes()) == []
 
 
 def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository) -> None:
-    world.mirrored(copy.root, "oke-free", "127.0.0.1:5000")
+    environment.use_mirror(copy.root, "oke-free", "127.0.0.1:5000")
     (sync,) = (e for e in Repository(copy.root).syncs if e.name == "oke-free/flux")
     for item in sync.objects():
         if item["kind"] in {"OCIRepository", "HelmRepository"}:
@@ -236,16 +248,16 @@ def test_encrypted_secrets_are_not_synced_and_all_else_is(copy: Repository) -> N
     path = copy.root / "clusters/oke-free/flux/secrets.yaml"
     path.write_text("spec: {path: ./clusters/oke-free/secrets}\n---\nspec: {path: ./other}\n")
     files = {p: p.read_bytes() for p in path.parent.glob("*.yaml") if p != path}
-    world.undeclared(copy.root, "oke-free")
+    environment.exclude_encrypted(copy.root, "oke-free")
     assert list(yaml.safe_load_all(path.read_text())) == [{"spec": {"path": "./other"}}]
     assert {p: p.read_bytes() for p in files} == files
 
 
 CHANGES = [
-    (faults._bad_value, "HelmRelease loki"),
-    (faults._bump, "OCIRepository grafana"),
-    (faults._volume, "HelmRelease loki"),
-    (faults._more_cpu, "HelmRelease grafana"),
+    (disruptions._bad_value, "HelmRelease loki"),
+    (disruptions._bump_chart, "OCIRepository grafana"),
+    (disruptions._resize_volume, "HelmRelease loki"),
+    (disruptions._more_cpu, "HelmRelease grafana"),
 ]
 
 
@@ -256,27 +268,27 @@ def built(root: Path, environment: str) -> dict[str, Json]:
     return {f"{item['kind']} {item['metadata']['name']}": item for item in found}
 
 
-def stage(root: Path, cluster: str) -> Any:
+def env_of(root: Path, cluster: str) -> Any:
     sync = next(e for e in Repository(root).syncs if e.name == f"{cluster}/flux")
     return SimpleNamespace(sync=sync)
 
 
 @pytest.mark.parametrize("cluster", ["local", "oke-free"])
 @pytest.mark.parametrize(("change", "name"), CHANGES, ids=lambda one: getattr(one, "__name__", ""))
-def test_a_fault_changes_one_object_whatever_the_environment_says_of_it(
+def test_a_disruption_changes_one_object_whatever_the_environment_says_of_it(
     change: Callable[[Any, Path], None], name: str, cluster: str, copy: Repository
 ) -> None:
     before = built(copy.root, cluster)
-    change(stage(copy.root, cluster), copy.root)
+    change(env_of(copy.root, cluster), copy.root)
     after = built(copy.root, cluster)
     assert {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)} == {
         name
     }
 
 
-def test_a_fault_leaves_out_a_dashboard_and_a_rule(copy: Repository) -> None:
+def test_a_disruption_leaves_out_a_dashboard_and_a_rule(copy: Repository) -> None:
     before = built(copy.root, "oke-free")
-    faults._fewer(stage(copy.root, "oke-free"), copy.root)
+    disruptions._remove_dashboard_and_rule(env_of(copy.root, "oke-free"), copy.root)
     after = built(copy.root, "oke-free")
     (gone,) = before.keys() - after.keys()
     (other,) = (key for key in after if before[key] != after[key])
@@ -284,21 +296,21 @@ def test_a_fault_leaves_out_a_dashboard_and_a_rule(copy: Repository) -> None:
     assert len(before[other]["data"]) == len(after[other]["data"]) + 1
 
 
-def test_a_fault_does_not_build(copy: Repository) -> None:
-    faults._unbuildable(stage(copy.root, "oke-free"), copy.root)
+def test_a_disruption_does_not_build(copy: Repository) -> None:
+    disruptions._unbuildable(env_of(copy.root, "oke-free"), copy.root)
     with pytest.raises(RepositoryError, match=r"missing\.yaml"):
         built(copy.root, "oke-free")
 
 
-def test_a_timeline_is_a_table_by_time() -> None:
+def test_a_latency_is_a_table_of_steps_by_time() -> None:
     first, last = STEPS[0].text, APPLIED
-    lines = Timeline({last: 3.25, first: 0.0}).table().splitlines()
+    lines = SyncLatency({last: 3.25, first: 0.0}).table().splitlines()
     assert lines[1] == f"{first:<48}{0.0:>7.2f}{0.0:>7.2f}"
     assert lines[2] == f"{last:<48}{3.25:>7.2f}{3.25:>7.2f}"
-    assert Timeline({last: 3.25}).added == 3.25
+    assert SyncLatency({last: 3.25}).added == 3.25
 
 
-def test_what_prometheus_reads_of_a_pod_is_led_elsewhere(tmp_path: Path) -> None:
+def test_outside_of_a_pod_prometheus_has_other_files_and_a_proxy(tmp_path: Path) -> None:
     config = yaml.safe_load(
         textwrap.dedent("""
         scrape_configs:
@@ -312,7 +324,9 @@ def test_what_prometheus_reads_of_a_pod_is_led_elsewhere(tmp_path: Path) -> None
         """)
     )
     account, token, authority = tmp_path / "config", tmp_path / "token", tmp_path / "ca"
-    (job,) = stack.adapted(config, account, token, authority, "http://proxy")["scrape_configs"]
+    (job,) = monitoring_programs.outside_of_pod(config, account, token, authority, "http://proxy")[
+        "scrape_configs"
+    ]
     assert job == {
         "job_name": "a",
         "scrape_interval": "4s",
@@ -326,7 +340,7 @@ def test_what_prometheus_reads_of_a_pod_is_led_elsewhere(tmp_path: Path) -> None
 
 def test_a_configuration_of_the_operator_is_unpacked() -> None:
     data = base64.b64encode(gzip.compress(b"a: 1\n")).decode()
-    assert stack.unpacked({"data": {"key.gz": data}}, "key.gz") == {"a": 1}
+    assert prometheus_operator.unpacked({"data": {"key.gz": data}}, "key.gz") == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -337,8 +351,8 @@ def test_a_configuration_of_the_operator_is_unpacked() -> None:
         ({}, None),
     ],
 )
-def test_an_object_says_what_brought_it(annotations: dict[str, str], owner: str | None) -> None:
-    assert stack.brought_by({"metadata": {"annotations": annotations}}) == owner
+def test_an_object_says_what_installed_it(annotations: dict[str, str], owner: str | None) -> None:
+    assert monitoring_programs.installed_by({"metadata": {"annotations": annotations}}) == owner
 
 
 def evaluated(*rules: Json) -> list[str]:
@@ -346,10 +360,10 @@ def evaluated(*rules: Json) -> list[str]:
     rule = {"spec": {"groups": [{"rules": [{"alert": "A"}, {"record": "r"}]}]}}
     text = yaml.safe_dump({"groups": [{"rules": [{"alert": "L"}]}]})
 
-    def until(missing: Callable[[], str], what: str, patience: float) -> float:
-        assert patience
-        if said := missing():
-            raise RepositoryError(Finding("one", None, f"{what}: {said}", "f"))
+    def until(missing: Callable[[], str], what: str, timeout: float) -> float:
+        assert timeout
+        if answer := missing():
+            raise RepositoryError(Finding("one", None, f"{what}: {answer}", "f"))
         return 0.0
 
     def api(*own: Json) -> Any:
@@ -360,7 +374,9 @@ def evaluated(*rules: Json) -> list[str]:
     servers = SimpleNamespace(
         prometheus=api(*rules), loki=api({"name": "L", "health": "ok"}), alertmanager=None
     )
-    return [one.message for one in stack.ruled(cast(Any, there), cast(Any, servers))]
+    return [
+        one.message for one in monitoring_checks.check_rules(cast(Any, there), cast(Any, servers))
+    ]
 
 
 A = {"name": "A", "health": "ok"}

@@ -12,7 +12,7 @@ import yaml
 
 from scripts import tools
 from scripts.cluster.e2e import argocd
-from scripts.cluster.e2e.world import named_mirror
+from scripts.cluster.e2e.environment import set_mirror
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import take
 
@@ -116,10 +116,10 @@ def adopted(tmp_path: Path) -> Path:
     tree = tmp_path / "tree"
     for name in ("base", "clusters", "overlays"):
         shutil.copytree(tools.ROOT / name, tree / name)
-    named_mirror(tree, "127.0.0.1:5000")
+    set_mirror(tree, "127.0.0.1:5000")
     take(tree / "overlays/local/releases/kustomization.yaml", "mirror")
     url = "http://127.0.0.1/r.git"
-    argocd.adopted(tree, "local", "localhost:5000", url)
+    argocd.configure(tree, "local", "localhost:5000", url)
     return tree
 
 
@@ -139,11 +139,11 @@ def test_every_application_takes_its_source_from_beside_the_cluster(adopted: Pat
             assert source["repoURL"] in project["spec"]["sourceRepos"], name
 
 
-def test_the_kind_of_the_fault_is_one_that_the_project_forbids(tmp_path: Path) -> None:
+def test_the_kind_of_the_bad_commit_is_one_that_the_project_forbids(tmp_path: Path) -> None:
     project = yaml.safe_load((tools.ROOT / "base/argocd/applications/project.yaml").read_text())
     shutil.copytree(tools.ROOT / "base", tmp_path / "base")
     before = Repository(tmp_path).build("base/config")
-    argocd.forbidden(tmp_path)
+    argocd.add_forbidden_object(tmp_path)
     (added,) = (i for i in Repository(tmp_path).build("base/config") if i not in before)
     permitted = [one["kind"] for one in project["spec"]["namespaceResourceWhitelist"]]
     assert added["kind"] not in permitted

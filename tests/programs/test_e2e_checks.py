@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from scripts.cluster.e2e import checks, faults
-from scripts.cluster.e2e.world import World
+from scripts.cluster.e2e import checks, disruptions
+from scripts.cluster.e2e.environment import Environment
 from scripts.core.findings import RepositoryError
-from scripts.servers.kubernetes.client import Client, stated
+from scripts.servers.kubernetes.client import Client, without_server_fields
 
 
 def labelled(value: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_only_a_digest_that_flux_appends_is_taken_over() -> None:
 def test_what_the_server_writes_is_not_stated() -> None:
     metadata = {"name": "a", "uid": "1", "resourceVersion": "2", "managedFields": []}
     item = {"metadata": metadata, "spec": {}, "status": {"a": 1}}
-    assert stated(item) == {"metadata": {"name": "a"}, "spec": {}}
+    assert without_server_fields(item) == {"metadata": {"name": "a"}, "spec": {}}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_the_server_writes_is_not_stated() -> None:
     ],
 )
 def test_only_what_has_a_reason_may_be_there_besides(name: str, explained: bool) -> None:
-    assert checks.explained(name) is explained
+    assert checks.is_ignored_orphan(name) is explained
 
 
 class Stored:
@@ -205,8 +205,8 @@ def pod(name: str, **metadata: str) -> dict[str, Any]:
 
 def test_a_pod_on_its_way_out_does_not_run() -> None:
     there = Stored(pod("loki-0"), pod("grafana", deletionTimestamp="2026-01-01T00:00:00Z"))
-    seen = cast(World, SimpleNamespace(client=there))
-    assert faults.running_pods(seen) == {"loki-0": "loki-0"}
+    seen = cast(Environment, SimpleNamespace(client=there))
+    assert disruptions.running_pods(seen) == {"loki-0": "loki-0"}
 
 
 def held(name: str, uid: str, kind: str = "PersistentVolumeClaim") -> dict[str, Any]:
@@ -219,15 +219,19 @@ def everything(*items: dict[str, Any]) -> Client:
 
 
 def test_what_holds_data_and_is_gone_or_made_anew_is_lost() -> None:
-    before = checks.held(everything(held("a", "1"), held("b", "2"), held("c", "3", "ConfigMap")))
-    assert checks.lost(everything(held("a", "1"), held("b", "2")), before) == ""
-    assert checks.lost(everything(held("a", "1")), before) == (
+    before = checks.data_objects(
+        everything(held("a", "1"), held("b", "2"), held("c", "3", "ConfigMap"))
+    )
+    assert checks.lost_data(everything(held("a", "1"), held("b", "2")), before) == ""
+    assert checks.lost_data(everything(held("a", "1")), before) == (
         "PersistentVolumeClaim monitoring/b is gone"
     )
-    assert "monitoring/b" in checks.lost(everything(held("a", "1"), held("b", "9")), before)
+    assert "monitoring/b" in checks.lost_data(everything(held("a", "1"), held("b", "9")), before)
     with pytest.raises(RepositoryError, match="monitoring/a"):
-        faults.unharmed(
-            cast(World, SimpleNamespace(client=everything(), sync=SimpleNamespace(name="one"))),
+        checks.check_data_kept(
+            cast(
+                Environment, SimpleNamespace(client=everything(), sync=SimpleNamespace(name="one"))
+            ),
             before,
         )
 
@@ -242,4 +246,4 @@ def test_what_holds_data_and_is_gone_or_made_anew_is_lost() -> None:
     ],
 )
 def test_only_what_holds_data_stays(name: str, stays: bool) -> None:
-    assert faults.kept(name) is stays
+    assert checks.survives_removal(name) is stays

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.e2e import __main__ as command
+from scripts.cluster.e2e.parallel import run_parallel
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import ClusterSync
 
-ENTRIES = [
+SYNCS = [
     ClusterSync(cluster, engine, [])
     for cluster, engine in (
         ("laptop", "flux"),
@@ -45,22 +46,22 @@ sys.exit(int(code))
 def test_clusters_are_named_with_or_without_their_engine(
     names: list[str], expected: list[str]
 ) -> None:
-    assert [sync.name for sync in command.asked(ENTRIES, names)] == expected
+    assert [sync.name for sync in command.selected(SYNCS, names)] == expected
 
 
 @pytest.mark.parametrize("name", ["options", "prod/other", "nowhere"])
 def test_what_no_engine_syncs_is_refused(name: str) -> None:
     known = "laptop, laptop/flux, prod, prod/argocd, prod/flux"
     with pytest.raises(RepositoryError, match=rf"no cluster named {name}\n.*{known}"):
-        command.asked(ENTRIES, [name])
+        command.selected(SYNCS, [name])
 
 
 @pytest.mark.parametrize("codes", ["00", "01", "10"])
 def test_two_run_beside_each_other_and_one_that_fails_fails_both(
-    codes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    codes: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c", PLAYED, str(tmp_path)))
-    failed = command.beside([["one", codes[0]], ["two", codes[1]]], 2)
+    script = (sys.executable, "-c", PLAYED, str(tmp_path))
+    failed = run_parallel([(*script, "one", codes[0]), (*script, "two", codes[1])], 2)
     assert failed == ("1" in codes)
     assert sorted(capfd.readouterr().out.splitlines()) == ["one beside", "two beside"]
 
@@ -69,7 +70,6 @@ def test_what_runs_is_ended_when_somebody_interrupts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
-    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c", text))
     began: list[object] = []
 
     def interrupted(_: float) -> None:
@@ -79,5 +79,5 @@ def test_what_runs_is_ended_when_somebody_interrupts(
 
     monkeypatch.setattr(time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        command.beside([[str(tmp_path / "there")]], 2)
+        run_parallel([(sys.executable, "-c", text, str(tmp_path / "there"))], 2)
     assert began

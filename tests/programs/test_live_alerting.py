@@ -135,11 +135,11 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
     (tmp_path / "alertmanager").mkdir()
     with receivers() as inbox, alertmanager(tmp_path / "alertmanager", inbox) as manager:
         ruler = (
-            monitoring.Change(
+            monitoring.Override(
                 "ruler.alertmanager_url", f"http://127.0.0.1:{manager.port}", "the one of this run"
             ),
-            monitoring.Change("ruler.evaluation_interval", "5s", "so that nobody waits a minute"),
-            monitoring.Change("ruler.poll_interval", "2s", "so that nobody waits a minute"),
+            monitoring.Override("ruler.evaluation_interval", "5s", "so that nobody waits a minute"),
+            monitoring.Override("ruler.poll_interval", "2s", "so that nobody waits a minute"),
         )
         with monitoring.loki(cluster, day / "logs.jsonl", ruler) as loki:
             deadline = time.monotonic() + 60
@@ -149,7 +149,7 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
             live = monitoring.Evaluation(_INTERVAL, manager.port)
             with monitoring.prometheus(cluster, day / "tsdb", live):
                 # Longer than the time in which a group collects its alerts.
-                assert inbox.quiet("/webhook", seconds=45, patience=180)
+                assert inbox.wait_until_idle("/webhook", seconds=45, timeout=180)
                 told = inbox.at("/webhook")
                 assert inbox.at("/watchdog")
             judge(inbox, rulers.external_labels(cluster))

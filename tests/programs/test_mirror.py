@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import engines
-from scripts.cluster.e2e.world import named_mirror
+from scripts.cluster.e2e.environment import set_mirror
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import take
 
@@ -16,7 +16,7 @@ HOST = "registry.internal/proxy"
 
 @pytest.fixture
 def mirrored(copy: Repository) -> Repository:
-    named_mirror(copy.root, HOST)
+    set_mirror(copy.root, HOST)
     take(copy.root / "overlays/local/releases/kustomization.yaml", "mirror")
     take(copy.root / "clusters/local/argocd/kustomization.yaml", "mirror/argocd")
     return Repository(copy.root)

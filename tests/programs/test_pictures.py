@@ -18,7 +18,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import pictures
 from scripts.diff.model import ABSENT, Picture
-from scripts.diff.outputs import shown
+from scripts.diff.outputs import formatting
 from scripts.grafana import picture_store
 from scripts.lab import simulation
 from scripts.lab.preview import drawing
@@ -181,7 +181,7 @@ def test_a_dashboard_that_comes_or_goes_has_one_side() -> None:
     came, went = pair(cluster(), cluster(configmap())), pair(cluster(configmap()), cluster())
     assert list(pictures.pictures([came])) == [Picture("b", ABSENT, path)]
     assert list(pictures.pictures([went])) == [Picture("b", path, ABSENT)]
-    assert shown.undrawn(pictures.pictures([came, went])) == ""
+    assert formatting.undrawn(pictures.pictures([came, went])) == ""
 
 
 # What is to be drawn

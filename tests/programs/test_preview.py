@@ -335,14 +335,17 @@ def page(tmp_path: Path, model: Json, results: Json, html: str = "") -> Path:
     return path
 
 
-def see(path: Path, **settings: Any) -> browser.Seen:
-    (seen,) = browser.look([browser.Job(path, **settings)])
+def see(path: Path, **settings: Any) -> browser.PageReport:
+    (seen,) = browser.open_pages([browser.PageJob(path, **settings)])
     return seen
 
 
 def faults(*paths: Path) -> list[str]:
     """What is wrong with each page, as one text each; one browser opens them all."""
-    return ["\n".join(map(str, browser.faults(s))) for s in browser.look(map(browser.Job, paths))]
+    return [
+        "\n".join(map(str, browser.page_findings(s)))
+        for s in browser.open_pages(map(browser.PageJob, paths))
+    ]
 
 
 @pytest.mark.prove
@@ -356,8 +359,8 @@ def test_every_panel_is_drawn_or_says_why_not(uid: str, tmp_path: Path) -> None:
         for _, panels in frames.sections(model["panels"])
         for one in panels
     }
-    for seen, results in zip(browser.look(map(browser.Job, paths)), found, strict=True):
-        assert browser.faults(seen) == []
+    for seen, results in zip(browser.open_pages(map(browser.PageJob, paths)), found, strict=True):
+        assert browser.page_findings(seen) == []
         shown = {str(one["id"]): one for one in seen.report["panels"]}
         assert shown.keys() == no_value.keys()
         for number, answers in results["panels"].items():
@@ -376,11 +379,11 @@ def test_the_button_changes_the_theme_and_every_panel_is_drawn_again(tmp_path: P
     model = load("todo-overview")
     path = page(tmp_path, model, preview_results.results(model))
     jobs = [
-        browser.Job(path, theme, toggle=toggle)
+        browser.PageJob(path, theme, toggle=toggle)
         for theme in ("dark", "light")
         for toggle in (False, True)
     ]
-    seen = list(browser.look(jobs))
+    seen = list(browser.open_pages(jobs))
     assert [one.report["theme"] for one in seen] == ["dark", "light", "light", "dark"]
     dark, light, *rest = [one.report["background"] for one in seen]
     assert dark != light
@@ -388,7 +391,7 @@ def test_the_button_changes_the_theme_and_every_panel_is_drawn_again(tmp_path: P
     colours = [[p["painted"] and p["painted"]["colours"] for p in s.report["panels"]] for s in seen]
     assert colours[0] != colours[1], "the lines keep their colours"
     assert colours[2:] == [colours[1], colours[0]]
-    assert [browser.faults(one) for one in seen] == [[], [], [], []]
+    assert [browser.page_findings(one) for one in seen] == [[], [], [], []]
 
 
 @pytest.mark.prove

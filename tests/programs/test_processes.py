@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.cluster.e2e.world import World
+from scripts.cluster.e2e.environment import Environment
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import ClusterSync
-from scripts.servers.api import ApiError as RefusedError
-from scripts.servers.kubernetes.client import ApiError
+from scripts.servers.api import ApiError
+from scripts.servers.kubernetes.client import KubernetesError
 from scripts.servers.processes import Processes
 from tests.fixtures import CODE
 
@@ -30,22 +30,22 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
         yield running
 
 
-def waiting(processes: Processes) -> World:
-    """A world of which nothing but its waiting is asked."""
-    world = World.__new__(World)
-    world.processes = processes
-    world.sync = ClusterSync("one", "flux", [])
-    return world
+def waiting_environment(processes: Processes) -> Environment:
+    """An environment of which nothing but `until` is used."""
+    env = Environment.__new__(Environment)
+    env.processes = processes
+    env.sync = ClusterSync("one", "flux", [])
+    return env
 
 
 def test_a_program_that_ends_by_itself_ends_the_waiting(processes: Processes) -> None:
     processes.start("steady", "-c", "sleep 600")
     processes.start("broken", "-c", "echo no such file; exit 3")
     with pytest.raises(RepositoryError, match=r"broken ended with 3(.|\n)*no such file"):
-        waiting(processes).until(lambda: "something", "nothing comes", patience=30)
+        waiting_environment(processes).until(lambda: "something", "nothing comes", timeout=30)
 
 
-@pytest.mark.parametrize("error", [ApiError(504, "late"), RefusedError("late"), OSError("late")])
+@pytest.mark.parametrize("error", [KubernetesError(504, "late"), ApiError("late"), OSError("late")])
 def test_a_server_that_fails_once_is_asked_again(processes: Processes, error: Exception) -> None:
     failures = [error]
 
@@ -57,16 +57,16 @@ def test_a_server_that_fails_once_is_asked_again(processes: Processes, error: Ex
     def failing() -> str:
         raise error
 
-    waiting(processes).until(asked, "nothing comes", patience=30)
+    waiting_environment(processes).until(asked, "nothing comes", timeout=30)
     with pytest.raises(RepositoryError, match="nothing comes within 0 s: late"):
-        waiting(processes).until(failing, "nothing comes", patience=0)
+        waiting_environment(processes).until(failing, "nothing comes", timeout=0)
 
 
 def test_what_programs_say_can_be_kept(processes: Processes, tmp_path: Path) -> None:
     processes.start("one", "-c", "echo said; sleep 600")
     processes.until("one", lambda: "" if processes.log("one") else "says nothing")
     processes.kill("one")
-    processes.save(tmp_path / "logs")
+    processes.save_logs(tmp_path / "logs")
     assert (tmp_path / "logs/one.log").read_text() == "said\n"
 
 

@@ -57,7 +57,7 @@ def test_loki_runs_as_rendered_but_for_the_changes_listed(options: Cluster, tmp_
     config = real.loki_config(options, tmp_path, numbers)
     maps = {i.name: i.manifest["data"] for i in options.of("ConfigMap") if i.release == "loki"}
     given = yaml.safe_load(maps["loki"]["config.yaml"])
-    listed = {change.key for change in real.LOKI_CHANGES}
+    listed = {change.key for change in real.LOKI_OVERRIDES}
     differing = {
         key
         for key in _leaves(config).keys() | _leaves(given).keys()
@@ -69,7 +69,7 @@ def test_loki_runs_as_rendered_but_for_the_changes_listed(options: Cluster, tmp_
     }
     assert differing == moved
     assert all(str(_leaves(config)[key]).startswith(str(tmp_path)) for key in moved)
-    assert all(change.reason for change in real.LOKI_CHANGES)
+    assert all(change.reason for change in real.LOKI_OVERRIDES)
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
-from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Release, Repository, group
+from scripts.model.api_groups import TOOLKIT
+from scripts.model.manifests import (
+    ENGINE_NAMESPACES,
+    NAMESPACES,
+    Release,
+    Repository,
+    group,
+    of_engine,
+)
 from scripts.model.pod_security import POD_SECURITY
 
 # Objects of ours live here and nowhere else; the application's namespaces are not ours.
@@ -114,7 +122,7 @@ def sized(item: Mapping[str, Json]) -> Iterator[Violation]:
 def portable(item: Mapping[str, Json]) -> Iterator[Violation]:
     """Nothing that one engine alone does: it is neither synced by the other nor rendered here."""
     kind, spec = item["kind"], item.get("spec") or {}
-    if not group(item).endswith(("toolkit.fluxcd.io", "argoproj.io")):
+    if not of_engine(item):
         return
     source = spec.get("source") or {}
     for holder, names, at in (
@@ -174,7 +182,7 @@ def clusters(root: Path) -> Iterator[Finding]:
     """Flux's folder of a cluster holds Kustomizations and nothing else."""
     for path in sorted(root.glob("clusters/*/flux/*.yaml")):
         for item in load(path, root):
-            if item.get("kind") != "Kustomization" or not group(item).endswith("toolkit.fluxcd.io"):
+            if item.get("kind") != "Kustomization" or not group(item).endswith(TOOLKIT):
                 text = f"{item.get('kind')} among Flux Kustomizations"
                 fix = "put it into base or an overlay, which Argo CD reads too"
                 yield Finding(str(path.relative_to(root)), None, text, fix)

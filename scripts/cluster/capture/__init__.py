@@ -1,1 +1,1 @@
-"""Real programs, run and scraped: `make capture` writes what they expose into the catalogue."""
+"""`make capture`: programs are run and scraped, and their metrics written into the catalogue."""

@@ -7,28 +7,28 @@ import sys
 import time
 from collections.abc import Callable
 
-from scripts.cluster.capture import cluster, dapr, exporters, pipeline
-from scripts.cluster.capture.families import Block, write
+from scripts.cluster.capture import dapr, kubernetes_programs, pipeline, standalone_programs
+from scripts.cluster.capture.families import Captured, write
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.servers.processes import Processes
 
-Capture = Callable[[Processes], list[Block]]
+Capture = Callable[[Processes], list[Captured]]
 SOURCES: dict[str, Capture] = {
-    "kubernetes": cluster.listed,
-    "cadvisor": cluster.cadvisor,
+    "kubernetes": kubernetes_programs.listed,
+    "cadvisor": kubernetes_programs.cadvisor,
     "log-pipeline": pipeline.capture,
-    "node-exporter": exporters.node_exporter,
-    "alertmanager": exporters.alertmanager,
-    "prometheus": exporters.prometheus,
-    "loki": exporters.loki,
-    "prometheus-config-reloader": exporters.config_reloader,
-    "kube-apiserver": cluster.kube_apiserver,
-    "kube-state-metrics": cluster.kube_state_metrics,
-    "prometheus-operator": cluster.prometheus_operator,
-    "blackbox-exporter": cluster.blackbox_exporter,
-    "flux-source-controller": cluster.flux("source-controller"),
-    "flux-kustomize-controller": cluster.flux("kustomize-controller"),
-    "flux-helm-controller": cluster.flux("helm-controller"),
+    "node-exporter": standalone_programs.node_exporter,
+    "alertmanager": standalone_programs.alertmanager,
+    "prometheus": standalone_programs.prometheus,
+    "loki": standalone_programs.loki,
+    "prometheus-config-reloader": standalone_programs.config_reloader,
+    "kube-apiserver": kubernetes_programs.kube_apiserver,
+    "kube-state-metrics": kubernetes_programs.kube_state_metrics,
+    "prometheus-operator": kubernetes_programs.prometheus_operator,
+    "blackbox-exporter": kubernetes_programs.blackbox_exporter,
+    "flux-source-controller": kubernetes_programs.flux("source-controller"),
+    "flux-kustomize-controller": kubernetes_programs.flux("kustomize-controller"),
+    "flux-helm-controller": kubernetes_programs.flux("helm-controller"),
     "daprd": dapr.capture,
     "dapr-control-plane": dapr.control_plane,
 }
@@ -40,14 +40,8 @@ def main() -> int:
     parser.add_argument("source", nargs="*", help=f"of {', '.join(SOURCES)}; all by default")
     names = parser.parse_args().source or list(SOURCES)
     if unknown := sorted(set(names) - SOURCES.keys()):
-        raise RepositoryError(
-            Finding(
-                "scripts/cluster/capture",
-                None,
-                f"no source named {', '.join(unknown)}",
-                f"use some of {', '.join(SOURCES)}",
-            )
-        )
+        text, fix = f"no source named {', '.join(unknown)}", f"use some of {', '.join(SOURCES)}"
+        raise RepositoryError(Finding("scripts/cluster/capture", None, text, fix))
     failed: list[Finding] = []
     for name in names:
         started = time.monotonic()

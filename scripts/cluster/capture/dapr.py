@@ -14,10 +14,11 @@ import yaml
 
 from scripts import tools
 from scripts.cluster.capture import documents
-from scripts.cluster.capture.families import Block, scrape
+from scripts.cluster.capture.families import Captured, scrape
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
-from scripts.servers.processes import LOOPBACK, Processes, free_port, request
+from scripts.servers.http_client import request
+from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.tools import sources
 
 MODULE = "github.com/dapr/dapr"
@@ -150,16 +151,16 @@ def _configuration(addresses: Mapping[str, str]) -> dict[str, Json]:
     }
 
 
-def capture(processes: Processes) -> list[Block]:
+def capture(processes: Processes) -> list[Captured]:
     """Run two sidecars, use them, and scrape both."""
     version = tools.version("daprd")
     found = scrape(*_sidecars(processes, _control_plane(processes)))
     listed = documents.dapr(sources.module(MODULE, version), "pkg/diagnostics")
     how = f"document views in pkg/diagnostics of the Go module {MODULE}, with all their tags"
-    return [Block(f"daprd {version}", HOW, found), Block(f"daprd {version}", how, listed)]
+    return [Captured(f"daprd {version}", HOW, found), Captured(f"daprd {version}", how, listed)]
 
 
-def control_plane(processes: Processes) -> list[Block]:
+def control_plane(processes: Processes) -> list[Captured]:
     """Run sentry, placement and scheduler with sidecars that use the latter two."""
     version = tools.version("dapr-scheduler")
     running = _control_plane(processes)
@@ -172,8 +173,8 @@ def control_plane(processes: Processes) -> list[Block]:
     listed = documents.dapr(sources.module(MODULE, version), *packages, "pkg/injector/service")
     how = "run sentry, placement and scheduler, with two sidecars and a job"
     return [
-        Block(f"dapr control plane {version}", how, ours),
-        Block(
+        Captured(f"dapr control plane {version}", how, ours),
+        Captured(
             f"dapr control plane {version}",
             f"document views in the Go module {MODULE}; operator and injector need a cluster",
             listed,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from scripts.cluster.capture.families import Families, Family
+from scripts.cluster.capture.families import CapturedFamily, Families
 from scripts.core.findings import Finding, RepositoryError
 
 _TAGS = re.compile(r"`([a-zA-Z_][a-zA-Z0-9_]*)`\s*=")
@@ -22,11 +22,8 @@ def required(folder: Path, name: str) -> str:
     text = (folder / "go.mod").read_text(encoding="utf-8")
     found = re.search(rf"^\s*(?:require )?{re.escape(name)} (v\S+)", text, re.MULTILINE)
     if not found:
-        raise RepositoryError(
-            Finding(
-                "scripts/cluster/capture", None, f"{folder.name} requires no {name}", "correct it"
-            )
-        )
+        text = f"{folder.name} requires no {name}"
+        raise RepositoryError(Finding("scripts/cluster/capture", None, text, "correct it"))
     return found[1]
 
 
@@ -45,7 +42,7 @@ def kube_state_metrics(folder: Path) -> Families:
                 continue
             # In capitals stands what a flag names: labels and annotations, and we set none.
             labels = {label for label in _TAGS.findall(cells[column]) if label.islower()}
-            found.setdefault(cells[0], Family(cells[1].lower())).labels.update(labels)
+            found.setdefault(cells[0], CapturedFamily(cells[1].lower())).labels.update(labels)
     return found
 
 
@@ -61,7 +58,7 @@ def kubernetes(folder: Path) -> Families:
         )
         kind = kind or ("counter" if name.endswith("_total") else "gauge")
         labels = {*item.get("labels", ()), *item.get("constLabels", {})}
-        found.setdefault(name, Family(kind)).labels.update(labels)
+        found.setdefault(name, CapturedFamily(kind)).labels.update(labels)
     return found
 
 
@@ -88,12 +85,12 @@ def cadvisor(folder: Path) -> Families:
             labels = set(base)
             for word in re.findall(r'"\w+"|\w+', extra[1] if extra else ""):
                 labels.add(word.strip('"') if word.startswith('"') else constants[word])
-            family = found.setdefault(name[1], Family(kind[1].lower() if kind else "gauge"))
+            family = found.setdefault(name[1], CapturedFamily(kind[1].lower() if kind else "gauge"))
             family.labels.update(labels)
     table = (folder / "docs/storage/prometheus.md").read_text(encoding="utf-8")
     # What is declared in another form than the rest is in its table only, without labels.
     for metric, type_ in re.findall(r"^`(container_\w+)` \| (\w+)", table, re.MULTILINE):
-        found.setdefault(metric, Family(type_.lower(), set(container)))
+        found.setdefault(metric, CapturedFamily(type_.lower(), set(container)))
     return found
 
 
@@ -124,5 +121,5 @@ def dapr(folder: Path, *packages: str) -> Families:
             kind = _VIEWS.get(aggregation, "histogram")
             named = re.findall(r"\w+", keys.partition("{")[2])
             name = "dapr_" + re.sub(r"\W", "_", measures[measure])
-            found.setdefault(name, Family(kind)).labels.update(tags[key] for key in named)
+            found.setdefault(name, CapturedFamily(kind)).labels.update(tags[key] for key in named)
     return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model.catalogue import FOLDER, SERIES, TYPES
-from scripts.servers.processes import request
+from scripts.servers.http_client import request
 
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+(?: \d+)?")
 # What Go's runtime says of itself in detail: it differs by Go's release, not by the program.
@@ -20,19 +20,19 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"')
 
 
 @dataclass
-class Family:
+class CapturedFamily:
     """A metric's type, and every label that one of its series has."""
 
     type: str
     labels: set[str] = field(default_factory=set)
 
 
-Families = dict[str, Family]
+Families = dict[str, CapturedFamily]
 
 
 @dataclass(frozen=True)
-class Block:
-    """Families of one origin.
+class Captured:
+    """Metric families of one program, and where they are from.
 
     Attributes:
         source: The program and its version.
@@ -61,7 +61,7 @@ def parse(text: str) -> Families:
             continue
         name, kind, own = _family(sample[1], types)
         labels = set(_LABEL.findall(sample[2] or "")) - own
-        found.setdefault(name, Family(kind)).labels.update(labels)
+        found.setdefault(name, CapturedFamily(kind)).labels.update(labels)
     return found
 
 
@@ -83,17 +83,11 @@ def scrape(*urls: str) -> Families:
     """
     found = []
     for url in urls:
-        status, body = request(url)
-        if status != 200:
-            raise RepositoryError(
-                Finding(
-                    "scripts/cluster/capture",
-                    None,
-                    f"{url} answers {status}",
-                    "see the program's log",
-                )
-            )
-        found.append(parse(body.decode()))
+        answer = request(url)
+        if answer.status != 200:
+            text, fix = f"{url} answers {answer.status}", "see the program's log"
+            raise RepositoryError(Finding("scripts/cluster/capture", None, text, fix))
+        found.append(parse(answer.content.decode()))
     return merge(*found)
 
 
@@ -102,31 +96,28 @@ def merge(*parts: Families) -> Families:
     found: Families = {}
     for part in parts:
         for name, family in part.items():
-            found.setdefault(name, Family(family.type)).labels.update(family.labels)
+            found.setdefault(name, CapturedFamily(family.type)).labels.update(family.labels)
     return found
 
 
-def without(families: Families, known: Iterable[str]) -> Families:
-    """Return the families whose names are not known yet."""
-    names = set(known)
-    return {name: family for name, family in families.items() if name not in names}
-
-
-def write(name: str, *blocks: Block) -> int:
-    """Write `<name>.yaml` of the catalogue; what a later block repeats is left out.
+def write(name: str, *captured: Captured) -> int:
+    """Write `<name>.yaml` of the catalogue; what a later one repeats is left out.
 
     Returns:
         How many families it lists.
     """
     known: set[str] = set()
     texts = []
-    for block in blocks:
-        families = without(block.families, known)
-        families = {n: f for n, f in families.items() if not _RUNTIME.fullmatch(n)}
+    for one in captured:
+        families = {
+            name: family
+            for name, family in one.families.items()
+            if name not in known and not _RUNTIME.fullmatch(name)
+        }
         known |= families.keys()
         if not families:
             continue
-        lines = [f'source: "{block.source}"', f'how: "{block.how}"', "metrics:"]
+        lines = [f'source: "{one.source}"', f'how: "{one.how}"', "metrics:"]
         lines += [
             f'  {metric}: "{" ".join((family.type, *sorted(family.labels)))}"'
             for metric, family in sorted(families.items())

@@ -8,7 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 
 from scripts import tools
-from scripts.cluster.capture.families import Block, Families, merge, parse
+from scripts.cluster.capture.families import Captured, Families, merge, parse
 from scripts.core.findings import Finding, RepositoryError
 from scripts.servers.processes import Processes
 
@@ -37,7 +37,7 @@ LINES = (
 )
 
 
-def capture(_: Processes) -> list[Block]:
+def capture(_: Processes) -> list[Captured]:
     """Pass an access line, and one to redact, through the pipeline; read its counters."""
     # The pipeline drops what is old.
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
@@ -54,4 +54,4 @@ def capture(_: Processes) -> list[Block]:
         raise RepositoryError(Finding(FILE, None, run.stderr.strip(), "correct it"))
     found: Families = merge(*(parse(result["metrics"]) for result in json.loads(run.stdout)))
     ours = {name: family for name, family in found.items() if name.startswith("todo_")}
-    return [Block(FILE, "run its stages on an access line and a line to redact", ours)]
+    return [Captured(FILE, "run its stages on an access line and a line to redact", ours)]

@@ -1,4 +1,4 @@
-"""`make e2e`: this repository synced by real Flux into a real Kubernetes, broken, mended, removed.
+"""`make e2e`: each cluster synced by real Flux or Argo CD into a real Kubernetes, and disrupted.
 
 The programs are those of a cluster, as processes on loopback; see `scripts/servers/kubernetes`.
 What is not real is what a container would do: kwok says that pods run, and the few that are looked

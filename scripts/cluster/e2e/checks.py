@@ -1,4 +1,4 @@
-"""What must be true of a synced cluster; each check returns what is not."""
+"""Checks of the objects in a synced cluster, by what is rendered and what was there before."""
 
 from __future__ import annotations
 
@@ -7,32 +7,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.checks.static.engines import unequal
-from scripts.cluster.e2e.world import SOURCE, World, waiting
-from scripts.core.findings import Finding
+from scripts.cluster.e2e.environment import Environment, scheduling_failures
+from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
+from scripts.model.api_groups import SOURCE
 from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
 from scripts.model.rendered import clusters
-from scripts.servers.kubernetes.client import ApiError, Client, Object, condition, named, stated
+from scripts.servers.kubernetes.client import (
+    Client,
+    KubernetesError,
+    Object,
+    condition,
+    qualified_name,
+    without_server_fields,
+)
 
 # A manager of its own: what it would apply must be what is there, field by field.
-REVIEWER = "reviewer"
+FIELD_MANAGER = "reviewer"
 
 
 @dataclass(frozen=True)
-class Besides:
-    """Objects that are there without being rendered.
+class IgnoredOrphan:
+    """Objects that may be in the cluster without being rendered, as Argo CD's orphaned resources.
 
     Attributes:
         pattern: Matches `Kind.group namespace/name`.
-        reason: Whose they are.
+        reason: Who makes them.
     """
 
     pattern: re.Pattern[str]
     reason: str
 
 
-BESIDES = tuple(
-    Besides(re.compile(pattern), reason)
+IGNORED_ORPHANS = tuple(
+    IgnoredOrphan(re.compile(pattern), reason)
     for pattern, reason in (
         (r"Secret \S+/sh\.helm\.release\.v1\..+", "Helm keeps each release's state there"),
         (
@@ -59,26 +67,26 @@ BESIDES = tuple(
 
 
 # What stays on purpose when all is removed: it holds data.
-HELD = re.compile(
+DATA_KINDS = re.compile(
     r"(Namespace|CustomResourceDefinition\.apiextensions\.k8s\.io|PersistentVolumeClaim) .+"
 )
 
 
-def explained(name: str) -> bool:
+def is_ignored_orphan(name: str) -> bool:
     """Say whether an object of this name may be there without being rendered."""
-    return any(one.pattern.fullmatch(name) for one in BESIDES)
+    return any(one.pattern.fullmatch(name) for one in IGNORED_ORPHANS)
 
 
-def expected(world: World) -> list[Object]:
+def rendered_objects(env: Environment) -> list[Object]:
     """Return every object that the commit in the cluster makes, the engine's own included."""
-    tree = Repository(world.remote.tree)
-    (cluster,) = (one for one in clusters(tree) if one.name == world.sync.name)
+    tree = Repository(env.remote.tree)
+    (cluster,) = (one for one in clusters(tree) if one.name == env.sync.name)
     own = [item for item in cluster.sync.objects() if of_engine(item)]
     return [*(dict(item.manifest) for item in cluster.items), *own]
 
 
-def exact(client: Client, expected: Iterable[Object], place: str) -> list[Finding]:
-    """See that each object is there exactly as rendered, so that another manager would agree.
+def drifted(client: Client, expected: Iterable[Object], place: str) -> list[Finding]:
+    """Return a finding for each object that is not exactly as it is rendered.
 
     A second manager applies it as a dry run and must get what is there already, field by field.
     Admission, the CRDs' schemas and their CEL rules are passed once more on the way. With force, as
@@ -86,13 +94,13 @@ def exact(client: Client, expected: Iterable[Object], place: str) -> list[Findin
     """
     return [
         Finding(
-            f"{place} {named(item)}",
+            f"{place} {qualified_name(item)}",
             None,
-            f"is not as it is rendered: {said}",
+            f"is not as it is rendered: {difference}",
             "see who else writes it: `kubectl get --show-managed-fields`",
         )
         for item in expected
-        for said in _differences(client, item)
+        for difference in _differences(client, item)
     ]
 
 
@@ -102,11 +110,13 @@ def _differences(client: Client, item: Object) -> Iterator[str]:
         yield "it is not there"
         return
     try:
-        applied = client.apply(with_digests(item, live), REVIEWER, dry_run=True)
-    except ApiError as error:
+        applied = client.apply(with_digests(item, live), FIELD_MANAGER, dry_run=True)
+    except KubernetesError as error:
         yield str(error)
         return
-    for path, there, rendered in unequal(stated(live), stated(applied)):
+    for path, there, rendered in unequal(
+        without_server_fields(live), without_server_fields(applied)
+    ):
         yield f"{path} is {there} and would become {rendered}"
 
 
@@ -131,53 +141,57 @@ def _labelled(key: str, value: Json, live: Json) -> Json:
     return with_digests(value, live)
 
 
-def besides(world: World, before: Mapping[str, str], expected: Iterable[Object]) -> list[Finding]:
-    """See that nothing is there that is neither rendered nor made because of what is.
+def orphaned(
+    env: Environment, before: Mapping[str, str], expected: Iterable[Object]
+) -> list[Finding]:
+    """Return a finding for each object that is neither rendered nor made because of what is.
 
     Args:
-        world: The cluster.
+        env: The cluster.
         before: What was there before the sync, as `inventory` returns it.
         expected: What is rendered.
     """
-    known = before.keys() | {named(item) for item in expected}
+    known = before.keys() | {qualified_name(item) for item in expected}
     return [
         Finding(
-            f"{world.sync.name} {name}",
+            f"{env.sync.name} {name}",
             None,
             "is in the cluster and nothing that is rendered makes it",
-            "find what made it; if it is right, add it to BESIDES with the reason",
+            "find what made it; if it is right, add it to IGNORED_ORPHANS with the reason",
         )
-        for name, item in everything(world.client)
-        if name not in known and not item["metadata"].get("ownerReferences") and not explained(name)
+        for name, item in objects_by_name(env.client)
+        if name not in known
+        and not item["metadata"].get("ownerReferences")
+        and not is_ignored_orphan(name)
     ]
 
 
-def everything(client: Client) -> Iterator[tuple[str, Object]]:
-    """Yield every object of the cluster with its name."""
+def objects_by_name(client: Client) -> Iterator[tuple[str, Object]]:
+    """Yield every object of the cluster, after its name."""
     for item in client.everything():
-        yield named(item), item
+        yield qualified_name(item), item
 
 
 def inventory(client: Client) -> dict[str, str]:
     """Return the uid of every object by its name."""
-    return {name: item["metadata"]["uid"] for name, item in everything(client)}
+    return {name: item["metadata"]["uid"] for name, item in objects_by_name(client)}
 
 
-def versions(client: Client) -> dict[str, str]:
+def foreign_versions(client: Client) -> dict[str, str]:
     """Return the resource version of every object in namespaces that are not ours."""
     ours = NAMESPACES | ENGINE_NAMESPACES
     return {
         name: item["metadata"]["resourceVersion"]
-        for name, item in everything(client)
+        for name, item in objects_by_name(client)
         if item["metadata"].get("namespace")
         and item["metadata"]["namespace"] not in ours
-        and not explained(name)
+        and not is_ignored_orphan(name)
     }
 
 
-def untouched(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
-    """See that every object of others is as it was, to the resource version, and none is new."""
-    now = versions(client)
+def changed_by_sync(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
+    """Return a finding for each object of others that is new, gone or has another version."""
+    now = foreign_versions(client)
     return [
         Finding(
             f"{place} {name}",
@@ -191,7 +205,7 @@ def untouched(client: Client, before: Mapping[str, str], place: str) -> list[Fin
 
 
 def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Finding]:
-    """See that no warning was given about anything of ours since then."""
+    """Return a finding for each warning about anything of ours since then."""
     return [
         Finding(
             f"{place} {event['regarding']['kind']} {event['regarding'].get('name')}",
@@ -201,31 +215,31 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
         )
         for event in client.all("events.k8s.io/v1", "Event")
         if event.get("type") == "Warning"
-        and named(event) not in before
+        and qualified_name(event) not in before
         and event["metadata"]["namespace"] in NAMESPACES | ENGINE_NAMESPACES
-        and not _overtaken(client, event)
+        and not _is_resolved(client, event)
     ]
 
 
-def _overtaken(client: Client, event: Object) -> bool:
-    """Say whether a controller warned that something is missing which it had not heard of yet.
+def _is_resolved(client: Client, event: Object) -> bool:
+    """Say whether a controller warned that something is missing which is there by now.
 
     It learns of each kind of object by a watch of its own, so that what refers to another can come
     before it. It looks again and goes on; the warning stays.
     """
-    there = {
-        "ClusterIPNotAllocated": _allocated,
-        "FailedScheduling": _claimed,
-        "SourceUnavailable": _sourced,
+    resolved = {
+        "ClusterIPNotAllocated": _address_allocated,
+        "FailedScheduling": _claim_bound,
+        "SourceUnavailable": _chart_ready,
     }
-    known = there.get(event["reason"])
-    return known is not None and known(client, event)
+    check = resolved.get(event["reason"])
+    return check is not None and check(client, event)
 
 
 _UNCLAIMED = re.compile(r'0/\d+ nodes are available: persistentvolumeclaim "([^"]+)" not found\.')
 
 
-def _claimed(client: Client, event: Object) -> bool:
+def _claim_bound(client: Client, event: Object) -> bool:
     """Say whether the claim that the scheduler missed is there, and its pod is on a node.
 
     A StatefulSet's claims are made just before its pod: `podHasPVCs` in Kubernetes'
@@ -234,68 +248,84 @@ def _claimed(client: Client, event: Object) -> bool:
     missed = _UNCLAIMED.match(event["note"])
     if not missed:
         return False
-    name, space = event["regarding"]["name"], event["regarding"]["namespace"]
-    claim = _there(client, "v1", "PersistentVolumeClaim", missed[1], space)
-    pod = _there(client, "v1", "Pod", name, space)
+    name, namespace = event["regarding"]["name"], event["regarding"]["namespace"]
+    claim = _current(client, "v1", "PersistentVolumeClaim", missed[1], namespace)
+    pod = _current(client, "v1", "Pod", name, namespace)
     return claim.get("status", {}).get("phase") == "Bound" and "nodeName" in pod.get("spec", {})
 
 
-def _sourced(client: Client, event: Object) -> bool:
+def _chart_ready(client: Client, event: Object) -> bool:
     """Say whether a HelmChart's repository, which source-controller missed, is there by now.
 
     A Kustomization's HelmReleases are applied before its HelmRepositories: `reconcileChart` in
     source-controller's `internal/controller/helmchart_controller.go`.
     """
-    name, space = event["regarding"]["name"], event["regarding"]["namespace"]
+    name, namespace = event["regarding"]["name"], event["regarding"]["namespace"]
     if event["regarding"]["kind"] != "HelmChart":
         return False
-    chart = _there(client, f"{SOURCE}/v1", "HelmChart", name, space)
+    chart = _current(client, f"{SOURCE}/v1", "HelmChart", name, namespace)
     return bool(condition(chart, "Ready").get("status") == "True")
 
 
-def _allocated(client: Client, event: Object) -> bool:
+def _address_allocated(client: Client, event: Object) -> bool:
     """Say whether a Service has the address that the API server's repair loop missed.
 
     `syncService` in Kubernetes' `pkg/registry/core/service/ipallocator/controller/repairip.go`.
     """
-    name, space = event["regarding"]["name"], event["regarding"]["namespace"]
-    service = _there(client, "v1", "Service", name, space)
+    name, namespace = event["regarding"]["name"], event["regarding"]["namespace"]
+    service = _current(client, "v1", "Service", name, namespace)
     wanted = service.get("spec", {}).get("clusterIPs", [])
-    owner = {"group": "", "resource": "services", "namespace": space, "name": name}
+    owner = {"group": "", "resource": "services", "namespace": namespace, "name": name}
     owners = [
-        _there(client, "networking.k8s.io/v1", "IPAddress", one).get("spec", {}).get("parentRef")
+        _current(client, "networking.k8s.io/v1", "IPAddress", one).get("spec", {}).get("parentRef")
         for one in wanted
     ]
     return owners != [] and all({"group": "", **(one or {})} == owner for one in owners)
 
 
-def _there(client: Client, version: str, kind: str, name: str, space: str = "") -> Object:
+def _current(client: Client, version: str, kind: str, name: str, namespace: str = "") -> Object:
     """Return an object as it is now, empty if it is not there."""
-    metadata = {"name": name, "namespace": space} if space else {"name": name}
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
     return client.read({"apiVersion": version, "kind": kind, "metadata": metadata}) or {}
 
 
-def held(client: Client) -> dict[str, str]:
+def data_objects(client: Client) -> dict[str, str]:
     """Return the uid of everything that holds data, by its name."""
-    return {name: uid for name, uid in inventory(client).items() if HELD.fullmatch(name)}
+    return {name: uid for name, uid in inventory(client).items() if DATA_KINDS.fullmatch(name)}
 
 
-def lost(client: Client, before: Mapping[str, str]) -> str:
-    """Say what held data and is gone, or is another one by the same name; empty if nothing."""
-    now = held(client)
+def lost_data(client: Client, before: Mapping[str, str]) -> str:
+    """Say what held data and is gone, or is a new one of that name; empty if nothing."""
+    now = data_objects(client)
     return ", ".join(f"{name} is gone" for name, uid in before.items() if now.get(name) != uid)
 
 
-def fitting(world: World) -> list[Finding]:
-    """See that every pod, of ours and of others, has been scheduled and is ready."""
-    pods = world.client.all("v1", "Pod")
-    reasons = dict.fromkeys(waiting(pods))
+def check_data_kept(env: Environment, before: Mapping[str, str]) -> None:
+    """Check that a removal left everything that holds data.
+
+    Raises:
+        RepositoryError: If it did not.
+    """
+    if lost := lost_data(env.client, before):
+        text, fix = f"removed with all else: {lost}", "keep it from being pruned"
+        raise RepositoryError(Finding(env.sync.name, None, text, fix))
+
+
+def survives_removal(name: str) -> bool:
+    """Say whether an object of this name stays when all is removed, or goes with one that does."""
+    return bool(DATA_KINDS.fullmatch(name)) or name.startswith("APIService.")
+
+
+def unscheduled(env: Environment) -> list[Finding]:
+    """Return a finding for each pod, of ours and of others, that is not scheduled or not ready."""
+    pods = env.client.all("v1", "Pod")
+    reasons = dict.fromkeys(scheduling_failures(pods))
     late = [
         pod["metadata"]["name"]
         for pod in pods
         if condition(pod, "Ready").get("status") != "True" and not reasons
     ]
     return [
-        Finding(f"{world.sync.name} pods", None, text, "request less, or correct the selectors")
+        Finding(f"{env.sync.name} pods", None, text, "request less, or correct the selectors")
         for text in (*reasons, *(f"{name} is not ready" for name in late))
     ]

@@ -1,1 +1,67 @@
-"""What each topic says of a cluster at two revisions: sentences, flags and amounts."""
+"""What each topic says of a change, in sentences and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from scripts.diff.analyzers import (
+    access,
+    alerts,
+    budget,
+    dashboards,
+    delivery,
+    immutable,
+    network,
+    objectives,
+    projects,
+    redaction,
+    removal,
+    retention,
+    routing,
+    secrets,
+    storage,
+    targets,
+    versions,
+    workloads,
+)
+from scripts.diff.model import Analysis
+from scripts.diff.objects import ClusterPair, RevisionPair
+from scripts.model.alertmanager import TEMPLATE
+from scripts.rules import slos
+
+# An analyzer gets one cluster under one engine at both revisions, rendered, and yields what it has
+# to say of it. What it yields of several clusters is reported once, with all of them. Where it
+# cannot read an object, it raises one of MISSHAPEN or a RepositoryError: the report says so, with
+# the cluster and the analyzer's module, and the others still run.
+# A new one is a public function of a module here, and a line in this list.
+Analyzer = Callable[[ClusterPair], Analysis]
+ANALYZERS: tuple[Analyzer, ...] = (
+    alerts.analyze,
+    delivery.analyze,
+    dashboards.analyze,
+    dashboards.datasources,
+    retention.retention,
+    retention.schema,
+    targets.analyze,
+    redaction.analyze,
+    secrets.analyze,
+    storage.analyze,
+    removal.analyze,
+    immutable.analyze,
+    access.roles,
+    access.accounts,
+    access.pods,
+    access.namespaces,
+    projects.analyze,
+    network.analyze,
+    workloads.stopped,
+    workloads.restarted,
+    versions.analyze,
+    budget.analyze,
+)
+# Likewise of files that are in no cluster, by where they are.
+RevisionAnalyzer = Callable[[RevisionPair], Analysis]
+REVISION_ANALYZERS: Mapping[str, RevisionAnalyzer] = {
+    slos.SPECIFICATIONS.as_posix(): objectives.analyze,
+    TEMPLATE: routing.analyze,
+}

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scripts.diff.analyzers.analyzer import Said, listed, moved
-from scripts.diff.model import Flag
-from scripts.diff.objects import Manifest, Pair
+from scripts.diff.analyzers.wording import listed, transition
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Manifest
 from scripts.model.pod_security import LEVELS, POD_SECURITY, violations
 from scripts.model.rendered import Cluster, Pod
 
 ROLES = frozenset({"ClusterRole", "Role"})
 BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
-# With such a label, a role's rights are another one's, too: `aggregate-to-admin`.
+# With such a label, a role's permissions are another one's, too: `aggregate-to-admin`.
 AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
 ANY = "*"
 
 
-class Right(NamedTuple):
+class Permission(NamedTuple):
     """What one rule of a role allows.
 
     Attributes:
@@ -34,92 +34,93 @@ class Right(NamedTuple):
     name: str = ""
 
 
-def roles(pair: Pair) -> Said:
+def roles(pair: ClusterPair) -> Analysis:
     """Find roles that allow more, or more people, and bindings that give a role to more."""
     for key, before, after in pair.differing:
         if after is None:
             continue
         if key.kind in ROLES:
-            old = set(_rights(before or {}))
-            more = [r for r in dict.fromkeys(_rights(after)) if not any(_covers(o, r) for o in old)]
-            if more:
-                why = f"It allows more: {listed(_grouped(more))}."
+            old, new = (dict.fromkeys(_permissions(manifest or {})) for manifest in (before, after))
+            if more := [one for one in new if not any(_covers(known, one) for known in old)]:
+                why = f"It allows more: {listed(_by_resource(more))}."
                 fix = "Narrow the values of the chart that ask for it, or say what needs it."
-                yield Flag("rbac-widened", str(key), why, fix)
-            if joined := [role for role in _joined(after) if role not in _joined(before or {})]:
+                yield Flag(Danger.RBAC_WIDENED, str(key), why, fix)
+            if joined := [
+                role for role in _aggregated_to(after) if role not in _aggregated_to(before or {})
+            ]:
                 why = f"Who has the role {listed(joined)} gets what it allows, too."
-                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
+                yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
         elif key.kind in BINDINGS:
             known = (before or {}).get("subjects") or ()
-            new = [s for s in after.get("subjects") or () if s not in known]
-            if new:
-                names = listed(f"{s['kind']} {s['name']}" for s in new)
+            added = [s for s in after.get("subjects") or () if s not in known]
+            if added:
+                names = listed(f"{s['kind']} {s['name']}" for s in added)
                 why = f"It gives {after['roleRef']['kind']} {after['roleRef']['name']} to {names}."
-                yield Flag("rbac-widened", str(key), why, "Be sure that they need it.")
+                yield Flag(Danger.RBAC_WIDENED, str(key), why, "Be sure that they need it.")
 
 
-def accounts(pair: Pair) -> Said:
-    """Find workloads that act as another account, one that something had given rights to."""
+def accounts(pair: ClusterPair) -> Analysis:
+    """Find workloads that act as another account, one that something had given permissions to."""
     bound = {
         (subject.get("namespace") or item.namespace, subject["name"])
         for item in pair.before.of(*BINDINGS)
         for subject in item.manifest.get("subjects") or ()
         if subject["kind"] == "ServiceAccount"
     }
-    before = {str(pod.owner): _account(pod) for pod in pair.before.pods}
-    for pod in pair.after.pods:
-        old, new = before.get(str(pod.owner)), _account(pod)
-        if old not in (None, new) and (pod.owner.namespace, new) in bound:
-            why = f"{moved('Its ServiceAccount', old, new)}: it gets the rights of that one."
+    for before, pod in pair.pods:
+        old, new = _service_account(before), _service_account(pod)
+        if old != new and (pod.owner.namespace, new) in bound:
+            why = f"{transition('Its ServiceAccount', old, new)}: it gets the rights of that one."
             fix = "Give it an account of its own, with just the rights that it needs."
-            yield Flag("rbac-widened", str(pod.owner), why, fix)
+            yield Flag(Danger.RBAC_WIDENED, str(pod.owner), why, fix)
 
 
-def pods(pair: Pair) -> Said:
+def pods(pair: ClusterPair) -> Analysis:
     """Find pods that may do more on their node."""
-    before, after = _powers(pair.before), _powers(pair.after)
+    before, after = _node_access(pair.before), _node_access(pair.after)
     for owner, powers in after.items():
         if added := [power for power in powers if power not in before.get(owner, ())]:
             why = f"Who breaks out of it gets more of the node: {listed(added)}."
             fix = "Do without, or keep it in the namespace monitoring-node, and say why."
-            yield Flag("privileged", owner, why, fix)
+            yield Flag(Danger.PRIVILEGED, owner, why, fix)
 
 
-def namespaces(pair: Pair) -> Said:
+def namespaces(pair: ClusterPair) -> Analysis:
     """Find namespaces that admit pods of a looser Pod Security level."""
-    for key, before, after in pair.differing:
-        if key.kind == "Namespace" and before is not None and after is not None:
-            old, new = (_level(manifest) for manifest in (before, after))
+    for key, before, after in pair.changed:
+        if key.kind == "Namespace":
+            old, new = (_security_level(manifest) for manifest in (before, after))
             if LEVELS.index(new) < LEVELS.index(old):
-                why = f"{moved('Pod Security level', old, new)}: it admits pods that it refused."
+                why = (
+                    f"{transition('Pod Security level', old, new)}: it admits pods that it refused."
+                )
                 yield Flag(
-                    "privileged", str(key), why, "Keep the level; move the pod that needs it."
+                    Danger.PRIVILEGED, str(key), why, "Keep the level; move the pod that needs it."
                 )
 
 
-def _rights(manifest: Manifest) -> Iterator[Right]:
+def _permissions(manifest: Manifest) -> Iterator[Permission]:
     for rule in manifest.get("rules") or ():
         for verb in rule["verbs"]:
             for address in rule.get("nonResourceURLs") or ():
-                yield Right(verb, None, address)
+                yield Permission(verb, None, address)
             for resource in rule.get("resources") or ():
                 for name in rule.get("resourceNames") or [""]:
                     for group in rule.get("apiGroups") or [""]:
-                        yield Right(verb, group, resource, name)
+                        yield Permission(verb, group, resource, name)
 
 
-def _grouped(rights: Iterable[Right]) -> list[str]:
-    """Rights in words: `secrets (get, list)`."""
+def _by_resource(permissions: Iterable[Permission]) -> list[str]:
+    """Permissions in words: `secrets (get, list)`."""
     verbs: dict[str, list[str]] = {}
-    for right in rights:
-        resource = f"{right.resource}.{right.group}" if right.group else right.resource
-        what = f"{resource} {right.name}" if right.name else resource
-        verbs.setdefault(what, []).append(right.verb)
+    for verb, group, resource, name in permissions:
+        what = f"{resource}.{group}" if group else resource
+        verbs.setdefault(f"{what} {name}" if name else what, []).append(verb)
     return [f"{what} ({', '.join(own)})" for what, own in verbs.items()]
 
 
-def _covers(wide: Right, narrow: Right) -> bool:
-    """Say whether who has one right has the other, as the API server compares them.
+def _covers(wide: Permission, narrow: Permission) -> bool:
+    """Say whether who has one permission has the other, as the API server compares them.
 
     `pods` is not `pods/exec`: k8s.io/component-helpers/auth/rbac/validation/policy_comparator.go.
     """
@@ -137,8 +138,8 @@ def _covers(wide: Right, narrow: Right) -> bool:
     )
 
 
-def _joined(manifest: Manifest) -> list[str]:
-    """Roles that get a ClusterRole's rights."""
+def _aggregated_to(manifest: Manifest) -> list[str]:
+    """Roles that get a ClusterRole's permissions."""
     labels = manifest.get("metadata", {}).get("labels") or {}
     return sorted(
         key.removeprefix(AGGREGATED)
@@ -147,11 +148,11 @@ def _joined(manifest: Manifest) -> list[str]:
     )
 
 
-def _account(pod: Pod) -> str:
+def _service_account(pod: Pod) -> str:
     return str(pod.spec.get("serviceAccountName") or "default")
 
 
-def _powers(cluster: Cluster) -> dict[str, list[str]]:
+def _node_access(cluster: Cluster) -> dict[str, list[str]]:
     """What each workload's pods may do that the restricted level forbids."""
     found = {}
     for pod in cluster.pods:
@@ -179,6 +180,6 @@ def _powers(cluster: Cluster) -> dict[str, list[str]]:
     return found
 
 
-def _level(manifest: Manifest) -> str:
+def _security_level(manifest: Manifest) -> str:
     # Without the label, the API server's default holds: everything is admitted.
     return str((manifest["metadata"].get("labels") or {}).get(POD_SECURITY, LEVELS[0]))

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.static import alerts
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed, moved, query
 from scripts.diff.analyzers.retention import FOREVER, seconds
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed, query_changes, transition
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 
 TOPIC = "Alerts"
-# It always fires: that it stops is how an outside service learns that nobody is told any more.
+# It always fires: that it stops is how an outside service learns that alerting is dead.
 WATCHDOG = "Watchdog"
 Rule = Mapping[str, Json]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the alerts of a cluster by their names, and their way to Alertmanager."""
     before, after = of(pair.before), of(pair.after)
     texts: list[str] = []
     gone: list[str] = []
     for name in sorted({*before, *after}):
-        for old, new in _paired(before.get(name, []), after.get(name, [])):
+        for old, new in _pairs(before.get(name, []), after.get(name, [])):
             if old is None and new is not None:
                 duration = f" after {new['for']}" if new.get("for") else ""
                 yield Sentence(TOPIC, f"{name}: new, {severity(new)}{duration}")
@@ -57,12 +58,18 @@ def of(cluster: Cluster) -> dict[str, list[Rule]]:
     return found
 
 
+def named(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield the name and severity of each alert."""
+    for name, rules in of(cluster).items():
+        yield from ((name, severity(rule)) for rule in rules)
+
+
 def severity(rule: Rule) -> str:
     """Return an alert's severity, in words where it has none."""
     return str((rule.get("labels") or {}).get("severity", "no severity"))
 
 
-def _paired(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:
+def _pairs(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:
     """Pair the rules of one name: what is equal, else of one severity, else in their order."""
     old = [rule for rule in before if rule not in after]
     new = [rule for rule in after if rule not in before]
@@ -72,51 +79,48 @@ def _paired(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None
             old.remove(one)
             new.remove(other)
             yield one, other
-    for index in range(max(len(old), len(new))):
-        yield (
-            old[index] if index < len(old) else None,
-            new[index] if index < len(new) else None,
-        )
+    yield from itertools.zip_longest(old, new)
 
 
 def _phrases(old: Rule, new: Rule) -> Iterator[str]:
     for key in ("for", "keep_firing_for"):
         if old.get(key) != new.get(key):
-            yield moved(key, old.get(key), new.get(key))
-    labels = [rule.get("labels") or {} for rule in (old, new)]
-    for label in sorted({*labels[0], *labels[1]}):
-        sides = [own.get(label) for own in labels]
-        if sides[0] != sides[1]:
-            yield moved(label, *sides)
-    yield from query(str(old["expr"]), str(new["expr"])) if old["expr"] != new["expr"] else ()
+            yield transition(key, old.get(key), new.get(key))
+    before, after = (rule.get("labels") or {} for rule in (old, new))
+    for label in sorted({*before, *after}):
+        if before.get(label) != after.get(label):
+            yield transition(label, before.get(label), after.get(label))
+    yield from (
+        query_changes(str(old["expr"]), str(new["expr"])) if old["expr"] != new["expr"] else ()
+    )
 
 
 def _removed(names: list[str]) -> Iterator[Flag]:
     if WATCHDOG in names:
         why = "When alerting itself stops, nobody learns of it any more."
-        yield Flag("watchdog-removed", f"alert {WATCHDOG}", why, "Keep it, and its route.")
+        yield Flag(Danger.WATCHDOG_REMOVED, f"alert {WATCHDOG}", why, "Keep it, and its route.")
     others = [name for name in names if name != WATCHDOG]
     if others:
         why = "What this told people of, they are not told any more."
         fix = "Keep it, or say in the pull request what takes its place."
-        yield Flag("alert-removed", f"alert {', '.join(others)}", why, fix)
+        yield Flag(Danger.ALERT_REMOVED, f"alert {', '.join(others)}", why, fix)
 
 
 def _weakened(name: str, old: Rule, new: Rule) -> Iterator[Flag]:
-    if name == WATCHDOG and query(str(old["expr"]), str(new["expr"])):
+    if name == WATCHDOG and query_changes(str(old["expr"]), str(new["expr"])):
         why = "It has to fire always: where it may stop, its silence says nothing any more."
-        yield Flag("watchdog-changed", f"alert {name}", why, "Leave `vector(1)`.")
-    if name == WATCHDOG and _waits(new) > _waits(old):
+        yield Flag(Danger.WATCHDOG_CHANGED, f"alert {name}", why, "Leave `vector(1)`.")
+    if name == WATCHDOG and _pending_seconds(new) > _pending_seconds(old):
         why = f"Until it fires after {new['for']}, the dead man's switch takes alerting for dead."
-        yield Flag("watchdog-changed", f"alert {name}", why, "Leave it without `for`.")
+        yield Flag(Danger.WATCHDOG_CHANGED, f"alert {name}", why, "Leave it without `for`.")
     ranks = {word: rank for rank, word in enumerate(alerts.SEVERITIES)}
     if ranks.get(severity(new), len(ranks)) > ranks.get(severity(old), len(ranks)):
-        why = f"{moved('Severity', severity(old), severity(new))}: routes go by it."
+        why = f"{transition('Severity', severity(old), severity(new))}: routes go by it."
         fix = "See in base/config/alertmanager who is told now, and when."
-        yield Flag("alert-weakened", f"alert {name}", why, fix)
+        yield Flag(Danger.ALERT_WEAKENED, f"alert {name}", why, fix)
 
 
-def _waits(rule: Rule) -> float:
+def _pending_seconds(rule: Rule) -> float:
     """Return for how many seconds an alert is pending; of nothing, a retention makes for ever."""
     found = seconds(rule.get("for"))
     return 0 if found == FOREVER else found

@@ -14,19 +14,19 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load, maps
 from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 
-# What is known of every alert, and so asked with; other labels come from its query.
-ASKED = ("alertname", "severity")
-# Its values of ASKED.
+# The labels that are known of every alert; others come from its query.
+KNOWN_LABELS = ("alertname", "severity")
+# Its values of KNOWN_LABELS.
 Alert = tuple[str, str]
 Config = Mapping[str, Json]
 
 
-def reached(path: Path, alerts: Iterable[Alert]) -> dict[Alert, set[str]]:
+def receivers(path: Path, alerts: Iterable[Alert]) -> dict[Alert, set[str]]:
     """Return the names of the receivers that each alert reaches.
 
     Args:
         path: Alertmanager's configuration.
-        alerts: Those to ask about.
+        alerts: Those to route.
 
     Raises:
         RepositoryError: If Alertmanager refuses it.
@@ -37,22 +37,22 @@ def reached(path: Path, alerts: Iterable[Alert]) -> dict[Alert, set[str]]:
         for matcher in matchers(holder.get("matchers") or ())
         if matcher.label == "alertname"
     }
-    # Alerts of one severity whose names match the same take the same way: one of them is asked.
+    # Alerts of one severity whose names match the same take the same route: amtool routes one.
     alike: dict[tuple[str, ...], list[Alert]] = {}
     for name, severity in sorted(set(alerts)):
         key = (severity, *(value for value in sorted(names) if re.fullmatch(value, name)))
         alike.setdefault(key, []).append((name, severity))
     with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda own: _asked(path, own[0]), alike.values())
+        answers = pool.map(lambda own: _routed(path, own[0]), alike.values())
         pairs = list(zip(alike.values(), answers, strict=True))
     return {alert: answer for own, answer in pairs for alert in own}
 
 
-def chosen(
+def matched(
     lists: Mapping[str, Iterable[Matcher]], alerts: Iterable[Alert]
 ) -> dict[str, list[Alert]]:
     """Return the alerts that each list of matchers chooses."""
-    asked = {
+    config = {
         "route": {
             "receiver": "nobody",
             "routes": [
@@ -64,13 +64,13 @@ def chosen(
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "alertmanager.yaml"
-        path.write_text(json.dumps(asked))
-        answers = reached(path, alerts)
+        path.write_text(json.dumps(config))
+        answers = receivers(path, alerts)
     return {name: [a for a, answer in answers.items() if name in answer] for name in lists}
 
 
-def _asked(path: Path, alert: Alert) -> set[str]:
-    labels = (f"{label}={value}" for label, value in zip(ASKED, alert, strict=True))
+def _routed(path: Path, alert: Alert) -> set[str]:
+    labels = (f"{label}={value}" for label, value in zip(KNOWN_LABELS, alert, strict=True))
     run = tools.run("amtool", "config", "routes", "test", f"--config.file={path}", *labels)
     if run.returncode:
         text = f"amtool: {(run.stderr.strip().splitlines() or ['no reason given'])[-1]}"

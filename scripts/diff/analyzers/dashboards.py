@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Set
 
 from scripts.core.findings import Finding, RepositoryError, counted
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed, query, setting
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
-from scripts.diff.values import Difference, differences
+from scripts.diff.analyzers.wording import described, listed, query_changes
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
+from scripts.diff.value_diff import Difference, differences
 from scripts.model import dashboards
 from scripts.model.manifests import Release
 from scripts.model.rendered import Cluster
@@ -22,11 +22,11 @@ PARTS = frozenset({"gridPos", "id", "title"})
 Model = Mapping[str, Json]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the dashboards by their uids, and their panels by their titles."""
     before, after = _by_uid(pair.before), _by_uid(pair.after)
     added = [uid for uid in after if uid not in before]
-    # Where Grafana itself goes, that is what has to be said.
+    # Where Grafana itself is removed, `removal` has a flag for it.
     served = bool(_grafana(pair.after))
     for uid, old in before.items():
         if uid in after:
@@ -44,25 +44,25 @@ def read(pair: Pair) -> Said:
             why = (
                 f"{uid} {now}: links, alerts, bookmarks and a home page that name it lead nowhere."
             )
-            yield Flag("dashboard-uid", f"dashboard {old['title']}", why, fix)
+            yield Flag(Danger.DASHBOARD_UID, f"dashboard {old['title']}", why, fix)
     for uid in added:
         new = after[uid]
         panels = counted(len(list(dashboards.panels(new))), "panel")
         yield Sentence(TOPIC, f"{new['title']}: new, {panels}")
 
 
-def sources(pair: Pair) -> Said:
+def datasources(pair: ClusterPair) -> Analysis:
     """Compare the uids of the data sources, which panels name."""
     if not _grafana(pair.after):
         return  # There are no panels either.
-    before, after = _sources(pair.before), _sources(pair.after)
+    before, after = _datasources(pair.before), _datasources(pair.after)
     renamed = {name: uid for uid, name in after.items()}
     for uid, name in before.items():
         if uid not in after:
             now = f"is now {renamed[name]}" if name in renamed else "is gone"
             why = f"Panels ask the data source {uid}, which {now}: they stay empty."
             fix = f"Keep the uid {uid}."
-            yield Flag("datasource-uid", f"data source {name}", why, fix)
+            yield Flag(Danger.DATASOURCE_UID, f"data source {name}", why, fix)
 
 
 def of(cluster: Cluster) -> dict[str, Model]:
@@ -95,7 +95,7 @@ def _grafana(cluster: Cluster) -> list[Release]:
     return [release for release in cluster.sync.releases if release.chart == "grafana"]
 
 
-def _sources(cluster: Cluster) -> dict[str, str]:
+def _datasources(cluster: Cluster) -> dict[str, str]:
     """Names of the data sources, by uid; without one, no panel can name it."""
     return {
         str(source["uid"]): source["name"]
@@ -107,18 +107,18 @@ def _sources(cluster: Cluster) -> dict[str, str]:
 
 def _compared(old: Model, new: Model) -> Iterator[Sentence]:
     if old != new:
-        yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _told(old, new))
+        yield from (Sentence(TOPIC, f"{new['title']}: {text}") for text in _differences(old, new))
 
 
-def _told(old: Model, new: Model) -> Iterator[str]:
+def _differences(old: Model, new: Model) -> Iterator[str]:
     before, after = _panels(old), _panels(new)
     removed = [title for title in before if title not in after]
     for title in after:
         if title in before:
             continue
-        # The queries tell that it is the same panel by another name.
-        asked = _queries(after[title])
-        twin = next((o for o in removed if asked and _queries(before[o]) == asked), None)
+        # A panel with the same queries is the same panel by another name.
+        queries = _queries(after[title])
+        twin = next((o for o in removed if queries and _queries(before[o]) == queries), None)
         if twin is None:
             yield f"panel “{title}” added"
         else:
@@ -133,7 +133,7 @@ def _told(old: Model, new: Model) -> Iterator[str]:
             yield f"“{title}”: {text}"
     if places:
         yield f"{counted(places, 'panel')} at another place or of another size"
-    one, other = ({k: v for k, v in side.items() if k != "panels"} for side in (old, new))
+    one, other = ({k: v for k, v in model.items() if k != "panels"} for model in (old, new))
     yield from _settings(list(differences(one, other)))
 
 
@@ -160,7 +160,8 @@ def _panel(old: Model, new: Model) -> Iterator[str]:
         elif reference not in before:
             yield f"query {reference} added"
         elif before[reference] != after[reference]:
-            yield f"query {reference}: {', '.join(query(before[reference], after[reference]))}"
+            parts = query_changes(before[reference], after[reference])
+            yield f"query {reference}: {', '.join(parts)}"
     common = before.keys() & after.keys()
     yield from _settings(list(differences(_rest(old, common), _rest(new, common))))
 
@@ -177,4 +178,4 @@ def _rest(panel: Model, common: Set[str]) -> dict[str, Json]:
 
 def _settings(found: list[Difference]) -> Iterator[str]:
     if found:
-        yield listed(setting(one) for one in found)
+        yield listed(described(one) for one in found)

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from scripts.core.yamlfile import Json, get, load_all
 from scripts.diff.analyzers import selection
-from scripts.diff.analyzers.amtool import ASKED
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.amtool import KNOWN_LABELS
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster, Item
 
-SILENCED = "alert-silenced"
 # Actions of a relabelling that let through some alerts only.
 DROPPING = frozenset({"drop", "dropequal", "keep", "keepequal"})
 WHY = {
@@ -22,27 +21,27 @@ WHY = {
 }
 
 
-def read(pair: Pair) -> Said:
-    """Find what keeps alerts from being evaluated, sent, or told."""
+def analyze(pair: ClusterPair) -> Analysis:
+    """Find what keeps alerts from being evaluated, sent or notified."""
     for kind, why in WHY.items():
-        if names := selection.lost(pair, kind):
-            yield Flag(SILENCED, listed(names), why, selection.fix(kind))
+        if names := selection.unselected(pair, kind):
+            yield Flag(Danger.ALERT_SILENCED, listed(names), why, selection.fix(kind))
     servers = listed(map(str, pair.after.of("Prometheus")))
     if servers and pair.after.of("Alertmanager"):
-        if _receiving(pair.before) and not _receiving(pair.after):
+        if _sends_alerts(pair.before) and not _sends_alerts(pair.after):
             why = "It sends alerts to no Alertmanager of this cluster any more."
             fix = "Name the Service of Alertmanager in alerting.alertmanagers."
-            yield Flag(SILENCED, servers, why, fix)
-        known = set(_relabellings(pair.before))
-        new = [text for text in _relabellings(pair.after) if text not in known]
+            yield Flag(Danger.ALERT_SILENCED, servers, why, fix)
+        known = set(_relabelings(pair.before))
+        new = [text for text in _relabelings(pair.after) if text not in known]
         if new and pair.before.of("Prometheus"):
             why = f"It relabels alerts, which may not arrive or miss their routes: {listed(new)}."
             fix = "Let them pass as they are: Alertmanager's routes say who is told of what."
-            yield Flag(SILENCED, servers, why, fix)
-    yield from _configured(pair)
+            yield Flag(Danger.ALERT_SILENCED, servers, why, fix)
+    yield from _other_configuration(pair)
 
 
-def _receiving(cluster: Cluster) -> bool:
+def _sends_alerts(cluster: Cluster) -> bool:
     """Say whether a Prometheus sends its alerts to a Service that there is."""
     services = {(item.namespace, item.name) for item in cluster.of("Service")}
     return any(
@@ -52,7 +51,7 @@ def _receiving(cluster: Cluster) -> bool:
     )
 
 
-def _relabellings(cluster: Cluster) -> Iterator[str]:
+def _relabelings(cluster: Cluster) -> Iterator[str]:
     """Yield the steps that take alerts out on the way to Alertmanager, or change how it routes."""
     for item in cluster.of("Prometheus"):
         steps = [
@@ -62,15 +61,15 @@ def _relabellings(cluster: Cluster) -> Iterator[str]:
             for step in endpoint.get(key) or ()
         ]
         if named := item.spec.get("additionalAlertRelabelConfigs"):
-            held = _held(cluster, item.namespace, named)
+            held = _secret_steps(cluster, item.namespace, named)
             if held is None:
                 yield f"by {named['key']} of Secret {named['name']}, which is not known here"
             else:
                 steps += held
-        yield from filter(None, map(_step, steps))
+        yield from filter(None, map(_described_step, steps))
 
 
-def _held(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -> list[Json] | None:
+def _secret_steps(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -> list[Json] | None:
     """Return the steps in a Secret's key; None if the cluster's objects do not hold it."""
     for secret in cluster.of("Secret"):
         if (secret.namespace, secret.name) == (namespace, named["name"]):
@@ -82,28 +81,27 @@ def _held(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -> list[J
     return None
 
 
-def _step(step: Mapping[str, Json]) -> str:
+def _described_step(step: Mapping[str, Json]) -> str:
     """Return a step in words; nothing for one that alerts pass as they are routed."""
     action = str(step.get("action", "replace")).lower()
     target = step.get("targetLabel") or step.get("target_label")
     labels = step.get("sourceLabels") or step.get("source_labels") or []
     if action in DROPPING:
         return f"{action} {', '.join(labels)} {step.get('regex', '')}".rstrip()
-    return f"{action} {target}" if target in ASKED else ""
+    return f"{action} {target}" if target in KNOWN_LABELS else ""
 
 
-def _configured(pair: Pair) -> Iterator[Flag]:
+def _other_configuration(pair: ClusterPair) -> Iterator[Flag]:
     """Find an Alertmanager that reads another configuration."""
-    before = {str(item): _source(item) for item in pair.before.of("Alertmanager")}
-    for item in pair.after.of("Alertmanager"):
-        old, new = before.get(str(item)), _source(item)
-        if old not in {None, new}:
+    for before, item in pair.items("Alertmanager"):
+        old, new = _configuration_source(before), _configuration_source(item)
+        if old != new:
             why = f"It reads {new} instead of {old}: without receivers there, nobody is told."
             fix = "See that it is in the cluster before the merge, and holds what the other held."
-            yield Flag(SILENCED, str(item), why, fix)
+            yield Flag(Danger.ALERT_SILENCED, str(item), why, fix)
 
 
-def _source(item: Item) -> str:
+def _configuration_source(item: Item) -> str:
     """Return where an Alertmanager's configuration is."""
     if name := get(item.spec, "alertmanagerConfiguration", "name"):
         return f"AlertmanagerConfig {name}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.analyzers.removal import FORCE, FORCED, switched
+from scripts.diff.analyzers.removal import FORCE, FORCED, switched_on
 from scripts.diff.analyzers.storage import canonical, deletes_claims
-from scripts.diff.model import Flag
-from scripts.diff.objects import Key, Manifest, Pair
-from scripts.diff.values import differences
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
+from scripts.diff.value_diff import differences
 
 # By kind, the fields; of a StatefulSet's spec all but these may not change.
 # https://kubernetes.io/docs/reference/kubernetes-api/
@@ -37,8 +37,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
     "CustomResourceDefinition": ("spec.group", "spec.names.kind", "spec.scope"),
 }
-# Which of them Kubernetes fills in where nothing is written: only what is written on both sides, or
-# what says that there is none, can be in each other's way.
+# Which of them Kubernetes fills in where nothing is written: they differ only where both revisions
+# write them, or one says that there is none.
 FILLED = frozenset({"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.volumeName"})
 HEADLESS = "None"
 SEALED = frozenset({"ConfigMap", "Secret"})
@@ -49,11 +49,9 @@ LOST: Mapping[str, str] = {
 }
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find objects of which such a field differs."""
-    for key, before, after in pair.differing:
-        if before is None or after is None:
-            continue
+    for key, before, after in pair.changed:
         changed = list(_changed(key, before, after))
         if changed:
             lost = "what its volumes hold" if deletes_claims(before) else LOST.get(key.kind)
@@ -65,18 +63,18 @@ def read(pair: Pair) -> Said:
                 what = f"the object and {lost}" if lost else "the object"
                 why = f"{listed(changed)} cannot be changed: Flux deletes {what}, to make it anew."
                 fix = "Leave it, or take the force out of its Kustomization and annotations first."
-            yield Flag("immutable-field", str(key), why, fix)
+            yield Flag(Danger.IMMUTABLE_FIELD, str(key), why, fix)
 
 
-def _forced(pair: Pair, key: Key, after: Manifest) -> bool:
+def _forced(pair: ClusterPair, key: ObjectKey, after: Manifest) -> bool:
     if key.release or pair.after.sync.engine != "flux":
         return False
     annotation, value = FORCED
     annotated = get(after, "metadata", "annotations", annotation) == value
-    return annotated or switched(pair.after, key.unit, FORCE)
+    return annotated or switched_on(pair.after, key.unit, FORCE)
 
 
-def _changed(key: Key, before: Manifest, after: Manifest) -> Iterator[str]:
+def _changed(key: ObjectKey, before: Manifest, after: Manifest) -> Iterator[str]:
     if key.kind in SEALED and before.get("immutable"):
         yield from (
             field for field in ("data", "immutable") if before.get(field) != after.get(field)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import amtool
 from scripts.diff.analyzers.alerts import WATCHDOG
-from scripts.diff.analyzers.amtool import ASKED, Alert, Config
-from scripts.diff.analyzers.analyzer import listed
-from scripts.diff.model import Flag
+from scripts.diff.analyzers.amtool import KNOWN_LABELS, Alert, Config
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Danger, Flag
 from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
 
 ALWAYS: Alert = (WATCHDOG, "none")
@@ -18,11 +18,11 @@ Rule = Mapping[str, Json]
 
 def name(rule: Rule) -> str:
     """Return what an inhibition is known by."""
-    source, target = (", ".join(rule[f"{side}_matchers"]) for side in ("source", "target"))
+    source, target = (", ".join(rule[f"{end}_matchers"]) for end in ("source", "target"))
     return f"of {target} by {source}"
 
 
-def read(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
+def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
     """Find inhibitions that hold back what nobody may miss, or all that there is.
 
     Args:
@@ -33,15 +33,15 @@ def read(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
     added = {
         str(number): (rule, lost)
         for number, rule in enumerate(new.get("inhibit_rules") or ())
-        if (lost := _lost(rule, old.get("inhibit_rules") or [])) is not None
+        if (lost := _lost_equal(rule, old.get("inhibit_rules") or [])) is not None
     }
-    asked: dict[str, list[Matcher]] = {}
+    lists: dict[str, list[Matcher]] = {}
     for number, (rule, _) in added.items():
-        source, target = (_matchers(rule, side) for side in ("source", "target"))
-        asked |= {f"{number} source": source, f"{number} target": target}
+        source, target = (_matchers(rule, end) for end in ("source", "target"))
+        lists |= {f"{number} source": source, f"{number} target": target}
         # Any alert may have the other labels.
-        asked[f"{number} may"] = [one for one in target if one.label in ASKED]
-    found = amtool.chosen(asked, {*alerts, ALWAYS}) if asked else {}
+        lists[f"{number} may"] = [one for one in target if one.label in KNOWN_LABELS]
+    found = amtool.matched(lists, {*alerts, ALWAYS}) if lists else {}
     for number, (rule, lost) in added.items():
         critical = [alert for alert, severity in found[f"{number} may"] if severity == "critical"]
         if ALWAYS in found[f"{number} target"]:
@@ -58,28 +58,28 @@ def read(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]:
             fix = "Be sure that the source says it, or narrow target_matchers or `equal`."
         else:
             continue
-        yield Flag("alert-silenced", f"{TEMPLATE}: inhibition {name(rule)}", why, fix)
+        yield Flag(Danger.ALERT_SILENCED, f"{TEMPLATE}: inhibition {name(rule)}", why, fix)
 
 
-def _lost(rule: Rule, old: list[Rule]) -> list[str] | None:
+def _lost_equal(rule: Rule, old: list[Rule]) -> list[str] | None:
     """Return the labels that `equal` no longer has; None if as much was held back before."""
     equal = set(rule.get("equal") or ())
     known = [
         sorted(set(other.get("equal") or ()) - equal)
         for other in old
-        if _sides(other) == _sides(rule)
+        if _canonical(other) == _canonical(rule)
     ]
     least = min(known, key=len, default=[])
     return None if known and not least else least
 
 
-def _sides(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
-    """Both lists of matchers, however they are ordered and written."""
+def _canonical(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
+    """Return both lists of matchers, however they are ordered and written."""
     return [
-        {(m.label, m.operator, frozenset(m.value.split("|"))) for m in _matchers(rule, side)}
-        for side in ("source", "target")
+        {(m.label, m.operator, frozenset(m.value.split("|"))) for m in _matchers(rule, end)}
+        for end in ("source", "target")
     ]
 
 
-def _matchers(rule: Rule, side: str) -> list[Matcher]:
-    return matchers(rule[f"{side}_matchers"])
+def _matchers(rule: Rule, end: str) -> list[Matcher]:
+    return matchers(rule[f"{end}_matchers"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.model import Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Item, Pod
 from scripts.model.scraping import matches
 
@@ -20,55 +20,52 @@ EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 EVERY_PORT = "every port"
 
 
-def read(pair: Pair) -> Said:
-    """Find pods that the policies open to all; of a policy that is removed, that is said."""
+def analyze(pair: ClusterPair) -> Analysis:
+    """Find pods that the policies open to all; `removal` reports a policy that is removed."""
     before = {str(policy): policy for policy in pair.before.of("NetworkPolicy")}
     kept = before | {str(policy): policy for policy in pair.after.of("NetworkPolicy")}
-    pods = {str(pod.owner): pod for pod in pair.before.pods}
-    for pod in pair.after.pods:
-        if (old := pods.get(str(pod.owner))) is None:
-            continue
+    for old, pod in pair.pods:
         for kind, (_, _, what) in TYPES.items():
-            known = set(_open(old, before.values(), kind))
-            now = sorted(set(_open(pod, kept.values(), kind)) - known)
+            known = set(_open_ports(old, before.values(), kind))
+            now = sorted(set(_open_ports(pod, kept.values(), kind)) - known)
             if now and EVERY_PORT not in known:
                 ports = EVERY_PORT if EVERY_PORT in now else listed(now)
                 why = f"{what} on {ports}, which its NetworkPolicies did not allow."
                 fix = "Name who needs it in the policies that choose its pods."
-                yield Flag("network-opened", str(pod.owner), why, fix)
+                yield Flag(Danger.NETWORK_OPENED, str(pod.owner), why, fix)
 
 
-def _open(pod: Pod, policies: Iterable[Item], kind: str) -> Iterator[str]:
+def _open_ports(pod: Pod, policies: Iterable[Item], kind: str) -> Iterator[str]:
     """Yield the ports on which all may reach pods, or on which these may reach all."""
-    own = [policy for policy in policies if kind in _types(policy) and _chooses(policy, pod)]
+    own = [policy for policy in policies if kind in _policy_types(policy) and _selects(policy, pod)]
     if not own:
         yield EVERY_PORT
     rules, peers, _ = TYPES[kind]
     for policy in own:
         for rule in policy.spec.get(rules) or ():
-            if not rule.get(peers) or any(map(_everybody, rule[peers])):
-                yield from map(_port, rule.get("ports") or [{}])
+            if not rule.get(peers) or any(map(_is_everywhere, rule[peers])):
+                yield from map(_port_name, rule.get("ports") or [{}])
 
 
-def _types(policy: Item) -> list[str]:
+def _policy_types(policy: Item) -> list[str]:
     # https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/
     implied = ["Ingress", *(["Egress"] if policy.spec.get("egress") else [])]
     return policy.spec.get("policyTypes") or implied
 
 
-def _chooses(policy: Item, pod: Pod) -> bool:
+def _selects(policy: Item, pod: Pod) -> bool:
     selector = policy.spec.get("podSelector") or {}
     return policy.namespace == pod.owner.namespace and matches(selector, pod.labels)
 
 
-def _everybody(peer: Mapping[str, Json]) -> bool:
+def _is_everywhere(peer: Mapping[str, Json]) -> bool:
     """Say whether a peer is every address, or every pod of every namespace."""
     if "ipBlock" in peer:
         return peer["ipBlock"]["cidr"] in EVERYWHERE
     return peer.get("namespaceSelector") == {} and not peer.get("podSelector")
 
 
-def _port(port: Mapping[str, Json]) -> str:
+def _port_name(port: Mapping[str, Json]) -> str:
     protocol = port.get("protocol", "TCP")
     if "port" not in port:
         return f"every {protocol} port" if port else EVERY_PORT

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.core.yamlfile import Json, load
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Sentence
-from scripts.diff.values import differences
+from scripts.diff.analyzers.wording import transition
+from scripts.diff.model import Analysis, Sentence
+from scripts.diff.objects import RevisionPair
+from scripts.diff.value_diff import differences
 from scripts.rules import slos
 
 TOPIC = "Objectives"
 
 
-def read(before: Path, after: Path) -> Said:
-    """Compare the objectives of two trees by their names."""
-    old, new = (dict(_objectives(root)) for root in (before, after))
+def analyze(revisions: RevisionPair) -> Analysis:
+    """Compare the objectives by their names."""
+    old, new = (dict(_objectives(root)) for root in (revisions.before, revisions.after))
     for name in sorted({*old, *new}):
         if name not in old:
             yield Sentence(TOPIC, f"{name}: new, {new[name]['objective']} %")
@@ -34,7 +35,7 @@ def _objectives(root: Path) -> Iterator[tuple[str, dict[str, Json]]]:
 
 def _phrases(old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
     if old["objective"] != new["objective"]:
-        yield moved("objective", f"{old['objective']} %", f"{new['objective']} %")
+        yield transition("objective", f"{old['objective']} %", f"{new['objective']} %")
     words = {"sli": "what counts as failed changes", "alerting": "its alerts change"}
     for key, text in words.items():
         if any(differences(old.get(key), new.get(key))):

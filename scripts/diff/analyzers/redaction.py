@@ -10,11 +10,11 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
-from scripts.diff import pipelines
-from scripts.diff.analyzers.analyzer import Said, listed
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
-from scripts.diff.pipelines import Stage
+from scripts.diff import log_pipelines
+from scripts.diff.analyzers.wording import listed
+from scripts.diff.log_pipelines import Stage
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster, Pod
 
 TOPIC = "Log redaction"
@@ -28,7 +28,7 @@ EVERYWHERE = "Let it see every entry whole, or be sure that nothing of the kind 
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class LogPipeline:
     """What the pods of one workload run.
 
     Attributes:
@@ -40,17 +40,17 @@ class Pipeline:
     variables: frozenset[str] | None = frozenset()
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the pipelines of a cluster, by the workloads that run them."""
     before, after = _pipelines(pair.before), _pipelines(pair.after)
     gone = [pipeline for owner, pipeline in before.items() if owner not in after]
     for owner, new in after.items():
         old = before[owner] if owner in before else _predecessor(new, gone)
         if old != new:
-            yield from _differing(owner, old, new)
+            yield from _compare_pipelines(owner, old, new)
 
 
-def _pipelines(cluster: Cluster) -> dict[str, Pipeline]:
+def _pipelines(cluster: Cluster) -> dict[str, LogPipeline]:
     """Return the pipeline of every workload, without files where it runs none."""
     texts = {
         (item.namespace, item.name): item.manifest.get("data") or {}
@@ -60,15 +60,15 @@ def _pipelines(cluster: Cluster) -> dict[str, Pipeline]:
     for pod in cluster.pods:
         files = {
             file: text
-            for name in _mounted(pod)
+            for name in _mounted_config_maps(pod)
             for file, text in texts.get((pod.owner.namespace, name), {}).items()
             if file.endswith(".alloy")
         }
-        found[str(pod.owner)] = Pipeline(files, _set(pod))
+        found[str(pod.owner)] = LogPipeline(files, _set_variables(pod))
     return found
 
 
-def _mounted(pod: Pod) -> Iterator[str]:
+def _mounted_config_maps(pod: Pod) -> Iterator[str]:
     """Yield the names of the ConfigMaps that a pod has as files."""
     for volume in pod.spec.get("volumes") or ():
         for source in (volume.get("projected") or {}).get("sources") or [volume]:
@@ -76,7 +76,7 @@ def _mounted(pod: Pod) -> Iterator[str]:
                 yield str(name)
 
 
-def _set(pod: Pod) -> frozenset[str] | None:
+def _set_variables(pod: Pod) -> frozenset[str] | None:
     """Return the names of the variables that a pod's containers set to something."""
     if any(container.get("envFrom") for container in pod.containers):
         return None
@@ -88,36 +88,36 @@ def _set(pod: Pod) -> frozenset[str] | None:
     )
 
 
-def _predecessor(new: Pipeline, gone: Sequence[Pipeline]) -> Pipeline:
+def _predecessor(new: LogPipeline, gone: Sequence[LogPipeline]) -> LogPipeline:
     """What a workload by another name ran: the files that are most like its own."""
-    nothing = Pipeline({})
+    nothing = LogPipeline({})
     if not new.files:
         return nothing
     return max(gone, key=lambda one: len(one.files.keys() & new.files.keys()), default=nothing)
 
 
-def _differing(owner: str, before: Pipeline, after: Pipeline) -> Said:
-    old, new = pipelines.stages(before.files), pipelines.stages(after.files)
+def _compare_pipelines(owner: str, before: LogPipeline, after: LogPipeline) -> Analysis:
+    old, new = log_pipelines.stages(before.files), log_pipelines.stages(after.files)
     # Of a new pipeline, what it takes out is no difference to anything.
     for kind in dict.fromkeys((*old, *new)) if before.files else ():
         one, other = old.get(kind, []), new.get(kind, [])
-        yield from _compared(f"{(other or one)[0].file}, {kind}", one, other)
+        yield from _compare_stages(f"{(other or one)[0].file}, {kind}", one, other)
     yield from _bypassed(before, after, old)
-    lost = _unset(before, old)
-    for name, kinds in _unset(after, new).items():
+    lost = _unset_variables(before, old)
+    for name, kinds in _unset_variables(after, new).items():
         if name not in lost:
             why = (
                 f"What takes out {listed(kinds)} reads {name}, which is empty from now on: it takes"
                 " out less, or its pseudonyms can be guessed."
             )
             yield Sentence(TOPIC, f"{owner}: {name} is not set")
-            yield Flag("redaction-weakened", f"{owner}, {name}", why, "Set it for these pods.")
+            yield Flag(Danger.REDACTION_WEAKENED, f"{owner}, {name}", why, "Set it for these pods.")
 
 
-def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Iterator[Sentence | Flag]:
-    known = pipelines.bypassing(before.files)
+def _bypassed(before: LogPipeline, after: LogPipeline, old: Container[str]) -> Analysis:
+    known = log_pipelines.bypassing(before.files)
     kinds: dict[str, list[str]] = {}
-    for (source, kind), file in pipelines.bypassing(after.files).items():
+    for (source, kind), file in log_pipelines.bypassing(after.files).items():
         # What nothing took out before is stored as it was.
         if (source, kind) not in known and (kind in old or not before.files):
             kinds.setdefault(file, []).append(kind)
@@ -126,10 +126,10 @@ def _bypassed(before: Pipeline, after: Pipeline, old: Container[str]) -> Iterato
         why = f"A way from the logs to Loki passes no stage that takes out {what}: it is stored."
         fix = "Send every entry through the redaction before anything else."
         yield Sentence(TOPIC, f"{file}: entries may reach Loki with {what}")
-        yield Flag("redaction-weakened", file, why, fix)
+        yield Flag(Danger.REDACTION_WEAKENED, file, why, fix)
 
 
-def _unset(pipeline: Pipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
+def _unset_variables(pipeline: LogPipeline, found: dict[str, list[Stage]]) -> dict[str, list[str]]:
     """Return the variables that are read and not set, with what the stages take that read them."""
     names: dict[str, list[str]] = {}
     if pipeline.variables is not None:
@@ -140,11 +140,11 @@ def _unset(pipeline: Pipeline, found: dict[str, list[Stage]]) -> dict[str, list[
     return names
 
 
-def _compared(where: str, before: list[Stage], after: list[Stage]) -> Iterator[Sentence | Flag]:
+def _compare_stages(where: str, before: list[Stage], after: list[Stage]) -> Analysis:
     if not after:
         yield Sentence(TOPIC, f"{where}: is not taken out any more")
         why = "What it took out is stored in Loki from now on, and whoever reads logs reads it."
-        yield Flag("redaction-weakened", where, why, "Keep the stage.")
+        yield Flag(Danger.REDACTION_WEAKENED, where, why, "Keep the stage.")
         return
     if not before:
         yield Sentence(TOPIC, f"{where}: is taken out from now on")
@@ -179,10 +179,12 @@ def _compared(where: str, before: list[Stage], after: list[Stage]) -> Iterator[S
         narrowed = any(other > limits for limits, found in lost for other in found)
         weakened = len(removed) > len(added) or narrowed
         why, fix = (CAUGHT, FIX) if removed else (ELSEWHERE, EVERYWHERE)
-        yield Flag("redaction-weakened" if weakened else "redaction-changed", where, why, fix)
+        yield Flag(
+            Danger.REDACTION_WEAKENED if weakened else Danger.REDACTION_CHANGED, where, why, fix
+        )
     elif replaced:
         why = "Pseudonyms and placeholders of stored entries do not match new ones, or hold more."
-        yield Flag("redaction-changed", where, why, FIX)
+        yield Flag(Danger.REDACTION_CHANGED, where, why, FIX)
 
 
 def _limits(stages: list[Stage]) -> dict[str, set[frozenset[str]]]:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from scripts.core.findings import counted
 from scripts.core.yamlfile import get
-from scripts.diff.analyzers.analyzer import Said
 from scripts.diff.analyzers.storage import deletes_claims
-from scripts.diff.model import Flag
-from scripts.diff.objects import Key, Manifest, Pair
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
 from scripts.model.rendered import Cluster
 
 # Kinds whose removal takes more along than itself.
@@ -38,7 +37,7 @@ FORCE = (("spec", "force"),)
 FORCED = "kustomize.toolkit.fluxcd.io/force", "enabled"
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find objects, releases and units that are removed, renamed or moved."""
     engine = pair.before.sync.engine
     added = {key[2:]: key for key, before, _ in pair.differing if before is None}
@@ -48,16 +47,16 @@ def read(pair: Pair) -> Said:
         if before is None:
             continue
         gone = key.unit not in (releases if key.release else units)
-        kept = _kept(engine, before, released=key.release, gone=gone)
+        kept = _is_kept(engine, before, released=key.release, gone=gone)
         if after is not None:
-            yield from _protection(engine, key, before, after)
-            yield from _switched(key, before, after)
+            yield from _protection_removed(engine, key, before, after)
+            yield from _newly_switched_on(key, before, after)
         elif (other := added.get(key[2:])) is not None:
             if kept or (key.release and gone):
-                continue  # It stays; or that the release is gone is said of itself.
+                continue  # It stays, or its release has a flag of its own.
             why = f"{key.unit} prunes what {other.unit} applies, perhaps after it was made."
             fix = f"First keep {key.unit} from pruning it, then move it in a second change."
-            yield Flag("moved", str(key), why, fix)
+            yield Flag(Danger.MOVED, str(key), why, fix)
         elif key.kind in WHY:
             lost = WHY[key.kind]
             if deletes_claims(before):
@@ -66,18 +65,18 @@ def read(pair: Pair) -> Said:
             if kept:
                 why = "It stays, and nothing looks after it any more."
                 fix = f"Delete it only if nobody uses it: {lost[0].lower()}{lost[1:]}"
-            yield Flag("object-removed", str(key), why, fix)
+            yield Flag(Danger.OBJECT_REMOVED, str(key), why, fix)
     yield from _releases(pair.before, pair.after)
     yield from _units(pair.before, pair.after)
 
 
-def switched(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
+def switched_on(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
     """Say whether the Kustomization or Application of a unit turns one of these on."""
     own = (o for o in cluster.sync.units[0].objects if o["metadata"]["name"] == unit)
     return any(get(item, *keys) is True for item in own for keys in switches)
 
 
-def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:
+def _is_kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:
     """Say whether an object stays when it is not declared any more.
 
     Args:
@@ -98,33 +97,33 @@ def _kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> boo
     return "Delete=false" in options or keep or manifest["kind"] == "CustomResourceDefinition"
 
 
-def _protection(engine: str, key: Key, before: Manifest, after: Manifest) -> Said:
+def _protection_removed(engine: str, key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     ways = {"it": False, "its release" if key.release else "its unit": True}
     lost = [
         what
         for what, gone in ways.items()
-        if _kept(engine, before, released=key.release, gone=gone)
-        and not _kept(engine, after, released=key.release, gone=gone)
+        if _is_kept(engine, before, released=key.release, gone=gone)
+        and not _is_kept(engine, after, released=key.release, gone=gone)
     ]
     if lost:
         why = f"Nothing keeps it any more when {' or '.join(lost)} is removed or renamed."
-        yield Flag("protection-removed", str(key), why, "Keep the annotations that say so.")
+        yield Flag(Danger.PROTECTION_REMOVED, str(key), why, "Keep the annotations that say so.")
 
 
-def _switched(key: Key, before: Manifest, after: Manifest) -> Said:
+def _newly_switched_on(key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     def on(switches: Iterable[tuple[str, ...]]) -> bool:
         return any(get(after, *keys) is True and not get(before, *keys) for keys in switches)
 
     if on(PRUNE):
         why = "What it does not declare any more is deleted at the next sync."
-        yield Flag("pruning", str(key), why, "Look what it left behind: that goes, too.")
+        yield Flag(Danger.PRUNING, str(key), why, "Look what it left behind: that goes, too.")
     if key.kind == "Kustomization" and on(FORCE):
         why = "An object is deleted, with what it holds, to change what cannot be changed in it."
         fix = f"Leave it off, and annotate the one object with {': '.join(FORCED)}."
-        yield Flag("forcing", str(key), why, fix)
+        yield Flag(Danger.FORCING, str(key), why, fix)
 
 
-def _releases(before: Cluster, after: Cluster) -> Said:
+def _releases(before: Cluster, after: Cluster) -> Analysis:
     old, new = ({r.name: r for r in c.sync.releases} for c in (before, after))
     if not new:
         return  # The cluster is gone, as its units say.
@@ -134,7 +133,8 @@ def _releases(before: Cluster, after: Cluster) -> Said:
         deleted = [
             item
             for item in before.items
-            if item.release == name and not _kept(engine, item.manifest, released=True, gone=gone)
+            if item.release == name
+            and not _is_kept(engine, item.manifest, released=True, gone=gone)
         ]
         count = counted(len(deleted), "object")
         twin = next(
@@ -143,11 +143,11 @@ def _releases(before: Cluster, after: Cluster) -> Said:
         if not gone and new[name].namespace != release.namespace:
             why = f"It is uninstalled from {release.namespace}, {count}, and installed anew."
             fix = "Leave its namespace, or move what its volumes hold first."
-            yield Flag("release-renamed", f"release {name}", why, fix)
+            yield Flag(Danger.RELEASE_RENAMED, f"release {name}", why, fix)
         elif gone and twin:
             why = f"{name} is uninstalled ({count}), and {twin} installed: its volumes start empty."
             fix = f"Set releaseName: {name}, or move what its volumes hold first."
-            yield Flag("release-renamed", f"release {name}", why, fix)
+            yield Flag(Danger.RELEASE_RENAMED, f"release {name}", why, fix)
         elif gone:
             why = f"The engine uninstalls it, and deletes {count}."
             fix = "Be sure that nobody needs it; volumes that it claims stay."
@@ -156,16 +156,16 @@ def _releases(before: Cluster, after: Cluster) -> Said:
             ):
                 why = f"The engine uninstalls it, and deletes {count} and what its volumes hold."
                 fix = "Keep it, or export what somebody may still need."
-            yield Flag("release-removed", f"release {name}", why, fix)
+            yield Flag(Danger.RELEASE_REMOVED, f"release {name}", why, fix)
 
 
-def _units(before: Cluster, after: Cluster) -> Said:
+def _units(before: Cluster, after: Cluster) -> Analysis:
     declared = {unit.name for unit in after.sync.units}
     engine = before.sync.engine
     for unit in before.sync.units:
-        if unit.name in declared or not switched(before, unit.name, PRUNE):
+        if unit.name in declared or not switched_on(before, unit.name, PRUNE):
             continue
-        deleted = [o for o in unit.objects if not _kept(engine, o, released=False, gone=True)]
+        deleted = [o for o in unit.objects if not _is_kept(engine, o, released=False, gone=True)]
         why = f"The engine deletes what it applied: {counted(len(deleted), 'object')}."
         fix = "Turn pruning off first if they are to stay."
-        yield Flag("pruning", f"unit {unit.name}", why, fix)
+        yield Flag(Danger.PRUNING, f"unit {unit.name}", why, fix)

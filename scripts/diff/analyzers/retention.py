@@ -10,9 +10,9 @@ import yaml
 
 from scripts.core.quantities import byte_size, duration
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import transition
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 
 TOPIC = "Retention"
@@ -23,26 +23,26 @@ DEFAULT = "24h"
 Periods = Mapping[str, Mapping[str, Json]]
 
 
-def retention(pair: Pair) -> Said:
+def retention(pair: ClusterPair) -> Analysis:
     """Compare for how long, and how much, Prometheus and Loki keep."""
-    before, after = _kept(pair.before), _kept(pair.after)
+    before, after = _retentions(pair.before), _retentions(pair.after)
     for what in sorted({*before, *after}):
         # A stream without a limit of its own has that of all.
         rest = LOKI if what.startswith(STREAM) else what
-        sides = [side.get(what, side.get(rest)) for side in (before, after)]
-        if None in sides:
+        limits = [limit for own in (before, after) if (limit := own.get(what, own.get(rest)))]
+        if len(limits) < 2:
             continue
-        (old, old_size), (new, new_size) = (side for side in sides if side)
+        (old, old_size), (new, new_size) = limits
         if old_size == new_size:
             continue
-        yield Sentence(TOPIC, moved(f"{what}:", old, new))
+        yield Sentence(TOPIC, transition(f"{what}:", old, new))
         if new_size < old_size:
             why = "What is older, or more, is deleted within hours of the sync, for good."
             fix = "Keep it, or export what somebody may still need."
-            yield Flag("retention-shortened", what, why, fix)
+            yield Flag(Danger.RETENTION_SHORTENED, what, why, fix)
 
 
-def schema(pair: Pair, today: datetime.date | None = None) -> Said:
+def schema(pair: ClusterPair, today: datetime.date | None = None) -> Analysis:
     """Compare the periods of Loki's schema: one that has begun holds data in that form.
 
     Args:
@@ -58,13 +58,15 @@ def schema(pair: Pair, today: datetime.date | None = None) -> Said:
             verb = "is gone" if start not in after else "changes"
             why = f"The period from {start} {verb}: Loki cannot read what it stored in it."
             fix = "Restore it, and add a period with a date in the future."
-            yield Flag("loki-schema", "Loki's schema_config", why, fix)
+            yield Flag(Danger.LOKI_SCHEMA, "Loki's schema_config", why, fix)
     for start in after.keys() - before.keys():
         if start <= now:
             why = (
                 f"The new period from {start} has begun: what was stored since is in another form."
             )
-            yield Flag("loki-schema", "Loki's schema_config", why, "Give it a date in the future.")
+            yield Flag(
+                Danger.LOKI_SCHEMA, "Loki's schema_config", why, "Give it a date in the future."
+            )
         else:
             yield Sentence(TOPIC, f"Loki's schema: a new period from {start}")
 
@@ -74,7 +76,7 @@ def seconds(text: Json) -> float:
     return duration(str(text or "0")) or FOREVER
 
 
-def _kept(cluster: Cluster) -> dict[str, tuple[str | None, float]]:
+def _retentions(cluster: Cluster) -> dict[str, tuple[str | None, float]]:
     """Return each limit as it is written, and as a number: seconds or bytes."""
     found: dict[str, tuple[str | None, float]] = {}
     for item in cluster.of("Prometheus"):
@@ -110,6 +112,6 @@ def _loki(cluster: Cluster) -> Iterator[Mapping[str, Json]]:
 
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> Mapping[str, Json]:
-    """Parse a configuration, which several questions are asked of."""
+    """Parse a configuration, which several analyzers read."""
     parsed: Mapping[str, Json] = yaml.load(text, yaml.CSafeLoader)
     return parsed

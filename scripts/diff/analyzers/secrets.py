@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.diff.analyzers.analyzer import Said
-from scripts.diff.model import Sentence
-from scripts.diff.objects import Pair
+from scripts.diff.model import Analysis, Sentence
+from scripts.diff.objects import ClusterPair
 from scripts.model import credentials
 from scripts.model.rendered import Cluster
 
@@ -13,18 +12,18 @@ TOPIC = "Secrets"
 Keys = dict[str, frozenset[str]]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the Secrets and keys that values, objects and the charts' pods name."""
-    (before, needed), (after, needs) = _read(pair.before), _read(pair.after)
+    (before, needed), (after, needs) = _read_keys(pair.before), _read_keys(pair.after)
     for place, keys in after.items():
         if place not in needs:
             if place not in before:
-                text = f"{_with(place, keys)} is read where there is one: nothing waits for it"
+                text = f"{_with_keys(place, keys)} is read where there is one: nothing waits for it"
                 yield Sentence(TOPIC, text)
             elif place in needed:
                 yield Sentence(TOPIC, f"{place} is still read, but nothing waits for it any more")
         elif place not in needed:
-            what = _with(place, needs[place])
+            what = _with_keys(place, needs[place])
             text = f"{what} is needed: create it before the merge, with `make secrets`"
             yield Sentence(TOPIC, text)
         elif more := needs[place] - needed[place]:
@@ -34,11 +33,11 @@ def read(pair: Pair) -> Said:
         yield Sentence(TOPIC, f"{place} is not read any more: it may be deleted after the sync")
 
 
-def _with(place: str, keys: frozenset[str]) -> str:
+def _with_keys(place: str, keys: frozenset[str]) -> str:
     return f"{place} with {', '.join(sorted(keys))}" if keys else place
 
 
-def _read(cluster: Cluster) -> tuple[Keys, Keys]:
+def _read_keys(cluster: Cluster) -> tuple[Keys, Keys]:
     """The keys that are read of each Secret, and those without which something waits."""
     every: Keys = {}
     needed: Keys = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.checks.static.monitors import MONITORS
-from scripts.diff.objects import Pair
+from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
 from scripts.model.scraping import matches
 
@@ -18,11 +18,11 @@ SELECTED = {
 NAME = "kubernetes.io/metadata.name"
 
 
-def lost(pair: Pair, kind: str) -> list[str]:
+def unselected(pair: ClusterPair, kind: str) -> list[str]:
     """Return the objects that are there before and after, and selected only before."""
     owner, _ = SELECTED[kind]
     if not pair.after.of(owner):
-        return []  # That it is removed is said of itself.
+        return []  # A flag of its own says that it is removed.
     before, after = (set(_selected(cluster, kind)) for cluster in (pair.before, pair.after))
     return sorted(before & {str(item) for item in pair.after.of(kind)} - after)
 

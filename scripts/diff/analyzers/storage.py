@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Flag
-from scripts.diff.objects import Manifest, Pair
+from scripts.diff.analyzers.wording import transition
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair, Manifest
 from scripts.model.rendered import OPERATED, Cluster
 
 # Each claim by whose it is and its name; of a StatefulSet, as a template.
@@ -20,11 +20,8 @@ POLICY: Mapping[str, str] = {
 }
 
 
-def read(pair: Pair) -> Said:
-    """Compare claims, and what becomes of them, of workloads that are at both revisions.
-
-    The operator's workloads are among them.
-    """
+def analyze(pair: ClusterPair) -> Analysis:
+    """Compare the claims of workloads that are at both revisions, the operator's included."""
     before, after = _claims(pair.before), _claims(pair.after)
     owners = {str(item) for item in pair.after.all}
     # The API server refuses any change of these; `immutable` says so.
@@ -39,34 +36,34 @@ def read(pair: Pair) -> Said:
     }
     for (owner, name), old in before.items():
         if owner not in owners:
-            continue  # Its removal is said of itself.
+            continue  # `removal` has a flag for it.
         where = f"{owner}, {name}"
         new = after.get((owner, name))
         same = new is not None and (owner in applied or canonical(new) == canonical(old))
         if owner in emptied and not same:
             why = "To change it, the StatefulSet is made anew, and what it stores is deleted first."
             fix = "Set whenDeleted: Retain first, in a change of its own."
-            yield Flag("volume-removed", where, why, fix)
+            yield Flag(Danger.VOLUME_REMOVED, where, why, fix)
             continue
         if new is None:
             why = "What it stores is out of reach from the sync on; the claim stays, and costs."
             fix = "Keep the volume, or export what it holds and delete the claim by hand."
-            yield Flag("volume-removed", where, why, fix)
+            yield Flag(Danger.VOLUME_REMOVED, where, why, fix)
             continue
         sizes = [claim["resources"]["requests"]["storage"] for claim in (old, new)]
         if quantity(sizes[1]) < quantity(sizes[0]):
-            why = f"{moved('Size', *sizes)}: a volume cannot shrink; it stays, or is refused."
+            why = f"{transition('Size', *sizes)}: a volume cannot shrink; it stays, or is refused."
             fix = "Keep the size, or make a new volume and move what the old one holds."
-            yield Flag("volume-shrunk", where, why, fix)
+            yield Flag(Danger.VOLUME_SHRUNK, where, why, fix)
         elif quantity(sizes[1]) > quantity(sizes[0]) and owner not in applied:
-            why = f"{moved('Size', *sizes)}: the claims that there are keep their size."
+            why = f"{transition('Size', *sizes)}: the claims that there are keep their size."
             fix = "Set spec.resources.requests.storage of each claim by hand, too."
-            yield Flag("volume-grown", where, why, fix)
+            yield Flag(Danger.VOLUME_GROWN, where, why, fix)
         classes = [claim.get("storageClassName") for claim in (old, new)]
         if classes[0] != classes[1] and owner not in applied:
-            why = f"{moved('Storage class', *classes)}: the claims that there are keep theirs."
+            why = f"{transition('Storage class', *classes)}: the claims that there are keep theirs."
             fix = "Keep the class, or make a new volume and move what the old one holds."
-            yield Flag("volume-class", where, why, fix)
+            yield Flag(Danger.VOLUME_CLASS, where, why, fix)
     yield from _policies(pair)
 
 
@@ -84,12 +81,12 @@ def deletes_claims(manifest: Manifest) -> bool:
     return _deletes(manifest, "whenDeleted")
 
 
-def _policies(pair: Pair) -> Said:
-    for key, before, after in pair.differing:
+def _policies(pair: ClusterPair) -> Analysis:
+    for key, before, after in pair.changed:
         for when, why in POLICY.items():
-            if before and after and _deletes(after, when) and not _deletes(before, when):
+            if _deletes(after, when) and not _deletes(before, when):
                 fix = f"Leave {when}: Retain, and delete by hand the claims that nobody needs."
-                yield Flag("volume-deletion", str(key), why, fix)
+                yield Flag(Danger.VOLUME_DELETION, str(key), why, fix)
 
 
 def _deletes(manifest: Manifest, when: str) -> bool:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from scripts.checks.static.monitors import MONITORS
-from scripts.diff import noise
+from scripts.diff import normalization
 from scripts.diff.analyzers import selection
-from scripts.diff.analyzers.analyzer import Said, listed, setting
-from scripts.diff.model import Flag, Sentence
-from scripts.diff.objects import Pair
-from scripts.diff.values import differences
+from scripts.diff.analyzers.wording import described, listed
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
+from scripts.diff.objects import ClusterPair
+from scripts.diff.value_diff import differences
 
 TOPIC = "Scrape targets"
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Compare the objects that say what is scraped, and whether Prometheus takes them up."""
     for kind in sorted(MONITORS):
-        if names := selection.lost(pair, kind):
+        if names := selection.unselected(pair, kind):
             why = "No Prometheus selects this any more: what it scrapes is not measured."
-            yield Flag("monitor-unselected", listed(names), why, selection.fix(kind))
+            yield Flag(Danger.MONITOR_UNSELECTED, listed(names), why, selection.fix(kind))
     for key, before, after in pair.differing:
         if key.kind not in MONITORS:
             continue
@@ -28,8 +28,8 @@ def read(pair: Pair) -> Said:
             yield Sentence(TOPIC, f"{key}: removed")
         else:
             old, new = (
-                noise.quiet(manifest, names)["spec"]
+                normalization.normalized(manifest, names)["spec"]
                 for manifest, names in zip((before, after), pair.names, strict=True)
             )
-            if parts := [setting(one) for one in differences(old, new)]:
+            if parts := [described(one) for one in differences(old, new)]:
                 yield Sentence(TOPIC, f"{key}: {listed(parts)}")

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from scripts.checks import unused_values
 from scripts.core.findings import RepositoryError
-from scripts.diff.analyzers.analyzer import Said
-from scripts.diff.model import Bump, Flag
-from scripts.diff.objects import Pair
+from scripts.diff.model import Analysis, Bump, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model import charts
 from scripts.model.manifests import Release
 
@@ -19,11 +18,11 @@ UPGRADE = re.compile(r"https://[^\s)]+(?:UPGRADE\.md|#upgrading[\w-]*)")
 _NUMBER = re.compile(r"v?(\d+)")
 
 
-def bumps(pairs: Iterable[Pair]) -> list[Bump]:
+def bumps(pairs: Iterable[ClusterPair]) -> list[Bump]:
     """Return each chart that is new, gone, or of another version, with where."""
     places: dict[tuple[str, str, str, str], list[str]] = {}
     for pair in pairs:
-        old, new = ({r.name: r for r in side} for side in pair.releases)
+        old, new = ({r.name: r for r in releases} for releases in pair.releases)
         for name in {*old, *new}:
             before, after = old.get(name), new.get(name)
             versions = tuple(one.version if one else "" for one in (before, after))
@@ -33,7 +32,7 @@ def bumps(pairs: Iterable[Pair]) -> list[Bump]:
     return [Bump(tuple(sorted(where)), *bump) for bump, where in sorted(places.items())]
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find other sources, major versions, and values that only the version before reads."""
     known = {release.name: release for release in pair.releases[0]}
     rendered = {release.name for release in pair.after.sync.releases}
@@ -44,21 +43,21 @@ def read(pair: Pair) -> Said:
         if (source := _source(after)) != _source(before):
             why = f"{_source(before)} → {source}: who writes there decides what runs here."
             fix = "Be sure that it is the chart's own place, or a mirror of yours."
-            yield Flag("chart-source", f"release {after.name}", why, fix)
+            yield Flag(Danger.CHART_SOURCE, f"release {after.name}", why, fix)
         if before.version == after.version:
             continue
         if _major(before.version) != _major(after.version):
             why = f"{after.chart} {before.version} → {after.version}: a major version may break."
-            yield Flag("major-version", f"release {after.name}", why, f"Read {notes(after)}.")
+            yield Flag(Danger.MAJOR_VERSION, f"release {after.name}", why, f"Read {notes(after)}.")
         if after.name in rendered:
             yield from (
                 Flag(
-                    "dead-value",
+                    Danger.DEAD_VALUE,
                     f"release {after.name}, {'.'.join(keys)}",
                     f"{after.chart} {after.version} does not read it: what it set is the default.",
                     "Find its new name in the chart's values, or take it out.",
                 )
-                for keys in _dead(before, unused_values.Variant(pair.after.sync, after))
+                for keys in _dead_values(before, unused_values.Variant(pair.after.sync, after))
             )
 
 
@@ -89,19 +88,19 @@ def notes(release: Release) -> str:
     return found[0] if found else f"the notes of {release.chart} at {release.repository}"
 
 
-def _dead(before: Release, variant: unused_values.Variant) -> Iterator[unused_values.Keys]:
+def _dead_values(before: Release, variant: unused_values.Variant) -> Iterator[unused_values.Keys]:
     """Yield keys that the old chart's values list and the new one's do not, and that do nothing.
 
     To take out every key, as `make test` does, takes minutes.
     """
     after = variant.release
     for keys, _ in unused_values.paths(after.values):
-        if _depth(before, keys) > _depth(after, keys) and not variant.changes(keys):
+        if _known_depth(before, keys) > _known_depth(after, keys) and not variant.changes(keys):
             yield keys
     variant.save()
 
 
-def _depth(release: Release, keys: unused_values.Keys) -> int:
+def _known_depth(release: Release, keys: unused_values.Keys) -> int:
     """How many of the keys the chart's values, or those of the sub-chart that is named, list."""
     files = unused_values.values(release)
     roads = ((files.get("", {}), keys, 0), (files.get(keys[0], {}), keys[1:], 1))

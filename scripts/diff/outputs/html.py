@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.diff.model import Absent, Action, Change, Picture, Report
-from scripts.diff.outputs import shown
+from scripts.diff.outputs import formatting
 
 FOLDER = Path(__file__).resolve().parent
 # Characters of all pictures, so that a browser opens the page at once: some ten dashboards have it.
@@ -28,8 +28,8 @@ def page(report: Report) -> str:
         # Were anything of a manifest taken for markup, it could neither run nor load.
         "policy": f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'",
-        "title": html.escape(shown.line(f"{report.base} → {report.head}")),
-        "nothing": shown.NOTHING,
+        "title": html.escape(formatting.line(f"{report.base} → {report.head}")),
+        "nothing": formatting.NOTHING,
         "style": style,
         "data": data,
         "script": script,
@@ -44,55 +44,50 @@ def _digest(content: str) -> str:
 
 def _data(report: Report) -> dict[str, Any] | None:
     """Return what `page.js` draws: tables as lists of cells, texts as they are shown."""
-    if shown.empty(report):
+    if formatting.empty(report):
         return None
-    rows, more = shown.rows(report)
+    rows, more = formatting.rows(report)
     return {
-        "revisions": shown.line(f"{report.base} → {report.head}"),
-        "headline": shown.headline(report),
+        "revisions": formatting.line(f"{report.base} → {report.head}"),
+        "headline": formatting.headline(report),
         "rows": [[r.owner, *(str(r.counts[a] or "") for a in Action), r.where] for r in rows],
         "more": more,
         "bumps": [
             [
-                *map(shown.line, (b.chart, b.release, b.before or "none", b.after or "none")),
-                shown.places(b.places),
+                *map(formatting.line, (b.chart, b.release, b.before or "none", b.after or "none")),
+                formatting.places(b.places),
             ]
             for b in report.bumps
         ],
         "flags": [
             {
-                "name": shown.line(f.name),
-                "object": shown.line(f.where),
-                "where": shown.places(f.places),
-                "why": shown.line(f.why),
-                "fix": shown.line(f.fix),
+                "name": formatting.line(f.name),
+                "object": formatting.line(f.where),
+                "where": formatting.places(f.places),
+                "why": formatting.line(f.why),
+                "fix": formatting.line(f.fix),
             }
             for f in report.flags
         ],
         "amounts": [
             {
-                "cells": [
-                    *map(shown.line, (a.cluster, a.resource, a.before or "none")),
-                    shown.line(a.after or "none"),
-                    shown.limit(a),
-                    "over" if a.over else "",
-                ],
+                "cells": [*formatting.amount_cells(a), "over" if a.over else ""],
                 "over": a.over,
             }
-            for a in shown.moved(report.amounts)
+            for a in formatting.changed_amounts(report.amounts)
         ],
-        "asBefore": shown.as_before(report.amounts),
+        "asBefore": formatting.unchanged_amounts(report.amounts),
         "topics": [
             {"title": topic, "sentences": [{"text": t, "where": where} for t, where in sentences]}
-            for topic, sentences in shown.topics(report).items()
+            for topic, sentences in formatting.topics(report).items()
         ],
         **_pictures(report.pictures),
         "changes": [_change(one) for one in report.changes],
         "faults": [
             {
-                "object": shown.line(f"{f.path}:{f.line}" if f.line else f.path),
-                "why": shown.line(f.message),
-                "fix": shown.line(f.fix),
+                "object": formatting.line(f"{f.path}:{f.line}" if f.line else f.path),
+                "why": formatting.line(f.message),
+                "fix": formatting.line(f.fix),
             }
             for f in report.faults
         ],
@@ -101,15 +96,15 @@ def _data(report: Report) -> dict[str, Any] | None:
 
 def _change(change: Change) -> dict[str, Any]:
     return {
-        "owner": shown.owner(change),
-        "where": shown.places(change.places),
-        "clusters": sorted({shown.line(place.partition("/")[0]) for place in change.places}),
-        "kind": shown.line(change.kind),
-        "title": shown.title(change),
+        "owner": formatting.owner(change),
+        "where": formatting.places(change.places),
+        "clusters": sorted({formatting.line(place.partition("/")[0]) for place in change.places}),
+        "kind": formatting.line(change.kind),
+        "title": formatting.title(change),
         "action": change.action,
-        "sign": shown.SIGNS[change.action],
-        "edits": [[shown.line(one.path), *shown.sides(one)] for one in change.edits],
-        "text": shown.block(change.text),
+        "sign": formatting.SIGNS[change.action],
+        "edits": [[formatting.line(one.path), *formatting.values(one)] for one in change.edits],
+        "text": formatting.block(change.text),
     }
 
 
@@ -119,20 +114,20 @@ def _pictures(found: Sequence[Picture]) -> dict[str, Any]:
     for one in found:
         if not one.drawn:
             continue
-        before, after = _side(one.before), _side(one.after)
+        before, after = _picture(one.before), _picture(one.after)
         room -= len(before["source"]) + len(after["source"])
         if room < 0:
             left_out.append(one.dashboard)
         else:
-            name = shown.line(one.dashboard)
+            name = formatting.line(one.dashboard)
             drawn.append({"dashboard": name, "before": before, "after": after})
     more = f"Left out, as there is no room: {', '.join(left_out)}." if left_out else ""
-    notes = [shown.line(note) for note in (more, shown.undrawn(found)) if note]
+    notes = [formatting.line(note) for note in (more, formatting.undrawn(found)) if note]
     return {"pictures": drawn, "notes": notes}
 
 
-def _side(side: str | Absent | None) -> dict[str, str]:
-    if not isinstance(side, str):
-        return {"source": "", "words": shown.instead(side)}
-    content = base64.b64encode(Path(side).read_bytes()).decode()
+def _picture(picture: str | Absent | None) -> dict[str, str]:
+    if not isinstance(picture, str):
+        return {"source": "", "words": formatting.placeholder(picture)}
+    content = base64.b64encode(Path(picture).read_bytes()).decode()
     return {"source": f"data:image/png;base64,{content}", "words": ""}

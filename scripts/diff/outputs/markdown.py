@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.core.findings import counted
 from scripts.diff.model import Action, Change, Report
-from scripts.diff.outputs import shown
+from scripts.diff.outputs import formatting
 
 # The comment is found by the beginning of its first line, which says how many flags there are.
 MARKER = "<!-- todo-monitoring-diff flags={} -->"
 LIMIT = 65_536
-# For headings, for what is said of a cut, and for what a workflow writes above.
+# For headings, for the note of what is left out, and for what a workflow writes above.
 ROOM = 4_000
 # Characters of a sentence: none may push out all others.
 SENTENCE = 1_000
@@ -49,8 +49,8 @@ def text(report: Report, *, whole: str = "") -> str:
         whole: Where all of it can be read.
     """
     marker = MARKER.format(len(report.flags))
-    if shown.empty(report):
-        return f"{marker}\n{shown.NOTHING}\n"
+    if formatting.empty(report):
+        return f"{marker}\n{formatting.NOTHING}\n"
     space = _Space(LIMIT - ROOM)
     # The first of these are the last to be left out.
     flags = space.first("flags", _flags(report))
@@ -62,7 +62,7 @@ def text(report: Report, *, whole: str = "") -> str:
     pictures = [code(one.dashboard) for one in report.pictures if one.drawn]
     drawn = space.first("pictures", pictures)
     objects = list(_objects(report.changes, space))
-    first, *others = shown.headline(report)
+    first, *others = formatting.headline(report)
     parts = [
         f"{marker}\n## What changes in the clusters",
         f"{code(report.base)} → {code(report.head)}",
@@ -74,7 +74,7 @@ def text(report: Report, *, whole: str = "") -> str:
         *_section("Budget", [*_table(AMOUNT, budget), *_as_before(report)]),
         *topics,
         *_section("Objects", ["\n\n".join(objects)] if objects else []),
-        *_section("Pictures", _pictures(drawn, shown.undrawn(report.pictures))),
+        *_section("Pictures", _pictures(drawn, formatting.undrawn(report.pictures))),
         *_section("Not compared", faults),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -110,7 +110,7 @@ class _Space:
 
 def code(content: str) -> str:
     """Return text as a code span, whatever it holds."""
-    shown_ = shown.clip(shown.line(content), SENTENCE)
+    shown_ = formatting.clip(formatting.line(content), SENTENCE)
     if not shown_:
         return ""
     ticks = "`" * (1 + max(map(len, re.findall("`+", shown_)), default=0))
@@ -120,7 +120,7 @@ def code(content: str) -> str:
 
 def prose(content: str) -> str:
     """Return a sentence in which every word that is not plain is code."""
-    words = WORD.sub(_word, shown.clip(shown.line(content).strip(), SENTENCE))
+    words = WORD.sub(_word, formatting.clip(formatting.line(content).strip(), SENTENCE))
     return re.sub("(?<!`)` `(?!`)", " ", words)
 
 
@@ -160,7 +160,7 @@ def _left_out(left_out: Counter[str], whole: str) -> str:
     parts = [f"{count} {noun}" for noun, count in left_out.items() if count]
     if not parts:
         return ""
-    where = f"All of it: {prose(whole)}" if whole else prose(shown.WHOLE)
+    where = f"All of it: {prose(whole)}" if whole else prose(formatting.WHOLE)
     return f"> [!NOTE]\n> Left out, as there is no room: {', '.join(parts)}. {where}"
 
 
@@ -175,7 +175,7 @@ def _pictures(drawn: Sequence[str], hint: str) -> list[str]:
 
 def _flags(report: Report) -> Iterator[str]:
     for flag in report.flags:
-        where = f"{code(flag.where)}{_beside(shown.places(flag.places))}"
+        where = f"{code(flag.where)}{_beside(formatting.places(flag.places))}"
         yield f"- {code(flag.name)} {where}<br>{prose(flag.why)}<br>**Fix:** {prose(flag.fix)}"
 
 
@@ -189,23 +189,22 @@ def _bumps(report: Report) -> Iterator[str]:
     for bump in report.bumps:
         own = "" if bump.chart == bump.release else f" (release {code(bump.release)})"
         versions = (code(bump.before) or "none", code(bump.after) or "none")
-        yield _row((f"{code(bump.chart)}{own}", *versions, prose(shown.places(bump.places))))
+        yield _row((f"{code(bump.chart)}{own}", *versions, prose(formatting.places(bump.places))))
 
 
 def _budget(report: Report) -> Iterator[str]:
-    for one in shown.moved(report.amounts):
-        sides = (one.before or "none", one.after or "none")
-        cells = (one.cluster, one.resource, *sides, shown.limit(one))
-        yield _row((*map(prose, cells), "**over**" if one.over else ""))
+    for one in formatting.changed_amounts(report.amounts):
+        cells = map(prose, formatting.amount_cells(one))
+        yield _row((*cells, "**over**" if one.over else ""))
 
 
 def _as_before(report: Report) -> list[str]:
-    rest = shown.as_before(report.amounts)
+    rest = formatting.unchanged_amounts(report.amounts)
     return ["", f"As before: {prose(rest)}"] if rest else []
 
 
 def _rows(report: Report) -> Iterator[str]:
-    rows, more = shown.rows(report)
+    rows, more = formatting.rows(report)
     for row in rows:
         counts = (str(row.counts[action] or "") for action in Action)
         yield _row((prose(row.owner), *counts, prose(row.where)))
@@ -214,7 +213,7 @@ def _rows(report: Report) -> Iterator[str]:
 
 
 def _topics(report: Report, space: _Space) -> Iterator[str]:
-    for topic, sentences in shown.topics(report).items():
+    for topic, sentences in formatting.topics(report).items():
         items = [f"- {prose(one)}{_beside(where)}" for one, where in sentences]
         items[0] = f"### {prose(topic)}\n\n{items[0]}"
         if kept := space.first("sentences", items):
@@ -224,7 +223,7 @@ def _topics(report: Report, space: _Space) -> Iterator[str]:
 def _objects(changes: Sequence[Change], space: _Space) -> Iterator[str]:
     """Yield a block for each release or unit; edits have room before any object's diff has."""
     groups: list[tuple[str, list[tuple[Change, list[str]]]]] = []
-    for owner, where, changed in shown.groups(changes):
+    for owner, where, changed in formatting.groups(changes):
         heading = f"#### {prose(owner)}{_beside(where)}"
         if not space.take(heading):
             break
@@ -252,7 +251,7 @@ def _objects(changes: Sequence[Change], space: _Space) -> Iterator[str]:
 
 def _object(change: Change, blocks: Sequence[str]) -> str:
     content = "\n\n".join(["", *blocks, ""]) if blocks else ""
-    summary = f"<code>{html.escape(shown.signed(change))}</code>"
+    summary = f"<code>{html.escape(formatting.signed(change))}</code>"
     if change.edits:
         summary += f" {counted(len(change.edits), 'edit')}"
     return f"<details><summary>{summary}</summary>{content}</details>"
@@ -261,10 +260,10 @@ def _object(change: Change, blocks: Sequence[str]) -> str:
 def _edits(change: Change) -> list[str]:
     lines: list[str] = []
     for one in change.edits:
-        path, *rest = shown.edit(one, WIDTH)
+        path, *rest = formatting.edit(one, WIDTH)
         lines += [f"  {path}", *rest]
     return lines
 
 
 def _diff(change: Change) -> list[str]:
-    return shown.block(change.text).splitlines()
+    return formatting.block(change.text).splitlines()

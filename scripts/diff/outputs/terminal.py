@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.core.findings import DIM, GREEN, RED, YELLOW, colour
 from scripts.diff.model import Action, Change, Report
-from scripts.diff.outputs import shown
+from scripts.diff.outputs import formatting
 
 BOLD = 1
 COLOURS = {Action.ADDED: GREEN, Action.CHANGED: YELLOW, Action.REMOVED: RED}
@@ -27,8 +27,8 @@ def text(report: Report, *, width: int = 100) -> str:
         report: What differs.
         width: Columns; prose is wrapped there, a line of a manifest is cut.
     """
-    if shown.empty(report):
-        return shown.NOTHING
+    if formatting.empty(report):
+        return formatting.NOTHING
     objects, cut = _objects(report.changes, width)
     parts = [
         _head(report),
@@ -36,18 +36,21 @@ def text(report: Report, *, width: int = 100) -> str:
         _section("Charts", _bumps(report)),
         _section("Flags", _flags(report, width)),
         _section("Budget", _budget(report, width)),
-        *(_section(topic, _sentences(own, width)) for topic, own in shown.topics(report).items()),
+        *(
+            _section(topic, _sentences(own, width))
+            for topic, own in formatting.topics(report).items()
+        ),
         _section("Pictures", _pictures(report, width)),
         *objects,
-        colour(f"Shortened here: {shown.WHOLE}", DIM) if cut else "",
+        colour(f"Shortened here: {formatting.WHOLE}", DIM) if cut else "",
         _section("Not compared", _faults(report, width)),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _head(report: Report) -> str:
-    revisions = shown.line(f"{report.base} → {report.head}")
-    return f"{colour(revisions, BOLD)}\n{' · '.join(shown.headline(report))}"
+    revisions = formatting.line(f"{report.base} → {report.head}")
+    return f"{colour(revisions, BOLD)}\n{' · '.join(formatting.headline(report))}"
 
 
 def _section(title: str, lines: Iterable[str], where: str = "") -> str:
@@ -56,7 +59,7 @@ def _section(title: str, lines: Iterable[str], where: str = "") -> str:
 
 
 def _table(report: Report) -> str:
-    rows, more = shown.rows(report)
+    rows, more = formatting.rows(report)
     cells = [("", *Action, "")]
     for row in rows:
         cells.append((row.owner, *(str(row.counts[a] or "-") for a in Action), row.where))
@@ -71,32 +74,28 @@ def _bumps(report: Report) -> list[str]:
     for one in report.bumps:
         name = one.chart if one.chart == one.release else f"{one.chart} (release {one.release})"
         moves = f"{one.before or 'none'} → {one.after or 'none'}"
-        cells.append((shown.line(name), shown.line(moves), shown.places(one.places)))
+        cells.append((formatting.line(name), formatting.line(moves), formatting.places(one.places)))
     return list(_aligned(cells))
 
 
 def _flags(report: Report, width: int) -> Iterator[str]:
     for flag in report.flags:
-        name, where = shown.line(flag.name), shown.line(flag.where)
-        yield f"{colour(name, RED)}  {where}{_dim(shown.places(flag.places))}"
+        name, where = formatting.line(flag.name), formatting.line(flag.where)
+        yield f"{colour(name, RED)}  {where}{_dim(formatting.places(flag.places))}"
         yield from _wrapped(flag.why, width)
         yield from _wrapped(f"fix: {flag.fix}", width)
 
 
 def _budget(report: Report, width: int) -> Iterator[str]:
-    moved = shown.moved(report.amounts)
-    cells = [
-        (
-            *map(shown.line, (one.cluster, one.resource)),
-            shown.line(f"{one.before or 'none'} → {one.after or 'none'}"),
-            f"of {most}" if (most := shown.limit(one)) else "",
-            "over" if one.over else "",
-        )
-        for one in moved
-    ]
-    for one, line in zip(moved, _aligned(cells), strict=True):
+    changed = formatting.changed_amounts(report.amounts)
+    rows = []
+    for one in changed:
+        *names, before, after, limit = formatting.amount_cells(one)
+        over = "over" if one.over else ""
+        rows.append((*names, f"{before} → {after}", f"of {limit}" if limit else "", over))
+    for one, line in zip(changed, _aligned(rows), strict=True):
         yield colour(line, RED) if one.over else line
-    if rest := shown.as_before(report.amounts):
+    if rest := formatting.unchanged_amounts(report.amounts):
         yield from _wrapped(f"as before: {rest}", width, indent=0)
 
 
@@ -109,18 +108,18 @@ def _sentences(sentences: Iterable[tuple[str, str]], width: int) -> Iterator[str
 def _pictures(report: Report, width: int) -> Iterator[str]:
     for one in report.pictures:
         if one.drawn:
-            yield shown.line(one.dashboard)
-            for name, side in (("before", one.before), ("after", one.after)):
+            yield formatting.line(one.dashboard)
+            for name, picture in (("before", one.before), ("after", one.after)):
                 # A path may be clicked, so it is not wrapped.
-                text_ = side if isinstance(side, str) else shown.instead(side)
-                yield f"  {name:6}  {shown.line(text_)}"
-    if hint := shown.undrawn(report.pictures):
+                text_ = picture if isinstance(picture, str) else formatting.placeholder(picture)
+                yield f"  {name:6}  {formatting.line(text_)}"
+    if hint := formatting.undrawn(report.pictures):
         yield from _wrapped(hint, width, indent=0)
 
 
 def _faults(report: Report, width: int) -> Iterator[str]:
     for fault in report.faults:
-        first, fix = map(shown.line, str(fault).split("\n", 1))
+        first, fix = map(formatting.line, str(fault).split("\n", 1))
         yield colour(first, RED)
         yield from _wrapped(fix.strip(), width)
 
@@ -128,10 +127,10 @@ def _faults(report: Report, width: int) -> Iterator[str]:
 def _objects(changes: Iterable[Change], width: int) -> tuple[list[str], bool]:
     """Return a section for each release or unit, and whether an object was shortened."""
     sections, cut = [], False
-    for owner, where, own in shown.groups(changes):
+    for owner, where, own in formatting.groups(changes):
         lines = []
         for change in own:
-            lines.append(colour(shown.signed(change), COLOURS[change.action]))
+            lines.append(colour(formatting.signed(change), COLOURS[change.action]))
             body = list(itertools.islice(_body(change, width), OBJECT + 1))
             cut |= len(body) > OBJECT
             lines += body[:OBJECT] + ["    …"] * (len(body) > OBJECT)
@@ -141,16 +140,16 @@ def _objects(changes: Iterable[Change], width: int) -> tuple[list[str], bool]:
 
 def _body(change: Change, width: int) -> Iterator[str]:
     for one in change.edits:
-        path, *rest = shown.edit(one, max(width - INDENT, NARROW))
+        path, *rest = formatting.edit(one, max(width - INDENT, NARROW))
         yield f"    {path}"
         yield from _manifest(rest, width)
     if not change.edits:
-        yield from _manifest(shown.block(change.text).splitlines(), width)
+        yield from _manifest(formatting.block(change.text).splitlines(), width)
 
 
 def _manifest(lines: Iterable[str], width: int) -> Iterator[str]:
     for line in lines:
-        clipped = shown.clip(line.expandtabs(4), max(width - INDENT, NARROW))
+        clipped = formatting.clip(line.expandtabs(4), max(width - INDENT, NARROW))
         yield f"    {colour(clipped, LINES[line[0]]) if line[:1] in LINES else clipped}"
 
 
@@ -159,7 +158,7 @@ def _dim(where: str) -> str:
 
 
 def _wrapped(text_: str, width: int, indent: int = 4) -> list[str]:
-    lines = textwrap.wrap(shown.line(text_), max(width - 2 - indent, NARROW))
+    lines = textwrap.wrap(formatting.line(text_), max(width - 2 - indent, NARROW))
     return [f"{' ' * indent}{line}" for line in lines] or [""]
 
 

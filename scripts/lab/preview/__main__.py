@@ -92,19 +92,19 @@ def main() -> int:
     written = write(arguments.day, arguments.uid, RESULTS, OUTPUT)
     progress(f"wrote {len(written)} pages in {time.monotonic() - started:.1f} s")
     jobs = [
-        browser.Job(page, theme, page.with_name(f"{page.stem}{suffix}.png"))
+        browser.PageJob(page, theme, page.with_name(f"{page.stem}{suffix}.png"))
         for page in written
         for theme, suffix in THEMES.items()
     ]
     findings = []
-    for number, seen in enumerate(browser.look(jobs), 1):
+    for number, seen in enumerate(browser.open_pages(jobs), 1):
         picture = seen.job.picture
         seconds = sum(seen.report.get("seconds", {}).values())
         progress(f"{number}/{len(jobs)} {picture and picture.relative_to(OUTPUT)} {seconds:.1f} s")
         if seen.job.theme == "dark":
-            for text in browser.cut(seen):
+            for text in browser.truncated(seen):
                 progress(f"    cut: {text}")
-        findings += browser.faults(seen)
+        findings += browser.page_findings(seen)
     count = report(findings)
     print(f"{len(written)} previews in {time.monotonic() - started:.0f} s: {OUTPUT / 'index.html'}")
     return 1 if count else 0

@@ -123,7 +123,7 @@ def draw(changed: Iterable[Change]) -> list[Finding]:
     findings: list[Finding] = []
     picture_store.folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=picture_store.folder()) as scratch:
-        jobs: dict[browser.Job, tuple[Path, Side]] = {}
+        jobs: dict[browser.PageJob, tuple[Path, Side]] = {}
         with servers(simulation.cluster(), day.tsdb, day.logs) as running:
             for place, side in wanted.items():
                 started = time.monotonic()
@@ -133,9 +133,9 @@ def draw(changed: Iterable[Change]) -> list[Finding]:
                 except MISSHAPEN as error:
                     findings += _refused(side.path, side.revision, error)
                     continue
-                jobs[browser.Job(page, THEME, page.with_suffix(".png"))] = place, side
+                jobs[browser.PageJob(page, THEME, page.with_suffix(".png"))] = place, side
                 progress(f"asked for {side}, {time.monotonic() - started:.1f} s")
-        for number, seen in enumerate(browser.look(jobs), 1):
+        for number, seen in enumerate(browser.open_pages(jobs), 1):
             place, side = jobs[seen.job]
             picture, fix = seen.job.page.with_suffix(".png"), "mend scripts/lab/preview"
             if picture.exists():
@@ -143,7 +143,7 @@ def draw(changed: Iterable[Change]) -> list[Finding]:
                 # At once, as somebody else may read it.
                 picture.rename(place)
                 fix = f"look at {place}"
-            findings += [_of(side.path, side.revision, f, fix) for f in browser.faults(seen)]
+            findings += [_of(side.path, side.revision, f, fix) for f in browser.page_findings(seen)]
             progress(f"drew {number} of {len(jobs)}: {side}")
     return findings
 

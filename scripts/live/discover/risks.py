@@ -18,7 +18,7 @@ ENABLED = "dapr.io/enabled"
 DNS = 53
 MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 # What the nodes keep for themselves, and what the system's pods and Flux request on two nodes of
-# OKE: `scripts/cluster/e2e/background.py` has the same, pod by pod.
+# OKE: `scripts/cluster/e2e/background_workloads.py` has the same, pod by pod.
 SYSTEM: Mapping[str, float] = {"cpu": 1.08, "memory": 3.7 * 2**30}
 
 

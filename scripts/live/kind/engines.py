@@ -13,7 +13,7 @@ from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json, load
 from scripts.live.kind.source import GitSource
 from scripts.model.manifests import ClusterSync
-from scripts.servers.kubernetes.flux import bootstrapped
+from scripts.servers.kubernetes.flux import gotk_sync
 
 PINS = Path(__file__).with_name("engines.yaml")
 # Seconds that the download may take.
@@ -48,7 +48,7 @@ def sync(sync: ClusterSync, source: GitSource) -> list[Json]:
     """Return the objects that have an engine sync a cluster's folder from a source."""
     if sync.engine == "argocd":
         return [_root(sync, source)]
-    repository, kustomization = bootstrapped(source.url, sync.cluster)
+    repository, kustomization = gotk_sync(source.url, sync.cluster)
     repository["spec"]["ref"] = {"name": source.ref}
     return [repository, kustomization]
 

@@ -10,12 +10,12 @@ from scripts.core.waiting import MissingError, until
 from scripts.core.yamlfile import Json
 from scripts.live.kind.cluster import KindCluster
 from scripts.live.verify.grafana_pods import GrafanaPod
-from scripts.model.manifests import FLUX_GROUPS, ClusterSync, identity
+from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
+from scripts.model.manifests import ClusterSync, identity
 from scripts.servers.kubernetes.client import condition
 
 # Seconds between two attempts: each starts kubectl, which takes CPU from the pods that start.
 PAUSE = 5.0
-HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
 _SOURCES = ("gitrepositories", "ocirepositories", "helmrepositories", "helmcharts")
 # The objects whose status an engine writes.
 RESOURCES = {

@@ -13,6 +13,7 @@ from scripts.live.preflight import capacity, storage
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import schemas, secretfile
+from scripts.model.api_groups import TRACKING_ID
 from scripts.model.credentials import Needed
 from scripts.model.pod_security import LEVELS, POD_SECURITY
 from scripts.model.requirements import Stack
@@ -23,7 +24,6 @@ EVERY_IMAGE = "amd64"
 OPERATOR_VERSION = "operator.prometheus.io/version"
 HELM_NAME = "meta.helm.sh/release-name"
 HELM_NAMESPACE = "meta.helm.sh/release-namespace"
-TRACKING = "argocd.argoproj.io/tracking-id"
 # DaemonSets of network plug-ins that enforce NetworkPolicy. kindnet does in every version of kind
 # that runs a Kubernetes which is supported here; K3s does in its own process.
 ENFORCING = frozenset(
@@ -387,7 +387,7 @@ def _owner(item: Json) -> str:
     annotations = _annotations(item)
     if name := annotations.get(HELM_NAME):
         return f"Helm release {annotations.get(HELM_NAMESPACE, '?')}/{name}"
-    if tracking := annotations.get(TRACKING):
+    if tracking := annotations.get(TRACKING_ID):
         return f"Application {tracking.partition(':')[0]}"
     if name := (item["metadata"].get("labels") or {}).get("app.kubernetes.io/instance"):
         return f"Application {name}"

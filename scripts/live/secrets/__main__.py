@@ -23,9 +23,9 @@ from scripts.core.findings import (
 from scripts.core.yamlfile import Json
 from scripts.live.secrets.cluster import ClusterSecrets
 from scripts.live.secrets.encrypted_folder import EncryptedFolder
-from scripts.model import clusters, credentials
+from scripts.model import api_groups, clusters, credentials
 from scripts.model.credentials import Needed
-from scripts.model.manifests import ENCRYPTED, FLUX_GROUPS, ClusterSync, Repository, decrypts, group
+from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, decrypts, group
 from scripts.model.secrets import Account, Missing, Place, administrator, plan, values
 
 
@@ -196,7 +196,7 @@ def _print_flux_steps(sync: ClusterSync, folder: EncryptedFolder) -> None:
     """Say what is to be done once, so that Flux decrypts and applies the folder."""
     path = f"clusters/{sync.cluster}/{ENCRYPTED}"
     for item in sync.objects():
-        of_flux = item["kind"] == "Kustomization" and group(item) == FLUX_GROUPS[2]
+        of_flux = item["kind"] == "Kustomization" and group(item) == api_groups.KUSTOMIZE
         if of_flux and decrypts(sync.cluster, item["spec"].get("path", "")):
             print("commit them: Flux decrypts and applies them with the next sync")
             return

@@ -18,11 +18,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import identity
+from scripts.servers.http_client import HttpClient, HttpError
 
 Object = dict[str, Json]
 
 _TIMEOUT = 60
-# How often a request is sent again that the server has no time for.
+# How often a request is sent that the server has no time for.
 _BUSY = 50
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -32,7 +33,7 @@ SERVER_FIELDS = frozenset(
 )
 
 
-class ApiError(Exception):
+class KubernetesError(HttpError):
     """What the API server says of a request that it refuses.
 
     Attributes:
@@ -84,9 +85,9 @@ class Client:
         self.url = url
         self.token = token
         self.authority = authority
-        self._place = urlsplit(url).netloc
+        self._address = urlsplit(url).netloc
         self._context = ssl.create_default_context(cafile=str(authority))
-        self._own = threading.local()
+        self._client = HttpClient(self._address, _TIMEOUT, self._context)
         self._known: dict[tuple[str, str], Resource] = {}
 
     def send(
@@ -100,55 +101,31 @@ class Client:
         """Send one request and return the JSON, or the text, that it answers.
 
         Raises:
-            ApiError: If the server refuses it, with its message.
+            KubernetesError: If the server refuses it, with its message.
             OSError: If there is no answer.
         """
         target = f"{path}?{urlencode(parameters)}" if parameters else path
         payload = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content}
-        answer, text = self._exchange(method, target, payload, headers)
         for _ in range(_BUSY):
+            answer = self._client.send(method, target, payload, headers)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
-            # So it also says that the storage of a new kind is not there yet.
+            # The server also says so while the storage of a new kind is not there yet.
             time.sleep(0.2)
-            answer, text = self._exchange(method, target, payload, headers)
-        kind = answer.getheader("Content-Type") or ""
-        document = json.loads(text) if kind.startswith("application/json") else text.decode()
+        text = answer.content.decode()
+        is_json = answer.content_type.startswith("application/json")
+        document = json.loads(text) if is_json else text
         if answer.status >= 300:
-            said = document.get("message", document) if isinstance(document, dict) else document
-            raise ApiError(answer.status, f"{method} {path}: {said}")
+            message = document.get("message", document) if isinstance(document, dict) else document
+            raise KubernetesError(answer.status, f"{method} {path}: {message}")
         return document
-
-    def _exchange(
-        self, method: str, target: str, payload: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        for attempt in (1, 2):
-            connection = self._connection()
-            try:
-                connection.request(method, target, payload, headers)
-                answer = connection.getresponse()
-                return answer, answer.read()
-            except (http.client.HTTPException, ConnectionError) as error:
-                # The server closes what was idle; a second time is a failure.
-                connection.close()
-                if attempt == 2:
-                    raise OSError(f"no answer from {self.url}: {error!r}") from error
-        raise AssertionError
-
-    def _connection(self) -> http.client.HTTPSConnection:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = http.client.HTTPSConnection(
-                self._place, timeout=_TIMEOUT, context=self._context
-            )
-        found: http.client.HTTPSConnection = self._own.connection
-        return found
 
     def resource(self, version: str, kind: str) -> Resource:
         """Return a kind, asking the server again for one that it did not know before.
 
         Raises:
-            ApiError: If it does not know it now.
+            KubernetesError: If it does not know it now.
         """
         if (version, kind) not in self._known:
             self._known |= {(r.version, r.kind): r for r in self._group(version)}
@@ -156,7 +133,7 @@ class Client:
             return self._known[version, kind]
         except KeyError:
             text = f"the API server knows no {kind} of {version}"
-            raise ApiError(404, text) from None
+            raise KubernetesError(404, text) from None
 
     def _group(self, version: str) -> Iterator[Resource]:
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
@@ -176,24 +153,21 @@ class Client:
         item: Mapping[str, Json],
         manager: str,
         *,
-        force: bool = True,
         dry_run: bool = False,
         part: str = "",
     ) -> Object:
-        """Apply an object on the server's side; unknown fields are refused.
+        """Apply an object on the server's side, with force; unknown fields are refused.
 
         Args:
             item: The object.
             manager: Who owns the fields afterwards.
-            force: Whether to take fields from others who own them.
             dry_run: Whether to change nothing.
             part: A subresource, such as `status`.
 
         Returns:
             The object as it is, or would be, afterwards.
         """
-        parameters = {"fieldManager": manager, "fieldValidation": "Strict"}
-        parameters |= {"force": "true"} if force else {}
+        parameters = {"fieldManager": manager, "fieldValidation": "Strict", "force": "true"}
         parameters |= {"dryRun": "All"} if dry_run else {}
         path = self.path(item) + (f"/{part}" if part else "")
         applied: Object = self.send("PATCH", path, parameters, item, APPLY)
@@ -209,7 +183,7 @@ class Client:
         """Return an object as it is now, None if it is not there."""
         try:
             found: Object = self.send("GET", self.path(item))
-        except ApiError as error:
+        except KubernetesError as error:
             if error.status == 404:
                 return None
             raise
@@ -219,7 +193,7 @@ class Client:
         """Return one object.
 
         Raises:
-            ApiError: If it is not there.
+            KubernetesError: If it is not there.
         """
         found: Object = self.send("GET", self.resource(version, kind).path(namespace, name))
         return found
@@ -248,15 +222,15 @@ class Client:
         """Delete an object; what it owns follows."""
         self.send("DELETE", self.path(item), {"propagationPolicy": "Background"})
 
-    def watch(self, version: str, kind: str) -> Watch:
+    def watch(self, version: str, kind: str) -> ResourceWatch:
         """Follow every object of a kind, from those that there are."""
         path = f"{self.resource(version, kind).path()}?watch=1"
-        connection = http.client.HTTPSConnection(self._place, context=self._context)
+        connection = http.client.HTTPSConnection(self._address, context=self._context)
         connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
-        return Watch(connection)
+        return ResourceWatch(connection)
 
 
-class Watch:
+class ResourceWatch:
     """What became of the objects of a kind since it began; ends with its block.
 
     Attributes:
@@ -293,13 +267,13 @@ class Watch:
                 self.seen.append((time.monotonic(), json.loads(line)["object"]))
 
 
-def stated(item: Mapping[str, Json]) -> Object:
+def without_server_fields(item: Mapping[str, Json]) -> Object:
     """Return an object without what the server writes into it and without its status."""
     metadata = {k: v for k, v in item["metadata"].items() if k not in SERVER_FIELDS}
     return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
 
 
-def named(item: Mapping[str, Json]) -> str:
+def qualified_name(item: Mapping[str, Json]) -> str:
     """Return `Kind.group namespace/name`, which no other object has."""
     group = str(item["apiVersion"]).rpartition("/")[0]
     kind, _, rest = identity(item).partition(" ")

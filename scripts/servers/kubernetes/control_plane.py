@@ -9,7 +9,7 @@ import yaml
 
 from scripts import tools
 from scripts.core.yamlfile import Json, load_all
-from scripts.servers.kubernetes.client import ApiError, Client
+from scripts.servers.kubernetes.client import Client
 from scripts.servers.processes import LOOPBACK, Processes, free_ports, openssl
 from scripts.tools import sources
 
@@ -69,18 +69,16 @@ def api_server(processes: Processes, *, controlled: bool = False) -> Client:
     )
     # Made by the server as it starts, for itself.
     authority = folder / "certificates" / "apiserver.crt"
+    url = f"https://{LOOPBACK}:{port}"
 
-    def answers() -> str:
+    def missing() -> str:
         if not authority.exists():
             return "it has no certificate yet"
-        try:
-            said = Client(f"https://{LOOPBACK}:{port}", TOKEN, authority).send("GET", "/readyz")
-        except ApiError as error:
-            return str(error)
-        return "" if said == "ok" else str(said)
+        answer = Client(url, TOKEN, authority).send("GET", "/readyz")
+        return "" if answer == "ok" else str(answer)
 
-    processes.until("kube-apiserver", answers)
-    return Client(f"https://{LOOPBACK}:{port}", TOKEN, authority)
+    processes.until("kube-apiserver", missing)
+    return Client(url, TOKEN, authority)
 
 
 def kubeconfig(
@@ -109,7 +107,9 @@ def kubeconfig(
     return path
 
 
-def account(processes: Processes, client: Client, namespace: str, name: str) -> Path:
+def service_account_kubeconfig(
+    processes: Processes, client: Client, namespace: str, name: str
+) -> Path:
     """Return a kubeconfig of a service account, so that a program may what its roles let it."""
     resource = client.resource("v1", "ServiceAccount").path(namespace, name)
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
@@ -168,7 +168,7 @@ def _key(processes: Processes) -> Path:
     return processes.folder("cluster") / "accounts.key"
 
 
-def define(processes: Processes, client: Client, *folders: Path) -> None:
+def apply_crds(processes: Processes, client: Client, *folders: Path) -> None:
     """Create every CRD of some folders, and wait until all are served."""
     crds = [crd for folder in folders for crd in _crds(folder)]
     for crd in crds:
@@ -180,15 +180,12 @@ def define(processes: Processes, client: Client, *folders: Path) -> None:
         if version["served"]
     ]
 
-    def served() -> str:
-        try:
-            for version, kind in wanted:
-                client.resource(version, kind)
-        except ApiError as error:
-            return str(error)
+    def missing() -> str:
+        for version, kind in wanted:
+            client.resource(version, kind)
         return ""
 
-    processes.until("kube-apiserver", served)
+    processes.until("kube-apiserver", missing)
 
 
 @functools.cache
@@ -216,9 +213,5 @@ def node(name: str, allocatable: dict[str, str], labels: dict[str, str]) -> dict
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": own, "annotations": dict(FAKE_NODE)},
-        "status": {
-            "allocatable": allocatable,
-            "capacity": allocatable,
-            "nodeInfo": information,
-        },
+        "status": {"allocatable": allocatable, "capacity": allocatable, "nodeInfo": information},
     }

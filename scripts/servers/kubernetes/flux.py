@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from scripts import tools
+from scripts.model.api_groups import KUSTOMIZE, SOURCE
 from scripts.servers.git_remote import BRANCH
+from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import Client, Object
-from scripts.servers.kubernetes.control_plane import define
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 from scripts.tools import sources
 
@@ -15,13 +16,13 @@ CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
 NAMESPACE = "flux-system"
 
 
-def definitions(processes: Processes, client: Client) -> None:
+def apply_crds(processes: Processes, client: Client) -> None:
     """Create Flux's CRDs."""
     folders = [
         sources.module(f"github.com/fluxcd/{name}", tools.version(name)) / "config/crd/bases"
         for name in CONTROLLERS
     ]
-    define(processes, client, *folders)
+    control_plane.apply_crds(processes, client, *folders)
 
 
 def start(processes: Processes, name: str, config: Path) -> str:
@@ -57,18 +58,18 @@ def start(processes: Processes, name: str, config: Path) -> str:
     return url
 
 
-def bootstrapped(url: str, cluster: str) -> list[Object]:
-    """Return the two objects of `gotk-sync.yaml`, as `flux bootstrap` writes it."""
+def gotk_sync(url: str, cluster: str) -> list[Object]:
+    """Return the two objects of the file `gotk-sync.yaml` that `flux bootstrap` writes."""
     metadata = {"name": "flux-system", "namespace": NAMESPACE}
     return [
         {
-            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "apiVersion": f"{SOURCE}/v1",
             "kind": "GitRepository",
             "metadata": metadata,
             "spec": {"interval": "1m0s", "ref": {"branch": BRANCH}, "url": url},
         },
         {
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "apiVersion": f"{KUSTOMIZE}/v1",
             "kind": "Kustomization",
             "metadata": metadata,
             "spec": {

@@ -1,22 +1,17 @@
-"""What several topics say alike: a value that moves, a query that changes."""
+"""Phrases that several analyzers use: a value that moves, a query that changes."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 from scripts.core.yamlfile import Json
-from scripts.diff.model import ABSENT, Flag, Sentence
-from scripts.diff.objects import Pair
-from scripts.diff.values import Difference
+from scripts.diff.model import ABSENT
+from scripts.diff.value_diff import Difference
 
-# What a topic has to say of one cluster; the places are filled in by whoever asks.
-Said = Iterator[Sentence | Flag]
-Reader = Callable[[Pair], Said]
-
-# Parts of a query around those that differ, and characters of either side at most.
+# Parts of a query around those that differ, and characters of either query at most.
 AROUND = 6
 WIDTH = 140
 # Names in one sentence at most, and characters of a value.
@@ -26,18 +21,18 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|[\w.:$]+|[<>=!~]+|.', re.DOTALL)
 _NUMBER = re.compile(r"[\d.]+(e[+-]?\d+)?|(\d+(ms|[smhdwy]))+", re.IGNORECASE)
 
 
-def moved(what: str, before: Json, after: Json) -> str:
+def transition(what: str, before: Json, after: Json) -> str:
     """Return `what old → new`, with `none` where there is nothing."""
     old, new = map(_value, (before, after))
     return f"{what} {old} → {new}"
 
 
-def setting(found: Difference) -> str:
+def described(found: Difference) -> str:
     """Return a difference with its values; without them where they would fill a sentence."""
     values = [value for value in (found.before, found.after) if value is not ABSENT]
     if any(isinstance(value, dict | list) or len(str(value)) > VALUE for value in values):
         return found.path
-    return moved(found.path, found.before, found.after)
+    return transition(found.path, found.before, found.after)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -47,18 +42,18 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(every[:NAMES])}{more}"
 
 
-def query(before: str, after: str) -> list[str]:
+def query_changes(before: str, after: str) -> list[str]:
     """Return what differs between two queries in words; nothing where only their layout does."""
     old, new = _Query(before), _Query(after)
     pairs = list(zip(old.tokens, new.tokens, strict=False))
     apart = [index for index, (one, other) in enumerate(pairs) if one != other]
     numbers = all(_NUMBER.fullmatch(token) for index in apart for token in pairs[index])
     if len(old.tokens) == len(new.tokens) and numbers:
-        return list(dict.fromkeys(moved(old.role(index), *pairs[index]) for index in apart))
+        return list(dict.fromkeys(transition(old.role(index), *pairs[index]) for index in apart))
     start = apart[0] if apart else len(pairs)
     back = zip(reversed(old.tokens[start:]), reversed(new.tokens[start:]), strict=False)
     same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], back))
-    one, other = (side.part(start, len(side.tokens) - same) for side in (old, new))
+    one, other = (text.part(start, len(text.tokens) - same) for text in (old, new))
     return [f"{one} → {other}"]
 
 

@@ -30,7 +30,7 @@ COLLECTION = 160
 BEFORE = 20
 
 
-class Row(NamedTuple):
+class ObjectCounts(NamedTuple):
     """How many objects of one release or unit differ, in the clusters where it is as many.
 
     Attributes:
@@ -108,7 +108,7 @@ def groups(changes: Iterable[Change]) -> Iterator[tuple[str, str, list[Change]]]
         yield name, where, list(own)
 
 
-def counting(changes: Sequence[Change]) -> list[Change]:
+def counted_changes(changes: Sequence[Change]) -> list[Change]:
     """Return the changes without those of what a release is made of, where its objects change.
 
     The same edit would count three times: in the HelmRelease, in the Application, and in the
@@ -130,7 +130,7 @@ def counting(changes: Sequence[Change]) -> list[Change]:
 
 def headline(report: Report) -> list[str]:
     """Return how much there is of everything."""
-    changes = counting(report.changes)
+    changes = counted_changes(report.changes)
     counts = Counter(change.action for change in changes)
     actions = ", ".join(f"{counts[action]} {action}" for action in Action if counts[action])
     parts = ["No object differs"]
@@ -150,33 +150,33 @@ def headline(report: Report) -> list[str]:
     return parts
 
 
-def rows(report: Report) -> tuple[list[Row], int]:
+def rows(report: Report) -> tuple[list[ObjectCounts], int]:
     """Return the table of releases and units, and how many rows are left out of it.
 
-    What `counting` leaves out is not in it. Clusters in which as many differ share a row; those
-    rows stay in which the most differ.
+    What `counted_changes` leaves out is not in it. Clusters in which as many differ share a row;
+    those rows stay in which the most differ.
     """
     found: dict[tuple[str, str], Counter[Action]] = {}
-    for change in counting(report.changes):
+    for change in counted_changes(report.changes):
         for place in change.places:
             found.setdefault((owner(change), place), Counter())[change.action] += 1
     alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for (name, place), counts in sorted(found.items()):
         alike.setdefault((name, tuple(counts[action] for action in Action)), []).append(place)
     table = [
-        Row(name, places(where), Counter(dict(zip(Action, counts, strict=True))))
+        ObjectCounts(name, places(where), Counter(dict(zip(Action, counts, strict=True))))
         for (name, counts), where in alike.items()
     ]
     most = sorted(range(len(table)), key=lambda at: -table[at].counts.total())[:ROWS]
     return [table[at] for at in sorted(most)], len(table) - len(most)
 
 
-def moved(amounts: Iterable[Amount]) -> list[Amount]:
+def changed_amounts(amounts: Iterable[Amount]) -> list[Amount]:
     """Return the budgets' lines that differ, their limits too, or are above them."""
     return [amount for amount in amounts if not _same(amount)]
 
 
-def as_before(amounts: Iterable[Amount]) -> str:
+def unchanged_amounts(amounts: Iterable[Amount]) -> str:
     """Return the budgets' other lines in words: `oke-free: volumes 100Gi of 100Gi, images 14`."""
     clusters: dict[str, list[str]] = {}
     for amount in amounts:
@@ -189,6 +189,13 @@ def as_before(amounts: Iterable[Amount]) -> str:
 
 def _same(amount: Amount) -> bool:
     return not (amount.over or amount.former or amount.before != amount.after)
+
+
+def amount_cells(amount: Amount) -> tuple[str, str, str, str, str]:
+    """Return a budget's line: cluster, resource, before, after, limit."""
+    cells = (amount.cluster, amount.resource, amount.before or "none", amount.after or "none")
+    cluster, resource, before, after = map(line, cells)
+    return cluster, resource, before, after, limit(amount)
 
 
 def limit(amount: Amount) -> str:
@@ -215,9 +222,9 @@ def undrawn(found: Iterable[Picture]) -> str:
     return f"Not drawn: {', '.join(names)}. {how}"
 
 
-def instead(side: Absent | None) -> str:
+def placeholder(picture: Absent | None) -> str:
     """Return what stands in the place of a picture that is not there."""
-    return "none" if side is ABSENT else "not drawn"
+    return "none" if picture is ABSENT else "not drawn"
 
 
 def value(content: Json) -> str:
@@ -248,23 +255,23 @@ def edit(one: Edit, width: int) -> list[str]:
     if _several_lines(one):
         return [f"{path}:", *_differing(one)]
     if one.before is ABSENT or one.after is ABSENT:
-        verb, side = ("added", one.after) if one.before is ABSENT else ("removed", one.before)
-        return _folded(f"{path}:", f"{verb} {clip(value(side), width - len(verb) - 3)}", width)
+        verb, content = ("added", one.after) if one.before is ABSENT else ("removed", one.before)
+        return _wrapped(f"{path}:", f"{verb} {clip(value(content), width - len(verb) - 3)}", width)
     before, after = value(one.before), value(one.after)
     room = (width - len("   → ")) // 2
     pairs = enumerate(itertools.zip_longest(before, after))
     start = next((at for at, (old, new) in pairs if old != new), 0) - BEFORE
     if max(len(before), len(after)) > room and start > 0:
         before, after = f"…{before[start:]}", f"…{after[start:]}"
-    return _folded(f"{path}:", f"{clip(before, room)} → {clip(after, room)}", width)
+    return _wrapped(f"{path}:", f"{clip(before, room)} → {clip(after, room)}", width)
 
 
-def _folded(path: str, text: str, width: int) -> list[str]:
+def _wrapped(path: str, text: str, width: int) -> list[str]:
     together = f"{path} {text}"
     return [together] if len(together) <= width else [path, f"    {text}"]
 
 
-def sides(one: Edit) -> tuple[str | None, str | None]:
+def values(one: Edit) -> tuple[str | None, str | None]:
     """Return an edit's values, None for an absent one; of several lines those that differ.
 
     A map or list is cut, as all of it is in the object's text.
@@ -273,17 +280,17 @@ def sides(one: Edit) -> tuple[str | None, str | None]:
         lines = _differing(one)
         old, new = ([text[1:] for text in lines if text[0] != other] for other in "+-")
         return "\n".join(old) or None, "\n".join(new) or None
-    return _side(one.before), _side(one.after)
+    return _value(one.before), _value(one.after)
 
 
-def _side(side: Json | Absent) -> str | None:
-    if isinstance(side, dict | list):
-        return clip(value(side), COLLECTION)
-    return None if side is ABSENT else value(side)
+def _value(content: Json | Absent) -> str | None:
+    if isinstance(content, dict | list):
+        return clip(value(content), COLLECTION)
+    return None if content is ABSENT else value(content)
 
 
 def _several_lines(one: Edit) -> bool:
-    return any(isinstance(side, str) and "\n" in side for side in (one.before, one.after))
+    return any(isinstance(content, str) and "\n" in content for content in (one.before, one.after))
 
 
 def _differing(one: Edit) -> list[str]:
@@ -293,10 +300,10 @@ def _differing(one: Edit) -> list[str]:
     return [" ⋯" if text.startswith("@@") else text for text in compared]
 
 
-def _lines(side: Json | Absent) -> list[str]:
-    if side is ABSENT:
+def _lines(content: Json | Absent) -> list[str]:
+    if content is ABSENT:
         return []
-    return block(side if isinstance(side, str) else value(side)).splitlines()
+    return block(content if isinstance(content, str) else value(content)).splitlines()
 
 
 def clip(text: str, width: int) -> str:

@@ -55,7 +55,7 @@ def stages(files: Mapping[str, str]) -> dict[str, list[Stage]]:
     found: dict[str, list[Stage]] = {}
     for file, text in files.items():
         for *around, block in alloy.parse(file, text).within():
-            if kind := _taken(block):
+            if kind := _redacted(block):
                 found.setdefault(kind, []).append(_stage(file, around[1:], block))
     return found
 
@@ -97,8 +97,8 @@ def _bypassed(source: str, kind: str, components: Mapping[str, Component]) -> bo
 
 
 def _components(
-    blocks: Iterable[alloy.Block],
-    declared: Mapping[str, alloy.Block],
+    blocks: Iterable[alloy.AlloyBlock],
+    declared: Mapping[str, alloy.AlloyBlock],
     place: str = "",
     outward: Sequence[str] = (),
 ) -> Iterator[tuple[str, Component]]:
@@ -111,7 +111,7 @@ def _components(
         # The type of what a module declares begins with the name of its import.
         inner = declared.get(block.type.rpartition(".")[2])
         if inner is None:
-            takes = frozenset(kind for *_, part in block.within() if (kind := _taken(part)))
+            takes = frozenset(kind for *_, part in block.within() if (kind := _redacted(part)))
             yield name, Component(takes, block.type == "loki.write", tuple(forwards))
         else:
             exports = (one for one in inner.blocks if one.type == "export")
@@ -120,16 +120,16 @@ def _components(
             yield from _components(inner.blocks, declared, f"{name}/", forwards)
 
 
-def _name(block: alloy.Block) -> str:
+def _name(block: alloy.AlloyBlock) -> str:
     return f"{block.type}.{block.label}"
 
 
-def _receivers(block: alloy.Block) -> list[str]:
+def _receivers(block: alloy.AlloyBlock) -> list[str]:
     words = (token.text for token in block.tokens() if not token.literal)
     return [word.removesuffix(RECEIVER) for word in words if word.endswith(RECEIVER)]
 
 
-def _taken(block: alloy.Block) -> str | None:
+def _redacted(block: alloy.AlloyBlock) -> str | None:
     """Say what a block takes out: the placeholder's word, or `user id`; None for nothing."""
     if block.type != "stage.replace":
         return None
@@ -140,7 +140,7 @@ def _taken(block: alloy.Block) -> str | None:
     return "user id" if PSEUDONYM in replacement else None
 
 
-def _stage(file: str, around: Sequence[alloy.Block], block: alloy.Block) -> Stage:
+def _stage(file: str, around: Sequence[alloy.AlloyBlock], block: alloy.AlloyBlock) -> Stage:
     own = block.attributes
     limits = [_condition(one) for one in around if one.type.startswith("stage.")]
     if "source" in own:
@@ -155,7 +155,7 @@ def _stage(file: str, around: Sequence[alloy.Block], block: alloy.Block) -> Stag
     )
 
 
-def _condition(stage: alloy.Block) -> str:
+def _condition(stage: alloy.AlloyBlock) -> str:
     given = (f"{name} {_text(value)}" for name, value in sorted(stage.attributes.items()))
     return ", ".join((stage.type, *given))
 

@@ -10,13 +10,13 @@ import yaml
 
 from scripts import tools
 from scripts.cluster.capture import documents
-from scripts.cluster.capture.families import Block, Families, parse, scrape
+from scripts.cluster.capture.families import Captured, Families, parse, scrape
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load
 from scripts.model.manifests import identity
 from scripts.servers.kubernetes import flux as controllers
-from scripts.servers.kubernetes.client import ApiError, Client
-from scripts.servers.kubernetes.control_plane import api_server, define, kubeconfig
+from scripts.servers.kubernetes.client import Client, KubernetesError
+from scripts.servers.kubernetes.control_plane import api_server, apply_crds, kubeconfig
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.tools import sources
 
@@ -36,7 +36,7 @@ def create(client: Client, item: Mapping[str, Json]) -> None:
         client.apply(item, MANAGER)
         if "status" in item:
             client.apply(item, MANAGER, part="status")
-    except ApiError as error:
+    except KubernetesError as error:
         text = f"the API server refuses {identity(item)}: {error}"
         raise RepositoryError(
             Finding("scripts/cluster/capture", None, text, "correct the object")
@@ -51,14 +51,14 @@ def filled(processes: Processes) -> Client:
     return client
 
 
-def kube_apiserver(processes: Processes) -> list[Block]:
+def kube_apiserver(processes: Processes) -> list[Captured]:
     """Scrape the API server; what it has no occasion for is in Kubernetes' list."""
     version = tools.version("kube-apiserver")
     found = parse(filled(processes).send("GET", "/metrics"))
-    return [Block(f"kube-apiserver {version}", "run with etcd and objects of each kind", found)]
+    return [Captured(f"kube-apiserver {version}", "run with etcd and objects of each kind", found)]
 
 
-def kube_state_metrics(processes: Processes) -> list[Block]:
+def kube_state_metrics(processes: Processes) -> list[Captured]:
     """Run it with the collectors of our release, and take the rest from its documents."""
     version = tools.version("kube-state-metrics")
     release = next(
@@ -89,8 +89,8 @@ def kube_state_metrics(processes: Processes) -> list[Block]:
     listed = documents.kube_state_metrics(sources.module(KSM, version))
     how = f"run with our release's collectors and custom resources on kube-apiserver {_apiserver()}"
     return [
-        Block(f"kube-state-metrics {version}", how, captured),
-        Block(
+        Captured(f"kube-state-metrics {version}", how, captured),
+        Captured(
             f"kube-state-metrics {version}", f"document docs/metrics of the Go module {KSM}", listed
         ),
     ]
@@ -100,12 +100,12 @@ def _apiserver() -> str:
     return tools.version("kube-apiserver")
 
 
-def prometheus_operator(processes: Processes) -> list[Block]:
+def prometheus_operator(processes: Processes) -> list[Captured]:
     """Run it with its own CRDs and one object of each kind that it turns into another."""
     version = tools.version("prometheus-operator")
     source = sources.module("github.com/prometheus-operator/prometheus-operator", version)
     client = filled(processes)
-    define(processes, client, source / "example/prometheus-operator-crd")
+    apply_crds(processes, client, source / "example/prometheus-operator-crd")
     metadata = {"name": "capture", "namespace": "default"}
     for kind in ("Prometheus", "Alertmanager"):
         create(
@@ -131,31 +131,31 @@ def prometheus_operator(processes: Processes) -> list[Block]:
     processes.wait("prometheus-operator", url)
     time.sleep(10)  # The objects are reconciled.
     how = f"run against kube-apiserver {_apiserver()} with a Prometheus and an Alertmanager"
-    return [Block(f"prometheus-operator {version}", how, scrape(url))]
+    return [Captured(f"prometheus-operator {version}", how, scrape(url))]
 
 
 def _flux_objects(processes: Processes, client: Client) -> None:
-    controllers.definitions(processes, client)
+    controllers.apply_crds(processes, client)
     for item in load(FLUX_OBJECTS, tools.ROOT):
         create(client, item)
 
 
-def flux(name: str) -> Callable[[Processes], list[Block]]:
+def flux(name: str) -> Callable[[Processes], list[Captured]]:
     """Return how one of Flux's controllers is captured."""
 
-    def capture(processes: Processes) -> list[Block]:
+    def capture(processes: Processes) -> list[Captured]:
         version = tools.version(name)
         client = filled(processes)
         _flux_objects(processes, client)
         url = controllers.start(processes, name, kubeconfig(processes, client))
         time.sleep(10)  # The objects are reconciled, without success.
         how = f"run against kube-apiserver {_apiserver()} with one object of each of its kinds"
-        return [Block(f"{name} {version}", how, scrape(url))]
+        return [Captured(f"{name} {version}", how, scrape(url))]
 
     return capture
 
 
-def blackbox_exporter(processes: Processes) -> list[Block]:
+def blackbox_exporter(processes: Processes) -> list[Captured]:
     """Run it and probe over HTTP and TLS: itself, and the API server."""
     version = tools.version("blackbox_exporter")
     client = api_server(processes)
@@ -173,22 +173,22 @@ def blackbox_exporter(processes: Processes) -> list[Block]:
     probes = [f"{own}/probe?module=http_2xx&target={t}" for t in (own, f"{client.url}/readyz")]
     how = "run: probes of itself and, over TLS, of an API server; its own metrics"
     found: Families = scrape(*probes, f"{own}/metrics")
-    return [Block(f"blackbox_exporter {version}", how, found)]
+    return [Captured(f"blackbox_exporter {version}", how, found)]
 
 
-def listed(_: Processes) -> list[Block]:
+def listed(_: Processes) -> list[Captured]:
     """Return what Kubernetes lists of all its components: the kubelet cannot run here."""
     version = _apiserver()
     found = documents.kubernetes(sources.module("k8s.io/kubernetes", version))
     path = "test/instrumentation/documentation/documentation-list.yaml"
     how = f"document {path} of the Go module k8s.io/kubernetes; a kubelet needs a container runtime"
-    return [Block(f"kubernetes {version}", how, found)]
+    return [Captured(f"kubernetes {version}", how, found)]
 
 
-def cadvisor(_: Processes) -> list[Block]:
+def cadvisor(_: Processes) -> list[Captured]:
     """Return what the kubelet's cAdvisor declares."""
     kubernetes = sources.module("k8s.io/kubernetes", _apiserver())
     version = documents.required(kubernetes, documents.CADVISOR)
     found = documents.cadvisor(sources.module(documents.CADVISOR, version))
     how = f"document metrics/ of the Go module {documents.CADVISOR}, as the kubelet labels them"
-    return [Block(f"cadvisor {version}", how, found)]
+    return [Captured(f"cadvisor {version}", how, found)]

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import yaml
 
 from scripts import tools
-from scripts.cluster.capture.families import Block, parse, scrape
-from scripts.core.yamlfile import load
+from scripts.cluster.capture.families import Captured, parse, scrape
+from scripts.core.yamlfile import Json, load
 from scripts.model.exporters import collector
-from scripts.servers.processes import LOOPBACK, Processes, free_port, request
+from scripts.servers.http_client import request
+from scripts.servers.monitoring import start_alertmanager
+from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.tools.sources import module
 
-STACK = tools.ROOT / "base/releases/kube-prometheus-stack.yaml"
+RELEASE = tools.ROOT / "base/releases/kube-prometheus-stack.yaml"
 
 
-def node_exporter(processes: Processes) -> list[Block]:
+def node_exporter(processes: Processes) -> list[Captured]:
     """Run it with the collectors of our release; a machine lacks what another has."""
     version = tools.version("node_exporter")
-    release = next(item for item in load(STACK, tools.ROOT) if item["kind"] == "HelmRelease")
+    release = next(item for item in load(RELEASE, tools.ROOT) if item["kind"] == "HelmRelease")
     flags = release["spec"]["values"]["prometheus-node-exporter"]["extraArgs"]
     port = free_port()
     processes.start("node_exporter", *flags, f"--web.listen-address={LOOPBACK}:{port}")
@@ -32,8 +35,8 @@ def node_exporter(processes: Processes) -> list[Block]:
     on = {flag.removeprefix("--collector.") for flag in flags}
     wanted = {n: f for n, f in parse(text).items() if n.startswith("node_") and collector(n) in on}
     return [
-        Block(f"node_exporter {version}", "run with the collectors of our release", scrape(url)),
-        Block(
+        Captured(f"node_exporter {version}", "run with the collectors of our release", scrape(url)),
+        Captured(
             f"node_exporter {version}",
             "document collector/fixtures/e2e-output.txt in its Go module, of the same collectors",
             wanted,
@@ -41,9 +44,9 @@ def node_exporter(processes: Processes) -> list[Block]:
     ]
 
 
-def alertmanager(processes: Processes) -> list[Block]:
+def alertmanager(processes: Processes) -> list[Captured]:
     """Run it, and give it an alert to notify of."""
-    port = _alertmanager(processes)
+    port = _start_alertmanager(processes)
     url = f"http://{LOOPBACK}:{port}"
     alert = [{"labels": {"alertname": "Capture", "severity": "info"}}]
     headers = {"Content-Type": "application/json"}
@@ -51,34 +54,23 @@ def alertmanager(processes: Processes) -> list[Block]:
     time.sleep(3)  # The group's wait, and the failing notification.
     version = tools.version("alertmanager")
     how = "run with one alert and a receiver that does not answer"
-    return [Block(f"alertmanager {version}", how, scrape(f"{url}/metrics"))]
+    return [Captured(f"alertmanager {version}", how, scrape(f"{url}/metrics"))]
 
 
-def _alertmanager(processes: Processes) -> int:
-    folder = processes.folder("alertmanager")
+def _start_alertmanager(processes: Processes) -> int:
     hook = {"url": f"http://{LOOPBACK}:{free_port()}/"}
     config = {
         "route": {"receiver": "hook", "group_wait": "1s"},
         "receivers": [{"name": "hook", "webhook_configs": [hook]}],
     }
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    processes.start(
-        "alertmanager",
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'data'}",
-        f"--web.listen-address={LOOPBACK}:{port}",
-        f"--cluster.listen-address={LOOPBACK}:{free_port()}",
-    )
-    processes.wait("alertmanager", f"http://{LOOPBACK}:{port}/-/ready")
-    return port
+    return start_alertmanager(processes, config)
 
 
-def prometheus(processes: Processes) -> list[Block]:
+def prometheus(processes: Processes) -> list[Captured]:
     """Run it with each kind of work that ours has, and a remote storage: itself."""
     version = tools.version("prometheus")
     folder = processes.folder("prometheus")
-    port, other = free_port(), _alertmanager(processes)
+    port, other = free_port(), _start_alertmanager(processes)
     own = f"http://{LOOPBACK}:{port}"
     rules = [
         {"record": "capture:up:sum", "expr": "sum(up)"},
@@ -111,20 +103,32 @@ def prometheus(processes: Processes) -> list[Block]:
     time.sleep(8)  # Some scrapes, evaluations, alerts and remote writes.
     request(f"{own}/api/v1/query?query=up")
     how = "run with rules, an Alertmanager, Kubernetes discovery and a remote storage"
-    return [Block(f"prometheus {version}", how, scrape(f"{own}/metrics"))]
+    return [Captured(f"prometheus {version}", how, scrape(f"{own}/metrics"))]
 
 
-def loki(processes: Processes) -> list[Block]:
+def loki(processes: Processes) -> list[Captured]:
     """Run it as one process, push lines, query them, and let a rule fire."""
     version = tools.version("loki")
     folder = processes.folder("loki")
-    port, grpc = free_port(), free_port()
+    port = free_port()
     (folder / "rules/fake").mkdir(parents=True)
     rule = {"alert": "Capture", "expr": 'sum(count_over_time({app="capture"}[5m])) > 0'}
     (folder / "rules/fake/rules.yaml").write_text(
         yaml.safe_dump({"groups": [{"name": "capture", "interval": "1s", "rules": [rule]}]})
     )
-    config = {
+    (folder / "loki.yaml").write_text(yaml.safe_dump(_loki_config(folder, port)))
+    processes.start("loki", f"-config.file={folder / 'loki.yaml'}")
+    url = f"http://{LOOPBACK}:{port}"
+    processes.wait("loki", f"{url}/ready")
+    _use_loki(url)
+    time.sleep(5)  # The rule's evaluations, the flush.
+    how = "run as one process: lines kept and discarded, queries, a flush, an alert rule"
+    return [Captured(f"loki {version}", how, scrape(f"{url}/metrics"))]
+
+
+def _loki_config(folder: Path, port: int) -> Json:
+    grpc = free_port()
+    return {
         "auth_enabled": False,
         "analytics": {"reporting_enabled": False},
         "server": {
@@ -165,10 +169,10 @@ def loki(processes: Processes) -> list[Block]:
             ]
         },
     }
-    (folder / "loki.yaml").write_text(yaml.safe_dump(config))
-    processes.start("loki", f"-config.file={folder / 'loki.yaml'}")
-    url = f"http://{LOOPBACK}:{port}"
-    processes.wait("loki", f"{url}/ready")
+
+
+def _use_loki(url: str) -> None:
+    """Push lines that are kept and lines that are discarded, query them, and flush."""
     now = time.time_ns()
     lines = [[str(now + n), f"line {n}"] for n in range(100)]
     too_long, too_old = [[str(now), "x" * 4096]], [[str(now - 10**9 * 86400 * 30), "old"]]
@@ -183,12 +187,9 @@ def loki(processes: Processes) -> list[Block]:
     for path in ("query_range?query=%7Bapp%3D%22capture%22%7D", "labels", "series"):
         request(f"{url}/loki/api/v1/{path}")
     request(f"{url}/flush", method="POST")
-    time.sleep(5)  # The rule's evaluations, the flush.
-    how = "run as one process: lines kept and discarded, queries, a flush, an alert rule"
-    return [Block(f"loki {version}", how, scrape(f"{url}/metrics"))]
 
 
-def config_reloader(processes: Processes) -> list[Block]:
+def config_reloader(processes: Processes) -> list[Captured]:
     """Run it on a file, with nothing to reload."""
     version = tools.version("prometheus-config-reloader")
     folder = processes.folder("prometheus-config-reloader")
@@ -206,4 +207,4 @@ def config_reloader(processes: Processes) -> list[Block]:
     processes.wait("prometheus-config-reloader", url)
     time.sleep(2)
     how = "run on a file, with a reload that fails"
-    return [Block(f"prometheus-config-reloader {version}", how, scrape(url))]
+    return [Captured(f"prometheus-config-reloader {version}", how, scrape(url))]

@@ -48,9 +48,7 @@ _CAPACITY, _STACK, _HOME = "cluster-capacity", "stack-health", "todo-overview"
 _CLUSTER, _NAMESPACE = "k8s-resources-cluster", "k8s-resources-namespace"
 QUESTIONS = (
     Question(
-        "CPU of each pod of a namespace",
-        (_HOME, ("CPU by pod",)),
-        (_NAMESPACE, ("CPU Usage",)),
+        "CPU of each pod of a namespace", (_HOME, ("CPU by pod",)), (_NAMESPACE, ("CPU Usage",))
     ),
     Question(
         "memory of each pod of a namespace",
@@ -58,14 +56,10 @@ QUESTIONS = (
         (_NAMESPACE, ("Memory Usage (w/o cache)",)),
     ),
     Question(
-        "CPU of each namespace",
-        (_CAPACITY, ("CPU by namespace",)),
-        (_CLUSTER, ("CPU Usage",)),
+        "CPU of each namespace", (_CAPACITY, ("CPU by namespace",)), (_CLUSTER, ("CPU Usage",))
     ),
     Question(
-        "memory of each namespace",
-        (_CAPACITY, ("Memory by namespace",)),
-        (_CLUSTER, ("Memory",)),
+        "memory of each namespace", (_CAPACITY, ("Memory by namespace",)), (_CLUSTER, ("Memory",))
     ),
     Question(
         "CPU used, requested and limited",
@@ -101,9 +95,7 @@ QUESTIONS = (
         ("persistentvolumesusage", ("Volume Space Usage", "Volume inodes Usage")),
     ),
     Question(
-        "series in Prometheus",
-        (_STACK, ("Series in memory",)),
-        ("prometheus", ("Head Series",)),
+        "series in Prometheus", (_STACK, ("Series in memory",)), ("prometheus", ("Head Series",))
     ),
     Question(
         "scrapes that fail",
@@ -126,8 +118,9 @@ def tables() -> Iterator[str]:
         with servers(simulation.cluster(), day.tsdb, day.logs) as running:
             window = evaluation.window(day.at)
             progress(f"opening dashboards at {scale} x")
-            yield _opened(running, ours.values(), window, scale, int(day.summary["series"]))
-            yield _compared(running, ours, theirs, window, scale)
+            series = int(day.summary["series"])
+            yield f"\n{_opened(running, ours.values(), window, scale, series)}"
+            yield f"\n{_compared(running, ours, theirs, window, scale)}"
 
 
 def of_chart() -> Iterator[tuple[str, model.Dashboard]]:
@@ -199,20 +192,20 @@ def _answers(
 
 
 def _samples(
-    answers: Callable[[str], tuple[Result, ...]], asked: tuple[str, tuple[str, ...]]
+    answers: Callable[[str], tuple[Result, ...]], panels: tuple[str, tuple[str, ...]]
 ) -> int:
-    uid, titles = asked
+    uid, titles = panels
     results = answers(uid)
-    asked_for = dict(title.partition(":")[::2] for title in titles)
+    letters = dict(title.partition(":")[::2] for title in titles)
     found = [
         result
         for result in results
-        if result.where in asked_for and result.target.ref in (asked_for[result.where] or _ANY)
+        if result.where in letters and result.target.ref in (letters[result.where] or _ANY)
     ]
-    missing = set(asked_for) - {result.where for result in found}
+    missing = set(letters) - {result.where for result in found}
     if missing:
         message = f"dashboard {uid} has no panel {sorted(missing)}"
         raise RepositoryError(
-            Finding("scripts/bench/dashboard_cost.py", None, message, "compare another")
+            Finding("scripts/bench/dashboards.py", None, message, "compare another")
         )
     return sum(result.samples or 0 for result in found)

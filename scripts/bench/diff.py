@@ -11,16 +11,16 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from scripts import tools
 from scripts.bench import flate, trees
-from scripts.bench.flate import Flate, Outcome
+from scripts.bench.flate import Flate, FlateResult
+from scripts.bench.timing import timed
 from scripts.core import git
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
@@ -30,15 +30,13 @@ from scripts.model.manifests import Release, Repository
 from scripts.servers.processes import Processes
 from scripts.servers.registry import renumbered
 
-T = TypeVar("T")
-
 # Releases of one cluster, and copies of it that are compared.
 COPY = 7
 REVIEWED = (2, 7)
 ROUNDS = 3
 GRAFANA = "base/releases/grafana.yaml"
 VALUE = {"file": GRAFANA, "replace": "cpu: 100m", "by": "cpu: 101m"}
-# Of the user's cache, what both sides of a comparison find there on any machine.
+# Of the user's cache, what both revisions find there on any machine.
 SHARED = ("schemas", "tools")
 # Comments in a file of each unit: everything is rendered once, and nothing differs.
 WARMING = (
@@ -52,7 +50,7 @@ COUNTED = (
 )
 
 
-class Told(NamedTuple):
+class DiffSummary(NamedTuple):
     """What `make diff` says of one change: how many objects, sentences, and flags' names."""
 
     objects: int
@@ -60,35 +58,40 @@ class Told(NamedTuple):
     flags: tuple[str, ...]
 
 
-class Row(NamedTuple):
+class ComparedChange(NamedTuple):
     """One change, what each says of it, and the seconds that this takes each of them."""
 
     change: str
-    told: Told
-    here: float
-    outcome: Outcome
-    there: float
+    report: DiffSummary
+    seconds: float
+    flate: FlateResult
+    flate_seconds: float
 
 
-def tables() -> Iterator[str]:
+def tables(tree: Path, changes: Path | None) -> Iterator[str]:
     """Yield the tables, each as soon as it is measured.
+
+    Args:
+        tree: The repository that copies are changed of.
+        changes: A list of changes to compare once, besides those that are compared again and again.
 
     Raises:
         RepositoryError: Where a chart or openssl is missing.
     """
-    syncs = [sync for sync in Repository().syncs if sync.synced]
+    syncs = [sync for sync in Repository(tree).syncs if sync.synced]
     releases = [release for sync in syncs for release in sync.releases]
     with Processes() as processes:
-        other = Flate(processes)
-        other.registry.fill(releases)
+        flate_ = Flate(processes)
+        flate_.registry.fill(releases)
         grafana = next(release for release in releases if release.name == "grafana")
         folder, cache = processes.folder("trees"), processes.folder("cache")
-        share(cache)
-        yield _repeated(other, grafana, folder, cache)
-        yield _each(other, folder, cache)
+        share_cache(cache)
+        yield f"\n{_repeated(tree, flate_, grafana, folder, cache)}"
+        if changes:
+            yield f"\n{_scripted(tree, trees.changes(changes), flate_, folder, cache)}"
 
 
-def share(cache: Path) -> None:
+def share_cache(cache: Path) -> None:
     """Have a cache begin with the user's programs, schemas and charts, and without any render."""
     user, own = tools.cache(), cache / tools.cache().name
     (own / "charts").mkdir(parents=True)
@@ -102,37 +105,30 @@ def share(cache: Path) -> None:
 
 
 def by_turns(
-    here: Callable[[], object], there: Callable[[], Outcome]
+    diff: Callable[[], object], flate_diff: Callable[[], FlateResult]
 ) -> tuple[float, float, tuple[str, ...]]:
     """Return the median seconds of both, and what flate could not compare.
 
     Each is done once before, which fills its caches; then they take turns, so that whatever else
     the machine does slows both down.
     """
-    here()
-    outcomes = [there()]
-    taken: tuple[list[float], list[float]] = ([], [])
+    diff()
+    results = [flate_diff()]
+    seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
-        taken[0].append(timed(here)[1])
-        outcome, seconds = timed(there)
-        taken[1].append(seconds)
-        outcomes.append(outcome)
-    failures = dict.fromkeys(one for outcome in outcomes for one in outcome.failures)
-    return statistics.median(taken[0]), statistics.median(taken[1]), tuple(failures)
+        seconds[0].append(timed(diff)[1])
+        result, taken = timed(flate_diff)
+        seconds[1].append(taken)
+        results.append(result)
+    failures = dict.fromkeys(one for result in results for one in result.failures)
+    return statistics.median(seconds[0]), statistics.median(seconds[1]), tuple(failures)
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Do some work; return what it returns, and its seconds."""
-    started = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - started
-
-
-def _repeated(other: Flate, grafana: Release, folder: Path, cache: Path) -> str:
+def _repeated(tree: Path, flate_: Flate, grafana: Release, folder: Path, cache: Path) -> str:
     """Compare the same trees again and again."""
     major, _, rest = grafana.version.partition(".")
     bumped = f"{int(major) + 1}.{rest}"
-    other.registry.push(
+    flate_.registry.push(
         renumbered(charts.archive(grafana), bumped, cache / tools.cache().name / "charts"), grafana
     )
     bump = {"file": GRAFANA, "replace": f'"{grafana.version}"', "by": f'"{bumped}"'}
@@ -143,35 +139,37 @@ def _repeated(other: Flate, grafana: Release, folder: Path, cache: Path) -> str:
         *((f"one value, {COPY * n} releases", n, (VALUE,)) for n in REVIEWED),
     )
     lines = [f"{'the same change again, seconds':<42}{'make diff':>10}{'flate':>8}{'ratio':>8}"]
-    notes = [_how()]
+    notes = [_conditions()]
     for number, (text, copies, edits) in enumerate(cases):
         progress(f"make diff and flate: {text}")
-        root = trees.multiply(trees.FROZEN, folder / f"tree-{number}", copies)
-        other.adopt(root)
+        root = trees.multiply(tree, folder / f"tree-{number}", copies)
+        flate_.adopt(root)
         trees.commit(root)
         for edit in edits:
             trees.apply(edit, root)
-        here, there, failures = by_turns(partial(_diff, root, cache), partial(other.diff, root))
-        beside = f"{NOT_MEASURED:>8}" * 2 if failures else f"{there:>8.2f}{there / here:>7.2f}x"
-        lines.append(f"{text:<42}{here:>10.2f}{beside}")
+        seconds, flate_seconds, failures = by_turns(
+            partial(_diff, root, cache), partial(flate_.diff, root)
+        )
+        beside = f"{flate_seconds:>8.2f}{flate_seconds / seconds:>7.2f}x"
+        beside = f"{NOT_MEASURED:>8}" * 2 if failures else beside
+        lines.append(f"{text:<42}{seconds:>10.2f}{beside}")
         notes += [f"{text}: {one}" for one in failures]
     return "\n".join([*lines, *notes])
 
 
-def _each(other: Flate, folder: Path, cache: Path) -> str:
+def _scripted(tree: Path, changes: Sequence[Json], flate_: Flate, folder: Path, cache: Path) -> str:
     """Compare each of the scripted changes once, with caches that know the tree before."""
-    root = trees.copied(trees.FROZEN, folder / "each")
-    other.adopt(root)
+    root = trees.copied(tree, folder / "each")
+    flate_.adopt(root)
     first = trees.commit(root)
     for edit in WARMING:
         trees.apply(edit, root)
     _diff(root, cache)
-    other.diff(root, flate.CRDS)
-    changes = trees.changes()
+    flate_.diff(root, flate.CRDS)
     rows = []
     # What is read of a report stays in memory for as long as the process that reads it.
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, initializer=_take, initargs=(cache,)) as apart:
+    with ProcessPoolExecutor(1, spawn, initializer=_use_cache, initargs=(cache,)) as apart:
         for number, change in enumerate(changes, 1):
             progress(f"make diff and flate, {number} of {len(changes)}: {change['change']}")
             git.isolated(root, "reset", "--quiet", "--hard", first)
@@ -182,14 +180,14 @@ def _each(other: Flate, folder: Path, cache: Path) -> str:
                 trees.commit(root)
             for edit in change["edits"]:
                 trees.apply(edit, root)
-            _, here = timed(partial(_diff, root, cache))
-            outcome, there = timed(partial(other.diff, root, flate.CRDS))
-            told = apart.submit(_told, root).result()
-            rows.append(Row(change["change"], told, here, outcome, there))
-    return "\n".join([each(rows), COUNTED, _how(flate.CRDS), *failed(rows)])
+            _, seconds = timed(partial(_diff, root, cache))
+            result, flate_seconds = timed(partial(flate_.diff, root, flate.CRDS))
+            report = apart.submit(_summary, root).result()
+            rows.append(ComparedChange(change["change"], report, seconds, result, flate_seconds))
+    return "\n".join([changes_table(rows), COUNTED, _conditions(flate.CRDS), *failed(rows)])
 
 
-def each(rows: Sequence[Row]) -> str:
+def changes_table(rows: Sequence[ComparedChange]) -> str:
     """Return the table of the scripted changes."""
     heading = "each change once, new to both"
     ours, theirs = f"{'objects':>8}{'says':>6}{'s':>7}", f"{'objects':>9}{'lines':>7}{'s':>7}"
@@ -198,29 +196,29 @@ def each(rows: Sequence[Row]) -> str:
         f"{'':<68}{ours}{theirs}  flags of make diff",
         *map(_row, rows),
     ]
-    both = [row for row in rows if not row.outcome.failures]
-    here = f"{sum(any(row.told) for row in both):>8}{sum(row.here for row in both):>13.2f}"
-    told = sum(bool(row.outcome.objects) for row in both)
-    there = f"{told:>9}{sum(row.there for row in both):>14.2f}"
-    text = f"it says something of, among {len(both)} that both compare"
-    return "\n".join([*lines, f"{text:<68}{here}{there}"])
+    compared_ = [row for row in rows if not row.flate.failures]
+    ours = f"{sum(any(r.report) for r in compared_):>8}{sum(r.seconds for r in compared_):>13.2f}"
+    found = sum(bool(row.flate.objects) for row in compared_)
+    theirs = f"{found:>9}{sum(row.flate_seconds for row in compared_):>14.2f}"
+    text = f"it says something of, among {len(compared_)} that both compare"
+    return "\n".join([*lines, f"{text:<68}{ours}{theirs}"])
 
 
-def failed(rows: Sequence[Row]) -> list[str]:
+def failed(rows: Sequence[ComparedChange]) -> list[str]:
     """Return what flate could not compare."""
-    return [f"{row.change}: {one}" for row in rows for one in row.outcome.failures]
+    return [f"{row.change}: {one}" for row in rows for one in row.flate.failures]
 
 
-def _row(row: Row) -> str:
-    told, outcome = row.told, row.outcome
-    there = f"{len(outcome.objects):>9}{outcome.lines:>7}{row.there:>7.2f}"
-    if outcome.failures:
-        there = f"{NOT_MEASURED:>9}{NOT_MEASURED:>7}{NOT_MEASURED:>7}"
-    here = f"{told.objects:>8}{told.sentences:>6}{row.here:>7.2f}"
-    return f"{row.change:<68}{here}{there}  {', '.join(told.flags)}".rstrip()
+def _row(row: ComparedChange) -> str:
+    report, result = row.report, row.flate
+    theirs = f"{len(result.objects):>9}{result.lines:>7}{row.flate_seconds:>7.2f}"
+    if result.failures:
+        theirs = f"{NOT_MEASURED:>9}{NOT_MEASURED:>7}{NOT_MEASURED:>7}"
+    ours = f"{report.objects:>8}{report.sentences:>6}{row.seconds:>7.2f}"
+    return f"{row.change:<68}{ours}{theirs}  {', '.join(report.flags)}".rstrip()
 
 
-def _how(*flags: str) -> str:
+def _conditions(*flags: str) -> str:
     asked = " ".join((flate.NAME, *flate.arguments(*flags)))
     return (
         f"{flate.NAME} {tools.version(flate.NAME)}: `{asked}` for one cluster's Flux folder\n"
@@ -228,15 +226,15 @@ def _how(*flags: str) -> str:
     )
 
 
-def _take(cache: Path) -> None:
+def _use_cache(cache: Path) -> None:
     os.environ["XDG_CACHE_HOME"] = str(cache)
 
 
-def _told(root: Path) -> Told:
+def _summary(root: Path) -> DiffSummary:
     after = revisions.working_tree(root)
     report, _ = compared(root, revisions.named(root, flate.BASE), after)
     names = sorted({flag.name for flag in report.flags})
-    return Told(len(report.changes), len(report.sentences), tuple(names))
+    return DiffSummary(len(report.changes), len(report.sentences), tuple(names))
 
 
 def _diff(root: Path, cache: Path) -> None:

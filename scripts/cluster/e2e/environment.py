@@ -1,4 +1,4 @@
-"""A cluster with nodes, Flux, a Git remote, a registry, and an application to watch."""
+"""The environment of a run: Kubernetes, an engine, a Git remote, a registry and other workloads."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from urllib.parse import urlsplit
 import yaml
 
 from scripts import tools
-from scripts.cluster.e2e.background import APPLICATION, FLUX, NEIGHBOURS, watched
-from scripts.cluster.e2e.machines import Machines
+from scripts.cluster.e2e.background_workloads import (
+    APPLICATION,
+    FLUX_CONTROLLERS,
+    SYSTEM,
+    monitored_everywhere,
+)
+from scripts.cluster.e2e.infrastructure import Infrastructure
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import load
 from scripts.model import clusters, credentials, requirements, secrets
-from scripts.model.manifests import BOOTSTRAP, FLUX_GROUPS, ClusterSync, Repository, decrypts
-from scripts.servers.api import ApiError as RefusedError
-from scripts.servers.git_remote import BRANCH, Remote, edit, extend
+from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
+from scripts.model.manifests import BOOTSTRAP, ClusterSync, Repository, decrypts
+from scripts.servers.git_remote import BRANCH, GitRemote, append_to_list, edit_yaml
 from scripts.servers.kubernetes import control_plane, flux
-from scripts.servers.kubernetes.client import ApiError, Object, condition, named, namespace
-from scripts.servers.kubernetes.flux import bootstrapped
+from scripts.servers.kubernetes.client import Object, condition, namespace, qualified_name
+from scripts.servers.kubernetes.flux import gotk_sync
+from scripts.servers.polling import poll
 from scripts.servers.processes import Processes
 from scripts.servers.registry import Registry
 
 MIRROR = Path("base/optional/mirror")
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
-PATIENCE = 240.0
+TIMEOUT = 240.0
 # Where pods find the API server; nobody listens there.
 API_SERVER = "10.0.0.1:6443"
-HELM, SOURCE, KUSTOMIZE = FLUX_GROUPS
-# What a server that refuses, or does not answer in time, raises.
-UNANSWERED = (ApiError, RefusedError, OSError)
 # Every kind of Flux that this repository uses.
-KINDS = (
+FLUX_KINDS = (
     (f"{SOURCE}/v1", "GitRepository"),
     (f"{SOURCE}/v1", "OCIRepository"),
     (f"{SOURCE}/v1", "HelmRepository"),
@@ -47,18 +50,18 @@ KINDS = (
 )
 
 
-class World:
-    """A cluster of its own, with what an engine needs to sync one of ours into it.
+class Environment:
+    """A Kubernetes of its own, with what an engine needs to sync one of our clusters into it.
 
     Attributes:
         cluster: Which of `clusters/`.
         repository: Ours.
         client: The API.
-        remote: What the engine pulls.
-        registry: Where charts are.
+        remote: The Git repository that the engine pulls.
+        registry: Where it pulls charts from.
         revision: The commit that the engine should be at.
-        machines: The nodes, and what volumes there can be.
-        engine_ports: Where each of Flux's controllers has its metrics, on loopback.
+        infrastructure: Nodes, storage classes and volumes.
+        flux_metrics_ports: The port on loopback of the metrics of each of Flux's controllers.
     """
 
     def __init__(
@@ -80,49 +83,53 @@ class World:
         self.repository = repository
         self.sync = sync
         self.cluster = sync.cluster
-        self.engine_ports: dict[str, int] = {}
-        self.machines = Machines(requirements.read(sync.cluster, repository))
+        self.flux_metrics_ports: dict[str, int] = {}
+        self.infrastructure = Infrastructure(requirements.read(sync.cluster, repository))
         self.client = control_plane.api_server(processes, controlled=True)
         self.config = control_plane.kubeconfig(processes, self.client)
         control_plane.controllers(processes, self.client)
         self.registry = Registry(processes)
         self.registry.fill(sync.releases)
-        self.remote = Remote(processes.folder("remote"), repository.root, revision)
-        self.revision = self.remote.commit("Bootstrap, with the registry beside it", self.adopt)
+        self.remote = GitRemote(processes.folder("remote"), repository.root, revision)
+        self.revision = self.remote.commit("Bootstrap, with the registry beside it", self.configure)
         self.remote.up()
-        self._prepare()
+        self._populate()
 
-    def adopt(self, tree: Path) -> None:
-        """Make of a revision what a user who bootstraps it with a mirror has."""
-        mirrored(tree, self.cluster, self.registry.host)
-        undeclared(tree, self.cluster)
+    def configure(self, tree: Path) -> None:
+        """Change a revision as a user does who bootstraps it with a mirror."""
+        use_mirror(tree, self.cluster, self.registry.host)
+        exclude_encrypted(tree, self.cluster)
         if self.sync.engine != "flux":
             return
         folder = tree / f"clusters/{self.cluster}/flux/{BOOTSTRAP}"
         # A user who has bootstrapped already has another address there, and Flux itself.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        items = bootstrapped(self.remote.url, self.cluster)
+        items = gotk_sync(self.remote.url, self.cluster)
         (folder / "gotk-sync.yaml").write_text(yaml.safe_dump_all(items))
 
-    def _prepare(self) -> None:
-        """Make the cluster what an installed one is, and put what has to be there before a sync."""
+    def _populate(self) -> None:
+        """Apply what is there before a sync: nodes, other workloads, Secrets and the engine."""
         apply = self.apply
-        apply(*self.machines.nodes(), *self.machines.storage_classes(), *endpoints())
-        others = [*NEIGHBOURS, *APPLICATION, *(FLUX if self.sync.engine == "flux" else ())]
-        others += watched(self.sync.objects(), others)
-        spaces = {workload.namespace for workload in others}
-        apply(*(namespace(name) for name in sorted(spaces)))
+        apply(
+            *self.infrastructure.nodes(),
+            *self.infrastructure.storage_classes(),
+            *api_server_endpoints(),
+        )
+        others = [*SYSTEM, *APPLICATION, *(FLUX_CONTROLLERS if self.sync.engine == "flux" else ())]
+        others += monitored_everywhere(self.sync.objects(), others)
+        namespaces = {workload.namespace for workload in others}
+        apply(*(namespace(name) for name in sorted(namespaces)))
         apply(*(item for workload in others for item in workload.objects()))
-        self.secrets()
+        self.make_secrets()
         if self.sync.engine == "flux":
-            flux.definitions(self.processes, self.client)
+            flux.apply_crds(self.processes, self.client)
             for name in flux.CONTROLLERS:
                 metrics = urlsplit(flux.start(self.processes, name, self.config))
-                self.engine_ports[name] = metrics.port or 0
-        self.settled(spaces)
+                self.flux_metrics_ports[name] = metrics.port or 0
+        self.wait_for_pods(namespaces)
 
-    def secrets(self) -> None:
+    def make_secrets(self) -> None:
         """Run `make secrets`, which makes our namespaces, too; nobody here decrypts SOPS' files.
 
         Raises:
@@ -130,19 +137,19 @@ class World:
         """
         needed = [n for n in credentials.needed(self.sync, self.repository) if n.encrypted]
         made = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed)).make
-        spaces = {one.namespace for one in needed}
+        namespaces = {one.namespace for one in needed}
         for item in self.sync.objects():
-            if item["kind"] == "Namespace" and item["metadata"]["name"] in spaces:
+            if item["kind"] == "Namespace" and item["metadata"]["name"] in namespaces:
                 self.apply(item)
         self.apply(
             *(secrets.manifest(place, own) for place, own in secrets.values(made, {}).items())
         )
-        run = self.ours("scripts.live.secrets", "--yes")
+        run = self.run_command("scripts.live.secrets", "--yes")
         if run.returncode:
             text = f"fails: {run.stdout}{run.stderr}"
             raise RepositoryError(Finding("make secrets", None, text, "correct what it says"))
 
-    def ours(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_command(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of this repository against this cluster, with kubectl; ask it nothing."""
         kubectl = tools.path("kubectl").parent
         environment = {
@@ -166,97 +173,91 @@ class World:
             if item["kind"] == "Node":
                 self.client.apply(item, "owner", part="status")
 
-    def settled(self, namespaces: Iterable[str]) -> None:
-        """Wait until every pod of some namespaces is ready, and nobody has more to say of them.
+    def wait_for_pods(self, namespaces: Iterable[str]) -> None:
+        """Wait until every Deployment of some namespaces is ready.
 
         Raises:
             RepositoryError: With the scheduler's reason.
         """
         wanted = set(namespaces)
 
-        def pending() -> str:
+        def missing() -> str:
             pods = self.client.all("v1", "Pod")
-            deployments = [
-                d
-                for d in self.client.all("apps/v1", "Deployment")
-                if d["metadata"]["namespace"] in wanted
-            ]
-            if any(
-                d.get("status", {}).get("readyReplicas", 0) < d["spec"]["replicas"]
-                for d in deployments
+            if all(
+                one.get("status", {}).get("readyReplicas", 0) >= one["spec"]["replicas"]
+                for one in self.client.all("apps/v1", "Deployment")
+                if one["metadata"]["namespace"] in wanted
             ):
-                return "; ".join(waiting(pods)) or "pods are on their way"
-            return ""
+                return ""
+            return "; ".join(scheduling_failures(pods)) or "pods are on their way"
 
-        self.until(pending, "its pods do not become ready")
+        self.until(missing, "its pods do not become ready")
 
-    def until(self, missing: Callable[[], str], what: str, patience: float = PATIENCE) -> float:
+    def until(self, missing: Callable[[], str], what: str, timeout: float = TIMEOUT) -> float:
         """Wait until nothing is missing any more; return how long it took, in seconds.
 
-        A server that refuses once, or does not answer in time, is asked again.
+        Args:
+            missing: Says what is missing; empty if nothing is.
+            what: What it means that something is missing, for the message.
+            timeout: In seconds.
 
         Raises:
-            RepositoryError: If it takes too long, with `what` and what is missing; or if a program
-                has ended.
+            RepositoryError: If the timeout is over, or a program has ended.
         """
         began = time.monotonic()
-        while said := _answer(missing):
-            self.processes.alive()
-            if time.monotonic() - began > patience:
-                text = f"{what} within {patience:.0f} s: {said}"
-                fix = "see the condition's message"
-                raise RepositoryError(Finding(self.sync.name, None, text, fix))
-            # Right to a twentieth: asking is work for the server, on the machine that syncs.
-            time.sleep(min(max(0.1, (time.monotonic() - began) / 20), 1.0))
+        if answer := poll(missing, timeout, self.processes.check_running):
+            text = f"{what} within {timeout:.0f} s: {answer}"
+            fix = "see the condition's message"
+            raise RepositoryError(Finding(self.sync.name, None, text, fix))
         return time.monotonic() - began
 
-    def provision(self) -> None:
-        """Make the volumes that the storage driver would make as they are claimed."""
-        self.apply(*self.machines.volumes())
+    def provision_volumes(self) -> None:
+        """Apply the volumes that the storage driver would make as they are claimed."""
+        self.apply(*self.infrastructure.volumes())
 
     def bootstrap(self) -> None:
-        """Apply what `flux bootstrap` leaves: the repository, and a Kustomization of a folder."""
-        self.provision()
-        self.apply(*bootstrapped(self.remote.url, self.cluster))
+        """Apply what `flux bootstrap` does: a GitRepository, and a Kustomization of a folder."""
+        self.provision_volumes()
+        self.apply(*gotk_sync(self.remote.url, self.cluster))
 
     def push(self, message: str, change: Callable[[Path], object]) -> None:
-        """Commit a change, push it and tell Flux, as its webhook receiver does."""
+        """Commit a change, push it and have Flux fetch it."""
         self.revision = self.remote.commit(message, change)
-        self.tell()
+        self.reconcile_source()
 
     def revert(self) -> None:
-        """Revert the last commit, push and tell Flux."""
+        """Revert the last commit, push and have Flux fetch that."""
         self.revision = self.remote.revert()
-        self.tell()
+        self.reconcile_source()
 
-    def tell(self) -> None:
-        """Have Flux fetch the remote now: what the webhook receiver, or `flux reconcile`, does."""
+    def reconcile_source(self) -> None:
+        """Have Flux fetch the remote now, as its webhook receiver does."""
         self.reconcile(
             self.client.get(f"{SOURCE}/v1", "GitRepository", "flux-system", flux.NAMESPACE)
         )
 
     def reconcile(self, item: Object) -> None:
-        """Have Flux look at one of its objects now, as `flux reconcile` does."""
+        """Have Flux reconcile one of its objects now, as `flux reconcile` does."""
         request = {"reconcile.fluxcd.io/requestedAt": str(time.time())}
         self.client.patch(item, {"metadata": {"annotations": request}})
 
     def objects(self) -> list[Object]:
         """Every object of Flux."""
-        return [item for version, kind in KINDS for item in self.client.all(version, kind)]
+        return [item for version, kind in FLUX_KINDS for item in self.client.all(version, kind)]
 
     def unready(self, items: Iterable[Object] | None = None) -> dict[str, str]:
-        """Return what of Flux is not ready, or not yet at the revision, and its words.
+        """Return which of Flux's objects are not ready or not at the revision, with the message.
 
         Args:
             items: Flux's objects, where they are known already.
         """
-        there = self.objects() if items is None else items
-        return {named(item): said for item in there if (said := self._unready(item))}
+        objects = self.objects() if items is None else items
+        return {qualified_name(o): message for o in objects if (message := self._unready(o))}
 
     def _unready(self, item: Object) -> str:
         status = item.get("status") or {}
         ready = condition(item, "Ready")
-        if is_address(item):
+        if is_oci_helm_repository(item):
             return ""
         # The status' own observedGeneration stays behind while there is a failure.
         if ready.get("observedGeneration") != item["metadata"]["generation"]:
@@ -266,19 +267,19 @@ class World:
         at = {
             "GitRepository": (status.get("artifact") or {}).get("revision"),
             "Kustomization": status.get("lastAppliedRevision"),
-        }.get(item["kind"], self.at)
-        return "" if at == self.at else f"still at {at}"
+        }.get(item["kind"], self.flux_revision)
+        return "" if at == self.flux_revision else f"still at {at}"
 
     @property
-    def at(self) -> str:
-        """The revision in Flux's words."""
+    def flux_revision(self) -> str:
+        """The revision as Flux writes it."""
         return f"{BRANCH}@sha1:{self.revision}"
 
-    def synced(self, patience: float = PATIENCE) -> float:
+    def wait_for_sync(self, timeout: float = TIMEOUT) -> float:
         """Wait until all of Flux is ready at the revision; return how long it took, in seconds.
 
         Raises:
-            RepositoryError: With the words of what is not.
+            RepositoryError: With the message of each object that is not.
         """
 
         def missing() -> str:
@@ -286,32 +287,25 @@ class World:
             unready = self.unready(items)
             if not unready and any(item["kind"] == "Kustomization" for item in items):
                 return ""
-            return "; ".join(f"{name}: {said}" for name, said in unready.items()) or "nothing there"
+            return "; ".join(f"{name}: {text}" for name, text in unready.items()) or "nothing there"
 
-        return self.until(missing, "Flux is not ready", patience)
-
-
-def _answer(question: Callable[[], str]) -> str:
-    try:
-        return question()
-    except UNANSWERED as error:
-        return str(error) or repr(error)
+        return self.until(missing, "Flux is not ready", timeout)
 
 
-def is_address(item: Object) -> bool:
-    """Say whether an object is only an address, of which Flux says nothing."""
+def is_oci_helm_repository(item: Object) -> bool:
+    """Say whether an object is a HelmRepository of type oci, which has no status."""
     return bool(item["kind"] == "HelmRepository" and item["spec"].get("type") == "oci")
 
 
-def waiting(pods: Iterable[Object]) -> Iterator[str]:
-    """Say why pods wait: the scheduler's reason for each."""
+def scheduling_failures(pods: Iterable[Object]) -> Iterator[str]:
+    """Yield why pods wait: the scheduler's message for each."""
     for pod in pods:
         scheduled = condition(pod, "PodScheduled")
         if scheduled.get("status") == "False":
             yield f"{pod['metadata']['name']}: {scheduled.get('message')}"
 
 
-def mirrored(tree: Path, cluster: str, host: str) -> None:
+def use_mirror(tree: Path, cluster: str, host: str) -> None:
     """Have a cluster take its charts from a registry that speaks plain HTTP.
 
     Args:
@@ -319,7 +313,7 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
         cluster: Which of `clusters/`.
         host: The registry's host and port.
     """
-    named_mirror(tree, host)
+    set_mirror(tree, host)
     insecure = yaml.safe_dump([{"op": "add", "path": "/spec/insecure", "value": True}])
     patches = [
         {"target": {"kind": kind}, "patch": insecure}
@@ -327,11 +321,11 @@ def mirrored(tree: Path, cluster: str, host: str) -> None:
     ]
     for environment in clusters.environments(tree, cluster):
         path = tree / "overlays" / environment / "releases/kustomization.yaml"
-        extend(path, "components", f"../../../{MIRROR}")
-        extend(path, "patches", *patches)
+        append_to_list(path, "components", f"../../../{MIRROR}")
+        append_to_list(path, "patches", *patches)
 
 
-def undeclared(tree: Path, cluster: str) -> None:
+def exclude_encrypted(tree: Path, cluster: str) -> None:
     """Have Flux leave a cluster's encrypted Secrets alone: their key is not here."""
     for path in (tree / f"clusters/{cluster}/flux").glob("*.yaml"):
         items = load(path, tree)
@@ -340,7 +334,7 @@ def undeclared(tree: Path, cluster: str) -> None:
             path.write_text(yaml.safe_dump_all(kept, sort_keys=False))
 
 
-def named_mirror(tree: Path, host: str) -> None:
+def set_mirror(tree: Path, host: str) -> None:
     """Have the opt-in mirror name a registry; an older revision gets the mirror of this one.
 
     Args:
@@ -348,10 +342,10 @@ def named_mirror(tree: Path, host: str) -> None:
         host: The registry's host and port.
     """
     shutil.copytree(tools.ROOT / MIRROR, tree / MIRROR, dirs_exist_ok=True)
-    edit(tree / MIRROR / "mirror.yaml", lambda content: content["data"].update(HOST=host))
+    edit_yaml(tree / MIRROR / "mirror.yaml", lambda content: content["data"].update(HOST=host))
 
 
-def endpoints() -> Iterator[Object]:
+def api_server_endpoints() -> Iterator[Object]:
     """Yield the API server's endpoint: it does not publish a loopback address itself."""
     address, _, port = API_SERVER.partition(":")
     yield {

@@ -1,4 +1,4 @@
-"""The nodes that an environment has, and the volumes that it can get, by its budget."""
+"""Nodes, storage classes and volumes of a cluster, by its budget."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DRIVER = "blockvolume.csi.oraclecloud.com"
 STANDARD = "standard"
 
 
-class Machines:
+class Infrastructure:
     """Nodes, storage classes and volumes, as objects."""
 
     def __init__(self, needed: Stack) -> None:

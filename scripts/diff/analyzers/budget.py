@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import get
-from scripts.diff.analyzers.analyzer import Said, moved
-from scripts.diff.model import Amount, Flag
-from scripts.diff.objects import Pair
+from scripts.diff.analyzers.wording import transition
+from scripts.diff.model import Amount, Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
 from scripts.model import budget
 from scripts.model.rendered import Cluster
 
@@ -19,35 +20,53 @@ def _count(number: float) -> str:
     return f"{number:.0f}"
 
 
-# For each line: what the releases take together, how it is written, and where the limit stands.
-LINES: Mapping[str, tuple[Callable[[Rows], float], Callable[[float], str], tuple[str, ...]]] = {
-    "CPU": (lambda rows: sum(r.cpu for r in rows), millicores, ("requests", "cpu")),
-    "memory": (lambda rows: sum(r.memory for r in rows), mebibytes, ("requests", "memory")),
-    "memory limits": (lambda rows: sum(r.limit for r in rows), mebibytes, ()),
-    "volumes": (lambda rows: sum(len(r.volumes) for r in rows), _count, ("volumes", "count")),
-    "storage": (
+class BudgetLine(NamedTuple):
+    """One line of a budget.
+
+    Attributes:
+        total: Takes together what the releases ask for.
+        write: Returns a total with its unit.
+        limit: Keys of the limit in the overlay's budget; none where there is no limit.
+    """
+
+    total: Callable[[Rows], float]
+    write: Callable[[float], str] = _count
+    limit: tuple[str, ...] = ()
+
+
+LINES: Mapping[str, BudgetLine] = {
+    "CPU": BudgetLine(lambda rows: sum(r.cpu for r in rows), millicores, ("requests", "cpu")),
+    "memory": BudgetLine(
+        lambda rows: sum(r.memory for r in rows), mebibytes, ("requests", "memory")
+    ),
+    "memory limits": BudgetLine(lambda rows: sum(r.limit for r in rows), mebibytes),
+    "volumes": BudgetLine(
+        lambda rows: sum(len(r.volumes) for r in rows), limit=("volumes", "count")
+    ),
+    "storage": BudgetLine(
         lambda rows: sum(size for r in rows for size, _ in r.volumes),
         gibibytes,
         ("volumes", "total"),
     ),
-    "images": (lambda rows: len({image for r in rows for image in r.images}), _count, ()),
-    "series": (lambda rows: sum(r.series for r in rows), _count, ("series", "limit")),
+    "images": BudgetLine(lambda rows: len({image for r in rows for image in r.images})),
+    "series": BudgetLine(lambda rows: sum(r.series for r in rows), limit=("series", "limit")),
 }
 
 
-def amounts(pair: Pair) -> Iterator[Amount]:
+def amounts(pair: ClusterPair) -> Iterator[Amount]:
     """Yield the lines of a cluster; it is whole."""
-    sides = [_totals(cluster) for cluster in (pair.before, pair.after)]
-    most = [_limits(cluster) for cluster in (pair.before, pair.after)]
-    for resource, (_, write, _) in LINES.items():
-        before, after = (write(side[resource]) if side else "" for side in sides)
-        old, limit = (write(side[resource]) if resource in side else "" for side in most)
-        over = bool(limit and after) and sides[1][resource] > most[1][resource] + 1e-9
+    totals = [_totals(cluster) for cluster in (pair.before, pair.after)]
+    limits_ = [_limits(cluster) for cluster in (pair.before, pair.after)]
+    for resource, budget_line in LINES.items():
+        write = budget_line.write
+        before, after = (write(total[resource]) if total else "" for total in totals)
+        old, limit = (write(most[resource]) if resource in most else "" for most in limits_)
+        over = bool(limit and after) and totals[1][resource] > limits_[1][resource] + 1e-9
         former = (old or "none") if before and after and old != limit else ""
         yield Amount(pair.after.sync.cluster, resource, before, after, limit, over, former)
 
 
-def read(pair: Pair) -> Said:
+def analyze(pair: ClusterPair) -> Analysis:
     """Find limits that are raised, and what is above one, or for other processors, from now on."""
     if not pair.whole:
         return
@@ -58,18 +77,18 @@ def read(pair: Pair) -> Said:
         yield from _raised(pair)
 
 
-def _raised(pair: Pair) -> Iterator[Flag]:
+def _raised(pair: ClusterPair) -> Iterator[Flag]:
     for resource, before, after in limits(pair):
         if before is not None and (after is None or after > before):
-            write = LINES[resource][1]
-            text = moved(resource, write(before), None if after is None else write(after))
+            write = LINES[resource].write
+            text = transition(resource, write(before), None if after is None else write(after))
             why = f"{text}: what was too much is not any more, and no node grows with it."
             fix = "Raise it only by what the nodes, or the bill, really have."
-            yield Flag("budget-raised", _place(pair.after), why, fix)
+            yield Flag(Danger.BUDGET_RAISED, _place(pair.after), why, fix)
 
 
-def limits(pair: Pair) -> Iterator[tuple[str, float | None, float | None]]:
-    """Yield each limit that differs, by its resource; None on the side that has none."""
+def limits(pair: ClusterPair) -> Iterator[tuple[str, float | None, float | None]]:
+    """Yield each limit that differs, by its resource; None at the revision that has none."""
     old, new = _limits(pair.before), _limits(pair.after)
     for resource in LINES:
         before, after = old.get(resource), new.get(resource)
@@ -85,15 +104,14 @@ def _totals(cluster: Cluster) -> dict[str, float]:
     if not cluster.sync.units:
         return {}
     rows = list(budget.rows(cluster, budget.limits(cluster)).values())
-    return {resource: total(rows) for resource, (total, _, _) in LINES.items()}
+    return {resource: line.total(rows) for resource, line in LINES.items()}
 
 
 def _limits(cluster: Cluster) -> dict[str, float]:
     found = {}
     written = budget.limits(cluster)
-    for resource, (_, _, keys) in LINES.items():
-        limit = get(written, *keys) if keys else None
-        if limit is not None:
+    for resource, line in LINES.items():
+        if line.limit and (limit := get(written, *line.limit)) is not None:
             found[resource] = quantity(limit)
     return found
 
@@ -104,12 +122,12 @@ def _faults(cluster: Cluster) -> dict[str, Flag]:
     found = {}
     for fault in budget.faults(cluster):
         text = fault.message.removeprefix(f"{cluster.name}: ")
-        found[text] = Flag("over-budget", place, _sentence(text), _sentence(fault.fix))
+        found[text] = Flag(Danger.OVER_BUDGET, place, _sentence(text), _sentence(fault.fix))
     if architecture := budget.limits(cluster).get("architecture"):
         for fault in budget.architectures(cluster, architecture):
             where, _, text = fault.message.partition(": ")
             why, fix = _sentence(text), _sentence(fault.fix)
-            found[fault.message] = Flag("image-architecture", where, why, fix)
+            found[fault.message] = Flag(Danger.IMAGE_ARCHITECTURE, where, why, fix)
     return found
 
 

@@ -1,6 +1,6 @@
-"""What is on the nodes besides our stack: the system, the engine, Dapr, and the application.
+"""Workloads before a sync: those of the system, of the engine, of Dapr and of the application.
 
-None of it is ours to change: `checks.untouched` sees that the sync does not.
+None of it is ours to change: `checks.changed_by_sync` finds what a sync changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIDECAR_LABELS = {"dapr.io/sidecar-injected": "true", "dapr.io/metrics-enabled":
 
 
 @dataclass(frozen=True)
-class Workload:
+class BackgroundWorkload:
     """A Deployment and its Service.
 
     Attributes:
@@ -87,22 +87,26 @@ class Workload:
         }
 
 
-def _parts(namespace: str, prefix: str, parts: Mapping[str, int], key: str) -> list[Workload]:
+def _parts(
+    namespace: str, prefix: str, parts: Mapping[str, int], key: str
+) -> list[BackgroundWorkload]:
     """Return workloads that are named alike and have a sidecar each."""
     return [
-        Workload(f"{prefix}{name}", namespace, {key: f"{prefix}{name}"}, port, f"{prefix}{name}")
+        BackgroundWorkload(
+            f"{prefix}{name}", namespace, {key: f"{prefix}{name}"}, port, f"{prefix}{name}"
+        )
         for name, port in parts.items()
     ]
 
 
-def _component(name: str, port: int, cpu: str, memory: str) -> Workload:
+def _component(name: str, port: int, cpu: str, memory: str) -> BackgroundWorkload:
     own = {
         "app.kubernetes.io/name": "todo-ai-chatbot",
         "app.kubernetes.io/instance": "todo-ai-chatbot-release",
         "app.kubernetes.io/component": name,
     }
     full, app_id = f"todo-ai-chatbot-release-{name}", f"todo-ai-chatbot-{name}"
-    return Workload(full, "default", own, port, app_id, own, cpu=cpu, memory=memory)
+    return BackgroundWorkload(full, "default", own, port, app_id, own, cpu=cpu, memory=memory)
 
 
 # The application that base/application is set to. Its chart requests nothing; this is what its pods
@@ -113,10 +117,10 @@ APPLICATION = [
 ]
 
 # Other public deployments of the same application: each names and labels its parts in its own way.
-LAYOUTS: Mapping[str, list[Workload]] = {
+LAYOUTS: Mapping[str, list[BackgroundWorkload]] = {
     "one chart, parts as components": APPLICATION,
     "consumers of their own": [
-        Workload(
+        BackgroundWorkload(
             f"todo-app-{name}",
             "todo-app",
             {"app.kubernetes.io/name": "todo-app", "app.kubernetes.io/component": name},
@@ -164,26 +168,26 @@ LAYOUTS: Mapping[str, list[Workload]] = {
 }
 
 
-def _engine(name: str) -> Workload:
+def _engine(name: str) -> BackgroundWorkload:
     labels = {"app": name, "app.kubernetes.io/part-of": "flux"}
-    return Workload(
+    return BackgroundWorkload(
         name, "flux-system", labels, 8080, port_name="http-prom", cpu="100m", memory="64Mi"
     )
 
 
-def _dapr(name: str) -> Workload:
+def _dapr(name: str) -> BackgroundWorkload:
     component = name.removeprefix("dapr-")
     labels = {
         "app": name,
         "app.kubernetes.io/part-of": "dapr",
         "app.kubernetes.io/component": component,
     }
-    return Workload(name, "dapr-system", labels, 9090, port_name="metrics")
+    return BackgroundWorkload(name, "dapr-system", labels, 9090, port_name="metrics")
 
 
-# The pods that Flux's controllers have where it syncs. What they request is in the manifests that
+# Of Flux' controllers, where it syncs. What they request is in the manifests that
 # `flux bootstrap` writes.
-FLUX = [
+FLUX_CONTROLLERS = [
     _engine(name)
     for name in (
         "source-controller",
@@ -193,12 +197,12 @@ FLUX = [
     )
 ]
 # Dapr's chart requests nothing; what Oracle runs on a node is from memory of a node of OKE.
-NEIGHBOURS = [
+SYSTEM = [
     *map(_dapr, ("dapr-operator", "dapr-sentry", "dapr-placement-server", "dapr-sidecar-injector")),
-    Workload(
+    BackgroundWorkload(
         "coredns", "kube-system", {"k8s-app": "kube-dns"}, 53, cpu="100m", memory="70Mi", replicas=2
     ),
-    Workload(
+    BackgroundWorkload(
         "node-agents",
         "kube-system",
         {"k8s-app": "agents"},
@@ -210,14 +214,16 @@ NEIGHBOURS = [
 ]
 
 
-def watched(objects: Iterable[Object], there: Iterable[Workload]) -> list[Workload]:
-    """Return what monitors look for in every namespace and nobody there is, such as an opt-in's.
+def monitored_everywhere(
+    objects: Iterable[Object], workloads: Iterable[BackgroundWorkload]
+) -> list[BackgroundWorkload]:
+    """Return a workload for each monitor that selects pods in every namespace and finds none.
 
     Args:
         objects: With the monitors among them.
-        there: Everything else that is on the nodes.
+        workloads: Those that there are.
     """
-    known = [workload.pod_labels for workload in there]
+    known = [workload.pod_labels for workload in workloads]
     found = []
     for item in objects:
         spec = item.get("spec") or {}
@@ -226,5 +232,5 @@ def watched(objects: Iterable[Object], there: Iterable[Workload]) -> list[Worklo
         labels, name = spec["selector"].get("matchLabels") or {}, item["metadata"]["name"]
         if labels and not any(labels.items() <= one.items() for one in known):
             port = str(spec[ENDPOINTS[item["kind"]]][0].get("port", "metrics"))
-            found.append(Workload(name, name, labels, 8080, "", labels, port))
+            found.append(BackgroundWorkload(name, name, labels, 8080, "", labels, port))
     return found

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.bench.dashboard_cost import SCALES
+from scripts.bench.dashboards import SCALES
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
 from scripts.lab import simulation
@@ -30,7 +30,7 @@ OTHERS = "other recordings"
 
 
 @dataclass
-class Cost:
+class RuleCost:
     """What some rules cost, evaluated once."""
 
     rules: int = 0
@@ -38,7 +38,7 @@ class Cost:
     samples: int = 0
     seconds: float = 0.0
 
-    def add(self, other: Cost) -> None:
+    def add(self, other: RuleCost) -> None:
         """Add up."""
         self.rules += other.rules
         self.series += other.series
@@ -59,19 +59,19 @@ def tables() -> Iterator[str]:
         day = simulation.day("healthy", scale)
         with monitoring.prometheus(cluster, day.tsdb) as api:
             progress(f"evaluating all rules at {scale} x")
-            costs: dict[str, Cost] = {part: Cost() for part in (*PARTS, OTHERS)}
+            costs: dict[str, RuleCost] = {part: RuleCost() for part in (*PARTS, OTHERS)}
             for name, content in ours.items():
                 part = next((p for p, begin in PARTS.items() if name.startswith(begin)), OTHERS)
                 costs[part].add(evaluated(api, {name: content}, day.at))
-            total = Cost()
+            total = RuleCost()
             for cost in costs.values():
                 total.add(cost)
             costs["in all"] = total
             costs["the chart's defaults, all"] = evaluated(api, defaults, day.at)
-        yield _table(costs, scale)
+        yield f"\n{_table(costs, scale)}"
 
 
-def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> Cost:
+def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> RuleCost:
     """Evaluate each rule once.
 
     Args:
@@ -79,11 +79,11 @@ def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> Cost:
         rules: Rule files by name.
         at: When, in seconds since the epoch.
     """
-    cost = Cost()
+    cost = RuleCost()
     for rule in (rule for content in rules.values() for rule in each(content)):
-        asked = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
+        parameters = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
         started = time.perf_counter()
-        answer = api.form("/api/v1/query", asked)["data"]
+        answer = api.form("/api/v1/query", parameters)["data"]
         cost.seconds += time.perf_counter() - started
         cost.rules += 1
         cost.samples += answer["stats"]["samples"]["totalQueryableSamples"]
@@ -92,7 +92,7 @@ def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> Cost:
     return cost
 
 
-def _table(costs: Mapping[str, Cost], scale: int) -> str:
+def _table(costs: Mapping[str, RuleCost], scale: int) -> str:
     heading = f"all rules evaluated once, {scale} x"
     lines = [f"{heading:<42}{'rules':>7}{'series':>8}{'samples':>10}{'s':>8}"]
     for name, cost in costs.items():

@@ -79,7 +79,7 @@ _PLAIN = re.compile(r"[\w-]+")
 _FLAG = re.compile(r"--?[^=]+(=.*)?", re.DOTALL)
 
 
-class Member(NamedTuple):
+class ListItem(NamedTuple):
     """An item of a list, by its identity: the keys that tell it from the others."""
 
     keys: tuple[tuple[str, Json], ...]
@@ -89,7 +89,7 @@ class Member(NamedTuple):
         return f"[{','.join(f'{key}={value}' if key else str(value) for key, value in self.keys)}]"
 
 
-class Lines(NamedTuple):
+class TextLines(NamedTuple):
     """Lines of a text, by the number of the first, with the lines around them that stay."""
 
     number: int
@@ -102,20 +102,20 @@ class Lines(NamedTuple):
 
 
 # A key of a map, or what stands for an item of a list or lines of a text.
-Step = str | Member | Lines
+PathStep = str | ListItem | TextLines
 
 
 class Difference(NamedTuple):
-    """One value that differs: the way to it, and both sides; ABSENT where there is none."""
+    """One value that differs: the path to it, and both values; ABSENT where there is none."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
     before: Json
     after: Json
 
     @property
     def order(self) -> tuple[str, ...]:
         """What to sort by, so that what is below one key stays together, and lines in order."""
-        return tuple(f"{s.number:09}" if isinstance(s, Lines) else str(s) for s in self.steps)
+        return tuple(f"{s.number:09}" if isinstance(s, TextLines) else str(s) for s in self.steps)
 
     @property
     def path(self) -> str:
@@ -131,7 +131,7 @@ class Difference(NamedTuple):
         return text
 
 
-def differences(before: Json, after: Json, *steps: Step) -> Iterator[Difference]:
+def differences(before: Json, after: Json, *steps: PathStep) -> Iterator[Difference]:
     """Yield what differs, maps in the order of their keys."""
     if before == after and type(before) is type(after):
         return
@@ -151,7 +151,7 @@ def differences(before: Json, after: Json, *steps: Step) -> Iterator[Difference]
         yield Difference(steps, before, after)
 
 
-def _lists(before: list[Json], after: list[Json], *steps: Step) -> Iterator[Difference]:
+def _lists(before: list[Json], after: list[Json], *steps: PathStep) -> Iterator[Difference]:
     name = str(steps[-1]) if steps else ""
     keys = _identify(before, after, name)
     if keys is None:
@@ -160,18 +160,18 @@ def _lists(before: list[Json], after: list[Json], *steps: Step) -> Iterator[Diff
             yield from differences(one, other, *steps, step)
         return
     old, new = (
-        dict(zip(keys[side], items, strict=True)) for side, items in enumerate((before, after))
+        dict(zip(own, items, strict=True)) for own, items in zip(keys, (before, after), strict=True)
     )
     for key in dict.fromkeys((*old, *new)):
         yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), *steps, key)
-    kept = [[key for key in side if key in old and key in new] for side in (old, new)]
+    kept = [[str(key) for key in order if key in old and key in new] for order in (old, new)]
     if name in ORDERED and kept[0] != kept[1]:
-        yield Difference((*steps, "order"), *([str(key) for key in side] for side in kept))
+        yield Difference((*steps, "order"), *kept)
 
 
 def _identify(
     before: list[Json], after: list[Json], name: str
-) -> tuple[list[Member], list[Member]] | None:
+) -> tuple[list[ListItem], list[ListItem]] | None:
     """Tell the items of both lists apart; None where nothing does."""
     every = [*before, *after]
     if all(isinstance(item, dict) for item in every):
@@ -184,23 +184,23 @@ def _identify(
             if found := _members(every, fields):
                 return _numbered(found[: len(before)]), _numbered(found[len(before) :])
     elif name == "args" and all(_FLAG.fullmatch(str(item)) for item in every):
-        one, other = ([_flag(item) for item in side] for side in (before, after))
+        one, other = ([_argument_name(item) for item in items] for items in (before, after))
         if not _repeated(one) and not _repeated(other):
             return one, other
     return None
 
 
-def _members(items: Sequence[Mapping[str, Json]], fields: tuple[str, ...]) -> list[Member]:
+def _members(items: Sequence[Mapping[str, Json]], fields: tuple[str, ...]) -> list[ListItem]:
     """Return the identity of each item; nothing where one has none."""
     found = [member for item in items if (member := _member(item, fields))]
     return found if len(found) == len(items) else []
 
 
-def _repeated(members: Sequence[Member]) -> bool:
+def _repeated(members: Sequence[ListItem]) -> bool:
     return len(set(members)) < len(members)
 
 
-def _member(item: Mapping[str, Json], fields: tuple[str, ...]) -> Member | None:
+def _member(item: Mapping[str, Json], fields: tuple[str, ...]) -> ListItem | None:
     found: list[tuple[str, Json]] = []
     for number, field in enumerate(fields):
         either = [key for key in field.split("|") if get(item, *key.split(".")) is not None]
@@ -209,53 +209,52 @@ def _member(item: Mapping[str, Json], fields: tuple[str, ...]) -> Member | None:
             return None
         if either:
             found.append((either[0].rpartition(".")[2], value))
-    return Member(tuple(found))
+    return ListItem(tuple(found))
 
 
-def _flag(argument: str) -> Member:
-    return Member((("", argument.partition("=")[0]),))
+def _argument_name(argument: str) -> ListItem:
+    return ListItem((("", argument.partition("=")[0]),))
 
 
-def _numbered(members: list[Member]) -> list[Member]:
-    seen: Counter[Member] = Counter()
+def _numbered(members: list[ListItem]) -> list[ListItem]:
+    seen: Counter[ListItem] = Counter()
     result = []
     for member in members:
         seen[member] += 1
         more = (("number", seen[member]),) if seen[member] > 1 else ()
-        result.append(Member((*member.keys, *more)))
+        result.append(ListItem((*member.keys, *more)))
     return result
 
 
-def _unordered(before: list[Json], after: list[Json]) -> Iterator[tuple[Step, Json, Json]]:
+def _unordered(before: list[Json], after: list[Json]) -> Iterator[tuple[PathStep, Json, Json]]:
     """Pair what is left of two lists without the items that both have."""
-    texts = [[_canonical(item) for item in side] for side in (before, after)]
-    common = Counter(texts[0]) & Counter(texts[1])
-    left: list[list[Json]] = []
-    for side, items in zip(texts, (before, after), strict=True):
-        rest = Counter(common)
-        own = []
-        for text, item in zip(side, items, strict=True):
-            if rest[text]:
-                rest[text] -= 1
-            else:
-                own.append(item)
-        left.append(own)
-    removed, added = left
+    common = Counter(map(_canonical, before)) & Counter(map(_canonical, after))
+    removed, added = (_without_common(items, common) for items in (before, after))
     if not any(isinstance(item, dict | list) for item in (*removed, *added)):
-        yield from ((Member((("", item),)), item, ABSENT) for item in removed)
-        yield from ((Member((("", item),)), ABSENT, item) for item in added)
+        yield from ((ListItem((("", item),)), item, ABSENT) for item in removed)
+        yield from ((ListItem((("", item),)), ABSENT, item) for item in added)
         return
     for one, other in itertools.zip_longest(removed, added, fillvalue=ABSENT):
         where = before if other is ABSENT else after
         item = one if other is ABSENT else other
         index = next(index for index, known in enumerate(where) if known is item)
-        yield Member((("", index),)), one, other
+        yield ListItem((("", index),)), one, other
 
 
-def _sequence(before: list[Json], after: list[Json]) -> Iterator[tuple[Step, Json, Json]]:
+def _without_common(items: list[Json], common: Counter[str]) -> list[Json]:
+    left, rest = Counter(common), []
+    for item in items:
+        if left[_canonical(item)]:
+            left[_canonical(item)] -= 1
+        else:
+            rest.append(item)
+    return rest
+
+
+def _sequence(before: list[Json], after: list[Json]) -> Iterator[tuple[PathStep, Json, Json]]:
     """Align two lists: what is equal stays, and what stands between is paired in order."""
-    old_texts, new_texts = ([_canonical(item) for item in side] for side in (before, after))
-    matcher = difflib.SequenceMatcher(None, old_texts, new_texts, autojunk=False)
+    texts = [[_canonical(item) for item in items] for items in (before, after)]
+    matcher = difflib.SequenceMatcher(None, texts[0], texts[1], autojunk=False)
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         if tag == "equal":
             continue
@@ -263,11 +262,11 @@ def _sequence(before: list[Json], after: list[Json]) -> Iterator[tuple[Step, Jso
             old = before[start + offset] if start + offset < end else ABSENT
             new = after[new_start + offset] if new_start + offset < new_end else ABSENT
             index = start + offset if new is ABSENT else new_start + offset
-            yield Member((("", index),)), old, new
+            yield ListItem((("", index),)), old, new
 
 
-def _texts(before: str, after: str, *steps: Step) -> Iterator[Difference]:
-    held = _held(before, after)
+def _texts(before: str, after: str, *steps: PathStep) -> Iterator[Difference]:
+    held = _parsed(before, after)
     if held is not None:
         yield from differences(*held, *steps)
     elif "\n" in before.strip() and "\n" in after.strip():
@@ -276,13 +275,13 @@ def _texts(before: str, after: str, *steps: Step) -> Iterator[Difference]:
         yield Difference(steps, before, after)
 
 
-def _held(before: str, after: str) -> tuple[Json, Json] | None:
+def _parsed(before: str, after: str) -> tuple[Json, Json] | None:
     """Return the maps or lists that both texts are, in JSON or YAML; None for other texts."""
-    sides = []
+    parsed = []
     for text in (before, after):
         if text.lstrip()[:1] in {"{", "["}:
             try:
-                sides.append(json.loads(text))
+                parsed.append(json.loads(text))
                 continue
             except ValueError:
                 pass
@@ -292,17 +291,17 @@ def _held(before: str, after: str) -> tuple[Json, Json] | None:
             documents = load_all(text, "")
         except (RepositoryError, ValueError):
             return None
-        sides.append(documents[0] if len(documents) == 1 else documents)
-    one, other = sides
+        parsed.append(documents[0] if len(documents) == 1 else documents)
+    one, other = parsed
     return (one, other) if type(one) is type(other) and isinstance(one, dict | list) else None
 
 
-def _lines(before: list[str], after: list[str], *steps: Step) -> Iterator[Difference]:
+def _lines(before: list[str], after: list[str], *steps: PathStep) -> Iterator[Difference]:
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         if tag != "equal":
             above = tuple(after[max(new_start - CONTEXT, 0) : new_start])
-            step = Lines(new_start + 1, above, tuple(after[new_end : new_end + CONTEXT]))
+            step = TextLines(new_start + 1, above, tuple(after[new_end : new_end + CONTEXT]))
             old, new = before[start:end], after[new_start:new_end]
             yield Difference(
                 (*steps, step),

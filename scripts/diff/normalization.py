@@ -1,4 +1,4 @@
-"""Objects as far as they mean something: what differs at each release of a chart is taken out."""
+"""Objects without what differs at each release of a chart and means nothing."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ GENERATED = re.compile(r"-[2456789bcdfghkmt]{10}$")
 GENERATED_KINDS = frozenset({"ConfigMap", "Secret"})
 
 
-def generated(manifests: Iterable[Mapping[str, Json]]) -> dict[str, str]:
+def generated_names(manifests: Iterable[Mapping[str, Json]]) -> dict[str, str]:
     """Return the names that end in a hash of the content, each with what is before the hash."""
     names = [m["metadata"]["name"] for m in manifests if m["kind"] in GENERATED_KINDS]
     return {name: GENERATED.sub("", name) for name in names if GENERATED.search(name)}
 
 
-def quiet(manifest: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
-    """Return an object without noise.
+def normalized(manifest: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
+    """Return an object without labels of versions, checksums, hashes in names and texts of CRDs.
 
     Args:
         manifest: The object; it stays as it is.
-        names: What `generated` found among all objects of its cluster.
+        names: What `generated_names` found among all objects of its cluster.
     """
-    found: dict[str, Json] = _quiet(manifest, names)
+    found: dict[str, Json] = _normalized(manifest, names)
     if found["kind"] == "CustomResourceDefinition":
         for version in found["spec"].get("versions", ()):
-            version["schema"] = _undescribed(version.get("schema"))
+            version["schema"] = _without_descriptions(version.get("schema"))
     return found
 
 
-def hidden(before: Json, after: Json) -> tuple[Json, Json]:
+def without_secrets(before: Json, after: Json) -> tuple[Json, Json]:
     """Return both states of an object; of a Secret, nothing but whether a value is another.
 
     Args:
@@ -58,20 +58,20 @@ def hidden(before: Json, after: Json) -> tuple[Json, Json]:
     return before, after
 
 
-def _quiet(value: Any, names: Mapping[str, str]) -> Any:
+def _normalized(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, list):
-        return [_quiet(item, names) for item in value]
+        return [_normalized(item, names) for item in value]
     if isinstance(value, str):
         return names.get(value, value)
     if not isinstance(value, dict):
         return value
-    result = {key: _quiet(item, names) for key, item in value.items()}
+    result = {key: _normalized(item, names) for key, item in value.items()}
     if isinstance(metadata := result.get("metadata"), dict):
-        result["metadata"] = {key: _meaning(key, item) for key, item in metadata.items()}
+        result["metadata"] = {key: _metadata(key, item) for key, item in metadata.items()}
     return result
 
 
-def _meaning(key: str, value: Json) -> Json:
+def _metadata(key: str, value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     if key == "labels":
@@ -85,14 +85,14 @@ def _meaning(key: str, value: Json) -> Json:
     return value
 
 
-def _undescribed(schema: Any) -> Any:
+def _without_descriptions(schema: Any) -> Any:
     """A schema without its texts; a property may be called `description`, too."""
     if isinstance(schema, list):
-        return [_undescribed(item) for item in schema]
+        return [_without_descriptions(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _undescribed(item)
+        key: _without_descriptions(item)
         for key, item in schema.items()
         if not (key == "description" and isinstance(item, str))
     }

@@ -1,4 +1,4 @@
-"""How long a commit takes to become Grafana: each step, as watches on the API server see it."""
+"""How long a sync takes from a commit to Grafana, step by step, by watches on the API server."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scripts.cluster.e2e.world import HELM, KUSTOMIZE, SOURCE, World
-from scripts.servers.kubernetes.client import Object, Watch, condition
+from scripts.cluster.e2e.environment import Environment
+from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
+from scripts.servers.kubernetes.client import Object, ResourceWatch, condition
 
 APPLIED = "Grafana's Deployment is applied"
-# Seconds that GitOps may add to what Grafana itself needs to be open within 30.
-BAR = 5.0
+# Seconds that GitOps may add, so that with its own start Grafana is open within 30.
+LIMIT = 5.0
 
 
 @dataclass(frozen=True)
-class Step:
+class SyncStep:
     """One step between a commit and the dashboard.
 
     Attributes:
@@ -28,54 +29,54 @@ class Step:
     text: str
     kind: tuple[str, str]
     name: str
-    done: Callable[[World, Object], bool]
+    done: Callable[[Environment, Object], bool]
 
 
 STEPS = (
-    Step(
+    SyncStep(
         "the source controller has the commit",
         (f"{SOURCE}/v1", "GitRepository"),
         "flux-system",
-        lambda world, item: _artifact(item) == world.at,
+        lambda env, item: _artifact(item) == env.flux_revision,
     ),
-    Step(
+    SyncStep(
         "the cluster's folder is applied",
         (f"{KUSTOMIZE}/v1", "Kustomization"),
         "flux-system",
-        lambda world, item: item.get("status", {}).get("lastAppliedRevision") == world.at,
+        lambda env, item: item.get("status", {}).get("lastAppliedRevision") == env.flux_revision,
     ),
-    Step(
+    SyncStep(
         "Grafana's HelmRelease is there",
         (f"{HELM}/v2", "HelmRelease"),
         "grafana",
         lambda _, __: True,
     ),
-    Step(
+    SyncStep(
         "the dashboards' ConfigMap is there",
         ("v1", "ConfigMap"),
         "grafana-dashboards-todo",
         lambda _, __: True,
     ),
-    Step(
+    SyncStep(
         "Grafana's chart is pulled",
         (f"{SOURCE}/v1", "OCIRepository"),
         "grafana",
         lambda _, item: bool(_artifact(item)),
     ),
-    Step(
+    SyncStep(
         "the chart is rendered, Helm installs",
         (f"{HELM}/v2", "HelmRelease"),
         "grafana",
         lambda _, item: bool(item.get("status", {}).get("lastAttemptedRevision")),
     ),
-    Step(APPLIED, ("apps/v1", "Deployment"), "grafana", lambda _, __: True),
-    Step(
+    SyncStep(APPLIED, ("apps/v1", "Deployment"), "grafana", lambda _, __: True),
+    SyncStep(
         "Grafana's pod is ready, without its own start",
         ("apps/v1", "Deployment"),
         "grafana",
         lambda _, item: bool(item.get("status", {}).get("readyReplicas")),
     ),
-    Step(
+    SyncStep(
         "Flux knows that Grafana is ready",
         (f"{HELM}/v2", "HelmRelease"),
         "grafana",
@@ -90,7 +91,7 @@ def _artifact(item: Object) -> str:
 
 
 @dataclass
-class Timeline:
+class SyncLatency:
     """When each step happened.
 
     Attributes:
@@ -115,21 +116,21 @@ class Timeline:
 
 
 @contextlib.contextmanager
-def recorded(world: World) -> Iterator[Timeline]:
-    """Follow what a sync does; the timeline is filled when the block ends."""
-    timeline = Timeline({})
-    with contextlib.ExitStack() as stack:
+def measured(env: Environment) -> Iterator[SyncLatency]:
+    """Watch a sync; the result is filled when the block ends."""
+    latency = SyncLatency({})
+    with contextlib.ExitStack() as block:
         kinds = {step.kind for step in STEPS}
-        watches = {kind: stack.enter_context(world.client.watch(*kind)) for kind in kinds}
-        yield timeline
-    found = {step.text: _first(world, step, watches[step.kind]) for step in STEPS}
+        watches = {kind: block.enter_context(env.client.watch(*kind)) for kind in kinds}
+        yield latency
+    found = {step.text: _first(env, step, watches[step.kind]) for step in STEPS}
     start = found[STEPS[0].text]
     if start is not None:
-        timeline.seconds = {text: at - start for text, at in found.items() if at is not None}
+        latency.seconds = {text: at - start for text, at in found.items() if at is not None}
 
 
-def _first(world: World, step: Step, watch: Watch) -> float | None:
+def _first(env: Environment, step: SyncStep, watch: ResourceWatch) -> float | None:
     for at, item in watch.seen:
-        if item.get("metadata", {}).get("name") == step.name and step.done(world, item):
+        if item.get("metadata", {}).get("name") == step.name and step.done(env, item):
             return at
     return None
