@@ -1,7 +1,7 @@
 """Pictures of dashboards in the per-user cache, found by what decides them, never by their age.
 
-Beside the dashboard's JSON, a picture is decided by what asks and draws (`scene`) and by the
-simulated day. There is a folder for each scene, in it one for each day, in it the pictures.
+Beside the dashboard's JSON, a picture is decided by the code that queries and draws (`scene`) and
+by the simulated day. There is a folder for each scene, in it one for each day, in it the pictures.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from scripts.model import dashboards
 
 Model = Mapping[str, Json]
 
-# What the day and the servers are made of, and what asks, draws and simulates.
+# What the day and the servers are made of, and what queries, draws and simulates.
 _SOURCES = (
     "base",
     "overlays",
     "tests/options",
     "scripts/grafana",
     "scripts/lab/preview",
-    "scripts/lab/proof",
     "scripts/lab/simulation",
+    "scripts/model",
+    "scripts/rules",
     "scripts/servers",
     "scripts/tools",
 )

@@ -16,19 +16,19 @@ from scripts import tools
 from scripts.checks.static import alerts, routing
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.lab.alerting import delivery, faults, rulers
-from scripts.lab.alerting.delivery import TEMPLATE, Delivery, Held, Notification
-from scripts.lab.alerting.faults import TOLD
-from scripts.lab.alerting.rulers import Firing
+from scripts.lab.alerting import delivery, faults
+from scripts.lab.alerting.delivery import TEMPLATE, Delivery, Notification
+from scripts.lab.alerting.faults import NOTIFIED
+from scripts.lab.alerting.firing import FiringAlert, active_periods, duration
 from scripts.lab.simulation.world import FAULTS
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from tests.fixtures import CODE, FROZEN, rules
-from tests.programs.days import SmallDay
+from tests.programs import days
 
 CONFIG = FROZEN / TEMPLATE
 START = 1_700_000_000.0
-DAY = SmallDay("incident", START, Path(), Path(), {}, {"alerts": []})
+DAY = days.day(Path(), START, "incident")
 
 
 def known(repository: Repository) -> routing.Known:
@@ -150,24 +150,24 @@ def test_a_message_of_an_alert_without_texts_names_it(tmp_path: Path) -> None:
 # What holds back what, by Alertmanager's own code
 
 
-def firing(name: str, severity: str = "warning", **labels: str) -> Firing:
+def firing(name: str, severity: str = "warning", **labels: str) -> FiringAlert:
     every = {"alertname": name, "severity": severity, **labels}
-    return Firing(every, {"runbook_url": f"https://r/{name}.md"}, START, START + 3600)
+    return FiringAlert(every, {"runbook_url": f"https://r/{name}.md"}, START, START + 3600)
 
 
-def later(name: str, severity: str = "warning", **labels: str) -> Firing:
+def later(name: str, severity: str = "warning", **labels: str) -> FiringAlert:
     """What begins ten seconds after the rest: its cause is known by then."""
     return dataclasses.replace(firing(name, severity, **labels), start=START + 10)
 
 
-def sent(*firing_: Firing, config: Path = CONFIG) -> set[tuple[str, str]]:
+def sent(*firing_: FiringAlert, config: Path = CONFIG) -> set[tuple[str, str]]:
     """Name and severity of each alert that somebody is told of."""
     found = delivery.deliver(firing_, START, START + 3600, config)
     every = [alert["labels"] for one in found.notifications for alert in one.alerts]
     return {(labels["alertname"], labels["severity"]) for labels in every}
 
 
-def told_of(*firing_: Firing) -> set[str]:
+def told_of(*firing_: FiringAlert) -> set[str]:
     return {name for name, _ in sent(*firing_)}
 
 
@@ -206,7 +206,7 @@ HELD = [
     ("cause", "effect", "other"), HELD, ids=lambda value: getattr(value, "name", None)
 )
 def test_an_effect_is_held_back_by_its_own_cause_only(
-    cause: Firing, effect: tuple[str, str, dict[str, str]], other: dict[str, str]
+    cause: FiringAlert, effect: tuple[str, str, dict[str, str]], other: dict[str, str]
 ) -> None:
     name, severity, labels = effect
     own = later(name, severity, **labels)
@@ -242,9 +242,9 @@ EVERYWHERE = [
 @pytest.mark.parametrize(
     ("cause", "effect"),
     EVERYWHERE,
-    ids=lambda value: value.name if isinstance(value, Firing) else value,
+    ids=lambda value: value.name if isinstance(value, FiringAlert) else value,
 )
-def test_an_effect_is_held_back_wherever_it_is(cause: Firing, effect: str) -> None:
+def test_an_effect_is_held_back_wherever_it_is(cause: FiringAlert, effect: str) -> None:
     assert told_of(cause, later(effect)) == {cause.name}
     harmless = dataclasses.replace(cause, labels={**cause.labels, "alertname": "Harmless"})
     assert told_of(harmless, later(effect)) == {"Harmless", effect}
@@ -283,7 +283,7 @@ def test_news_of_severity_info_is_told_only_beside_something_else() -> None:
 
 @pytest.mark.prove
 def test_the_watchdog_is_silent_once_prometheus_is() -> None:
-    alive = Firing({"alertname": "Watchdog", "severity": "none"}, {}, START, START + 1800)
+    alive = FiringAlert({"alertname": "Watchdog", "severity": "none"}, {}, START, START + 1800)
     sent = delivery.deliver([alive], START, START + 7200, CONFIG)
     times = [n.time - START for n in sent.notifications]
     assert {n.receiver for n in sent.notifications} == {"watchdog"}
@@ -389,8 +389,8 @@ def test_no_alert_is_both_ours_and_the_charts(rendered: list[Cluster]) -> None:
 
 
 def test_each_fault_has_an_alert_that_there_is(repository: Repository) -> None:
-    assert {fault.name for fault in FAULTS} == TOLD.keys()
-    assert {told.alert for told in TOLD.values()} <= known(repository).labels.keys()
+    assert {fault.name for fault in FAULTS} == NOTIFIED.keys()
+    assert {told.alert for told in NOTIFIED.values()} <= known(repository).labels.keys()
 
 
 def note(name: str, at: float, /, **labels: str) -> Notification:
@@ -414,7 +414,7 @@ def complete() -> list[Notification]:
     """Each fault told once, as it should be."""
     found = []
     for fault in FAULTS:
-        told = TOLD[fault.name]
+        told = NOTIFIED[fault.name]
         labels = {
             name: re.sub(r"\.\*", "", pattern) or "x" for name, pattern in told.labels.items()
         }
@@ -422,11 +422,13 @@ def complete() -> list[Notification]:
     return found
 
 
-def judged(notifications: list[Notification], defaults: list[Firing] | None = None) -> list[str]:
+def judged(
+    notifications: list[Notification], defaults: list[FiringAlert] | None = None
+) -> list[str]:
     delivered = Delivery((*notifications, *pings()), ())
-    ours = [Firing(n.alerts[0]["labels"], {}, n.time - 30, n.time) for n in notifications]
-    rows = faults.rows(DAY, ours, delivered, defaults or [])
-    return [finding.message for finding in faults.judge_incident(DAY, rows, delivered)]
+    ours = [FiringAlert(n.alerts[0]["labels"], {}, n.time - 30, n.time) for n in notifications]
+    rows = faults.results(DAY, ours, delivered, defaults or [])
+    return [finding.message for finding in faults.check_incident(DAY, rows, delivered)]
 
 
 def test_a_day_on_which_each_fault_is_told_once_has_no_finding() -> None:
@@ -463,8 +465,8 @@ def test_a_notification_without_a_runbook_is_found() -> None:
 
 def test_a_default_that_is_faster_is_found_and_one_that_nobody_gets_is_not() -> None:
     begin = START + 15 * 3600
-    labels = {"alertname": "KubePodCrashLooping", "container": TOLD["crash loop"].defaults[:-2]}
-    early = Firing({**labels, "severity": "warning"}, {}, begin + 60, begin + 900)
+    labels = {"alertname": "KubePodCrashLooping", "container": NOTIFIED["crash loop"].defaults[:-2]}
+    early = FiringAlert({**labels, "severity": "warning"}, {}, begin + 60, begin + 900)
     assert judged(complete(), [early]) == [
         "KubePodCrashLooping tells of 'crash loop' earlier than ContainerCrashLooping"
     ]
@@ -474,26 +476,28 @@ def test_a_default_that_is_faster_is_found_and_one_that_nobody_gets_is_not() -> 
 
 
 def test_an_alert_on_the_healthy_day_is_found() -> None:
-    sent = Delivery(tuple(pings()), (Held({}, START, ()),))
+    sent = Delivery(tuple(pings()), ({},))
     watchdog, other = firing("Watchdog", "none"), firing("PodNotReady")
-    assert faults.judge_healthy(DAY, [watchdog], sent) == []
-    (found,) = faults.judge_healthy(DAY, [watchdog, other], sent)
+    assert faults.check_healthy(DAY, [watchdog], sent) == []
+    (found,) = faults.check_healthy(DAY, [watchdog, other], sent)
     assert found.message.startswith("PodNotReady fires on the healthy day")
 
 
 def test_a_watchdog_that_pauses_or_is_resolved_is_found() -> None:
     every = list(pings())
     paused = Delivery(tuple(every[:600] + every[610:]), ())
-    assert [f.message for f in faults.watched(DAY, paused)] == [
+    assert [f.message for f in faults.check_watchdog(DAY, paused)] == [
         "the Watchdog stays away for 660 s while all is well"
     ]
     resolved = dataclasses.replace(every[0], status="resolved")
     sent = Delivery((*every, resolved), ())
-    assert [f.message for f in faults.watched(DAY, sent)] == ["the Watchdog is sent as resolved"]
+    assert [f.message for f in faults.check_watchdog(DAY, sent)] == [
+        "the Watchdog is sent as resolved"
+    ]
 
 
 def test_the_table_says_which_faults_the_defaults_never_see() -> None:
-    row = faults.Row("crash loop", "ContainerCrashLooping", 330.0, 360.0, None, None)
+    row = faults.FaultResult("crash loop", "ContainerCrashLooping", 330.0, 360.0, None, None)
     assert faults.table([row]).splitlines()[1].split() == [
         *("crash", "loop", "ContainerCrashLooping", "5:30", "6:00", "never", "seen", "–"),
     ]
@@ -503,11 +507,11 @@ def test_the_table_says_which_faults_the_defaults_never_see() -> None:
 
 
 def test_runs_of_evaluations_are_told_apart() -> None:
-    assert list(rulers.spans([])) == []
-    assert list(rulers.spans([60.0, 120.0, 300.0])) == [(60.0, 180.0), (300.0, 360.0)]
+    assert list(active_periods([])) == []
+    assert list(active_periods([60.0, 120.0, 300.0])) == [(60.0, 180.0), (300.0, 360.0)]
 
 
 def test_durations_are_those_of_prometheus() -> None:
-    assert [rulers.duration(text) for text in ("0s", "90s", "5m", "1h30m", "1d")] == [
+    assert [duration(text) for text in ("0s", "90s", "5m", "1h30m", "1d")] == [
         *(0, 90, 300, 5400, 86400),
     ]

@@ -13,16 +13,17 @@ import yaml
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
-from scripts.grafana import evaluation, model, narrowing
-from scripts.grafana.evaluation import Opened
+from scripts.grafana import evaluation, model, no_data
+from scripts.grafana.evaluation import OpenedDashboard
+from scripts.grafana.model import DashboardModel
 from scripts.lab import simulation
-from scripts.lab.proof import truth, verdicts
-from scripts.lab.proof.truth import Check
+from scripts.lab.proof import checks, ground_truth
+from scripts.lab.proof.ground_truth import ExpectedSeries
 from scripts.model.rendered import Cluster, rule_files
 from scripts.servers import monitoring as real
 from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
-from tests.programs.days import CORES, PODS, SmallDay, board, lines, panel, small_day
+from tests.programs.days import CORES, PODS, board, lines, panel, small_day
 
 pytestmark = pytest.mark.prove
 
@@ -36,27 +37,29 @@ def options(rendered: list[Cluster]) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def day(tmp_path_factory: pytest.TempPathFactory) -> SmallDay:
+def day(tmp_path_factory: pytest.TempPathFactory) -> simulation.Day:
     return small_day(tmp_path_factory.mktemp("healthy"))
 
 
 @pytest.fixture(scope="session")
-def running(options: Cluster, day: SmallDay) -> Iterator[Servers]:
+def running(options: Cluster, day: simulation.Day) -> Iterator[Servers]:
     with real.servers(options, day.tsdb, day.logs) as both:
         yield both
 
 
-def opened(running: Servers, day: SmallDay, json: dict[str, Any]) -> Opened:
+def opened(running: Servers, day: simulation.Day, json: dict[str, Any]) -> OpenedDashboard:
     dashboard = model.read(json, model.datasources())
-    return evaluation.open_dashboard(running, dashboard, evaluation.window(day.at))
+    return evaluation.open_dashboard(running, dashboard, evaluation.time_range_at(day.at))
 
 
-def judged(running: Servers, day: SmallDay, json: dict[str, Any], on: str = "healthy") -> list[str]:
-    found = verdicts.judge(running, opened(running, day, json), on)
+def judged(
+    running: Servers, day: simulation.Day, json: dict[str, Any], on: str = "healthy"
+) -> list[str]:
+    found = checks.check(running, opened(running, day, json), on)
     return [f"{f.message} -> {f.fix}" for f in found]
 
 
-def marked(json: dict[str, Any]) -> model.Dashboard:
+def marked(json: dict[str, Any]) -> DashboardModel:
     """The dashboard with its first query marked as quiet."""
     dashboard = model.read(json, model.datasources())
     first, *rest = dashboard.panels
@@ -73,7 +76,7 @@ def test_prometheus_has_taken_every_rule_that_the_charts_render(running: Servers
     assert sum(len(group["rules"]) for group in groups) > 100
 
 
-def test_the_day_is_not_written_to(running: Servers, day: SmallDay) -> None:
+def test_the_day_is_not_written_to(running: Servers, day: simulation.Day) -> None:
     assert {path.name for path in day.tsdb.rglob("*")} <= {
         *(path.name for path in day.tsdb.glob("*")),
         *("chunks", "000001", "index", "meta.json", "tombstones"),
@@ -81,7 +84,7 @@ def test_the_day_is_not_written_to(running: Servers, day: SmallDay) -> None:
 
 
 def test_a_rule_that_prometheus_refuses_ends_it_with_its_words(
-    options: Cluster, day: SmallDay, monkeypatch: pytest.MonkeyPatch
+    options: Cluster, day: simulation.Day, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = {"groups": [{"name": "bad", "rules": [{"record": "a:b", "expr": "sum(("}]}]}
     monkeypatch.setattr(real, "rule_files", lambda _: {"bad.yaml": bad})
@@ -93,7 +96,7 @@ def test_a_rule_that_prometheus_refuses_ends_it_with_its_words(
     assert "parse error" in str(caught.value)
 
 
-def test_servers_end_with_the_block(options: Cluster, day: SmallDay) -> None:
+def test_servers_end_with_the_block(options: Cluster, day: simulation.Day) -> None:
     with pytest.raises(ZeroDivisionError), real.prometheus(options, day.tsdb) as api:
         raise ZeroDivisionError
     with pytest.raises(ApiError, match="no answer"):
@@ -130,20 +133,22 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     }
 
 
-def test_a_line_that_loki_refuses_is_said(running: Servers, day: SmallDay, tmp_path: Path) -> None:
-    sync = json.loads(day.logs.read_text().splitlines()[0])
-    old = {**sync, "timestamp": str(int(sync["timestamp"]) - 30 * 86400 * 10**9)}
+def test_a_line_that_loki_refuses_is_said(
+    running: Servers, day: simulation.Day, tmp_path: Path
+) -> None:
+    entry = json.loads(day.logs.read_text().splitlines()[0])
+    old = {**entry, "timestamp": str(int(entry["timestamp"]) - 30 * 86400 * 10**9)}
     path = tmp_path / "old.jsonl"
     path.write_text(json.dumps(old))
     with pytest.raises(RepositoryError, match=r"Loki refuses lines of old\.jsonl"):
         real.push(running.loki, path)
 
 
-def test_lost_lines_are_counted(running: Servers, day: SmallDay, tmp_path: Path) -> None:
+def test_lost_lines_are_counted(running: Servers, day: simulation.Day, tmp_path: Path) -> None:
     path = tmp_path / "twice.jsonl"
-    sync = json.loads(day.logs.read_text().splitlines()[-1])
-    sync["timestamp"] = str(int(sync["timestamp"]) + 7 * 10**9)
-    path.write_text("\n".join([json.dumps(sync)] * 2))
+    entry = json.loads(day.logs.read_text().splitlines()[-1])
+    entry["timestamp"] = str(int(entry["timestamp"]) + 7 * 10**9)
+    path.write_text("\n".join([json.dumps(entry)] * 2))
     with pytest.raises(RepositoryError, match=r"Loki has 1 of 2 lines"):
         real.push(running.loki, path)
 
@@ -151,11 +156,11 @@ def test_lost_lines_are_counted(running: Servers, day: SmallDay, tmp_path: Path)
 # Evaluation
 
 
-def test_a_graph_has_the_values_that_are_true(running: Servers, day: SmallDay) -> None:
+def test_a_graph_has_the_values_that_are_true(running: Servers, day: simulation.Day) -> None:
     result = opened(running, day, board(panel("CPU", CPU, "{{pod}}"))).results[0]
     assert {s["metric"]["pod"] for s in result.data} == set(PODS)
     for series in result.data:
-        values = [value for _, value in evaluation.points(series)]
+        values = [value for _, value in evaluation.samples(series)]
         assert len(values) == 6 * 120 + 1
         assert values == pytest.approx([CORES[series["metric"]["pod"]]] * len(values))
     assert result.samples
@@ -163,17 +168,17 @@ def test_a_graph_has_the_values_that_are_true(running: Servers, day: SmallDay) -
 
 
 def test_log_lines_come_newest_first_and_no_more_than_asked(
-    running: Servers, day: SmallDay
+    running: Servers, day: simulation.Day
 ) -> None:
     json = board(lines("Lines", '{namespace="default"} | pod="web-1"', maxLines=5))
     result = opened(running, day, json).results[0]
     found = [int(value[0]) for stream in result.data for value in stream["values"]]
-    assert result.kind == "streams"
+    assert result.type == "streams"
     assert len(found) == 5
     assert found == sorted(found, reverse=True)
 
 
-def test_variables_are_asked_of_their_servers(running: Servers, day: SmallDay) -> None:
+def test_variables_are_asked_of_their_servers(running: Servers, day: simulation.Day) -> None:
     def variable(name: str, query: Any, uid: str, **keys: Any) -> dict[str, Any]:
         return {"name": name, "type": "query", "query": query, "datasource": {"uid": uid}, **keys}
 
@@ -224,7 +229,9 @@ def test_variables_are_asked_of_their_servers(running: Servers, day: SmallDay) -
     assert board_opened.results[0].finite
 
 
-def test_a_panel_that_repeats_is_asked_for_each_value(running: Servers, day: SmallDay) -> None:
+def test_a_panel_that_repeats_is_asked_for_each_value(
+    running: Servers, day: simulation.Day
+) -> None:
     repeated = panel("CPU", 'cpu_seconds_total{pod="$pod"}') | {"repeat": "pod"}
     variable = {
         "name": "pod",
@@ -237,8 +244,10 @@ def test_a_panel_that_repeats_is_asked_for_each_value(running: Servers, day: Sma
     assert [result.expr[-8:-2] for result in results] == ["web-1".rjust(6, '"'), '"web-2']
 
 
-def test_annotations_mark_when_their_query_is_above_zero(running: Servers, day: SmallDay) -> None:
-    start = evaluation.window(day.at).start // 1000
+def test_annotations_mark_when_their_query_is_above_zero(
+    running: Servers, day: simulation.Day
+) -> None:
+    start = evaluation.time_range_at(day.at).start // 1000
     times = " + ".join(
         f"(time() > bool {start + begin}) * (time() < bool {start + end})"
         for begin, end in ((600, 1200), (3000, 3300))
@@ -264,7 +273,7 @@ def test_annotations_mark_when_their_query_is_above_zero(running: Servers, day: 
 
 
 def test_the_previews_document_holds_the_answers_as_they_came(
-    running: Servers, day: SmallDay
+    running: Servers, day: simulation.Day
 ) -> None:
     found = opened(running, day, board(panel("CPU", CPU), lines("Lines", '{app="web"}')))
     document = json.loads(json.dumps(evaluation.document(found, "healthy")))
@@ -296,7 +305,7 @@ def test_a_data_source_needs_a_uid_of_its_own(
 # Verdicts
 
 
-def test_a_dashboard_with_data_is_well(running: Servers, day: SmallDay) -> None:
+def test_a_dashboard_with_data_is_well(running: Servers, day: simulation.Day) -> None:
     well = board(
         panel("CPU", CPU, "{{pod}}"),
         panel("Pods", "count(pod_info)", instant=True, range=False),
@@ -334,7 +343,7 @@ def test_a_dashboard_with_data_is_well(running: Servers, day: SmallDay) -> None:
     ],
 )
 def test_a_query_is_judged(
-    running: Servers, day: SmallDay, expr: str, legend: str, message: str
+    running: Servers, day: simulation.Day, expr: str, legend: str, message: str
 ) -> None:
     (found,) = judged(running, day, board(panel("P", expr, legend)))
     assert message in found
@@ -349,12 +358,14 @@ def test_a_query_is_judged(
         ('sum(rate({namespace="default", app="lost"}[$__auto]))', "label app has values api, web"),
     ],
 )
-def test_a_log_query_is_judged(running: Servers, day: SmallDay, expr: str, message: str) -> None:
+def test_a_log_query_is_judged(
+    running: Servers, day: simulation.Day, expr: str, message: str
+) -> None:
     (found,) = judged(running, day, board(lines("P", expr)))
     assert message in found
 
 
-def test_a_variable_without_values_is_found(running: Servers, day: SmallDay) -> None:
+def test_a_variable_without_values_is_found(running: Servers, day: simulation.Day) -> None:
     variable = {"name": "v", "type": "query", "query": "label_values(lost, pod)"}
     json = board(panel("P", "pod_info"), templating={"list": [variable]})
     (found,) = judged(running, day, json)
@@ -362,16 +373,16 @@ def test_a_variable_without_values_is_found(running: Servers, day: SmallDay) -> 
 
 
 def test_a_quiet_query_must_speak_in_the_incident_and_no_other_must(
-    running: Servers, day: SmallDay
+    running: Servers, day: simulation.Day
 ) -> None:
     quiet = marked(board(panel("Broken", "broken"), panel("Lost", "lost")))
-    found = evaluation.open_dashboard(running, quiet, evaluation.window(day.at))
-    assert [f.message.split(":")[0] for f in verdicts.judge(running, found, "healthy")] == [
+    found = evaluation.open_dashboard(running, quiet, evaluation.time_range_at(day.at))
+    assert [f.message.split(":")[0] for f in checks.check(running, found, "healthy")] == [
         "panel 'Lost', query A"
     ]
-    (one,) = verdicts.judge(running, found, "incident")
+    (one,) = checks.check(running, found, "incident")
     assert "panel 'Broken', query A: incident: nothing comes back" in one.message
-    summary = verdicts.summary(found, "healthy")
+    summary = checks.summary(found, "healthy")
     assert (summary.queries, summary.with_data, summary.quiet, summary.empty) == (2, 0, 1, 1)
 
 
@@ -382,11 +393,11 @@ def test_a_quiet_query_speaks_where_something_is_broken(
     quiet = marked(board(panel("Broken", "broken > 0", "{{pod}}")))
     with real.prometheus(options, incident.tsdb) as api:
         both = Servers(api, running.loki)
-        found = evaluation.open_dashboard(both, quiet, evaluation.window(incident.at))
-        assert verdicts.judge(both, found, "incident") == []
+        found = evaluation.open_dashboard(both, quiet, evaluation.time_range_at(incident.at))
+        assert checks.check(both, found, "incident") == []
 
 
-def test_every_option_of_a_fixed_list_is_tried(running: Servers, day: SmallDay) -> None:
+def test_every_option_of_a_fixed_list_is_tried(running: Servers, day: simulation.Day) -> None:
     variable = {
         "name": "f",
         "type": "custom",
@@ -395,15 +406,15 @@ def test_every_option_of_a_fixed_list_is_tried(running: Servers, day: SmallDay) 
     }
     json = board(panel("P", "$f(pod_info)"), templating={"list": [variable]})
     found = opened(running, day, json)
-    assert verdicts.judge(running, found, "healthy") == []
-    (one,) = verdicts.judge_others(running, found)
+    assert checks.check(running, found, "healthy") == []
+    (one,) = checks.check_options(running, found)
     assert "refused with f=averag" in one.message
 
 
 def test_the_table_adds_up() -> None:
-    one = verdicts.Summary("a", 3, 5, 4, 1, 0, 0.5, 1000)
+    one = checks.Summary("a", 3, 5, 4, 1, 0, 0.5, 1000)
     other = dataclasses.replace(one, uid="b", empty=2)
-    text = verdicts.table({"healthy": {"a": one, "b": other}, "incident": {"a": one}})
+    text = checks.table({"healthy": {"a": one, "b": other}, "incident": {"a": one}})
     head, _, _, total = text.splitlines()
     assert head.count("samples") == 2
     assert total.split() == [
@@ -416,44 +427,48 @@ def test_the_table_adds_up() -> None:
 # Truth
 
 
-def check(**changes: Any) -> tuple[Check, ...]:
-    known = Check("board", "CPU", "A", truth._named("cpu/{namespace}/{pod}"), 0.01, "why", 120)
+def check(**changes: Any) -> tuple[ExpectedSeries, ...]:
+    known = ExpectedSeries(
+        "board", "CPU", "A", ground_truth._named("cpu/{namespace}/{pod}"), 0.01, "why", 120
+    )
     return (dataclasses.replace(known, **changes),)
 
 
-def test_true_values_pass_and_wrong_ones_are_found(running: Servers, day: SmallDay) -> None:
+def test_true_values_pass_and_wrong_ones_are_found(running: Servers, day: simulation.Day) -> None:
     right = opened(running, day, board(panel("CPU", CPU)))
-    assert truth.compare(right, day, day.truth, check()) == []
+    assert ground_truth.compare(right, day, day.truth, check()) == []
     twice = opened(running, day, board(panel("CPU", f"2 * {CPU}")))
-    findings: list[Finding] = truth.compare(twice, day, day.truth, check())
+    findings: list[Finding] = ground_truth.compare(twice, day, day.truth, check())
     assert ["0.5 is shown, 0.25 is true" in f.message for f in findings] == [True, False]
     late = opened(running, day, board(panel("CPU", f"sum({CPU})")))
     assert "no series is one that the simulation knows" in str(
-        truth.compare(late, day, day.truth, check())[0]
+        ground_truth.compare(late, day, day.truth, check())[0]
     )
-    assert "no query B" in truth.compare(right, day, day.truth, check(ref="B"))[0].message
+    assert "no query B" in ground_truth.compare(right, day, day.truth, check(ref="B"))[0].message
 
 
-def test_lines_are_counted_without_loki(running: Servers, day: SmallDay) -> None:
+def test_lines_are_counted_without_loki(running: Servers, day: simulation.Day) -> None:
     counted = lines("Lines", 'sum(count_over_time({namespace="default"}[$__range]))')
     counted["targets"][0]["queryType"] = "instant"
     found = opened(running, day, board(counted))
-    lines_check = check(panel="Lines", expected=truth._lines, tolerance=0.0, over=0.0)
-    assert truth.compare(found, day, day.truth, lines_check) == []
+    lines_check = check(
+        panel="Lines", expected=ground_truth._lines, relative_tolerance=0.0, mean_over=0.0
+    )
+    assert ground_truth.compare(found, day, day.truth, lines_check) == []
 
 
 def test_selectors_are_found_by_the_servers_own_parsers() -> None:
-    found = narrowing.selectors('rate(a{b="c", d=~"e"}[5m]) / on () group_left () a', "promql")
+    found = no_data.selectors('rate(a{b="c", d=~"e"}[5m]) / on () group_left () a', "promql")
     assert list(map(str, found)) == ['a{b="c", d=~"e"}', "a"]
 
 
 @pytest.mark.parametrize("board", model.committed(), ids=lambda board: str(board.uid))
 def test_where_nothing_is_deployed_no_query_is_refused(
-    running: Servers, day: SmallDay, board: model.Dashboard
+    running: Servers, day: simulation.Day, board: DashboardModel
 ) -> None:
     """The small day has none of what they read: they stay empty, and nothing is wrong."""
-    answers = evaluation.open_dashboard(running, board, evaluation.window(day.at))
-    assert {r.where: r.error for r in answers.results if r.error} == {}
+    answers = evaluation.open_dashboard(running, board, evaluation.time_range_at(day.at))
+    assert {r.title: r.error for r in answers.results if r.error} == {}
     assert answers.refused == {}
 
 
@@ -475,7 +490,7 @@ def test_exactly_the_queries_that_read_a_renamed_metric_go_empty(
     after = _with_data(renamed, cluster, boards)
     lost = before.keys() - after.keys()
     read = {
-        key: {s.metric for s in narrowing.selectors(expr, "promql")} for key, expr in before.items()
+        key: {s.metric for s in no_data.selectors(expr, "promql")} for key, expr in before.items()
     }
     assert lost
     # Nothing else goes empty, and nothing survives that has no other metric to live on.
@@ -488,7 +503,7 @@ def _readers(metric: str, cluster: Cluster) -> tuple[set[str], set[str]]:
     reads: dict[str, set[str]] = {}
     for file in rule_files(cluster).values():
         for rule in (rule for group in file["groups"] for rule in group["rules"]):
-            found = {s.metric for s in narrowing.selectors(str(rule["expr"]), "promql")}
+            found = {s.metric for s in no_data.selectors(str(rule["expr"]), "promql")}
             reads.setdefault(rule.get("record", "ALERTS"), set()).update(found)
     touched, alone = {metric}, {metric}
     while more := {name for name, names in reads.items() if names & touched} - touched:
@@ -499,14 +514,16 @@ def _readers(metric: str, cluster: Cluster) -> tuple[set[str], set[str]]:
 
 
 def _with_data(
-    day: truth.Day, cluster: Cluster, boards: list[model.Dashboard]
+    day: simulation.Day, cluster: Cluster, boards: list[DashboardModel]
 ) -> dict[tuple[str, int, str], str]:
     """Each PromQL query that returned something, and its text."""
     with real.prometheus(cluster, day.tsdb) as api:
         both = Servers(api, api)
         return {
-            (board.uid, result.panel, result.target.ref): result.expr
+            (board.uid, result.panel_id, result.target.ref): result.expr
             for board in boards
-            for result in evaluation.open_dashboard(both, board, evaluation.window(day.at)).results
+            for result in evaluation.open_dashboard(
+                both, board, evaluation.time_range_at(day.at)
+            ).results
             if result.finite and result.target.language == "promql"
         }

@@ -21,6 +21,7 @@ import pytest
 from scripts.core.findings import RepositoryError, execute
 from scripts.core.yamlfile import Json
 from scripts.grafana import model
+from scripts.lab.proof import definitions
 from scripts.live.verify import __main__ as command
 from scripts.live.verify import grafana, home, summary, waiting
 from scripts.live.verify.grafana import Credentials, Grafana, Visit
@@ -404,7 +405,7 @@ def test_the_public_url_has_a_clock_of_its_own(
     code, out, _ = verify("--yes", "--rounds=1", f"--url={server.url}/")
     assert code == 0
     assert "left out" not in out
-    assert len(server.paths) == 4 * (1 + len(home.of_release(home.values()).panels))
+    assert len(server.paths) == 4 * (1 + len(home.of_release(model.release_values()).panels))
     assert cluster.lines("deleted")
 
 
@@ -427,7 +428,7 @@ def test_the_public_url_has_a_clock_of_its_own(
 def test_the_secret_is_read_only_where_nobody_is_named(
     cluster: Cluster, variables: dict[str, str], header: str, who: str
 ) -> None:
-    found = grafana.credentials(variables, Kubectl("monitoring"), home.values())
+    found = grafana.credentials(variables, Kubectl("monitoring"), model.release_values())
     assert (found.header, found.who, found.admin) == (header, who, not variables)
     assert len(cluster.lines("calls")) == (0 if variables else 1)
     assert header.split()[1] not in repr(found)
@@ -570,7 +571,7 @@ def test_a_pod_that_does_not_come_back_is_explained_by_events(
 def test_what_was_measured_before_an_error_is_shown(
     cluster: Cluster, server: Server, verify: Verify
 ) -> None:
-    page = home.of_release(home.values())
+    page = home.of_release(model.release_values())
     good = 2 * sum(len(panel.targets) for panel in page.panels)
     server.result = lambda q: rows(q) if len(server.queries) <= good else nothing(q)
     code, out, err = verify("--yes", "--limit=1")
@@ -618,7 +619,7 @@ def test_a_port_forward_that_gave_up_is_started_again(cluster: Cluster, server: 
 def at(server: Server, url: str = "") -> Visit:
     place = url or server.url
     who = Credentials(f"Bearer {TOKEN}", "somebody")
-    page = home.of_release(home.values())
+    page = home.of_release(model.release_values())
     return Visit(Grafana("Grafana", lambda: place, who, local=True), page)
 
 
@@ -720,9 +721,9 @@ def test_queries_are_asked_as_a_browser_would(server: Server) -> None:
 
 
 def test_no_query_of_the_first_row_may_rightly_be_empty() -> None:
-    page = home.of_release(home.values())
-    marked = next(board for board in model.committed() if board.uid == page.uid)
-    first = marked.panels[: len(page.panels)]
+    page = home.of_release(model.release_values())
+    defined = next(board for board in definitions.committed() if board.uid == page.uid)
+    first = defined.panels[: len(page.panels)]
     assert [panel.id for panel in first] == [panel.id for panel in page.panels]
     assert {target.quiet for panel in first for target in panel.targets} == {""}
 
