@@ -230,22 +230,13 @@ def timing_of(
         time_range: The dashboard's.
         scrape_interval: The data source's, in milliseconds.
     """
-    min_interval = timing.milliseconds(panel.min_interval) if panel.min_interval else 0
+    points, least = panel.max_data_points, panel.min_interval
     if target.language == LOGQL:
         return timing.loki_timing(
-            time_range,
-            panel.max_data_points,
-            target.min_step,
-            instant=target.instant,
-            min_interval=max(min_interval, 1),
+            time_range, points, target.min_step, instant=target.instant, min_interval=least
         )
     return timing.prometheus_timing(
-        time_range,
-        panel.max_data_points,
-        scrape_interval,
-        target.min_step,
-        target.interval_factor,
-        min_interval,
+        time_range, points, scrape_interval, target.min_step, target.interval_factor, least
     )
 
 

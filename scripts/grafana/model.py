@@ -68,7 +68,7 @@ class PanelModel:
 
     Attributes:
         max_data_points: Of each query.
-        min_interval: Of all its queries, as `1m`; empty for none.
+        min_interval: Of each query, in milliseconds; 0 for none.
         repeat: The variable for each of whose values Grafana draws the panel again.
     """
 
@@ -76,7 +76,7 @@ class PanelModel:
     title: str
     targets: tuple[Target, ...]
     max_data_points: int
-    min_interval: str = ""
+    min_interval: int = 0
     repeat: str = ""
 
 
@@ -226,7 +226,7 @@ class _Reader:
                 ),
                 max_data_points=int(panel.get("maxDataPoints") or 0)
                 or timing.max_data_points(columns),
-                min_interval=str(panel.get("interval") or ""),
+                min_interval=timing.milliseconds(panel.get("interval") or "0"),
                 repeat=str(panel.get("repeat") or ""),
             )
 

@@ -61,37 +61,33 @@ def explain(servers: Servers, result: QueryResult, time_range: TimeRange) -> str
         result: An answer without data.
         time_range: The dashboard's.
     """
-    search = _streams if result.target.language == LOGQL else _series
+    language = result.target.language
+    search = _search(servers, language, time_range)
     try:
-        parts = selectors(result.expr, result.target.language)
-        empty = [text for one in parts for text in _why_nothing(one, search(servers, time_range))]
+        parts = selectors(result.expr, language)
+        empty = [text for one in parts for text in _why_nothing(one, search)]
     except ApiError as error:
         return f"no further: {error}"
     if empty:
         return "; ".join(empty)
     if not parts:
         return "it selects nothing"
-    if result.target.language == LOGQL:
+    if language == LOGQL:
         return "its streams exist: look at the filters after the selector"
-    counts = (f"{len(_series(servers, time_range)(str(one)))} series of {one}" for one in parts)
+    counts = (f"{len(search(str(one)))} series of {one}" for one in parts)
     return (
         f"each selector alone finds some ({', '.join(counts)}): "
         "look at comparisons, joins and the labels that they match on"
     )
 
 
-def _series(servers: Servers, time_range: TimeRange) -> Search:
+def _search(servers: Servers, language: str, time_range: TimeRange) -> Search:
     def search(selector: str) -> list[Mapping[str, str]]:
-        form = time_range.prometheus | {"match[]": selector}
-        return list(servers.prometheus.form("/api/v1/series", form)["data"])
-
-    return search
-
-
-def _streams(servers: Servers, time_range: TimeRange) -> Search:
-    def search(selector: str) -> list[Mapping[str, str]]:
-        form = time_range.loki | {"match[]": selector}
-        answer = servers.loki.get("/loki/api/v1/series", form)
+        match = {"match[]": selector}
+        if language == LOGQL:
+            answer = servers.loki.get("/loki/api/v1/series", time_range.loki | match)
+        else:
+            answer = servers.prometheus.form("/api/v1/series", time_range.prometheus | match)
         return list(answer.get("data") or [])
 
     return search

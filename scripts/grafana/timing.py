@@ -142,9 +142,9 @@ def max_data_points(columns: int) -> int:
     return math.floor(columns * column + (columns - 1) * _GAP - _CHROME)
 
 
-def calculate_interval(time_range: TimeRange, max_data_points: int, min_interval: int = 1) -> int:
+def calculate_interval(time_range: TimeRange, max_data_points: int, min_interval: int) -> int:
     """Return the milliseconds between two points."""
-    return max(round_interval(time_range.length / max_data_points), min_interval)
+    return max(round_interval(time_range.length / max_data_points), min_interval, 1)
 
 
 def prometheus_timing(
@@ -192,7 +192,7 @@ def loki_timing(
     min_step: str = "",
     *,
     instant: bool = False,
-    min_interval: int = 1,
+    min_interval: int = 0,
 ) -> Timing:
     """Return the timing of a query of Loki, which aligns its steps by itself.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
@@ -33,30 +32,16 @@ _VARIABLE = re.compile(
 
 @dataclass(frozen=True)
 class Query:
-    """A query of a dashboard, ready for a parser.
+    """A query, such as one of a dashboard.
 
     Attributes:
         where: File and panel.
         lang: `promql` or `logql`.
-        expr: The text with every Grafana variable replaced by a value.
-    """
-
-    where: str
-    lang: str
-    expr: str
-
-
-class Expression(NamedTuple):
-    """A query of a panel or an annotation, as the dashboard has it.
-
-    Attributes:
-        place: Panel and query, or annotation.
-        lang: PROMQL or LOGQL.
-        expr: The text with Grafana's variables.
+        expr: The text.
         instant: Whether it is evaluated once, at the end of the time range.
     """
 
-    place: str
+    where: str
     lang: str
     expr: str
     instant: bool = False
@@ -89,11 +74,15 @@ def datasources(values: Json) -> list[Json]:
 
 def queries(dashboard: Json) -> list[Query]:
     """Return every query with its variables filled in: panels, annotations and variables."""
-    where = f"{FOLDER}/{dashboard['uid']}.json"
+    file = f"{FOLDER}/{dashboard['uid']}.json"
     values = BUILT_IN | {v["name"]: _value(v) for v in dashboard["templating"]["list"]}
     return [
-        Query(f"{where}: {one.place}", one.lang, substitute(one.expr, lambda n, _: values.get(n)))
-        for one in (*expressions(dashboard), *_of_variables(dashboard))
+        replace(
+            query,
+            where=f"{file}: {query.where}",
+            expr=substitute(query.expr, lambda name, _: values.get(name)),
+        )
+        for query in (*templates(dashboard), *_of_variables(dashboard))
     ]
 
 
@@ -105,16 +94,16 @@ def panels(dashboard: Json, *, rows: bool = False) -> Iterator[Json]:
         yield from panel.get("panels") or []
 
 
-def expressions(dashboard: Json) -> Iterator[Expression]:
-    """Yield every query of the panels and annotations of a dashboard that this repository made."""
+def templates(dashboard: Json) -> Iterator[Query]:
+    """Yield the queries of panels and annotations, as a committed dashboard has them."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
             place = f"panel {panel['title']!r}, query {target['refId']}"
             lang = LANGUAGES[target["datasource"]["type"]]
-            yield Expression(place, lang, target["expr"], is_instant(target))
+            yield Query(place, lang, target["expr"], is_instant(target))
     for annotation in dashboard["annotations"]["list"]:
         lang = LANGUAGES[annotation["datasource"]["type"]]
-        yield Expression(f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"])
+        yield Query(f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"])
 
 
 def is_instant(target: Json) -> bool:
@@ -150,17 +139,17 @@ def _name(match: re.Match[str]) -> str:
     return match["plain"] or match["old"] or match["name"]
 
 
-def _of_variables(dashboard: Json) -> Iterator[Expression]:
+def _of_variables(dashboard: Json) -> Iterator[Query]:
     for variable in dashboard["templating"]["list"]:
         query = variable["query"]
         if variable["type"] != "query":
             continue
         place = f"variable {variable['name']!r}"
         if "stream" in query:
-            yield Expression(place, LOGQL, query["stream"])
+            yield Query(place, LOGQL, query["stream"])
         else:
             series = re.fullmatch(r"label_values\((.*), \w+\)", query["query"])
-            yield Expression(place, PROMQL, series[1] if series else query["query"])
+            yield Query(place, PROMQL, series[1] if series else query["query"])
 
 
 def _value(variable: Json) -> str:

@@ -18,7 +18,7 @@ from scripts.grafana.evaluation import OpenedDashboard
 from scripts.grafana.model import DashboardModel
 from scripts.lab import simulation
 from scripts.lab.proof import checks, ground_truth
-from scripts.lab.proof.ground_truth import ExpectedSeries
+from scripts.lab.proof.ground_truth import Expected
 from scripts.model.rendered import Cluster, rule_files
 from scripts.servers import monitoring as real
 from scripts.servers.api import ApiError
@@ -427,11 +427,10 @@ def test_the_table_adds_up() -> None:
 # Truth
 
 
-def check(**changes: Any) -> tuple[ExpectedSeries, ...]:
-    known = ExpectedSeries(
-        "board", "CPU", "A", ground_truth._named("cpu/{namespace}/{pod}"), 0.01, "why", 120
-    )
-    return (dataclasses.replace(known, **changes),)
+def check(**changes: Any) -> dict[str, tuple[Expected, ...]]:
+    truth = ground_truth._named("cpu/{namespace}/{pod}")
+    known = Expected("CPU", "A", truth, 0.01, "why", 120)
+    return {"board": (dataclasses.replace(known, **changes),)}
 
 
 def test_true_values_pass_and_wrong_ones_are_found(running: Servers, day: simulation.Day) -> None:

@@ -23,9 +23,9 @@ from scripts.model.dashboards import (
     LOGQL,
     PROMQL,
     datasources,
-    expressions,
     load,
     panels,
+    templates,
     variable_names,
 )
 from scripts.model.manifests import Repository
@@ -185,9 +185,11 @@ def variables(name: str, dashboard: Json) -> list[Finding]:
         if not (variable.get("multi") or variable.get("includeAll")):
             continue
         exact = re.compile(rf'[^!~]=\s*"[^"]*\$(?:{variable["name"]}\b|\{{{variable["name"]}[:}}])')
-        for where, _, expr, _ in expressions(dashboard):
-            if exact.search(expr):
-                message = f"{where}: {variable['name']!r} has several values but is compared with ="
+        for query in templates(dashboard):
+            if exact.search(query.expr):
+                message = (
+                    f"{query.where}: {variable['name']!r} has several values but is compared with ="
+                )
                 findings.append(_finding(name, message, "compare with =~"))
         if variable.get("includeAll") and "allValue" not in variable:
             message = f"variable {variable['name']!r} has All without a value"
@@ -199,27 +201,27 @@ def variables(name: str, dashboard: Json) -> list[Finding]:
 def ranges(name: str, dashboard: Json) -> list[Finding]:
     """Ranges follow the zoom: a fixed one skips samples, `$__interval` has too few for a rate."""
     findings = []
-    for where, lang, expr, instant in expressions(dashboard):
-        allowed = {PROMQL: {"$__rate_interval"}, LOGQL: {"$__auto"}}[lang]
-        if instant:
+    for query in templates(dashboard):
+        allowed = {PROMQL: {"$__rate_interval"}, LOGQL: {"$__auto"}}[query.lang]
+        if query.instant:
             allowed = allowed | {"$__range"}
-        for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", expr)):
+        for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", query.expr)):
             if found not in allowed:
                 fix = f"use [{' or '.join(sorted(allowed))}]"
-                findings.append(_finding(name, f"{where}: range [{found}]", fix))
+                findings.append(_finding(name, f"{query.where}: range [{found}]", fix))
     return findings
 
 
 def counters(name: str, dashboard: Json) -> list[Finding]:
     """A graph of a counter shows its rate or increase, not how long ago a process started."""
     findings = []
-    for where, lang, expr, instant in expressions(dashboard):
-        if lang != PROMQL or instant:
+    for query in templates(dashboard):
+        if query.lang != PROMQL or query.instant:
             continue
-        bare = re.sub(r"\{[^}]*\}", "", _STRING.sub("", expr))
+        bare = re.sub(r"\{[^}]*\}", "", _STRING.sub("", query.expr))
         for counter in _COUNTER.findall(bare):
             fix = f"use rate({counter}[$__rate_interval])"
-            findings.append(_finding(name, f"{where}: counter {counter} without rate", fix))
+            findings.append(_finding(name, f"{query.where}: counter {counter} without rate", fix))
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -171,15 +172,11 @@ def active_periods(times: list[float]) -> Iterator[tuple[float, float]]:
     Args:
         times: Of the evaluations at which an expression had a result, in order.
     """
-    begin = previous = None
-    for at in times:
-        if begin is None or previous is None or at - previous > _EVERY:
-            if begin is not None and previous is not None:
-                yield begin, previous + _EVERY
-            begin = at
-        previous = at
-    if begin is not None and previous is not None:
-        yield begin, previous + _EVERY
+    # One after another, the difference to the number of evaluations stays the same.
+    runs = itertools.groupby(enumerate(times), lambda pair: pair[1] - pair[0] * _EVERY)
+    for _, run in runs:
+        evaluations = [at for _, at in run]
+        yield evaluations[0], evaluations[-1] + _EVERY
 
 
 def duration(text: str) -> float:

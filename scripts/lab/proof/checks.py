@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from scripts.core.findings import Finding
 from scripts.grafana import evaluation, interpolation, no_data, variables
@@ -189,13 +189,5 @@ def _line(name: str, each: list[Summary]) -> str:
 
 
 def _total(summaries: list[Summary]) -> Summary:
-    return Summary(
-        uid="total",
-        panels=sum(s.panels for s in summaries),
-        queries=sum(s.queries for s in summaries),
-        with_data=sum(s.with_data for s in summaries),
-        quiet=sum(s.quiet for s in summaries),
-        empty=sum(s.empty for s in summaries),
-        seconds=sum(s.seconds for s in summaries),
-        samples=sum(s.samples for s in summaries),
-    )
+    numbers = zip(*(astuple(summary)[1:] for summary in summaries), strict=True)
+    return Summary("total", *map(sum, numbers))

@@ -58,41 +58,52 @@ class GroundTruth:
         return np.full(round(86400 / STEP), value)
 
 
+# Finds what a series must show, by its labels; None where the simulation does not know it.
+Shown = Callable[[GroundTruth, Labels], Array | None]
+
+
 @dataclass(frozen=True)
-class ExpectedSeries:
+class Expected:
     """A panel's query and what it must show.
 
     Attributes:
-        uid: Of the dashboard.
         panel: The panel's title.
         ref: Letter of its query.
-        expected: Truth for a series, by its labels; None where the simulation does not know it.
+        expected: Truth for a series.
         relative_tolerance: Mean deviation that is allowed, as a share of the mean.
         reason: Why it cannot be exact.
         mean_over: Seconds over which the query takes the mean.
         absolute_tolerance: Deviation that is allowed besides, in the panel's unit.
     """
 
-    uid: str
     panel: str
     ref: str
-    expected: Callable[[GroundTruth, Labels], Array | None]
+    expected: Shown
     relative_tolerance: float
     reason: str
     mean_over: float = 0.0
     absolute_tolerance: float = 1e-9
 
 
-def _named(template: str) -> Callable[[GroundTruth, Labels], Array | None]:
+def _named(template: str) -> Shown:
     """Return what finds truth by a name with labels of the series in it."""
 
     def expected(truth: GroundTruth, labels: Labels) -> Array | None:
         try:
-            return truth.get(template.format_map(labels))
+            return truth.get(_filled(template, labels))
         except KeyError:
             return None
 
     return expected
+
+
+def _sum(template: str) -> Shown:
+    """Return what adds up all that begins with a name with labels of the series in it."""
+    return lambda truth, labels: truth.sum(_filled(template, labels))
+
+
+def _filled(template: str, labels: Labels) -> str:
+    return template.format_map({**labels, "application": _namespace()})
 
 
 def _error_ratio(truth: GroundTruth, labels: Labels) -> Array | None:
@@ -103,22 +114,6 @@ def _error_ratio(truth: GroundTruth, labels: Labels) -> Array | None:
     width = 5 * MINUTE
     with np.errstate(divide="ignore", invalid="ignore"):
         return trailing_mean(errors, width) / trailing_mean(requests, width)
-
-
-def _restarts(truth: GroundTruth, _: Labels) -> Array:
-    return truth.sum(f"restarts/{_namespace()}/")
-
-
-def _pods_ready(truth: GroundTruth, _: Labels) -> Array | None:
-    return truth.get(f"pods_ready/{_namespace()}")
-
-
-def _memory(truth: GroundTruth, _: Labels) -> Array:
-    return truth.sum(f"memory/{_namespace()}/")
-
-
-def _backlog(truth: GroundTruth, labels: Labels) -> Array:
-    return truth.sum(f"backlog/{labels['redpanda_group']}/")
 
 
 def _consumed(truth: GroundTruth, labels: Labels) -> Array | None:
@@ -135,15 +130,7 @@ def _unavailable(truth: GroundTruth, labels: Labels) -> Array | None:
     return failed / trailing_mean(truth.sum("api_requests") + 1 / STEP, width)
 
 
-def _total(prefix: str) -> Callable[[GroundTruth, Labels], Array | None]:
-    return lambda truth, _: truth.sum(prefix)
-
-
-def _of_namespace(what: str) -> Callable[[GroundTruth, Labels], Array | None]:
-    return lambda truth, labels: truth.sum(f"{what}/{labels['namespace']}/")
-
-
-def _of_tier(resource: str) -> Callable[[GroundTruth, Labels], Array | None]:
+def _of_tier(resource: str) -> Shown:
     def expected(truth: GroundTruth, _: Labels) -> Array | None:
         capacity, tier = truth.get(f"capacity/{resource}"), truth.get(f"budget/tier.{resource}")
         return None if capacity is None or tier is None else capacity / tier
@@ -173,73 +160,53 @@ _CONSTANT = "it does not change within a day"
 _BRIEF = "a container that lives for one scrape has no rate"
 _FEW = "a counter's first count has no rate, and few errors make an uneven share"
 
-EXPECTED = (
-    ExpectedSeries(
-        "todo-overview", "CPU by pod", "A", _named("cpu/{namespace}/{pod}"), 0.05, _BRIEF, 300, 0.01
+_VOLUME = _named("volume/{namespace}/{persistentvolumeclaim}")
+
+# What is compared, by the dashboard's uid.
+EXPECTED: Mapping[str, tuple[Expected, ...]] = {
+    "cluster-capacity": (
+        Expected("CPU of the cluster", "D", _sum("node_cpu/"), 0.05, _RATE, 120),
+        Expected("Memory of the cluster", "D", _sum("node_memory/"), 0.02, _SCRAPED),
+        Expected("CPU by namespace", "A", _sum("cpu/{namespace}/"), 0.1, _RATE, 300, 0.01),
+        Expected("Memory by namespace", "A", _sum("memory/{namespace}/"), 0.02, _SCRAPED),
+        Expected("Volume use", "A", _VOLUME, 0.01, _SCRAPED),
+        Expected("Free tier", "A", _of_tier("cpu"), 0.0, _CONSTANT),
+        Expected("Free tier", "B", _of_tier("memory"), 0.0, _CONSTANT),
     ),
-    ExpectedSeries(
-        "todo-overview", "Memory by pod", "A", _named("memory/{namespace}/{pod}"), 0.02, _SCRAPED
+    "stack-health": (
+        Expected("Series in memory", "B", _named("budget/series.limit"), 0.0, _CONSTANT),
     ),
-    ExpectedSeries("todo-overview", "Memory", "A", _memory, 0.02, _SCRAPED),
-    ExpectedSeries(
-        "todo-overview",
-        "Request rate by app",
-        "A",
-        _named("requests/{app}"),
-        0.1,
-        _RATE,
-        5 * MINUTE,
+    "todo-events": (
+        Expected("Published by topic", "A", _named("published/{topic}"), 0.2, _RATE, 120),
+        Expected("Processed by outcome", "A", _consumed, 0.2, _RATE, 120),
+        Expected(
+            "Consumer lag in the broker", "A", _sum("backlog/{redpanda_group}/"), 0.05, _SCRAPED
+        ),
     ),
-    ExpectedSeries(
-        "todo-overview", "Server errors", "A", _error_ratio, 0.3, _FEW, absolute_tolerance=0.001
+    "todo-logs": (Expected("Lines", "A", _lines, 0.001, "a line at the very end of the range"),),
+    "todo-overview": (
+        Expected("CPU by pod", "A", _named("cpu/{namespace}/{pod}"), 0.05, _BRIEF, 300, 0.01),
+        Expected("Memory by pod", "A", _named("memory/{namespace}/{pod}"), 0.02, _SCRAPED),
+        Expected("Memory", "A", _sum("memory/{application}/"), 0.02, _SCRAPED),
+        Expected("Request rate by app", "A", _named("requests/{app}"), 0.1, _RATE, 5 * MINUTE),
+        Expected("Server errors", "A", _error_ratio, 0.3, _FEW, absolute_tolerance=0.001),
+        Expected("Probes", "A", _named("probe/{job}"), 0.0, "0 or 1"),
+        Expected("Pods", "A", _named("pods_ready/{application}"), 0.0, "a count"),
+        Expected("Restarts so far", "A", _sum("restarts/{application}/"), 0.0, "a count"),
+        Expected("Alerts firing", "A", _alerts, 0.0, "a count"),
     ),
-    ExpectedSeries("todo-overview", "Probes", "A", _named("probe/{job}"), 0.0, "0 or 1"),
-    ExpectedSeries("todo-overview", "Pods", "A", _pods_ready, 0.0, "a count"),
-    ExpectedSeries("todo-overview", "Restarts so far", "A", _restarts, 0.0, "a count"),
-    ExpectedSeries("todo-overview", "Alerts firing", "A", _alerts, 0.0, "a count"),
-    ExpectedSeries("todo-logs", "Lines", "A", _lines, 0.001, "a line at the very end of the range"),
-    ExpectedSeries(
-        "todo-events", "Published by topic", "A", _named("published/{topic}"), 0.2, _RATE, 120
+    "todo-slo": (
+        # A tenth of what the objective allows.
+        Expected("All objectives", "F", _unavailable, 0.1, _FEW, absolute_tolerance=0.0005),
     ),
-    ExpectedSeries("todo-events", "Processed by outcome", "A", _consumed, 0.2, _RATE, 120),
-    # A tenth of what the objective allows.
-    ExpectedSeries(
-        "todo-slo", "All objectives", "F", _unavailable, 0.1, _FEW, absolute_tolerance=0.0005
-    ),
-    ExpectedSeries("todo-events", "Consumer lag in the broker", "A", _backlog, 0.05, _SCRAPED),
-    ExpectedSeries(
-        "cluster-capacity", "CPU of the cluster", "D", _total("node_cpu/"), 0.05, _RATE, 120
-    ),
-    ExpectedSeries(
-        "cluster-capacity", "Memory of the cluster", "D", _total("node_memory/"), 0.02, _SCRAPED
-    ),
-    ExpectedSeries(
-        "cluster-capacity", "CPU by namespace", "A", _of_namespace("cpu"), 0.1, _RATE, 300, 0.01
-    ),
-    ExpectedSeries(
-        "cluster-capacity", "Memory by namespace", "A", _of_namespace("memory"), 0.02, _SCRAPED
-    ),
-    ExpectedSeries(
-        "cluster-capacity",
-        "Volume use",
-        "A",
-        _named("volume/{namespace}/{persistentvolumeclaim}"),
-        0.01,
-        _SCRAPED,
-    ),
-    ExpectedSeries("cluster-capacity", "Free tier", "A", _of_tier("cpu"), 0.0, _CONSTANT),
-    ExpectedSeries("cluster-capacity", "Free tier", "B", _of_tier("memory"), 0.0, _CONSTANT),
-    ExpectedSeries(
-        "stack-health", "Series in memory", "B", _named("budget/series.limit"), 0.0, _CONSTANT
-    ),
-)
+}
 
 
 def compare(
     opened: OpenedDashboard,
     day: Day,
     known: Mapping[str, Array],
-    expected: tuple[ExpectedSeries, ...] = EXPECTED,
+    expected: Mapping[str, tuple[Expected, ...]] = EXPECTED,
 ) -> list[Finding]:
     """Return a finding for each series that deviates from the truth by more than it may.
 
@@ -247,19 +214,19 @@ def compare(
         opened: A dashboard with its answers.
         day: The day that they are of.
         known: `day.truth`, which takes a while to read.
-        expected: What must hold.
+        expected: What must hold, by the dashboard's uid.
     """
     truth = GroundTruth(day, opened.time_range, known)
     findings = []
-    for check in expected:
-        if check.uid != opened.dashboard.uid:
-            continue
+    for check in expected.get(opened.dashboard.uid, ()):
         results = [
             r for r in opened.results if r.title == check.panel and r.target.ref == check.ref
         ]
         if not results:
             text = f"there is no query {check.ref} in a panel {check.panel!r}"
-            findings.append(Finding(MODULE, None, f"{check.uid}: {text}", "correct EXPECTED"))
+            findings.append(
+                Finding(MODULE, None, f"{opened.dashboard.uid}: {text}", "correct EXPECTED")
+            )
         for result in results:
             findings += _deviations(check, result, truth, opened)
     return findings
@@ -277,7 +244,7 @@ def trailing_mean(values: Array, seconds: float) -> Array:
 
 
 def _deviations(
-    check: ExpectedSeries, result: QueryResult, truth: GroundTruth, opened: OpenedDashboard
+    check: Expected, result: QueryResult, truth: GroundTruth, opened: OpenedDashboard
 ) -> Iterator[Finding]:
     path, line = opened.dashboard.source(check.panel)
     place = f"panel {check.panel!r}, query {check.ref}: {truth.day.name}"
