@@ -581,6 +581,7 @@ CPU = "container_cpu_usage_seconds_total"
         (column_without_unit, "column 'Restarts' of 'Containers' has no unit"),
         (other_datasource, "datasource 'mimir' is not provisioned"),
         (undefined_variable, "variable 'app' is not defined"),
+        (rewrite("Memory by pod", 'x{y="[[lost:regex]]"}'), "variable 'lost' is not defined"),
         (unused_variable, "variable 'idle' is not used"),
         (all_without_value, "variable 'namespace' has All without a value"),
         (

@@ -113,13 +113,13 @@ def test_both_pictures_are_of_one_day_and_of_the_newest_that_has_both() -> None:
     assert picture_store.find(one, other) == newest
 
 
-def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) -> None:
+def test_the_digest_is_another_where_what_decides_a_picture_is(copy: Repository) -> None:
     """The file, and whether a picture drawn before is still right."""
     root = copy.root
 
-    def scene() -> str:
-        picture_store.scene.cache_clear()
-        return picture_store.scene(root)
+    def digest() -> str:
+        picture_store.sources_digest.cache_clear()
+        return picture_store.sources_digest(root)
 
     for file, same in (
         ("base/config/rules/new.yaml", False),
@@ -135,19 +135,19 @@ def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) ->
         ("tests/options/flux/new.yaml", False),
         ("README.md", True),
     ):
-        before = scene()
+        before = digest()
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         with (root / file).open("a") as text:
             text.write("# more\n")
-        assert (scene() == before) is same, file
-    picture_store.scene.cache_clear()
+        assert (digest() == before) is same, file
+    picture_store.sources_digest.cache_clear()
 
 
-def test_sources_of_a_scene_are_there() -> None:
+def test_sources_of_a_picture_are_there() -> None:
     assert [path for path in picture_store._SOURCES if not (CODE / path).is_dir()] == []
 
 
-def test_all_that_draws_is_a_source_of_a_scene() -> None:
+def test_all_that_draws_is_a_source_of_a_picture() -> None:
     """But for `scripts.core`: how a file is read and a finding printed is in no picture."""
     script = (
         "import scripts.lab.preview.drawing, sys\n"

@@ -138,30 +138,22 @@ def _alerts(rules: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
 
 
 def _of_rule(loki: Api, day: Day, rule: Mapping[str, Json]) -> Iterator[FiringAlert]:
-    last = day.start + 86400 - _EVERY
+    query = {
+        "query": str(rule["expr"]),
+        "start": str(int(day.start)),
+        "end": str(int(day.end - _EVERY)),
+        "step": str(_EVERY),
+    }
     try:
-        answer = loki.form(
-            "/loki/api/v1/query_range",
-            {
-                "query": str(rule["expr"]),
-                "start": str(int(day.start)),
-                "end": str(int(last)),
-                "step": str(_EVERY),
-            },
-        )
+        answer = loki.form("/loki/api/v1/query_range", query)
     except ApiError as error:
         raise RepositoryError(
             Finding(f"rule {rule['alert']}", None, f"Loki: {error}", "correct its expression")
         ) from error
     wait = duration(str(rule.get("for", "0s")))
     for series in answer["data"]["result"]:
-        labels = {
-            **series["metric"],
-            **(rule.get("labels") or {}),
-            "alertname": rule["alert"],
-        }
-        times = [float(at) for at, _ in series["values"]]
-        for begin, end in active_periods(times):
+        labels = series["metric"] | (rule.get("labels") or {}) | {"alertname": rule["alert"]}
+        for begin, end in active_periods([float(at) for at, _ in series["values"]]):
             if end - begin > wait:
                 yield FiringAlert(labels, rule.get("annotations") or {}, begin + wait, end)
 
