@@ -164,7 +164,7 @@ def check_healthy(day: Day, alerts: Iterable[FiringAlert], sent: Delivery) -> li
 def check_watchdog(day: Day, sent: Delivery) -> list[Finding]:
     """The Watchdog is sent all day long, at least every two minutes, and never as resolved."""
     pings = [n for n in sent.notifications if n.receiver == WATCHDOG_RECEIVER]
-    times = [day.start, *(n.time for n in pings if n.status == "firing"), day.start + 86400]
+    times = [day.start, *(n.time for n in pings if n.status == "firing"), day.end]
     longest = max(after - before for before, after in itertools.pairwise(times))
     findings = []
     if longest > 150:
