@@ -8,6 +8,7 @@ import pytest
 
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
+from scripts.grafana import model
 from scripts.live.verify import grafana, home
 from scripts.live.verify.grafana import Credentials, Grafana, Visit
 from scripts.live.verify.kubectl import Kubectl
@@ -37,7 +38,7 @@ pytest_plugins = (
 def test_the_secret_is_read_only_where_nobody_is_named(
     cluster: Cluster, variables: dict[str, str], header: str, who: str
 ) -> None:
-    found = grafana.credentials(variables, Kubectl("monitoring"), home.values())
+    found = grafana.credentials(variables, Kubectl("monitoring"), model.release_values())
     assert (found.header, found.who, found.admin) == (header, who, not variables)
     assert len(cluster.lines("calls")) == (0 if variables else 1)
     assert header.split()[1] not in repr(found)
@@ -46,7 +47,7 @@ def test_the_secret_is_read_only_where_nobody_is_named(
 def at(server: Server, url: str = "") -> Visit:
     place = url or server.url
     who = Credentials(f"Bearer {TOKEN}", "somebody")
-    page = home.of_release(home.values())
+    page = home.of_release(model.release_values())
     return Visit(Grafana("Grafana", lambda: place, who, local=True), page)
 
 

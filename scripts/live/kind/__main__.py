@@ -18,6 +18,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.core import findings, kubectl
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
+from scripts.grafana import model
 from scripts.live.kind import engines, picture, prepared, ready, source
 from scripts.live.kind.cluster import Cluster, created
 from scripts.live.verify import grafana, home
@@ -77,7 +78,7 @@ def pictured(login: Mapping[str, str], path: Path, limit: float) -> list[Finding
     Raises:
         RepositoryError: If there is no data in time, or no page.
     """
-    reader, release = Kubectl("monitoring"), home.values()
+    reader, release = Kubectl("monitoring"), model.release_values()
     page, who = home.of_release(release), grafana.credentials({}, reader, release)
     board = dashboards.load(tools.ROOT)[f"{page.uid}.json"]
     with contextlib.closing(reader.forward(reader.pod())) as forward:

@@ -13,6 +13,7 @@ from scripts import tools
 from scripts.core import findings
 from scripts.core.findings import GREEN, RED, YELLOW, colour, confirmed, execute, progress
 from scripts.core.yamlfile import load
+from scripts.grafana import model
 from scripts.live.verify import grafana, home, summary
 from scripts.live.verify.kubectl import Kubectl
 from scripts.live.verify.rounds import Measurement, Round
@@ -92,7 +93,7 @@ def main() -> int:
     if not agreed(kubectl, given.rounds, yes=given.yes):
         print("nothing was deleted")
         return 1
-    release = home.values()
+    release = model.release_values()
     page = home.of_release(release)
     who = grafana.credentials(os.environ, kubectl, release)
     queries = sum(len(panel.targets) for panel in page.panels)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.grafana.model import Panel
+from scripts.grafana.model import PanelModel
 from scripts.live.verify.home import Home
 from scripts.live.verify.kubectl import Kubectl
 from scripts.live.verify.waiting import MissingError
@@ -209,7 +209,7 @@ class Visit:
 
     grafana: Grafana
     home: Home
-    empty: list[Panel] = field(init=False)
+    empty: list[PanelModel] = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing has data yet."""
@@ -234,7 +234,7 @@ class Visit:
         if found := [fault for fault in faults if fault]:
             raise MissingError(*found)
 
-    def _fault(self, panel: Panel) -> Finding | None:
+    def _fault(self, panel: PanelModel) -> Finding | None:
         place = f"{self.grafana.name}, panel {panel.title!r}"
         try:
             status, document = self.grafana.ask("/api/ds/query", self.home.queries(panel))
