@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.grafana import evaluation, interpolation, model
-from scripts.grafana.evaluation import Result
-from scripts.grafana.interpolation import Window
+from scripts.grafana.evaluation import QueryResult
+from scripts.grafana.model import DashboardModel
+from scripts.grafana.timing import TimeRange
 from scripts.lab import simulation
 from scripts.lab.simulation.world import application_namespace
 from scripts.model import charts
@@ -116,14 +117,14 @@ def tables() -> Iterator[str]:
     for scale in SCALES:
         day = simulation.day("healthy", scale)
         with servers(simulation.cluster(), day.tsdb, day.logs) as running:
-            window = evaluation.window(day.at)
+            time_range = evaluation.time_range_at(day.at)
             progress(f"opening dashboards at {scale} x")
             series = int(day.summary["series"])
-            yield f"\n{_opened(running, ours.values(), window, scale, series)}"
-            yield f"\n{_compared(running, ours, theirs, window, scale)}"
+            yield f"\n{_opened(running, ours.values(), time_range, scale, series)}"
+            yield f"\n{_compared(running, ours, theirs, time_range, scale)}"
 
 
-def of_chart() -> Iterator[tuple[str, model.Dashboard]]:
+def of_chart() -> Iterator[tuple[str, DashboardModel]]:
     """Yield the dashboards that the chart would deploy, by the name of their file."""
     repository = Repository()
     release = next(r for e in repository.syncs for r in e.releases if r.chart == CHART)
@@ -135,13 +136,17 @@ def of_chart() -> Iterator[tuple[str, model.Dashboard]]:
 
 
 def _opened(
-    running: Servers, boards: Iterable[model.Dashboard], window: Window, scale: int, series: int
+    running: Servers,
+    boards: Iterable[DashboardModel],
+    time_range: TimeRange,
+    scale: int,
+    series: int,
 ) -> str:
     lines = [f"{f'opened once over 6 h, {series} series':<44}{'queries':>8}{'samples':>12}{'s':>8}"]
     for board in boards:
         # The first time warms what every later reader finds warm.
-        evaluation.open_dashboard(running, board, window)
-        opened = evaluation.open_dashboard(running, board, window)
+        evaluation.open_dashboard(running, board, time_range)
+        opened = evaluation.open_dashboard(running, board, time_range)
         count, samples = len(opened.results), opened.samples
         lines.append(
             f"{f'{board.uid}, {scale} x':<44}{count:>8}{samples:>12}{opened.seconds:>8.2f}"
@@ -151,9 +156,9 @@ def _opened(
 
 def _compared(
     running: Servers,
-    ours: dict[str, model.Dashboard],
-    theirs: dict[str, model.Dashboard],
-    window: Window,
+    ours: dict[str, DashboardModel],
+    theirs: dict[str, DashboardModel],
+    time_range: TimeRange,
     scale: int,
 ) -> str:
     heading = f"the same question, {scale} x, samples"
@@ -161,9 +166,9 @@ def _compared(
     totals = [0, 0]
 
     @functools.cache
-    def answers(uid: str) -> tuple[Result, ...]:
+    def answers(uid: str) -> tuple[QueryResult, ...]:
         """Open a dashboard once, whatever number of questions it answers."""
-        return _answers(running, (ours | theirs)[uid], uid, window)
+        return _answers(running, (ours | theirs)[uid], uid, time_range)
 
     for question in QUESTIONS:
         here = _samples(answers, question.ours)
@@ -180,19 +185,19 @@ def _row(text: str, here: int, there: int) -> str:
 
 
 def _answers(
-    running: Servers, board: model.Dashboard, uid: str, window: Window
-) -> tuple[Result, ...]:
-    opened = evaluation.open_dashboard(running, board, window)
+    running: Servers, board: DashboardModel, uid: str, time_range: TimeRange
+) -> tuple[QueryResult, ...]:
+    opened = evaluation.open_dashboard(running, board, time_range)
     if uid != _NAMESPACE:
         return opened.results
     values = dict(opened.values)
     namespace = application_namespace(Facts.of(tools.ROOT).application)
-    values["namespace"] = interpolation.chosen(values["namespace"], namespace)
-    return evaluation.run(running, board, window, values)
+    values["namespace"] = interpolation.with_option(values["namespace"], namespace)
+    return evaluation.run(running, board, time_range, values)
 
 
 def _samples(
-    answers: Callable[[str], tuple[Result, ...]], panels: tuple[str, tuple[str, ...]]
+    answers: Callable[[str], tuple[QueryResult, ...]], panels: tuple[str, tuple[str, ...]]
 ) -> int:
     uid, titles = panels
     results = answers(uid)
@@ -200,9 +205,9 @@ def _samples(
     found = [
         result
         for result in results
-        if result.where in letters and result.target.ref in (letters[result.where] or _ANY)
+        if result.title in letters and result.target.ref in (letters[result.title] or _ANY)
     ]
-    missing = set(letters) - {result.where for result in found}
+    missing = set(letters) - {result.title for result in found}
     if missing:
         message = f"dashboard {uid} has no panel {sorted(missing)}"
         raise RepositoryError(

@@ -14,7 +14,7 @@ from scripts.bench.dashboards import SCALES
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
 from scripts.lab import simulation
-from scripts.lab.alerting import rulers
+from scripts.lab.alerting import firing
 from scripts.model.rendered import rule_files
 from scripts.rules import each
 from scripts.servers import monitoring
@@ -24,7 +24,7 @@ from scripts.servers.api import Api
 PARTS = {
     "alerts": "monitoring-alerts-",
     "objectives": "monitoring-slo-",
-    "the chart's, as kept here": f"monitoring-{rulers.CHART}",
+    "the chart's, as kept here": f"monitoring-{firing.CHART}",
 }
 OTHERS = "other recordings"
 
@@ -54,7 +54,7 @@ def tables() -> Iterator[str]:
     """
     cluster = simulation.cluster()
     ours = rule_files(cluster)
-    defaults = rulers.defaults(cluster)
+    defaults = firing.default_rules(cluster)
     for scale in SCALES:
         day = simulation.day("healthy", scale)
         with monitoring.prometheus(cluster, day.tsdb) as api:

@@ -1,1 +1,1 @@
-"""Dashboards as Grafana reads them: model, interpolation, evaluation, drawing."""
+"""Dashboards as Grafana reads, queries and draws them."""

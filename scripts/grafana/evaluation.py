@@ -2,71 +2,67 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from scripts.core import yamlfile
 from scripts.core.yamlfile import Json
-from scripts.grafana import interpolation, model
-from scripts.grafana.interpolation import LOGQL, PROMQL, Timing, Value, Window
-from scripts.grafana.model import Annotation, Dashboard, Panel, Target, Variable
+from scripts.grafana import interpolation, model, timing
+from scripts.grafana.interpolation import VariableValue
+from scripts.grafana.model import AnnotationQuery, DashboardModel, PanelModel, Target
+from scripts.grafana.timing import TimeRange, Timing, nanoseconds, seconds
+from scripts.grafana.variables import Resolver
+from scripts.model.dashboards import LOGQL, variable_names
 from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
 
 # A dashboard is opened over the six hours before the moment.
-RANGE = 6 * interpolation.HOUR
-
-_LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<series>.+),\s*)?(?P<label>\w+)\s*\)\s*", re.S)
-_LABEL_NAMES = re.compile(r"label_names\(\s*(?P<metric>.*?)\s*\)\s*")
-_METRICS = re.compile(r"metrics\((?P<pattern>.+)\)\s*")
-_QUERY_RESULT = re.compile(r"query_result\((?P<query>.+)\)\s*", re.S)
+RANGE = 6 * timing.HOUR
 # How many queries are sent at one time.
 _THREADS = 2
 
 
 @dataclass(frozen=True)
-class Result:
+class QueryResult:
     """What a server answered to one query.
 
     Attributes:
-        where: Title of the panel, or `annotation …`.
-        panel: Its id; 0 for an annotation.
+        title: Of the panel, or `annotation …`.
+        panel_id: 0 for an annotation.
         expr: The query as it was sent.
         step: Milliseconds between two points.
-        kind: `matrix`, `vector` or `streams`; empty where the server refused.
+        type: `matrix`, `vector` or `streams`; empty where the server refused.
         data: As the server's API returns it.
         error: The server's message; empty where it answered.
         samples: Samples that Prometheus loaded, over all steps; None of Loki.
-        peak: The most of them in memory at once.
         seconds: Until the whole answer was here.
     """
 
-    where: str
-    panel: int
+    title: str
+    panel_id: int
     target: Target
     expr: str
     step: int
-    kind: str = ""
+    type: str = ""
     data: Sequence[Json] = ()
     error: str = ""
     samples: int | None = None
-    peak: int | None = None
     seconds: float = 0.0
 
     @property
     def finite(self) -> bool:
         """Whether there is a line, or a value that can be drawn."""
-        if self.kind == "streams":
+        if self.type == "streams":
             return any(stream["values"] for stream in self.data)
-        return any(math.isfinite(value) for series in self.data for _, value in points(series))
+        return any(math.isfinite(value) for series in self.data for _, value in samples(series))
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedDashboard:
     """A dashboard with data.
 
     Attributes:
@@ -78,12 +74,12 @@ class Opened:
         seconds: From the first request to the last answer, two at a time.
     """
 
-    dashboard: Dashboard
-    window: Window
-    values: Mapping[str, Value]
+    dashboard: DashboardModel
+    time_range: TimeRange
+    values: Mapping[str, VariableValue]
     found: Mapping[str, tuple[str, ...]]
     refused: Mapping[str, str]
-    results: tuple[Result, ...]
+    results: tuple[QueryResult, ...]
     events: tuple[Json, ...]
     seconds: float
 
@@ -93,38 +89,47 @@ class Opened:
         return sum(result.samples or 0 for result in self.results)
 
 
-def window(at: float) -> Window:
+class _Query(NamedTuple):
+    """A query to run: its place, when it is evaluated, and the variables that hold for it."""
+
+    title: str
+    panel_id: int
+    target: Target
+    timing: Timing
+    values: Mapping[str, VariableValue]
+
+
+def time_range_at(at: float) -> TimeRange:
     """Return the time range of a dashboard that is opened at a moment (s since the epoch)."""
     end = round(at * 1000)
-    return Window(end - RANGE, end)
+    return TimeRange(end - RANGE, end)
 
 
-def open_dashboard(servers: Servers, dashboard: Dashboard, window: Window) -> Opened:
+def open_dashboard(
+    servers: Servers, dashboard: DashboardModel, time_range: TimeRange
+) -> OpenedDashboard:
     """Run all that a dashboard asks when it is opened.
 
     Args:
         servers: Prometheus and Loki, with data.
         dashboard: `model.committed()`, or `model.read(json, model.datasources())` of any other.
-        window: Its time range.
+        time_range: The dashboard's.
     """
     started = time.perf_counter()
-    variables = _Variables(servers, dashboard, window)
-    values = variables.all()
-    results = run(servers, dashboard, window, values)
-    return Opened(
+    resolver = Resolver(servers, dashboard, time_range)
+    values = resolver.values()
+    results = run(servers, dashboard, time_range, values)
+    of_annotations = results[len(results) - len(dashboard.annotations) :]
+    return OpenedDashboard(
         dashboard=dashboard,
-        window=window,
+        time_range=time_range,
         values=values,
-        found=variables.found,
-        refused=variables.refused,
+        found=resolver.found,
+        refused=resolver.refused,
         results=results,
         events=tuple(
             event
-            for annotation, result in zip(
-                dashboard.annotations,
-                results[len(results) - len(dashboard.annotations) :],
-                strict=True,
-            )
+            for annotation, result in zip(dashboard.annotations, of_annotations, strict=True)
             for event in events(annotation, result)
         ),
         seconds=time.perf_counter() - started,
@@ -133,59 +138,49 @@ def open_dashboard(servers: Servers, dashboard: Dashboard, window: Window) -> Op
 
 def run(
     servers: Servers,
-    dashboard: Dashboard,
-    window: Window,
-    values: Mapping[str, Value],
+    dashboard: DashboardModel,
+    time_range: TimeRange,
+    values: Mapping[str, VariableValue],
     only: str = "",
-) -> tuple[Result, ...]:
+) -> tuple[QueryResult, ...]:
     """Run the queries of panels and annotations, two at a time.
 
     Args:
         servers: Prometheus and Loki.
-        dashboard: What to ask.
-        window: Its time range.
+        dashboard: Whose queries.
+        time_range: The dashboard's.
         values: Of its variables.
         only: Name of a variable; queries that do not use it are left out.
 
     Returns:
         One result for each query; a panel that repeats has one for each value and query.
     """
-    asked = [
-        (where, panel, target, timing, scope)
-        for where, panel, target, timing, scope in _asked(dashboard, window, values)
-        if not only or only in interpolation.names(target.expr)
+    queries = [
+        query
+        for query in _queries(dashboard, time_range, values)
+        if not only or only in variable_names(query.target.expr)
     ]
     with ThreadPoolExecutor(_THREADS) as pool:
-        return tuple(pool.map(lambda one: _ask(servers, *one), asked))
+        return tuple(pool.map(lambda query: _result(servers, query), queries))
 
 
-def others(dashboard: Dashboard, values: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
-    """Yield each variable with fixed options, with each option that it does not stand at."""
-    for variable in dashboard.variables:
-        if variable.kind in ("custom", "interval"):
-            value = values[variable.name]
-            for option in variable.options:
-                if option != value.values:
-                    yield variable.name, interpolation.chosen(value, option)
-
-
-def points(series: Json) -> Iterator[tuple[float, float]]:
+def samples(series: Json) -> Iterator[tuple[float, float]]:
     """Yield time (s) and value of a series of a matrix or a vector, not of a stream."""
     for moment, value in series.get("values") or [series["value"]]:
         yield float(moment), float(value)
 
 
-def events(annotation: Annotation, result: Result) -> Iterator[Json]:
+def events(annotation: AnnotationQuery, result: QueryResult) -> Iterator[Json]:
     """Yield an annotation's marks: one for each time that its value is above 0 without a gap."""
     for series in result.data:
         text = interpolation.legend(annotation.title, series.get("metric") or series["stream"])
         common = {"name": annotation.name, "color": annotation.color, "text": text}
-        if result.kind == "streams":
+        if result.type == "streams":
             for moment, *_ in series["values"]:
                 yield common | {"time": int(moment) // 10**6, "timeEnd": None}
             continue
         begin = end = 0
-        for moment, value in points(series):
+        for moment, value in samples(series):
             if value > 0:
                 now = round(moment * 1000)
                 if begin and now - end > result.step:
@@ -196,18 +191,18 @@ def events(annotation: Annotation, result: Result) -> Iterator[Json]:
             yield common | {"time": begin, "timeEnd": end}
 
 
-def document(opened: Opened, day: str) -> Json:
+def document(opened: OpenedDashboard, day: str) -> Json:
     """Return what the preview draws, as JSON."""
     panels: dict[str, dict[str, Json]] = {}
     for result in opened.results:
-        if not result.panel:
+        if not result.panel_id:
             continue
-        panels.setdefault(str(result.panel), {})[result.target.ref] = {
+        panels.setdefault(str(result.panel_id), {})[result.target.ref] = {
             "expr": result.expr,
             "language": result.target.language,
             "step": result.step,
             "instant": result.target.instant,
-            "resultType": result.kind,
+            "resultType": result.type,
             "result": result.data,
             "error": result.error or None,
             "samples": result.samples,
@@ -216,8 +211,8 @@ def document(opened: Opened, day: str) -> Json:
     return {
         "uid": opened.dashboard.uid,
         "day": day,
-        "from": opened.window.start,
-        "to": opened.window.end,
+        "from": opened.time_range.start,
+        "to": opened.time_range.end,
         "variables": {
             name: {"text": v.text, "value": v.values} for name, v in opened.values.items()
         },
@@ -226,243 +221,91 @@ def document(opened: Opened, day: str) -> Json:
     }
 
 
-@dataclass
-class _Variables:
-    """Resolves the variables of a dashboard, those that others depend on first."""
-
-    servers: Servers
-    dashboard: Dashboard
-    window: Window
-    found: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-
-    def all(self) -> dict[str, Value]:
-        values: dict[str, Value] = {}
-        waiting = {v.name: v for v in self.dashboard.variables}
-        while waiting:
-            ready = [v for v in waiting.values() if not _needs(v) & waiting.keys() - {v.name}]
-            # A circle of variables: Grafana asks with what they have, which is nothing.
-            for variable in ready or list(waiting.values())[:1]:
-                values[variable.name] = self._value(variable, values)
-                del waiting[variable.name]
-        return values
-
-    def _value(self, variable: Variable, values: Mapping[str, Value]) -> Value:
-        options = variable.options
-        if variable.kind == "query":
-            try:
-                options = _sorted(_kept(self._asked(variable, values), variable.regex), variable)
-            except (ApiError, interpolation.VariableError) as error:
-                options, self.refused[variable.name] = (), str(error)
-            self.found[variable.name] = options
-        elif variable.kind == "datasource":
-            options = tuple(s.uid for s in model.datasources() if s.kind == variable.query)[:1]
-        elif variable.kind in ("textbox", "constant"):
-            text = variable.current[0] or str(variable.query)
-            return Value(text, text)
-        current = variable.current
-        if variable.include_all and (current == ("$__all",) or not set(current) & set(options)):
-            return interpolation.everything(options, variable.all_value)
-        if not set(current) & set(options):
-            # Grafana takes the first where the saved one is gone.
-            current = options[:1]
-        several = variable.several
-        chosen = current if several else (current[0] if current else "")
-        return Value(chosen, " + ".join(current), several)
-
-    def _asked(self, variable: Variable, values: Mapping[str, Value]) -> list[str]:
-        window, query = self.window, variable.query
-        own = interpolation.prometheus_timing(window, 100, model.scrape_interval()).variables
-        if variable.language == LOGQL:
-            return self._asked_loki(query, values, own)
-        text = str(query["query"] if isinstance(query, Mapping) else query)
-        text = interpolation.interpolate(text, values, own, PROMQL).strip()
-        api = self.servers.prometheus
-        between = {"start": _seconds(window.start), "end": _seconds(window.end)}
-        if match := _LABEL_VALUES.fullmatch(text):
-            series = (match["series"] or "").strip()
-            narrowed = {"match[]": series} if series.replace(" ", "") not in ("", "{}") else {}
-            path = f"/api/v1/label/{match['label']}/values"
-            return list(api.get(path, between | narrowed)["data"])
-        if match := _QUERY_RESULT.fullmatch(text):
-            at = {"query": match["query"], "time": _seconds(window.end)}
-            return [_as_text(s) for s in api.form("/api/v1/query", at)["data"]["result"]]
-        if match := _METRICS.fullmatch(text):
-            found = api.get("/api/v1/label/__name__/values", between)["data"]
-            return [name for name in found if re.search(match["pattern"], name)]
-        if match := _LABEL_NAMES.fullmatch(text):
-            narrowed = {"match[]": f'{{__name__=~".*{match["metric"]}.*"}}'} if match[1] else {}
-            return list(api.get("/api/v1/labels", between | narrowed)["data"])
-        found = api.get("/api/v1/series", between | {"match[]": text})["data"]
-        return [_as_text({"metric": labels}) for labels in found]
-
-    def _asked_loki(
-        self, query: str | Json, values: Mapping[str, Value], own: Mapping[str, str]
-    ) -> list[str]:
-        if isinstance(query, Mapping):
-            label, stream = str(query.get("label") or ""), str(query.get("stream") or "")
-        else:
-            match = _LABEL_VALUES.fullmatch(query)
-            label, stream = (match["label"], match["series"] or "") if match else ("", "")
-        between = {"start": f"{self.window.start}000000", "end": f"{self.window.end}000000"}
-        if stream:
-            between["query"] = interpolation.interpolate(stream, values, own, LOGQL)
-        path = f"label/{label}/values" if label else "labels"
-        return list(self.servers.loki.get(f"/loki/api/v1/{path}", between).get("data") or [])
-
-
-def _asked(
-    dashboard: Dashboard, window: Window, values: Mapping[str, Value]
-) -> Iterator[tuple[str, int, Target, Timing, Mapping[str, Value]]]:
-    """Yield each query with its timing and the variables that hold for it."""
-    scrape = model.scrape_interval()
-    for panel in dashboard.panels:
-        for scope in _repeated(panel, values):
-            for target in panel.targets:
-                timing = timing_of(panel, target, window, scrape)
-                yield panel.title, panel.id, target, timing, scope
-    for annotation in dashboard.annotations:
-        target = annotation.target
-        most = interpolation.WINDOW_PIXELS
-        if target.language == LOGQL:
-            timing = interpolation.loki_timing(window, most)
-        else:
-            timing = interpolation.prometheus_timing(window, most, scrape)
-        yield f"annotation {annotation.name}", 0, target, timing, values
-
-
-def timing_of(panel: Panel, target: Target, window: Window, scrape: int) -> Timing:
+def timing_of(
+    panel: PanelModel, target: Target, time_range: TimeRange, scrape_interval: int
+) -> Timing:
     """Return the steps of a query, as Grafana chooses them.
 
     Args:
         panel: Whose width and options count.
         target: The query.
-        window: The time range.
-        scrape: The data source's interval, in milliseconds.
+        time_range: The dashboard's.
+        scrape_interval: The data source's, in milliseconds.
     """
-    most = panel.points or interpolation.points(panel.columns)
-    least = interpolation.milliseconds(panel.minimum) if panel.minimum else 0
+    points, least = panel.max_data_points, panel.min_interval
     if target.language == LOGQL:
-        return interpolation.loki_timing(
-            window, most, target.minimum, instant=target.instant, least=max(least, 1)
+        return timing.loki_timing(
+            time_range, points, target.min_step, instant=target.instant, min_interval=least
         )
-    return interpolation.prometheus_timing(
-        window, most, scrape, target.minimum, target.factor, least
+    return timing.prometheus_timing(
+        time_range, points, scrape_interval, target.min_step, target.interval_factor, least
     )
 
 
-def _repeated(panel: Panel, values: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
+def _queries(
+    dashboard: DashboardModel, time_range: TimeRange, values: Mapping[str, VariableValue]
+) -> Iterator[_Query]:
+    scrape_interval = model.scrape_interval()
+    for panel in dashboard.panels:
+        for scoped in _repeated(panel, values):
+            for target in panel.targets:
+                when = timing_of(panel, target, time_range, scrape_interval)
+                yield _Query(panel.title, panel.id, target, when, scoped)
+    for annotation in dashboard.annotations:
+        if annotation.target.language == LOGQL:
+            when = timing.loki_timing(time_range, timing.WINDOW_PIXELS)
+        else:
+            when = timing.prometheus_timing(time_range, timing.WINDOW_PIXELS, scrape_interval)
+        yield _Query(f"annotation {annotation.name}", 0, annotation.target, when, values)
+
+
+def _repeated(
+    panel: PanelModel, values: Mapping[str, VariableValue]
+) -> Iterator[Mapping[str, VariableValue]]:
     """Yield the variables of each copy of a panel."""
     value = values.get(panel.repeat)
     if value is None or value.raw:
         yield values
         return
     for option in (value.values,) if isinstance(value.values, str) else value.values:
-        yield {**values, panel.repeat: interpolation.chosen(value, option)}
+        yield {**values, panel.repeat: interpolation.with_option(value, option)}
 
 
-def _ask(
-    servers: Servers,
-    where: str,
-    panel: int,
-    target: Target,
-    timing: Timing,
-    values: Mapping[str, Value],
-) -> Result:
-    expr = target.expr
+def _result(servers: Servers, query: _Query) -> QueryResult:
+    title, panel_id, target, when, values = query
+    expr, kind, data, error, loaded = target.expr, "", [], "", None
     started = time.perf_counter()
-    kind, data, error, samples, peak = "", [], "", None, None
     try:
-        expr = interpolation.interpolate(expr, values, timing.variables, target.language)
-        ask = _ask_loki if target.language == LOGQL else _ask_prometheus
-        answer = ask(servers, expr, target, timing)
+        expr = interpolation.interpolate(expr, values, when.built_in, target.language)
+        send = _query_loki if target.language == LOGQL else _query_prometheus
+        answer = send(servers, expr, target, when)
         kind, data = answer["resultType"], answer["result"]
         if kind == "scalar":
             # Grafana draws a scalar as a series without labels.
             kind, data = "vector", [{"metric": {}, "value": data}]
-        with contextlib.suppress(KeyError):
-            samples = answer["stats"]["samples"]["totalQueryableSamples"]
-            peak = answer["stats"]["samples"]["peakSamples"]
+        loaded = yamlfile.get(answer, "stats", "samples", "totalQueryableSamples")
     except (ApiError, interpolation.VariableError) as refused:
         error = str(refused)
-    seconds = time.perf_counter() - started
-    return Result(
-        where, panel, target, expr, timing.step, kind, data, error, samples, peak, seconds
+    duration = time.perf_counter() - started
+    return QueryResult(
+        title, panel_id, target, expr, when.step, kind, data, error, loaded, duration
     )
 
 
-def _ask_prometheus(servers: Servers, expr: str, target: Target, timing: Timing) -> Json:
-    window = timing.window
+def _query_prometheus(servers: Servers, expr: str, target: Target, when: Timing) -> Json:
     form = {"query": expr, "stats": "all"}
     if target.instant:
         # The end of the time range as it is, not aligned.
-        form["time"] = _seconds(int(timing.variables["__to"]))
+        form["time"] = seconds(int(when.built_in["__to"]))
         return servers.prometheus.form("/api/v1/query", form)["data"]
-    form |= {"start": _seconds(window.start), "end": _seconds(window.end)}
-    form["step"] = _seconds(timing.step)
+    form |= when.time_range.prometheus | {"step": seconds(when.step)}
     return servers.prometheus.form("/api/v1/query_range", form)["data"]
 
 
-def _ask_loki(servers: Servers, expr: str, target: Target, timing: Timing) -> Json:
-    window = timing.window
-    asked = {"query": expr, "direction": "backward", "limit": str(target.lines)}
+def _query_loki(servers: Servers, expr: str, target: Target, when: Timing) -> Json:
+    form = {"query": expr, "direction": "backward", "limit": str(target.max_lines)}
     if target.instant:
-        return servers.loki.get("/loki/api/v1/query", asked | {"time": f"{window.end}000000"})[
-            "data"
-        ]
-    asked |= {"start": f"{window.start}000000", "end": f"{window.end}000000"}
-    asked["step"] = f"{timing.step}ms"
-    return servers.loki.get("/loki/api/v1/query_range", asked)["data"]
-
-
-def _needs(variable: Variable) -> set[str]:
-    if isinstance(variable.query, Mapping):
-        texts = [str(value) for value in variable.query.values()]
-    else:
-        texts = [variable.query]
-    return {name for text in texts for name in interpolation.names(text)}
-
-
-def _kept(options: list[str], regex: str) -> list[str]:
-    """Return what a variable's regular expression keeps: its first group, or group `value`."""
-    if not regex:
-        return options
-    pattern = re.compile(re.sub(r"\(\?<(\w)", r"(?P<\1", regex.strip("/")))
-    kept = []
-    for option in options:
-        if match := pattern.search(option):
-            named = match.groupdict()
-            groups = [group for group in match.groups() if group]
-            kept.append(named.get("value") or (groups[0] if groups else match[0]))
-    return list(dict.fromkeys(kept))
-
-
-def _sorted(options: list[str], variable: Variable) -> tuple[str, ...]:
-    """Return options in the order of Grafana's number: 1, 2 by name, 3, 4 by number, 5, 6, 7, 8."""
-    if variable.sort == 0:
-        return tuple(options)
-    kind, backwards = (variable.sort + 1) // 2, variable.sort % 2 == 0
-    if kind == 2:
-        return tuple(sorted(options, key=_number, reverse=backwards))
-    key = str.lower if kind == 3 else str
-    return tuple(sorted(options, key=key, reverse=backwards))
-
-
-def _number(text: str) -> float:
-    found = re.search(r"\d+", text)
-    return float(found[0]) if found else -1.0
-
-
-def _as_text(series: Json) -> str:
-    labels = dict(series["metric"])
-    name = labels.pop("__name__", "")
-    inner = ",".join(f'{key}="{value}"' for key, value in labels.items())
-    text = f"{name}{{{inner}}}"
-    if "value" in series:
-        moment, value = series["value"]
-        text += f" {value} {round(float(moment) * 1000)}"
-    return text
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds / 1000:.3f}"
+        form["time"] = nanoseconds(when.time_range.end)
+        return servers.loki.get("/loki/api/v1/query", form)["data"]
+    form |= when.time_range.loki | {"step": f"{when.step}ms"}
+    return servers.loki.get("/loki/api/v1/query_range", form)["data"]

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from scripts.core.yamlfile import Json
+from scripts.grafana import interpolation
+from scripts.grafana.evaluation import samples
+from scripts.model.dashboards import LOGQL, PROMQL
 
 Cell = float | str | None
 
@@ -37,7 +40,7 @@ class Field(NamedTuple):
     values: Sequence[tuple[int, float]]
 
 
-class Table(NamedTuple):
+class TableFrame(NamedTuple):
     """Rows by the name of the column."""
 
     columns: list[str]
@@ -90,8 +93,7 @@ def legend(target: Json, labels: Mapping[str, str], expression: str) -> str:
     pattern = target.get("legendFormat", "")
     if not pattern or pattern == "__auto":
         return whole or expression
-    name = re.sub(r"{{\s*(.+?)\s*}}", lambda found: labels.get(found[1], ""), pattern)
-    return name or whole or "Value"
+    return interpolation.legend(pattern, labels) or whole or "Value"
 
 
 def config(model: Json, name: str, ref: str) -> Json:
@@ -117,20 +119,14 @@ def _matches(matcher: Json, name: str, ref: str) -> bool:
     return bool(wanted == name)
 
 
-def number(text: str) -> float:
-    """Return a sample's value as Prometheus and Loki write it: `NaN`, `+Inf`, `1e+06`."""
-    return float(text)
-
-
 def _fields(model: Json, answers: Mapping[str, Json]) -> list[Field]:
     """Return the series of all queries, in the order of the queries and of their answers."""
     found = []
     for target in model["targets"]:
         answer = answers[target["refId"]]
         for series in answer["result"]:
-            samples = series.get("values") or [series["value"]]
             name = legend(target, series.get("metric", {}), answer["expr"])
-            values = [(round(float(t) * 1000), number(value)) for t, value in samples]
+            values = [(round(time * 1000), value) for time, value in samples(series)]
             found.append(Field(target["refId"], name, values))
     return found
 
@@ -181,7 +177,7 @@ def _numbers(model: Json, answers: Mapping[str, Json]) -> Json | None:
     legend is not looked at; one of Prometheus stays as many series as it has.
     """
     fields = _fields(model, answers)
-    loki = {t["refId"] for t in model["targets"] if answers[t["refId"]]["language"] == "logql"}
+    loki = {t["refId"] for t in model["targets"] if answers[t["refId"]]["language"] == LOGQL}
     instant = {ref for ref in loki if answers[ref]["instant"]}
     last = {field.ref: field._replace(name=f"Value #{field.ref}") for field in fields}
     tables = [field for ref, field in last.items() if ref in instant]
@@ -243,23 +239,23 @@ def _order(column: str) -> Callable[[dict[str, Cell]], tuple[int, float, str]]:
     return key
 
 
-def _frame(target: Json, answer: Json, several: bool) -> Table:
+def _frame(target: Json, answer: Json, several: bool) -> TableFrame:
     """Return a query's answer as a table: time, labels, value; Loki's is always named by query."""
-    plain = not several and answer["language"] == "promql"
+    plain = not several and answer["language"] == PROMQL
     value = "Value" if plain else f"Value #{target['refId']}"
     labels = sorted({label for series in answer["result"] for label in series["metric"]})
     rows: list[dict[str, Cell]] = [
         {
             "Time": str(series["value"][0]),
             **{label: series["metric"].get(label, "") for label in labels},
-            value: number(series["value"][1]),
+            value: float(series["value"][1]),
         }
         for series in answer["result"]
     ]
-    return Table(["Time", *labels, value], rows)
+    return TableFrame(["Time", *labels, value], rows)
 
 
-def merge(tables: Sequence[Table], _: Json) -> list[Table]:
+def merge(tables: Sequence[TableFrame], _: Json) -> list[TableFrame]:
     """Join rows that are equal in the columns that all tables have, and differ in none.
 
     A row that fits several is joined to each of them; one that fits none stands alone.
@@ -282,10 +278,10 @@ def merge(tables: Sequence[Table], _: Json) -> list[Table]:
                 fresh = dict(row)
                 group.append(fresh)
                 rows.append(fresh)
-    return [Table(columns, rows)]
+    return [TableFrame(columns, rows)]
 
 
-def organize(tables: Sequence[Table], options: Json) -> list[Table]:
+def organize(tables: Sequence[TableFrame], options: Json) -> list[TableFrame]:
     """Leave out, order and rename columns."""
     hidden, order = options["excludeByName"], options["indexByName"]
     renamed = options["renameByName"]
@@ -294,11 +290,11 @@ def organize(tables: Sequence[Table], options: Json) -> list[Table]:
         kept = [name for name in table.columns if not hidden.get(name)]
         kept.sort(key=lambda name: order.get(name, len(order)))
         rows = [{renamed.get(n, n): row[n] for n in kept if n in row} for row in table.rows]
-        organized.append(Table([renamed.get(name, name) for name in kept], rows))
+        organized.append(TableFrame([renamed.get(name, name) for name in kept], rows))
     return organized
 
 
-_TRANSFORMATIONS: Mapping[str, Callable[[Sequence[Table], Json], list[Table]]] = {
+_TRANSFORMATIONS: Mapping[str, Callable[[Sequence[TableFrame], Json], list[TableFrame]]] = {
     "merge": merge,
     "organize": organize,
 }

@@ -1,4 +1,4 @@
-"""Dashboards as they are asked: panels, queries, variables and annotations of Grafana's JSON.
+"""What Grafana reads of a dashboard's JSON: panels, queries, variables and annotations.
 
 Any classic dashboard is understood, not only this repository's: data sources may be given by a
 variable, panels may repeat, and queries may leave out what Grafana has a default for.
@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-import yaml
-
-from dashboards_py import __main__ as definitions
-from dashboards_py import grafana
 from scripts import tools
+from scripts.core import yamlfile
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.grafana.interpolation import LOGQL, PROMQL, milliseconds
+from scripts.grafana import timing
 from scripts.model import dashboards
+from scripts.model.dashboards import LANGUAGES, LOGQL
 
 GRAFANA = "base/releases/grafana.yaml"
 MODULES = "dashboards_py/dashboards"
-LANGUAGES = {"prometheus": PROMQL, "loki": LOGQL}
 
 
 @dataclass(frozen=True)
@@ -33,12 +29,12 @@ class Datasource:
 
     Attributes:
         kind: Grafana's type, as `prometheus`.
-        scrape: Its scrape interval, in milliseconds.
+        scrape_interval: In milliseconds.
     """
 
     uid: str
     kind: str
-    scrape: int = 15_000
+    scrape_interval: int = 15_000
     default: bool = False
 
 
@@ -50,8 +46,9 @@ class Target:
         ref: Its letter.
         language: PROMQL or LOGQL.
         instant: Evaluated once, at the end of the time range.
-        minimum: Least step, as `1m`; empty for none of its own.
-        allow_empty: Why it returns nothing on a day without faults; empty where it must not.
+        max_lines: Of a query of log lines.
+        min_step: As `1m`; empty for none of its own.
+        allow_empty: Why it returns nothing on a day without faults; the JSON does not say it.
     """
 
     ref: str
@@ -59,34 +56,32 @@ class Target:
     language: str
     legend: str
     instant: bool
-    lines: int
-    minimum: str = ""
-    factor: int = 1
+    max_lines: int
+    min_step: str = ""
+    interval_factor: int = 1
     allow_empty: str = ""
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A panel that asks something.
+class PanelModel:
+    """A panel with queries.
 
     Attributes:
-        columns: Its width, of 24.
-        minimum: Least interval of all its queries; empty for none.
-        points: The most points it wants; 0 for as many as it has pixels.
+        max_data_points: Of each query.
+        min_interval: Of each query, in milliseconds; 0 for none.
         repeat: The variable for each of whose values Grafana draws the panel again.
     """
 
     id: int
     title: str
-    columns: int
     targets: tuple[Target, ...]
-    minimum: str = ""
-    points: int = 0
+    max_data_points: int
+    min_interval: int = 0
     repeat: str = ""
 
 
 @dataclass(frozen=True)
-class Annotation:
+class AnnotationQuery:
     """A query whose results are marked on every graph."""
 
     name: str
@@ -96,14 +91,14 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Variable:
+class VariableModel:
     """A variable of a dashboard.
 
     Attributes:
         kind: Grafana's type.
         query: What its type wants.
         language: Of the query; empty where no data source is asked.
-        several: Whether it may have several values.
+        multi: Whether it may have several values.
         all_value: Value of All; None where All stands for every option.
         include_all: Whether there is an All.
         options: Written in the dashboard.
@@ -116,7 +111,7 @@ class Variable:
     kind: str
     query: str | Json
     language: str
-    several: bool
+    multi: bool
     include_all: bool
     all_value: str | None
     options: tuple[str, ...]
@@ -126,16 +121,16 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Dashboard:
-    """A dashboard as it is asked."""
+class DashboardModel:
+    """What Grafana reads of a dashboard."""
 
     uid: str
     title: str
-    panels: tuple[Panel, ...]
-    variables: tuple[Variable, ...]
-    annotations: tuple[Annotation, ...]
+    panels: tuple[PanelModel, ...]
+    variables: tuple[VariableModel, ...]
+    annotations: tuple[AnnotationQuery, ...]
 
-    def where(self, text: str = "") -> tuple[str, int | None]:
+    def source(self, text: str = "") -> tuple[str, int | None]:
         """Return the module that makes this dashboard, and the line where a text stands in it."""
         path = f"{MODULES}/{self.uid.replace('-', '_')}.py"
         if not (tools.ROOT / path).is_file():
@@ -145,16 +140,20 @@ class Dashboard:
         return path, next(found, None)
 
 
+def release_values() -> Json:
+    """Return the values of Grafana's release."""
+    documents = yamlfile.load(tools.ROOT / GRAFANA, tools.ROOT)
+    return next(d for d in documents if d["kind"] == "HelmRelease")["spec"]["values"]
+
+
 def datasources() -> tuple[Datasource, ...]:
     """Return the data sources of Grafana's release.
 
     Raises:
         RepositoryError: Where two share a uid or one has none.
     """
-    documents = yaml.safe_load_all((tools.ROOT / GRAFANA).read_text(encoding="utf-8"))
-    release = next(d for d in documents if d["kind"] == "HelmRelease")
     found: list[Datasource] = []
-    for source in dashboards.datasources(release["spec"]["values"]):
+    for source in dashboards.datasources(release_values()):
         uid = str(source.get("uid") or "")
         if not uid or uid in {other.uid for other in found}:
             fault = f"has the uid {uid!r} of another one" if uid else "has no uid"
@@ -164,26 +163,21 @@ def datasources() -> tuple[Datasource, ...]:
             )
         interval = (source.get("jsonData") or {}).get("timeInterval", "15s")
         kind, default = str(source["type"]), bool(source.get("isDefault"))
-        found.append(Datasource(uid, kind, milliseconds(interval), default))
+        found.append(Datasource(uid, kind, timing.milliseconds(interval), default))
     return tuple(found)
 
 
-def committed() -> list[Dashboard]:
-    """Return the committed dashboards, each query with its mark of the Python definition.
+def committed() -> list[DashboardModel]:
+    """Return the committed dashboards.
 
     Raises:
-        RepositoryError: Where a definition does not build or a query has an unknown data source.
+        RepositoryError: Where a file is not JSON or a query has an unknown data source.
     """
     sources = datasources()
-    built = definitions.build()
-    return [
-        _marked(read(board, sources), built[board["uid"]].board)
-        for board in dashboards.load(tools.ROOT).values()
-        if board["uid"] in built
-    ]
+    return [read(board, sources) for board in dashboards.load(tools.ROOT).values()]
 
 
-def read(board: Json, sources: tuple[Datasource, ...]) -> Dashboard:
+def read(board: Json, sources: tuple[Datasource, ...]) -> DashboardModel:
     """Read a dashboard's JSON.
 
     Args:
@@ -207,9 +201,9 @@ class _Reader:
         # Which kind of data source each variable of type `datasource` chooses among.
         self.chosen = {v["name"]: v["query"] for v in self.variables if v["type"] == "datasource"}
 
-    def dashboard(self) -> Dashboard:
+    def dashboard(self) -> DashboardModel:
         annotations = (self.board.get("annotations") or {}).get("list") or []
-        return Dashboard(
+        return DashboardModel(
             uid=self.uid,
             title=str(self.board["title"]),
             panels=tuple(self._panels()),
@@ -217,49 +211,45 @@ class _Reader:
             annotations=tuple(self._annotation(a) for a in annotations if self._asks(a)),
         )
 
-    def _panels(self) -> Iterator[Panel]:
-        for panel in _all_panels(self.board):
+    def _panels(self) -> Iterator[PanelModel]:
+        for panel in dashboards.panels(self.board):
             targets = [t for t in panel.get("targets") or [] if not t.get("hide") and t.get("expr")]
             if not targets:
                 continue
             inherited = panel.get("datasource")
-            yield Panel(
+            columns = int((panel.get("gridPos") or {}).get("w", 12))
+            yield PanelModel(
                 id=int(panel["id"]),
                 title=str(panel.get("title", "")),
-                columns=int((panel.get("gridPos") or {}).get("w", 12)),
                 targets=tuple(
                     self._target(t, inherited, f"panel {panel.get('title')!r}") for t in targets
                 ),
-                minimum=str(panel.get("interval") or ""),
-                points=int(panel.get("maxDataPoints") or 0),
+                max_data_points=int(panel.get("maxDataPoints") or 0)
+                or timing.max_data_points(columns),
+                min_interval=timing.milliseconds(panel.get("interval") or "0"),
                 repeat=str(panel.get("repeat") or ""),
             )
 
     def _target(self, target: Json, inherited: object, where: str) -> Target:
         source = self._source(target.get("datasource") or inherited, where)
         language = LANGUAGES[source.kind]
-        if language == LOGQL:
-            instant = target.get("queryType") == "instant" or bool(target.get("instant"))
-        else:
-            # Of a query that is both, the graph's points are what costs.
-            instant = bool(target.get("instant")) and not target.get("range")
         return Target(
             ref=str(target.get("refId", "A")),
             expr=str(target["expr"]),
             language=language,
             legend=str(target.get("legendFormat") or ""),
-            instant=instant,
+            instant=dashboards.is_instant(target),
             # The Loki data source's own number, where neither says one.
-            lines=int(target.get("maxLines") or 1000),
-            minimum=str(target.get("step" if language == LOGQL else "interval") or ""),
-            factor=int(target.get("intervalFactor") or 1),
+            max_lines=int(target.get("maxLines") or 1000),
+            min_step=str(target.get("step" if language == LOGQL else "interval") or ""),
+            interval_factor=int(target.get("intervalFactor") or 1),
         )
 
-    def _annotation(self, annotation: Json) -> Annotation:
+    def _annotation(self, annotation: Json) -> AnnotationQuery:
         # Grafana 9 and older kept the query beside the name.
         target = {"refId": "Anno", **(annotation.get("target") or {"expr": annotation.get("expr")})}
         where = f"annotation {annotation['name']!r}"
-        return Annotation(
+        return AnnotationQuery(
             name=str(annotation["name"]),
             target=replace(
                 self._target(target, annotation.get("datasource"), where), instant=False
@@ -273,7 +263,7 @@ class _Reader:
         query = (annotation.get("target") or {}).get("expr") or annotation.get("expr")
         return bool(annotation.get("enable", True) and query)
 
-    def _variable(self, variable: Json) -> Variable:
+    def _variable(self, variable: Json) -> VariableModel:
         kind, name = str(variable["type"]), str(variable["name"])
         language = ""
         if kind == "query":
@@ -284,12 +274,12 @@ class _Reader:
         if kind in ("custom", "interval") and not options:
             options = tuple(_custom(str(variable.get("query", ""))))
         everything = bool(variable.get("includeAll"))
-        return Variable(
+        return VariableModel(
             name=name,
             kind=kind,
             query=variable.get("query", ""),
             language=language,
-            several=bool(variable.get("multi")) or everything,
+            multi=bool(variable.get("multi")) or everything,
             include_all=everything,
             all_value=variable.get("allValue") or None,
             options=tuple(o for o in options if o != "$__all"),
@@ -319,55 +309,14 @@ class _Reader:
         )
 
 
-def _all_panels(board: Json) -> Iterator[Json]:
-    """Yield every panel, also of collapsed rows and of the rows of Grafana 4."""
-    panels: list[Json] = list(board.get("panels") or [])
-    for row in board.get("rows") or []:
-        # Spans of 12 instead of a grid of 24.
-        panels += [p | {"gridPos": {"w": 2 * int(p.get("span", 12))}} for p in row["panels"]]
-    for panel in panels:
-        yield panel
-        yield from panel.get("panels") or []
-
-
-def _custom(query: str) -> Iterable[str]:
+def _custom(query: str) -> Iterator[str]:
     """Return the values of a comma-separated list, each as `value` or `text : value`."""
     for part in re.split(r"(?<!\\),", query):
         text = part.replace("\\,", ",").strip()
         yield text.split(" : ", 1)[-1].strip()
 
 
-def _marked(dashboard: Dashboard, board: grafana.Dashboard) -> Dashboard:
-    """Add `allow_empty` of the queries, which the JSON does not hold."""
-    reasons = {
-        (panel.id, t.refId): t.allow_empty for panel in _drawn(board.panels) for t in panel.targets
-    }
-    panels = tuple(
-        replace(
-            panel,
-            targets=tuple(
-                replace(t, allow_empty=reasons.get((panel.id, t.ref), "")) for t in panel.targets
-            ),
-        )
-        for panel in dashboard.panels
-    )
-    marked = {a.name: a.allow_empty for a in board.annotations}
-    annotations = tuple(
-        replace(a, target=replace(a.target, allow_empty=marked.get(a.name, "")))
-        for a in dashboard.annotations
-    )
-    return replace(dashboard, panels=panels, annotations=annotations)
-
-
-def _drawn(panels: Iterable[Any]) -> Iterator[grafana.Panel]:
-    for panel in panels:
-        if isinstance(panel, grafana.RowPanel):
-            yield from _drawn(panel.panels)
-        elif isinstance(panel, grafana.Panel):
-            yield panel
-
-
 @functools.cache
 def scrape_interval() -> int:
     """Return the Prometheus data source's scrape interval, in milliseconds."""
-    return next(s.scrape for s in datasources() if s.kind == "prometheus")
+    return next(s.scrape_interval for s in datasources() if s.kind == "prometheus")

@@ -1,7 +1,8 @@
 """Pictures of dashboards in the per-user cache, found by what decides them, never by their age.
 
-Beside the dashboard's JSON, a picture is decided by what asks and draws (`scene`) and by the
-simulated day. There is a folder for each scene, in it one for each day, in it the pictures.
+Beside the dashboard's JSON, a picture is decided by the files that it is made with
+(`sources_digest`) and by the simulated day. There is a folder for each digest, in it one for each
+day, in it the pictures.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from scripts.model import dashboards
 
 Model = Mapping[str, Json]
 
-# What the day and the servers are made of, and what asks, draws and simulates.
+# What the day and the servers are made of, and what queries, draws and simulates.
 _SOURCES = (
     "base",
     "overlays",
     "tests/options",
     "scripts/grafana",
     "scripts/lab/preview",
-    "scripts/lab/proof",
     "scripts/lab/simulation",
+    "scripts/model",
+    "scripts/rules",
     "scripts/servers",
     "scripts/tools",
 )
@@ -43,7 +45,7 @@ def folder() -> Path:
 
 
 @functools.cache
-def scene(root: Path) -> str:
+def sources_digest(root: Path) -> str:
     """Return a digest of all files of a tree that decide a picture, dashboards apart."""
     digest = hashlib.sha256()
     for source in _SOURCES:
@@ -60,7 +62,7 @@ def place(day: str, model: Model) -> Path:
     """Return where the picture of a dashboard on a day is, or would be."""
     text = json.dumps(model, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return folder() / scene(tools.ROOT) / day / f"{name}.png"
+    return folder() / sources_digest(tools.ROOT) / day / f"{name}.png"
 
 
 def find(*models: Model | None) -> list[Path | None]:
@@ -70,7 +72,7 @@ def find(*models: Model | None) -> list[Path | None]:
     which the most of these dashboards are drawn.
     """
     best: list[Path | None] = [None] * len(models)
-    days = sorted(path.name for path in (folder() / scene(tools.ROOT)).glob("*"))
+    days = sorted(path.name for path in (folder() / sources_digest(tools.ROOT)).glob("*"))
     for day in reversed(days):
         places = [None if model is None else place(day, model) for model in models]
         found = [path if path and path.exists() else None for path in places]

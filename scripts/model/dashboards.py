@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 
 FOLDER = "base/dashboards"
+PROMQL, LOGQL = "promql", "logql"
+# The query language of a data source, by Grafana's type of it.
+LANGUAGES = {"prometheus": PROMQL, "loki": LOGQL}
 # What Grafana puts in for its own variables, to a parser as good as any other value.
 BUILT_IN = {
     "__auto": "5m",
@@ -19,22 +22,29 @@ BUILT_IN = {
     "__range": "1h",
     "__rate_interval": "2m",
 }
-_VARIABLE = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>\w+)(?:[.:][^}]*)?\})")
+# Grafana's variable syntax: `$name`, `[[name:format]]`, `${name.field:format}`.
+_VARIABLE = re.compile(
+    r"\$(?P<plain>\w+)"
+    r"|\[\[(?P<old>\w+)(?::(?P<old_format>\w+))?\]\]"
+    r"|\$\{(?P<name>\w+)(?:\.[^:}]+)?(?::(?P<format>[^}]+))?\}"
+)
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query of a dashboard, ready for a parser.
+    """A query, such as one of a dashboard.
 
     Attributes:
         where: File and panel.
         lang: `promql` or `logql`.
-        expr: The text with every Grafana variable replaced by a value.
+        expr: The text.
+        instant: Whether it is evaluated once, at the end of the time range.
     """
 
     where: str
     lang: str
     expr: str
+    instant: bool = False
 
 
 def load(root: Path) -> dict[str, Json]:
@@ -64,55 +74,84 @@ def datasources(values: Json) -> list[Json]:
 
 def queries(dashboard: Json) -> list[Query]:
     """Return every query with its variables filled in: panels, annotations and variables."""
+    file = f"{FOLDER}/{dashboard['uid']}.json"
     values = BUILT_IN | {v["name"]: _value(v) for v in dashboard["templating"]["list"]}
-    where = f"{FOLDER}/{dashboard['uid']}.json"
-    found = [
-        Query(f"{where}: {place}", lang, _interpolate(expr, values))
-        for place, lang, expr, _ in _expressions(dashboard)
+    return [
+        replace(
+            query,
+            where=f"{file}: {query.where}",
+            expr=substitute(query.expr, lambda name, _: values.get(name)),
+        )
+        for query in (*templates(dashboard), *_of_variables(dashboard))
     ]
-    for variable in dashboard["templating"]["list"]:
-        query = variable["query"]
-        if variable["type"] != "query":
-            continue
-        place = f"{where}: variable {variable['name']!r}"
-        if "stream" in query:
-            found.append(Query(place, "logql", _interpolate(query["stream"], values)))
-        else:
-            series = re.fullmatch(r"label_values\((.*), \w+\)", query["query"])
-            text = series.group(1) if series else query["query"]
-            found.append(Query(place, "promql", _interpolate(text, values)))
-    return found
 
 
 def panels(dashboard: Json, *, rows: bool = False) -> Iterator[Json]:
     """Yield panels, also those inside collapsed rows; the rows themselves only on request."""
-    for panel in dashboard["panels"]:
-        if panel["type"] != "row" or rows:
+    for panel in dashboard.get("panels") or []:
+        if panel.get("type") != "row" or rows:
             yield panel
-        if panel["type"] == "row":
-            yield from panel["panels"]
+        yield from panel.get("panels") or []
 
 
-def _expressions(dashboard: Json) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield place, language, text, and whether it is evaluated once, for every query."""
-    languages = {"prometheus": "promql", "loki": "logql"}
+def templates(dashboard: Json) -> Iterator[Query]:
+    """Yield the queries of panels and annotations, as a committed dashboard has them."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
-            once = target.get("instant", False) or target.get("queryType") == "instant"
             place = f"panel {panel['title']!r}, query {target['refId']}"
-            yield place, languages[target["datasource"]["type"]], target["expr"], once
+            lang = LANGUAGES[target["datasource"]["type"]]
+            yield Query(place, lang, target["expr"], is_instant(target))
     for annotation in dashboard["annotations"]["list"]:
-        lang = languages[annotation["datasource"]["type"]]
-        yield f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"], False
+        lang = LANGUAGES[annotation["datasource"]["type"]]
+        yield Query(f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"])
+
+
+def is_instant(target: Json) -> bool:
+    """Whether a query is evaluated once; of one that is both, the graph's points are what costs."""
+    if target.get("queryType") == "instant":
+        return True
+    return bool(target.get("instant")) and not target.get("range")
+
+
+def substitute(text: str, value: Callable[[str, str], str | None]) -> str:
+    """Replace Grafana's variables in a text.
+
+    Args:
+        text: Such as a query.
+        value: Returns what stands for a variable, by its name and its format, which is empty
+            without one; None leaves the variable as it is written.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        found = value(_name(match), match["old_format"] or match["format"] or "")
+        return match[0] if found is None else found
+
+    return _VARIABLE.sub(replaced, text)
+
+
+def variable_names(text: str) -> set[str]:
+    """Return the names of the variables that a text uses, Grafana's own among them."""
+    # `$1` is a group of label_replace.
+    return {n for match in _VARIABLE.finditer(text) if not (n := _name(match)).isdigit()}
+
+
+def _name(match: re.Match[str]) -> str:
+    return match["plain"] or match["old"] or match["name"]
+
+
+def _of_variables(dashboard: Json) -> Iterator[Query]:
+    for variable in dashboard["templating"]["list"]:
+        query = variable["query"]
+        if variable["type"] != "query":
+            continue
+        place = f"variable {variable['name']!r}"
+        if "stream" in query:
+            yield Query(place, LOGQL, query["stream"])
+        else:
+            series = re.fullmatch(r"label_values\((.*), \w+\)", query["query"])
+            yield Query(place, PROMQL, series[1] if series else query["query"])
 
 
 def _value(variable: Json) -> str:
     current = variable["current"]["value"]
     return str(variable.get("allValue") or (current if isinstance(current, str) else current[0]))
-
-
-def _interpolate(text: str, values: Mapping[str, str]) -> str:
-    def replace(match: re.Match[str]) -> str:
-        return values.get(match["name"] or match["braced"], match[0])
-
-    return _VARIABLE.sub(replace, text)

@@ -174,7 +174,7 @@ def page_findings(page: PageReport) -> list[Finding]:
             texts.append(f"panels {one['title']!r} and {other['title']!r} overlap")
     if report.get("width", 0) > job.width:
         texts.append(f"is {report['width']} px wide in a window of {job.width} px")
-    fix = "open the page in a browser and mend the panel, its query or scripts/lab/preview"
+    fix = "open the page in a browser and mend the panel, its query or scripts/grafana"
     return [Finding(path, None, text, fix) for text in texts]
 
 

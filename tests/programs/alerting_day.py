@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts.checks.static import routing
 from scripts.lab.alerting import delivery
 from scripts.lab.alerting.delivery import TEMPLATE
-from scripts.lab.alerting.rulers import Firing
+from scripts.lab.alerting.firing import FiringAlert
 from scripts.model.manifests import Repository
 from tests.fixtures import FROZEN
 
@@ -19,12 +19,12 @@ def known(repository: Repository) -> routing.Known:
     return routing.Known(routing.labels(repository))
 
 
-def firing(name: str, severity: str = "warning", **labels: str) -> Firing:
+def firing(name: str, severity: str = "warning", **labels: str) -> FiringAlert:
     every = {"alertname": name, "severity": severity, **labels}
-    return Firing(every, {"runbook_url": f"https://r/{name}.md"}, START, START + 3600)
+    return FiringAlert(every, {"runbook_url": f"https://r/{name}.md"}, START, START + 3600)
 
 
-def sent(*firing_: Firing, config: Path = CONFIG) -> set[tuple[str, str]]:
+def sent(*firing_: FiringAlert, config: Path = CONFIG) -> set[tuple[str, str]]:
     """Name and severity of each alert that somebody is told of."""
     found = delivery.deliver(firing_, START, START + 3600, config)
     every = [alert["labels"] for one in found.notifications for alert in one.alerts]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts import tools
+from scripts.lab import simulation
 
 Array = NDArray[np.float64]
 STEP, STEPS = 30, 2880
@@ -22,23 +21,7 @@ PODS = ("web-1", "web-2")
 CORES = {"web-1": 0.25, "web-2": 0.5}
 
 
-@dataclass(frozen=True)
-class SmallDay:
-    """A day as `scripts.lab.proof` wants it."""
-
-    name: str
-    start: float
-    tsdb: Path
-    logs: Path
-    truth: Mapping[str, Array]
-    summary: Mapping[str, Any]
-
-    @property
-    def at(self) -> float:
-        return self.start + 20 * 3600
-
-
-def small_day(folder: Path, name: str = "healthy") -> SmallDay:
+def small_day(folder: Path, name: str = "healthy") -> simulation.Day:
     """Write a day into a folder; in the incident, and only then, something is broken."""
     start = time.time() // 86400 * 86400 - 86400
     series: list[tuple[dict[str, str], Array]] = []
@@ -57,7 +40,7 @@ def small_day(folder: Path, name: str = "healthy") -> SmallDay:
     with logs.open("w", encoding="utf-8") as file:
         for second in range(0, 86400, 60):
             app = "web" if second % 120 else "api"
-            sync = {
+            entry = {
                 "labels": {
                     "cluster": "todo",
                     "namespace": "default",
@@ -69,9 +52,16 @@ def small_day(folder: Path, name: str = "healthy") -> SmallDay:
                 "timestamp": str(int(start + second) * 10**9),
                 "line": f"request {second} of {app}",
             }
-            file.write(json.dumps(sync) + "\n")
+            file.write(json.dumps(entry) + "\n")
     truth = {f"cpu/default/{pod}": np.full(STEPS, cores) for pod, cores in CORES.items()}
-    return SmallDay(name, start, folder / "tsdb", logs, truth, {"alerts": []})
+    # mypy cannot tell the file from an array that is to be saved under that name.
+    np.savez(folder / "truth.npz", **truth)  # type: ignore[arg-type]
+    return day(folder, start, name)
+
+
+def day(folder: Path, start: float, name: str = "healthy") -> simulation.Day:
+    """A day on which no alert fires, of whatever is in a folder."""
+    return simulation.Day(name, start, start + 86400, start + 20 * 3600, folder, {"alerts": []})
 
 
 def _history(output: Path, start: float, series: list[tuple[dict[str, str], Array]]) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from scripts.grafana import evaluation, model
-from scripts.grafana.evaluation import Opened
+from scripts.grafana.evaluation import OpenedDashboard
+from scripts.lab import simulation
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real
 from scripts.servers.monitoring import Servers
-from tests.programs.days import SmallDay, small_day
+from tests.programs.days import small_day
 
 CPU = "sum by (namespace, pod) (rate(cpu_seconds_total[$__rate_interval]))"
 
@@ -24,16 +25,16 @@ def options(rendered: list[Cluster]) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def day(tmp_path_factory: pytest.TempPathFactory) -> SmallDay:
+def day(tmp_path_factory: pytest.TempPathFactory) -> simulation.Day:
     return small_day(tmp_path_factory.mktemp("healthy"))
 
 
 @pytest.fixture(scope="session")
-def running(options: Cluster, day: SmallDay) -> Iterator[Servers]:
+def running(options: Cluster, day: simulation.Day) -> Iterator[Servers]:
     with real.servers(options, day.tsdb, day.logs) as both:
         yield both
 
 
-def opened(running: Servers, day: SmallDay, json: dict[str, Any]) -> Opened:
+def opened(running: Servers, day: simulation.Day, json: dict[str, Any]) -> OpenedDashboard:
     dashboard = model.read(json, model.datasources())
-    return evaluation.open_dashboard(running, dashboard, evaluation.window(day.at))
+    return evaluation.open_dashboard(running, dashboard, evaluation.time_range_at(day.at))

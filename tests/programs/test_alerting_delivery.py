@@ -11,16 +11,16 @@ import yaml
 
 from scripts.core.findings import RepositoryError
 from scripts.lab.alerting import delivery, faults
-from scripts.lab.alerting.rulers import Firing
+from scripts.lab.alerting.firing import FiringAlert
 from tests.programs.alerting_day import CONFIG, START, firing, sent
 
 
-def later(name: str, severity: str = "warning", **labels: str) -> Firing:
+def later(name: str, severity: str = "warning", **labels: str) -> FiringAlert:
     """What begins ten seconds after the rest: its cause is known by then."""
     return dataclasses.replace(firing(name, severity, **labels), start=START + 10)
 
 
-def told_of(*firing_: Firing) -> set[str]:
+def told_of(*firing_: FiringAlert) -> set[str]:
     return {name for name, _ in sent(*firing_)}
 
 
@@ -59,7 +59,7 @@ HELD = [
     ("cause", "effect", "other"), HELD, ids=lambda value: getattr(value, "name", None)
 )
 def test_an_effect_is_held_back_by_its_own_cause_only(
-    cause: Firing, effect: tuple[str, str, dict[str, str]], other: dict[str, str]
+    cause: FiringAlert, effect: tuple[str, str, dict[str, str]], other: dict[str, str]
 ) -> None:
     name, severity, labels = effect
     own = later(name, severity, **labels)
@@ -95,9 +95,9 @@ EVERYWHERE = [
 @pytest.mark.parametrize(
     ("cause", "effect"),
     EVERYWHERE,
-    ids=lambda value: value.name if isinstance(value, Firing) else value,
+    ids=lambda value: value.name if isinstance(value, FiringAlert) else value,
 )
-def test_an_effect_is_held_back_wherever_it_is(cause: Firing, effect: str) -> None:
+def test_an_effect_is_held_back_wherever_it_is(cause: FiringAlert, effect: str) -> None:
     assert told_of(cause, later(effect)) == {cause.name}
     harmless = dataclasses.replace(cause, labels={**cause.labels, "alertname": "Harmless"})
     assert told_of(harmless, later(effect)) == {"Harmless", effect}
@@ -136,7 +136,7 @@ def test_news_of_severity_info_is_told_only_beside_something_else() -> None:
 
 @pytest.mark.prove
 def test_the_watchdog_is_silent_once_prometheus_is() -> None:
-    alive = Firing({"alertname": "Watchdog", "severity": "none"}, {}, START, START + 1800)
+    alive = FiringAlert({"alertname": "Watchdog", "severity": "none"}, {}, START, START + 1800)
     sent = delivery.deliver([alive], START, START + 7200, CONFIG)
     times = [n.time - START for n in sent.notifications]
     assert {n.receiver for n in sent.notifications} == {"watchdog"}

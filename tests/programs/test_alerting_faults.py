@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.lab.alerting import faults
-from scripts.lab.alerting.delivery import Delivery, Held, Notification
-from scripts.lab.alerting.faults import TOLD
-from scripts.lab.alerting.rulers import Firing
+from scripts.lab.alerting.delivery import Delivery, Notification
+from scripts.lab.alerting.faults import NOTIFIED
+from scripts.lab.alerting.firing import FiringAlert
 from scripts.lab.simulation.world import FAULTS
 from scripts.model.manifests import Repository
+from tests.programs import days
 from tests.programs.alerting_day import START, firing, known
-from tests.programs.days import SmallDay
 
-DAY = SmallDay("incident", START, Path(), Path(), {}, {"alerts": []})
+DAY = days.day(Path(), START, "incident")
 
 
 def test_each_fault_has_an_alert_that_there_is(repository: Repository) -> None:
-    assert {fault.name for fault in FAULTS} == TOLD.keys()
-    assert {told.alert for told in TOLD.values()} <= known(repository).labels.keys()
+    assert {fault.name for fault in FAULTS} == NOTIFIED.keys()
+    assert {told.alert for told in NOTIFIED.values()} <= known(repository).labels.keys()
 
 
 def note(name: str, at: float, /, **labels: str) -> Notification:
@@ -45,7 +45,7 @@ def complete() -> list[Notification]:
     """Each fault told once, as it should be."""
     found = []
     for fault in FAULTS:
-        told = TOLD[fault.name]
+        told = NOTIFIED[fault.name]
         labels = {
             name: re.sub(r"\.\*", "", pattern) or "x" for name, pattern in told.labels.items()
         }
@@ -53,11 +53,13 @@ def complete() -> list[Notification]:
     return found
 
 
-def judged(notifications: list[Notification], defaults: list[Firing] | None = None) -> list[str]:
+def judged(
+    notifications: list[Notification], defaults: list[FiringAlert] | None = None
+) -> list[str]:
     delivered = Delivery((*notifications, *pings()), ())
-    ours = [Firing(n.alerts[0]["labels"], {}, n.time - 30, n.time) for n in notifications]
-    rows = faults.rows(DAY, ours, delivered, defaults or [])
-    return [finding.message for finding in faults.judge_incident(DAY, rows, delivered)]
+    ours = [FiringAlert(n.alerts[0]["labels"], {}, n.time - 30, n.time) for n in notifications]
+    rows = faults.results(DAY, ours, delivered, defaults or [])
+    return [finding.message for finding in faults.check_incident(DAY, rows, delivered)]
 
 
 def test_a_day_on_which_each_fault_is_told_once_has_no_finding() -> None:
@@ -94,8 +96,8 @@ def test_a_notification_without_a_runbook_is_found() -> None:
 
 def test_a_default_that_is_faster_is_found_and_one_that_nobody_gets_is_not() -> None:
     begin = START + 15 * 3600
-    labels = {"alertname": "KubePodCrashLooping", "container": TOLD["crash loop"].defaults[:-2]}
-    early = Firing({**labels, "severity": "warning"}, {}, begin + 60, begin + 900)
+    labels = {"alertname": "KubePodCrashLooping", "container": NOTIFIED["crash loop"].defaults[:-2]}
+    early = FiringAlert({**labels, "severity": "warning"}, {}, begin + 60, begin + 900)
     assert judged(complete(), [early]) == [
         "KubePodCrashLooping tells of 'crash loop' earlier than ContainerCrashLooping"
     ]
@@ -105,26 +107,28 @@ def test_a_default_that_is_faster_is_found_and_one_that_nobody_gets_is_not() -> 
 
 
 def test_an_alert_on_the_healthy_day_is_found() -> None:
-    sent = Delivery(tuple(pings()), (Held({}, START, ()),))
+    sent = Delivery(tuple(pings()), ({},))
     watchdog, other = firing("Watchdog", "none"), firing("PodNotReady")
-    assert faults.judge_healthy(DAY, [watchdog], sent) == []
-    (found,) = faults.judge_healthy(DAY, [watchdog, other], sent)
+    assert faults.check_healthy(DAY, [watchdog], sent) == []
+    (found,) = faults.check_healthy(DAY, [watchdog, other], sent)
     assert found.message.startswith("PodNotReady fires on the healthy day")
 
 
 def test_a_watchdog_that_pauses_or_is_resolved_is_found() -> None:
     every = list(pings())
     paused = Delivery(tuple(every[:600] + every[610:]), ())
-    assert [f.message for f in faults.watched(DAY, paused)] == [
+    assert [f.message for f in faults.check_watchdog(DAY, paused)] == [
         "the Watchdog stays away for 660 s while all is well"
     ]
     resolved = dataclasses.replace(every[0], status="resolved")
     sent = Delivery((*every, resolved), ())
-    assert [f.message for f in faults.watched(DAY, sent)] == ["the Watchdog is sent as resolved"]
+    assert [f.message for f in faults.check_watchdog(DAY, sent)] == [
+        "the Watchdog is sent as resolved"
+    ]
 
 
 def test_the_table_says_which_faults_the_defaults_never_see() -> None:
-    row = faults.Row("crash loop", "ContainerCrashLooping", 330.0, 360.0, None, None)
+    row = faults.FaultResult("crash loop", "ContainerCrashLooping", 330.0, 360.0, None, None)
     assert faults.table([row]).splitlines()[1].split() == [
         *("crash", "loop", "ContainerCrashLooping", "5:30", "6:00", "never", "seen", "–"),
     ]

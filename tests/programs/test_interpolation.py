@@ -4,64 +4,56 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.grafana import interpolation as grafana
-from scripts.grafana.interpolation import (
-    DAY,
-    HOUR,
-    LOGQL,
-    MINUTE,
-    PROMQL,
-    SECOND,
-    Value,
-    VariableError,
-    Window,
-)
+from scripts.grafana import interpolation, timing
+from scripts.grafana.interpolation import VariableError, VariableValue
+from scripts.grafana.timing import DAY, HOUR, MINUTE, SECOND, TimeRange
+from scripts.model.dashboards import LOGQL, PROMQL
 
-SIX_HOURS = Window(1_800_000_000_000, 1_800_000_000_000 + 6 * HOUR)
+SIX_HOURS = TimeRange(1_800_000_000_000, 1_800_000_000_000 + 6 * HOUR)
 
 
-def promql(text: str, **variables: Value) -> str:
-    return grafana.interpolate(text, variables, {"__rate_interval": "2m0s"}, PROMQL)
+def promql(text: str, **variables: VariableValue) -> str:
+    return interpolation.interpolate(text, variables, {"__rate_interval": "2m0s"}, PROMQL)
 
 
-def logql(text: str, **variables: Value) -> str:
-    return grafana.interpolate(text, variables, {"__auto": "1m"}, LOGQL)
+def logql(text: str, **variables: VariableValue) -> str:
+    return interpolation.interpolate(text, variables, {"__auto": "1m"}, LOGQL)
 
 
-ALL = grafana.everything(("a", "b"), "default|todo.*")
+ALL = interpolation.value_of_all(("a", "b"), "default|todo.*")
 
 
 @pytest.mark.parametrize(
     ("text", "value", "expected"),
     [
-        ("{n=~'$v'}", Value(("a", "b"), several=True), "{n=~'(a|b)'}"),
-        ("{n=~'${v}'}", Value(("a",), several=True), "{n=~'a'}"),
-        ("{n=~'[[v]]'}", Value(("a.b",), several=True), r"{n=~'a\\.b'}"),
-        ("$v", Value(("a-b/c", "d+e"), several=True), r"(a-b/c|d\\+e)"),
-        ("$v", Value(("back\\slash",), several=True), r"back\\\\slash"),
-        ("$v", Value("a.b"), "a.b"),
-        ("$v", Value('say "it"'), r"say \"it\""),
-        ("$v", Value((), several=True), "()"),
+        ("{n=~'$v'}", VariableValue(("a", "b"), multi=True), "{n=~'(a|b)'}"),
+        ("{n=~'${v}'}", VariableValue(("a",), multi=True), "{n=~'a'}"),
+        ("{n=~'[[v]]'}", VariableValue(("a.b",), multi=True), r"{n=~'a\\.b'}"),
+        ("$v", VariableValue(("a-b/c", "d+e"), multi=True), r"(a-b/c|d\\+e)"),
+        ("$v", VariableValue(("back\\slash",), multi=True), r"back\\\\slash"),
+        ("$v", VariableValue("a.b"), "a.b"),
+        ("$v", VariableValue('say "it"'), r"say \"it\""),
+        ("$v", VariableValue((), multi=True), "()"),
         ("$v", ALL, "default|todo.*"),
         ("${v:regex}", ALL, "default|todo.*"),
         ("${v:text}", ALL, "All"),
-        ("$v", grafana.everything(("a", "b"), None), "(a|b)"),
+        ("$v", interpolation.value_of_all(("a", "b"), None), "(a|b)"),
     ],
 )
-def test_values_in_promql(text: str, value: Value, expected: str) -> None:
+def test_values_in_promql(text: str, value: VariableValue, expected: str) -> None:
     assert promql(text, v=value) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (Value(("a", "b"), several=True), "a|b"),
-        (Value(("a.b",), several=True), r"a\\.b"),
-        (Value(r"\d+ \"x\""), r"\d+ \"x\""),
+        (VariableValue(("a", "b"), multi=True), "a|b"),
+        (VariableValue(("a.b",), multi=True), r"a\\.b"),
+        (VariableValue(r"\d+ \"x\""), r"\d+ \"x\""),
         (ALL, "default|todo.*"),
     ],
 )
-def test_values_in_logql_have_no_parentheses(value: Value, expected: str) -> None:
+def test_values_in_logql_have_no_parentheses(value: VariableValue, expected: str) -> None:
     assert logql('{n=~"$v"}', v=value) == f'{{n=~"{expected}"}}'
 
 
@@ -81,7 +73,7 @@ def test_values_in_logql_have_no_parentheses(value: Value, expected: str) -> Non
     ],
 )
 def test_formats(style: str, expected: str) -> None:
-    assert promql(f"${{v:{style}}}", v=Value(("a.b", "c"), several=True)) == expected
+    assert promql(f"${{v:{style}}}", v=VariableValue(("a.b", "c"), multi=True)) == expected
 
 
 def test_a_date_has_formats_of_its_own() -> None:
@@ -92,14 +84,14 @@ def test_a_date_has_formats_of_its_own() -> None:
         (":date:seconds", "1800000001"),
         (":date:ms", "1800000000500"),
     ):
-        assert grafana.interpolate(f"${{__from{style}}}", {}, own, PROMQL) == expected
+        assert interpolation.interpolate(f"${{__from{style}}}", {}, own, PROMQL) == expected
 
 
 def test_unknown_variables_and_formats_are_named() -> None:
     with pytest.raises(VariableError, match="'lost' is not defined"):
         promql('up{x="$lost"}')
     with pytest.raises(VariableError, match="'sqlstring' of variable 'v'"):
-        promql("${v:sqlstring}", v=Value("a"))
+        promql("${v:sqlstring}", v=VariableValue("a"))
 
 
 def test_groups_of_label_replace_stay() -> None:
@@ -109,7 +101,7 @@ def test_groups_of_label_replace_stay() -> None:
 
 def test_a_longer_name_is_not_cut() -> None:
     own = {"__interval": "1m", "__interval_ms": "60000"}
-    assert grafana.interpolate("$__interval_ms $__interval", {}, own, PROMQL) == "60000 1m"
+    assert interpolation.interpolate("$__interval_ms $__interval", {}, own, PROMQL) == "60000 1m"
 
 
 @pytest.mark.parametrize(
@@ -132,13 +124,13 @@ def test_a_longer_name_is_not_cut() -> None:
     ],
 )
 def test_intervals_are_rounded_to_what_people_read(length: int, expected: int) -> None:
-    assert grafana.rounded(length) == expected
+    assert timing.round_interval(length) == expected
 
 
 def test_a_panel_has_a_point_for_each_pixel() -> None:
-    assert grafana.points(24) == 1366 - 32 - 18
-    assert grafana.points(12) == 645
-    assert grafana.points(8) == 421
+    assert timing.max_data_points(24) == 1366 - 32 - 18
+    assert timing.max_data_points(12) == 645
+    assert timing.max_data_points(8) == 421
 
 
 @pytest.mark.parametrize(
@@ -154,31 +146,31 @@ def test_a_panel_has_a_point_for_each_pixel() -> None:
     ],
 )
 def test_prometheus_step_and_rate_interval(hours: int, columns: int, step: int, rate: str) -> None:
-    window = Window(0, hours * HOUR)
-    timing = grafana.prometheus_timing(window, grafana.points(columns), 30 * SECOND)
-    assert (timing.step, timing.variables["__rate_interval"]) == (step, rate)
+    time_range = TimeRange(0, hours * HOUR)
+    found = timing.prometheus_timing(time_range, timing.max_data_points(columns), 30 * SECOND)
+    assert (found.step, found.built_in["__rate_interval"]) == (step, rate)
 
 
 def test_a_least_step_counts_and_widens_the_rate() -> None:
-    timing = grafana.prometheus_timing(SIX_HOURS, 645, 30 * SECOND, "1m")
-    assert (timing.step, timing.variables["__rate_interval"]) == (MINUTE, "4m0s")
-    timing = grafana.prometheus_timing(SIX_HOURS, 645, 30 * SECOND, "$__rate_interval")
-    assert (timing.step, timing.variables["__rate_interval"]) == (2 * MINUTE, "2m0s")
-    timing = grafana.prometheus_timing(SIX_HOURS, 645, 30 * SECOND, "", 2)
-    assert timing.step == MINUTE
+    found = timing.prometheus_timing(SIX_HOURS, 645, 30 * SECOND, "1m")
+    assert (found.step, found.built_in["__rate_interval"]) == (MINUTE, "4m0s")
+    found = timing.prometheus_timing(SIX_HOURS, 645, 30 * SECOND, "$__rate_interval")
+    assert (found.step, found.built_in["__rate_interval"]) == (2 * MINUTE, "2m0s")
+    found = timing.prometheus_timing(SIX_HOURS, 645, 30 * SECOND, "", 2)
+    assert found.step == MINUTE
 
 
 def test_prometheus_ranges_begin_and_end_at_a_step() -> None:
-    window = Window(1_000_000_012_345, 1_000_000_012_345 + 6 * HOUR)
-    timing = grafana.prometheus_timing(window, 421, 30 * SECOND)
-    assert timing.step == MINUTE
-    assert timing.window.start % MINUTE == timing.window.end % MINUTE == 0
-    assert 0 <= window.end - timing.window.end < MINUTE
-    assert timing.variables["__to"] == str(window.end)
+    time_range = TimeRange(1_000_000_012_345, 1_000_000_012_345 + 6 * HOUR)
+    found = timing.prometheus_timing(time_range, 421, 30 * SECOND)
+    assert found.step == MINUTE
+    assert found.time_range.start % MINUTE == found.time_range.end % MINUTE == 0
+    assert 0 <= time_range.end - found.time_range.end < MINUTE
+    assert found.built_in["__to"] == str(time_range.end)
 
 
 def test_the_range_as_variables() -> None:
-    own = grafana.prometheus_timing(SIX_HOURS, 645, 30 * SECOND).variables
+    own = timing.prometheus_timing(SIX_HOURS, 645, 30 * SECOND).built_in
     assert [own[n] for n in ("__range", "__range_s", "__range_ms")] == [
         "21600s",
         "21600",
@@ -188,12 +180,12 @@ def test_the_range_as_variables() -> None:
 
 
 def test_lokis_auto_is_the_step_of_a_graph_and_the_range_of_a_number() -> None:
-    graph = grafana.loki_timing(SIX_HOURS, 421)
-    assert (graph.step, graph.variables["__auto"]) == (MINUTE, "1m")
-    number = grafana.loki_timing(SIX_HOURS, 421, instant=True)
-    assert number.variables["__auto"] == "21600s"
-    assert grafana.loki_timing(Window(0, 5 * MINUTE), 421).step == 500
-    assert graph.window == SIX_HOURS
+    graph = timing.loki_timing(SIX_HOURS, 421)
+    assert (graph.step, graph.built_in["__auto"]) == (MINUTE, "1m")
+    number = timing.loki_timing(SIX_HOURS, 421, instant=True)
+    assert number.built_in["__auto"] == "21600s"
+    assert timing.loki_timing(TimeRange(0, 5 * MINUTE), 421).step == 500
+    assert graph.time_range == SIX_HOURS
 
 
 @pytest.mark.parametrize(
@@ -207,25 +199,30 @@ def test_lokis_auto_is_the_step_of_a_graph_and_the_range_of_a_number() -> None:
     ],
 )
 def test_durations_as_grafana_and_as_go_write_them(length: int, short: str, go: str) -> None:
-    assert (grafana.short(length), grafana.go_duration(length)) == (short, go)
+    assert (timing.interval_text(length), timing.go_duration(length)) == (short, go)
 
 
 def test_intervals_are_read() -> None:
-    assert [grafana.milliseconds(t) for t in ("30s", "1m", "15", ">10s")] == [
+    assert [timing.milliseconds(t) for t in ("30s", "1m", "15", ">10s")] == [
         30_000,
         60_000,
         15_000,
         10_000,
     ]
     with pytest.raises(ValueError, match="no interval"):
-        grafana.milliseconds("soon")
+        timing.milliseconds("soon")
 
 
 def test_legends() -> None:
-    assert grafana.legend("{{app}} {{ method }}!", {"app": "a"}) == "a !"
-    assert grafana.legend_labels("{{app}} {{ method }}") == ["app", "method"]
+    assert interpolation.legend("{{app}} {{ method }}!", {"app": "a"}) == "a !"
+    assert interpolation.legend_labels("{{app}} {{ method }}") == ["app", "method"]
 
 
 def test_an_option_takes_the_place_of_all() -> None:
-    assert promql("$v", v=grafana.chosen(grafana.everything(("a", "b"), None), "a.b")) == r"a\\.b"
-    assert promql("$v", v=grafana.chosen(Value("a"), "b")) == "b"
+    assert (
+        promql(
+            "$v", v=interpolation.with_option(interpolation.value_of_all(("a", "b"), None), "a.b")
+        )
+        == r"a\\.b"
+    )
+    assert promql("$v", v=interpolation.with_option(VariableValue("a"), "b")) == "b"

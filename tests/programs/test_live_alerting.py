@@ -14,7 +14,7 @@ import pytest
 from scripts import tools
 from scripts.checks.static.clusters import LABEL
 from scripts.lab import simulation
-from scripts.lab.alerting import faults, rulers
+from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE
 from scripts.lab.simulation.model import Clock
 from scripts.lab.simulation.world import OPENED
@@ -143,7 +143,7 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
         )
         with monitoring.loki(cluster, day / "logs.jsonl", ruler) as loki:
             deadline = time.monotonic() + 60
-            while (loaded := rules.loaded(loki)) != rules.alerts(rulers.loki_rules(cluster)):
+            while (loaded := rules.loaded(loki)) != rules.alerts(firing.loki_rules(cluster)):
                 assert time.monotonic() < deadline, loaded
                 time.sleep(1)
             live = monitoring.Evaluation(_INTERVAL, manager.port)
@@ -152,7 +152,7 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
                 assert inbox.wait_until_idle("/webhook", seconds=45, timeout=180)
                 told = inbox.at("/webhook")
                 assert inbox.at("/watchdog")
-            judge(inbox, rulers.external_labels(cluster))
+            judge(inbox, firing.external_labels(cluster))
             # Prometheus is gone, and what it said last is soon out of date.
             deadline = time.monotonic() + 4 * _INTERVAL + 30
             while watched(manager) and time.monotonic() < deadline:
@@ -161,13 +161,13 @@ def test_each_fault_is_told_once_and_a_dead_prometheus_by_silence(
             pings = len(inbox.at("/watchdog"))
             time.sleep(_PING + 10)
             assert len(inbox.at("/watchdog")) == pings
-            firing = [m for m in inbox.at("/webhook")[len(told) :] if m["status"] == "firing"]
-            assert firing == []
+            late = [m for m in inbox.at("/webhook")[len(told) :] if m["status"] == "firing"]
+            assert late == []
 
 
 def watched(manager: Api) -> bool:
     """Whether Alertmanager still believes that Prometheus lives."""
-    return any(a["labels"]["alertname"] == faults.ALWAYS for a in manager.get("/api/v2/alerts"))
+    return any(a["labels"]["alertname"] == faults.WATCHDOG for a in manager.get("/api/v2/alerts"))
 
 
 def judge(inbox: Inbox, external: Mapping[str, str]) -> None:
@@ -175,19 +175,19 @@ def judge(inbox: Inbox, external: Mapping[str, str]) -> None:
     messages = [m for m in inbox.at("/webhook") if m["status"] == "firing"]
     count = {
         fault: sum(
-            any(faults.about(alert["labels"], told) for alert in message["alerts"])
+            any(faults.is_about(alert["labels"], told) for alert in message["alerts"])
             for message in messages
         )
-        for fault, told in faults.TOLD.items()
+        for fault, told in faults.NOTIFIED.items()
     }
-    assert count == dict.fromkeys(faults.TOLD, 1)
+    assert count == dict.fromkeys(faults.NOTIFIED, 1)
     others = [
         message["groupLabels"]
         for message in messages
         if not any(
-            faults.about(alert["labels"], told)
+            faults.is_about(alert["labels"], told)
             for alert in message["alerts"]
-            for told in faults.TOLD.values()
+            for told in faults.NOTIFIED.values()
         )
     ]
     assert others == []

@@ -85,7 +85,7 @@ def clone(tmp_path: Path) -> Path:
     return root
 
 
-def differing(root: Path) -> tuple[list[drawing.Change], list[Finding]]:
+def differing(root: Path) -> tuple[list[drawing.ChangedDashboard], list[Finding]]:
     """What `make pictures BASE=main` would draw."""
     before, after = revisions.named(root, "main"), revisions.working_tree(root)
     paths = sorted(set(revisions.differing(root, before, after, (FOLDER,))))
@@ -114,37 +114,55 @@ def test_both_pictures_are_of_one_day_and_of_the_newest_that_has_both() -> None:
     assert picture_store.find(one, other) == newest
 
 
-def test_a_scene_is_another_where_what_decides_a_picture_is(copy: Repository) -> None:
+def test_the_digest_is_another_where_what_decides_a_picture_is(copy: Repository) -> None:
     """The file, and whether a picture drawn before is still right."""
     root = copy.root
 
-    def scene() -> str:
-        picture_store.scene.cache_clear()
-        return picture_store.scene(root)
+    def digest() -> str:
+        picture_store.sources_digest.cache_clear()
+        return picture_store.sources_digest(root)
 
     for file, same in (
         ("base/config/rules/new.yaml", False),
         ("base/dashboards/new.json", True),
         ("base/logs/pods.alloy", False),
         ("overlays/local/new.yaml", False),
-        ("scripts/lab/preview/page.css", False),
-        ("scripts/lab/preview/__pycache__/page.pyc", True),
+        ("scripts/lab/preview/drawing.py", False),
+        ("scripts/lab/preview/__pycache__/drawing.pyc", True),
         ("scripts/servers/monitoring.py", False),
-        ("scripts/lab/simulation/world.py", False),
+        ("scripts/grafana/page.css", False),
+        ("scripts/lab/simulation/model.py", False),
         ("scripts/tools/loki/go.mod", False),
         ("tests/options/flux/new.yaml", False),
         ("README.md", True),
     ):
-        before = scene()
+        before = digest()
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         with (root / file).open("a") as text:
             text.write("# more\n")
-        assert (scene() == before) is same, file
-    picture_store.scene.cache_clear()
+        assert (digest() == before) is same, file
+    picture_store.sources_digest.cache_clear()
 
 
-def test_sources_of_a_scene_are_there() -> None:
+def test_sources_of_a_picture_are_there() -> None:
     assert [path for path in picture_store._SOURCES if not (CODE / path).is_dir()] == []
+
+
+def test_all_that_draws_is_a_source_of_a_picture() -> None:
+    """But for `scripts.core`: how a file is read and a finding printed is in no picture."""
+    script = (
+        "import scripts.lab.preview.drawing, sys\n"
+        "for name, module in sys.modules.items():\n"
+        "    if name.startswith(('scripts.', 'dashboards_py')): print(module.__file__)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=CODE, capture_output=True, text=True, check=True
+    )
+    loaded = {Path(line).relative_to(CODE) for line in answer.stdout.splitlines()}
+    drawing = {path for path in loaded if path.name != "__init__.py" and path.parts[1] != "core"}
+    assert drawing
+    sources = picture_store._SOURCES
+    assert {p for p in drawing if not any(p.is_relative_to(source) for source in sources)} == set()
 
 
 def test_pictures_of_days_long_past_are_removed() -> None:
@@ -194,7 +212,7 @@ def test_dashboards_that_differ_are_read_from_both_sides(clone: Path) -> None:
     (clone / FOLDER / "kept.json").write_text(json.dumps(dashboard("kept"), indent=2))
     found, findings = differing(clone)
     assert findings == []
-    sides = [(one.name, *(side and len(side.board.panels) for side in one)) for one in found]
+    sides = [(one.name, *(side and len(side.model.panels) for side in one)) for one in found]
     assert sides == [("added", None, 1), ("changed", 1, 2), ("removed", 1, None)]
 
 
@@ -292,8 +310,7 @@ def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small day in place of the simulated one."""
     folder = tmp_path / NEVER_OLD
     folder.mkdir()
-    small = small_day(folder)
-    day = simulation.Day(small.name, small.start, small.start + 86400, small.at, folder, {})
+    day = small_day(folder)
     monkeypatch.setattr(simulation, "day", lambda _: day)
 
 

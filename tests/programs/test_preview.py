@@ -11,20 +11,22 @@ from typing import Any
 
 import pytest
 
+from scripts import tools
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.grafana import frames, pages
-from scripts.lab.preview import __main__ as preview
+from scripts.lab.preview import results as preview
+from scripts.model import dashboards
 from scripts.servers import browser
 from tests.programs import preview_results
 from tests.programs.preview_results import answer
 
-DASHBOARDS = sorted(path.stem for path in preview.DASHBOARDS.glob("*.json"))
-FOLDER = Path(browser.__file__).parent
+COMMITTED = dashboards.load(tools.ROOT)
+DASHBOARDS = [name.removesuffix(".json") for name in COMMITTED]
 
 
 def load(uid: str) -> Json:
-    return preview.load(preview.DASHBOARDS / f"{uid}.json")
+    return copy.deepcopy(COMMITTED[f"{uid}.json"])
 
 
 def panel(kind: str, *targets: Json, **settings: Any) -> Json:
@@ -151,18 +153,18 @@ def test_tables_join_rows_of_equal_labels_and_order_rename_and_sort_columns() ->
 
 
 def test_a_row_that_differs_stands_alone_and_one_that_fits_several_joins_all() -> None:
-    pods = frames.Table(["pod", "container", "A"], [
+    pods = frames.TableFrame(["pod", "container", "A"], [
         {"pod": "x", "container": "1", "A": 1.0},
         {"pod": "x", "container": "2", "A": 2.0},
     ])  # fmt: skip
-    nodes = frames.Table(["pod", "B"], [{"pod": "x", "B": 3.0}, {"pod": "y", "B": 4.0}])
+    nodes = frames.TableFrame(["pod", "B"], [{"pod": "x", "B": 3.0}, {"pod": "y", "B": 4.0}])
     (merged,) = frames.merge([pods, nodes], {})
     assert merged.rows == [
         {"pod": "x", "container": "1", "A": 1.0, "B": 3.0},
         {"pod": "x", "container": "2", "A": 2.0, "B": 3.0},
         {"pod": "y", "B": 4.0},
     ]
-    (apart,) = frames.merge([pods, frames.Table(["pod", "A"], [{"pod": "x", "A": 9.0}])], {})
+    (apart,) = frames.merge([pods, frames.TableFrame(["pod", "A"], [{"pod": "x", "A": 9.0}])], {})
     assert len(apart.rows) == 3, "values that contradict each other are joined"
 
 
@@ -209,7 +211,7 @@ def test_a_missing_browser_is_one_clear_message(monkeypatch: pytest.MonkeyPatch)
 
 def test_packages_are_pinned_by_hash_without_a_registry() -> None:
     lock = json.loads(browser.LOCK.read_text())["packages"]
-    wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    wanted = json.loads(browser.LOCK.with_name("package.json").read_text())["dependencies"]
     assert wanted == lock[""]["dependencies"]
     own = {name: package for name, package in lock.items() if name}
     assert all(package["integrity"].startswith("sha512-") for package in own.values())
@@ -227,7 +229,7 @@ def javascript(expression: str) -> Any:
     script = 'const vm = require("vm"), [file, text] = process.argv.slice(1);'
     script += 'vm.runInThisContext(require("fs").readFileSync(file, "utf8"));'
     script += "console.log(JSON.stringify(vm.runInThisContext(text)));"
-    command = [node, "-e", script, str(Path(pages.__file__).parent / "display.js"), expression]
+    command = [node, "-e", script, str(pages.FOLDER / "display.js"), expression]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

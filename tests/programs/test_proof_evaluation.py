@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 
 from scripts.grafana import evaluation
+from scripts.lab import simulation
 from scripts.servers.monitoring import Servers
-from tests.programs.days import CORES, PODS, SmallDay, board, lines, panel
+from tests.programs.days import CORES, PODS, board, lines, panel
 from tests.programs.small_day_servers import CPU, opened
 
 pytest_plugins = ("tests.programs.small_day_servers",)
 pytestmark = pytest.mark.prove
 
 
-def test_a_graph_has_the_values_that_are_true(running: Servers, day: SmallDay) -> None:
+def test_a_graph_has_the_values_that_are_true(running: Servers, day: simulation.Day) -> None:
     result = opened(running, day, board(panel("CPU", CPU, "{{pod}}"))).results[0]
     assert {s["metric"]["pod"] for s in result.data} == set(PODS)
     for series in result.data:
-        values = [value for _, value in evaluation.points(series)]
+        values = [value for _, value in evaluation.samples(series)]
         assert len(values) == 6 * 120 + 1
         assert values == pytest.approx([CORES[series["metric"]["pod"]]] * len(values))
     assert result.samples
@@ -28,17 +29,17 @@ def test_a_graph_has_the_values_that_are_true(running: Servers, day: SmallDay) -
 
 
 def test_log_lines_come_newest_first_and_no_more_than_asked(
-    running: Servers, day: SmallDay
+    running: Servers, day: simulation.Day
 ) -> None:
     json = board(lines("Lines", '{namespace="default"} | pod="web-1"', maxLines=5))
     result = opened(running, day, json).results[0]
     found = [int(value[0]) for stream in result.data for value in stream["values"]]
-    assert result.kind == "streams"
+    assert result.type == "streams"
     assert len(found) == 5
     assert found == sorted(found, reverse=True)
 
 
-def test_variables_are_asked_of_their_servers(running: Servers, day: SmallDay) -> None:
+def test_variables_are_asked_of_their_servers(running: Servers, day: simulation.Day) -> None:
     def variable(name: str, query: Any, uid: str, **keys: Any) -> dict[str, Any]:
         return {"name": name, "type": "query", "query": query, "datasource": {"uid": uid}, **keys}
 
@@ -89,7 +90,9 @@ def test_variables_are_asked_of_their_servers(running: Servers, day: SmallDay) -
     assert board_opened.results[0].finite
 
 
-def test_a_panel_that_repeats_is_asked_for_each_value(running: Servers, day: SmallDay) -> None:
+def test_a_panel_that_repeats_is_asked_for_each_value(
+    running: Servers, day: simulation.Day
+) -> None:
     repeated = panel("CPU", 'cpu_seconds_total{pod="$pod"}') | {"repeat": "pod"}
     variable = {
         "name": "pod",
@@ -102,8 +105,10 @@ def test_a_panel_that_repeats_is_asked_for_each_value(running: Servers, day: Sma
     assert [result.expr[-8:-2] for result in results] == ["web-1".rjust(6, '"'), '"web-2']
 
 
-def test_annotations_mark_when_their_query_is_above_zero(running: Servers, day: SmallDay) -> None:
-    start = evaluation.window(day.at).start // 1000
+def test_annotations_mark_when_their_query_is_above_zero(
+    running: Servers, day: simulation.Day
+) -> None:
+    start = evaluation.time_range_at(day.at).start // 1000
     times = " + ".join(
         f"(time() > bool {start + begin}) * (time() < bool {start + end})"
         for begin, end in ((600, 1200), (3000, 3300))
@@ -129,7 +134,7 @@ def test_annotations_mark_when_their_query_is_above_zero(running: Servers, day: 
 
 
 def test_the_previews_document_holds_the_answers_as_they_came(
-    running: Servers, day: SmallDay
+    running: Servers, day: simulation.Day
 ) -> None:
     found = opened(running, day, board(panel("CPU", CPU), lines("Lines", '{app="web"}')))
     document = json.loads(json.dumps(evaluation.document(found, "healthy")))

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from scripts.core.findings import RepositoryError
+from scripts.lab import simulation
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real
 from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
-from tests.programs.days import SmallDay
 
 pytest_plugins = ("tests.programs.small_day_servers",)
 pytestmark = pytest.mark.prove
@@ -25,7 +25,7 @@ def test_prometheus_has_taken_every_rule_that_the_charts_render(running: Servers
     assert sum(len(group["rules"]) for group in groups) > 100
 
 
-def test_the_day_is_not_written_to(running: Servers, day: SmallDay) -> None:
+def test_the_day_is_not_written_to(running: Servers, day: simulation.Day) -> None:
     assert {path.name for path in day.tsdb.rglob("*")} <= {
         *(path.name for path in day.tsdb.glob("*")),
         *("chunks", "000001", "index", "meta.json", "tombstones"),
@@ -33,7 +33,7 @@ def test_the_day_is_not_written_to(running: Servers, day: SmallDay) -> None:
 
 
 def test_a_rule_that_prometheus_refuses_ends_it_with_its_words(
-    options: Cluster, day: SmallDay, monkeypatch: pytest.MonkeyPatch
+    options: Cluster, day: simulation.Day, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = {"groups": [{"name": "bad", "rules": [{"record": "a:b", "expr": "sum(("}]}]}
     monkeypatch.setattr(real, "rule_files", lambda _: {"bad.yaml": bad})
@@ -45,7 +45,7 @@ def test_a_rule_that_prometheus_refuses_ends_it_with_its_words(
     assert "parse error" in str(caught.value)
 
 
-def test_servers_end_with_the_block(options: Cluster, day: SmallDay) -> None:
+def test_servers_end_with_the_block(options: Cluster, day: simulation.Day) -> None:
     with pytest.raises(ZeroDivisionError), real.prometheus(options, day.tsdb) as api:
         raise ZeroDivisionError
     with pytest.raises(ApiError, match="no answer"):
@@ -82,19 +82,21 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     }
 
 
-def test_a_line_that_loki_refuses_is_said(running: Servers, day: SmallDay, tmp_path: Path) -> None:
-    sync = json.loads(day.logs.read_text().splitlines()[0])
-    old = {**sync, "timestamp": str(int(sync["timestamp"]) - 30 * 86400 * 10**9)}
+def test_a_line_that_loki_refuses_is_said(
+    running: Servers, day: simulation.Day, tmp_path: Path
+) -> None:
+    entry = json.loads(day.logs.read_text().splitlines()[0])
+    old = {**entry, "timestamp": str(int(entry["timestamp"]) - 30 * 86400 * 10**9)}
     path = tmp_path / "old.jsonl"
     path.write_text(json.dumps(old))
     with pytest.raises(RepositoryError, match=r"Loki refuses lines of old\.jsonl"):
         real.push(running.loki, path)
 
 
-def test_lost_lines_are_counted(running: Servers, day: SmallDay, tmp_path: Path) -> None:
+def test_lost_lines_are_counted(running: Servers, day: simulation.Day, tmp_path: Path) -> None:
     path = tmp_path / "twice.jsonl"
-    sync = json.loads(day.logs.read_text().splitlines()[-1])
-    sync["timestamp"] = str(int(sync["timestamp"]) + 7 * 10**9)
-    path.write_text("\n".join([json.dumps(sync)] * 2))
+    entry = json.loads(day.logs.read_text().splitlines()[-1])
+    entry["timestamp"] = str(int(entry["timestamp"]) + 7 * 10**9)
+    path.write_text("\n".join([json.dumps(entry)] * 2))
     with pytest.raises(RepositoryError, match=r"Loki has 1 of 2 lines"):
         real.push(running.loki, path)

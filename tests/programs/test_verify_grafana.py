@@ -9,6 +9,7 @@ import pytest
 from scripts.core.findings import RepositoryError
 from scripts.core.waiting import MissingError, until
 from scripts.core.yamlfile import Json
+from scripts.grafana import model
 from scripts.live.verify import grafana, home_dashboard
 from scripts.live.verify.grafana import Credentials, Grafana, PageLoad
 from scripts.live.verify.grafana_pods import GrafanaNamespace
@@ -37,9 +38,7 @@ pytest_plugins = (
 def test_the_secret_is_read_only_where_nobody_is_named(
     cluster: Cluster, variables: dict[str, str], header: str, who: str
 ) -> None:
-    found = grafana.credentials(
-        variables, GrafanaNamespace("monitoring"), home_dashboard.release_values()
-    )
+    found = grafana.credentials(variables, GrafanaNamespace("monitoring"), model.release_values())
     assert (found.header, found.who, found.admin) == (header, who, not variables)
     assert len(cluster.lines("calls")) == (0 if variables else 1)
     assert header.split()[1] not in repr(found)
@@ -48,7 +47,7 @@ def test_the_secret_is_read_only_where_nobody_is_named(
 def at(server: Server, url: str = "") -> PageLoad:
     place = url or server.url
     who = Credentials(f"Bearer {TOKEN}", "somebody")
-    page = home_dashboard.of_release(home_dashboard.release_values())
+    page = home_dashboard.of_release(model.release_values())
     return PageLoad(Grafana("Grafana", lambda: place, who, local=True), page)
 
 

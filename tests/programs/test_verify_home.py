@@ -7,13 +7,14 @@ import pytest
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.grafana import model
+from scripts.lab.proof import definitions
 from scripts.live.verify import home_dashboard
 
 
 def test_no_query_of_the_first_row_may_rightly_be_empty() -> None:
-    page = home_dashboard.of_release(home_dashboard.release_values())
-    marked = next(board for board in model.committed() if board.uid == page.uid)
-    first = marked.panels[: len(page.panels)]
+    page = home_dashboard.of_release(model.release_values())
+    defined = next(board for board in definitions.committed() if board.uid == page.uid)
+    first = defined.panels[: len(page.panels)]
     assert [panel.id for panel in first] == [panel.id for panel in page.panels]
     assert {target.allow_empty for panel in first for target in panel.targets} == {""}
 

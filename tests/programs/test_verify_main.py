@@ -13,6 +13,7 @@ import pytest
 
 from scripts.core.findings import execute
 from scripts.core.yamlfile import Json
+from scripts.grafana import model
 from scripts.live.verify import __main__ as command
 from scripts.live.verify import home_dashboard, summary
 from tests.fixtures import CODE
@@ -106,7 +107,7 @@ def test_the_public_url_has_a_clock_of_its_own(
     assert code == 0
     assert "left out" not in out
     assert len(server.paths) == 4 * (
-        1 + len(home_dashboard.of_release(home_dashboard.release_values()).panels)
+        1 + len(home_dashboard.of_release(model.release_values()).panels)
     )
     assert cluster.lines("deleted")
 
@@ -245,7 +246,7 @@ def test_a_pod_that_does_not_come_back_is_explained_by_events(
 def test_what_was_measured_before_an_error_is_shown(
     cluster: Cluster, server: Server, verify: Verify
 ) -> None:
-    page = home_dashboard.of_release(home_dashboard.release_values())
+    page = home_dashboard.of_release(model.release_values())
     good = 2 * sum(len(panel.targets) for panel in page.panels)
     server.result = lambda q: rows(q) if len(server.queries) <= good else nothing(q)
     code, out, err = verify("--yes", "--limit=1")

@@ -6,43 +6,24 @@ import copy
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts import tools
 from scripts.core.yamlfile import Json, load
-from scripts.lab.alerting import rulers
+from scripts.lab.alerting import firing
+from scripts.lab.simulation import Day
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 from tests.fixtures import rules
+from tests.programs import days
 
 pytestmark = pytest.mark.prove
 
 CASES: list[Json] = load(Path(__file__).with_name("log_rules.yaml"), tools.ROOT)[0]
 Fired = dict[str, dict[str, list[int]]]
-
-
-@dataclass(frozen=True)
-class Lines:
-    """A day as `rulers` wants it."""
-
-    start: float
-    logs: Path
-    name: str = "lines"
-    truth: Mapping[str, Any] = field(default_factory=dict)
-    summary: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def at(self) -> float:
-        return self.start
-
-    @property
-    def tsdb(self) -> Path:
-        return self.logs
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +32,12 @@ def cluster(rendered: list[Cluster]) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Lines:
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     start = time.time() // 86400 * 86400 - 86400
-    path = tmp_path_factory.mktemp("lines") / "logs.jsonl"
+    folder = tmp_path_factory.mktemp("lines")
     found = sorted(_entries(start), key=lambda entry: int(entry["timestamp"]))
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in found))
-    return Lines(start, path)
+    (folder / "logs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in found))
+    return days.day(folder, start)
 
 
 def _entries(start: float) -> Iterator[Json]:
@@ -80,22 +61,22 @@ def _entries(start: float) -> Iterator[Json]:
 
 
 @pytest.fixture(scope="module")
-def loki(cluster: Cluster, day: Lines) -> Iterator[Api]:
+def loki(cluster: Cluster, day: Day) -> Iterator[Api]:
     with monitoring.loki(cluster, day.logs) as api:
         yield api
 
 
-def fired(loki: Api, day: Lines, files: Mapping[str, Json]) -> Fired:
+def fired(loki: Api, day: Day, files: Mapping[str, Json]) -> Fired:
     """Minutes at which each alert begins and ends to fire, by application."""
     found: Fired = {}
-    for firing in rulers.of_loki(loki, day, files):
-        minutes = [round((at - day.start) / 60) for at in (firing.start, firing.end)]
-        found.setdefault(firing.labels["app"], {})[firing.name] = minutes
+    for alert in firing.of_loki(loki, day, files):
+        minutes = [round((at - day.start) / 60) for at in (alert.start, alert.end)]
+        found.setdefault(alert.labels["app"], {})[alert.name] = minutes
     return found
 
 
 def test_alerts_fire_for_their_lines_and_for_no_others(
-    loki: Api, day: Lines, cluster: Cluster
+    loki: Api, day: Day, cluster: Cluster
 ) -> None:
     expected = {case["app"]: case["fires"] for case in CASES if "fires" in case}
     assert fired(loki, day, rules.tuned_loki(cluster)) == expected
@@ -107,7 +88,7 @@ def test_every_alert_on_log_lines_is_seen_to_fire(cluster: Cluster) -> None:
 
 
 def test_no_alert_on_log_lines_can_be_negated_unnoticed(
-    loki: Api, day: Lines, cluster: Cluster
+    loki: Api, day: Day, cluster: Cluster
 ) -> None:
     files = rules.tuned_loki(cluster)
     usual = fired(loki, day, files)
@@ -131,7 +112,7 @@ def test_loki_reads_the_rules_where_they_are_mounted(loki: Api, cluster: Cluster
     assert rules.loaded(loki) == declared
 
 
-def test_an_expression_that_loki_refuses_is_named(loki: Api, day: Lines) -> None:
+def test_an_expression_that_loki_refuses_is_named(loki: Api, day: Day) -> None:
     broken = {"f": {"groups": [{"rules": [{"alert": "Broken", "expr": "sum(", "for": "1m"}]}]}}
     with pytest.raises(Exception, match="rule Broken: Loki"):
-        rulers.of_loki(loki, day, broken)
+        firing.of_loki(loki, day, broken)

@@ -8,18 +8,26 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from scripts.core import yamlfile
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
-from scripts.model.dashboards import _VARIABLE, FOLDER, _expressions, datasources, load, panels
+from scripts.model.dashboards import (
+    FOLDER,
+    LOGQL,
+    PROMQL,
+    datasources,
+    load,
+    panels,
+    templates,
+    variable_names,
+)
 from scripts.model.manifests import Repository
 
 COLUMNS = 24
@@ -119,7 +127,9 @@ def ids(name: str, dashboard: Json) -> list[Finding]:
 def grid(name: str, dashboard: Json) -> list[Finding]:
     """Panels stay within the grid and do not overlap."""
     findings = []
-    for group in _visible_together(dashboard):
+    # Panels share the grid with the dashboard's own, or with those of their collapsed row.
+    rows = [p["panels"] for p in dashboard["panels"] if p["type"] == "row"]
+    for group in (dashboard["panels"], *rows):
         for panel in group:
             place = panel["gridPos"]
             if place["x"] + place["w"] > COLUMNS:
@@ -150,7 +160,7 @@ def texts(name: str, dashboard: Json) -> list[Finding]:
 
 def datasource_uids(name: str, dashboard: Json, provisioned: Set[str]) -> list[Finding]:
     """Every datasource is one that Grafana is given at start."""
-    used = {value["uid"] for key, value in _walk(dashboard) if key == "datasource"}
+    used = {uid for keys, uid in yamlfile.leaves(dashboard) if keys[-2:] == ("datasource", "uid")}
     fix = f"use one of: {', '.join(sorted(provisioned))}"
     return [
         _finding(name, f"datasource {unknown!r} is not provisioned", fix)
@@ -161,7 +171,8 @@ def datasource_uids(name: str, dashboard: Json, provisioned: Set[str]) -> list[F
 def variables(name: str, dashboard: Json) -> list[Finding]:
     """Variables are defined and used, and those with several values are matched as a list."""
     defined = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
-    used = {found for text in _texts(dashboard) for found in _variables_in(text)}
+    named = {found for text in _texts(dashboard) for found in variable_names(text)}
+    used = {found for found in named if not found.startswith("__")}
     findings = [
         _finding(name, f"variable {missing!r} is not defined", "add it to the dashboard")
         for missing in sorted(used - defined.keys())
@@ -174,9 +185,11 @@ def variables(name: str, dashboard: Json) -> list[Finding]:
         if not (variable.get("multi") or variable.get("includeAll")):
             continue
         exact = re.compile(rf'[^!~]=\s*"[^"]*\$(?:{variable["name"]}\b|\{{{variable["name"]}[:}}])')
-        for where, _, expr, _ in _expressions(dashboard):
-            if exact.search(expr):
-                message = f"{where}: {variable['name']!r} has several values but is compared with ="
+        for query in templates(dashboard):
+            if exact.search(query.expr):
+                message = (
+                    f"{query.where}: {variable['name']!r} has several values but is compared with ="
+                )
                 findings.append(_finding(name, message, "compare with =~"))
         if variable.get("includeAll") and "allValue" not in variable:
             message = f"variable {variable['name']!r} has All without a value"
@@ -188,27 +201,27 @@ def variables(name: str, dashboard: Json) -> list[Finding]:
 def ranges(name: str, dashboard: Json) -> list[Finding]:
     """Ranges follow the zoom: a fixed one skips samples, `$__interval` has too few for a rate."""
     findings = []
-    for where, lang, expr, instant in _expressions(dashboard):
-        allowed = {"promql": {"$__rate_interval"}, "logql": {"$__auto"}}[lang]
-        if instant:
+    for query in templates(dashboard):
+        allowed = {PROMQL: {"$__rate_interval"}, LOGQL: {"$__auto"}}[query.lang]
+        if query.instant:
             allowed = allowed | {"$__range"}
-        for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", expr)):
+        for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", query.expr)):
             if found not in allowed:
                 fix = f"use [{' or '.join(sorted(allowed))}]"
-                findings.append(_finding(name, f"{where}: range [{found}]", fix))
+                findings.append(_finding(name, f"{query.where}: range [{found}]", fix))
     return findings
 
 
 def counters(name: str, dashboard: Json) -> list[Finding]:
     """A graph of a counter shows its rate or increase, not how long ago a process started."""
     findings = []
-    for where, lang, expr, instant in _expressions(dashboard):
-        if lang != "promql" or instant:
+    for query in templates(dashboard):
+        if query.lang != PROMQL or query.instant:
             continue
-        bare = re.sub(r"\{[^}]*\}", "", _STRING.sub("", expr))
+        bare = re.sub(r"\{[^}]*\}", "", _STRING.sub("", query.expr))
         for counter in _COUNTER.findall(bare):
             fix = f"use rate({counter}[$__rate_interval])"
-            findings.append(_finding(name, f"{where}: counter {counter} without rate", fix))
+            findings.append(_finding(name, f"{query.where}: counter {counter} without rate", fix))
     return findings
 
 
@@ -281,14 +294,6 @@ def _bytes(text: str) -> int:
     return len(json.dumps(json.loads(text), sort_keys=True, indent=2).encode()) + 1
 
 
-def _visible_together(dashboard: Json) -> Iterator[list[Json]]:
-    """Yield panels that share the grid: the dashboard's own, then each collapsed row's."""
-    yield list(dashboard["panels"])
-    for panel in dashboard["panels"]:
-        if panel["type"] == "row":
-            yield list(panel["panels"])
-
-
 def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
     return all(
         one[start] < other[start] + other[size] and other[start] < one[start] + one[size]
@@ -309,25 +314,6 @@ def _columns_without_unit(table: Json) -> list[str]:
     return [new for old, new in renamed.items() if old.startswith("Value") and new not in with_unit]
 
 
-def _walk(value: object) -> Iterator[tuple[str, Any]]:
-    """Yield each key and value at any depth."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield key, inner
-            yield from _walk(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner)
-
-
 def _texts(dashboard: Json) -> Iterator[str]:
-    """Yield each text; values of a list too."""
-    for _, value in _walk(dashboard):
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                yield text
-
-
-def _variables_in(text: str) -> Iterable[str]:
-    names = (match["name"] or match["braced"] for match in _VARIABLE.finditer(text))
-    return [name for name in names if not name.startswith("__")]
+    """Yield each text at any depth."""
+    return (value for _, value in yamlfile.leaves(dashboard) if isinstance(value, str))

@@ -1,6 +1,6 @@
 """Who would have been told what, and when, on a simulated day: `make prove` judges and prints it.
 
-`rulers` collects what fires: Prometheus' rules were evaluated as the day was made, those of Loki
+`firing` collects the alerts: Prometheus' rules were evaluated as the day was made, those of Loki
 are asked of a real Loki. `delivery` gives it to Alertmanager's own code with the template's routes
-(`scripts/tools/notifications`). `faults` says which alert tells of which fault, and compares.
+(`scripts/tools/notifications`). `faults` says which alert notifies of which fault, and compares.
 """

@@ -1,4 +1,4 @@
-"""What Alertmanager makes of a day's alerts: who is notified of what, and what is held back."""
+"""What Alertmanager makes of a day's alerts: who is notified of what, and what it suppresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
-from scripts.lab.alerting.rulers import Firing
+from scripts.lab.alerting.firing import FiringAlert
 
 TEMPLATE = Path("base/config/alertmanager/alertmanager.yaml")
 # At which Prometheus evaluates rules, in milliseconds: what it sends, it sends at these.
@@ -41,29 +41,19 @@ class Notification:
 
 
 @dataclass(frozen=True)
-class Held:
-    """An alert of which nobody was told.
+class Delivery:
+    """What became of a day's alerts.
 
     Attributes:
-        labels: Of the alert.
-        start: When it fired, in seconds since the epoch.
-        by: Labels of the alerts that held it back.
+        notifications: By time.
+        suppressed: Labels of each alert of which nobody was notified.
     """
 
-    labels: Mapping[str, str]
-    start: float
-    by: tuple[Mapping[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What became of a day's alerts."""
-
     notifications: tuple[Notification, ...]
-    held: tuple[Held, ...]
+    suppressed: tuple[Mapping[str, str], ...]
 
 
-def deliver(firing: Iterable[Firing], start: float, end: float, config: Path) -> Delivery:
+def deliver(firing: Iterable[FiringAlert], start: float, end: float, config: Path) -> Delivery:
     """Run Alertmanager over a period.
 
     Args:
@@ -108,10 +98,7 @@ def deliver(firing: Iterable[Firing], start: float, end: float, config: Path) ->
             )
             for one in answer["notifications"] or ()
         ),
-        tuple(
-            Held(one["labels"], one["start"] / 1000, tuple(one["by"]))
-            for one in answer["suppressed"]
-        ),
+        tuple(one["labels"] for one in answer["suppressed"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which alert tells of which fault of the incident, and how soon, beside the chart's own rules."""
+"""Which alert notifies of which fault of the incident, how soon, and how soon the chart's would."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from scripts import tools
 from scripts.core.findings import Finding
 from scripts.lab.alerting.delivery import Delivery, Notification
-from scripts.lab.alerting.rulers import Firing
-from scripts.lab.proof.truth import Day
+from scripts.lab.alerting.firing import FiringAlert
+from scripts.lab.simulation import Day
 from scripts.lab.simulation.world import AUDIT, BACKEND, FAULTS, FRONTEND, NOTIFICATION, RECURRING
 from scripts.rules.facts import RUNBOOKS
 
-ALWAYS = "Watchdog"
-WATCHDOG = "watchdog"
+# An alert that always fires, and the receiver of it alone.
+WATCHDOG, WATCHDOG_RECEIVER = "Watchdog", "watchdog"
 # Each notification is one message of each integration; this one stands for all of them.
 INTEGRATION = "webhook"
 FIRST = "first notification"
@@ -24,8 +24,8 @@ PLACE = "base/config/alerts"
 
 
 @dataclass(frozen=True)
-class Told:
-    """The alert that must tell of a fault.
+class Notified:
+    """The alert that must notify of a fault.
 
     Attributes:
         alert: Its name.
@@ -39,37 +39,45 @@ class Told:
     defaults: str = ""
 
 
-TOLD: Mapping[str, Told] = {
-    "crash loop": Told("ContainerCrashLooping", {"container": NOTIFICATION}, f"{NOTIFICATION}.*"),
-    "out of memory": Told("ContainerOOMKilled", {"container": BACKEND}, f".*{BACKEND}.*"),
-    "error burst": Told("TodoDatabaseUnreachable", {"app": BACKEND}),
-    "slow route": Told("TodoApiSlow", {"app": ".*backend"}),
-    "consumer backlog": Told("TodoEventProcessingBudgetBurn", {"severity": "critical"}, AUDIT),
-    "publishing fails": Told("TodoEventPublishingBudgetBurn", {"severity": "critical"}),
-    "full volume": Told(
+NOTIFIED: Mapping[str, Notified] = {
+    "crash loop": Notified(
+        "ContainerCrashLooping", {"container": NOTIFICATION}, f"{NOTIFICATION}.*"
+    ),
+    "out of memory": Notified("ContainerOOMKilled", {"container": BACKEND}, f".*{BACKEND}.*"),
+    "error burst": Notified("TodoDatabaseUnreachable", {"app": BACKEND}),
+    "slow route": Notified("TodoApiSlow", {"app": ".*backend"}),
+    "consumer backlog": Notified("TodoEventProcessingBudgetBurn", {"severity": "critical"}, AUDIT),
+    "publishing fails": Notified("TodoEventPublishingBudgetBurn", {"severity": "critical"}),
+    "full volume": Notified(
         "VolumeFillingUp", {"persistentvolumeclaim": "storage-loki-0"}, "storage-loki-0"
     ),
-    "node pressure": Told("NodeUnderPressure", {"node": "node-2"}, "NodeMemory.*|KubeNodePressure"),
-    "silent logs": Told("TodoLogsSilent", {"container": FRONTEND}, f".*{FRONTEND}.*"),
-    "sidecar component fails": Told("DaprSidecarNotReady", {"app_id": RECURRING}, f"{RECURRING}.*"),
-    "probe fails": Told("TodoBackendDown", {"job": "backend"}, "backend"),
-    "unschedulable": Told("PodNotReady", {"pod": "report-.*"}, "report(-.*)?|KubeMemoryOvercommit"),
-    "rejected pods": Told("PodsNotCreated", {"workload": "export"}, "export"),
-    "sync fails": Told("GitOpsNotSynced", {"name": "grafana"}, "grafana"),
-    "rate limit of the model": Told("TodoModelRateLimited", {"app": BACKEND}),
-    "target down": Told("TargetDown", {"job": "traefik"}, "traefik"),
+    "node pressure": Notified(
+        "NodeUnderPressure", {"node": "node-2"}, "NodeMemory.*|KubeNodePressure"
+    ),
+    "silent logs": Notified("TodoLogsSilent", {"container": FRONTEND}, f".*{FRONTEND}.*"),
+    "sidecar component fails": Notified(
+        "DaprSidecarNotReady", {"app_id": RECURRING}, f"{RECURRING}.*"
+    ),
+    "probe fails": Notified("TodoBackendDown", {"job": "backend"}, "backend"),
+    "unschedulable": Notified(
+        "PodNotReady", {"pod": "report-.*"}, "report(-.*)?|KubeMemoryOvercommit"
+    ),
+    "rejected pods": Notified("PodsNotCreated", {"workload": "export"}, "export"),
+    "sync fails": Notified("GitOpsNotSynced", {"name": "grafana"}, "grafana"),
+    "rate limit of the model": Notified("TodoModelRateLimited", {"app": BACKEND}),
+    "target down": Notified("TargetDown", {"job": "traefik"}, "traefik"),
 }
 
 
 @dataclass(frozen=True)
-class Row:
+class FaultResult:
     """What is known of one fault; seconds count from its begin, None is never.
 
     Attributes:
         fault: Its name.
-        alert: The alert that tells of it.
+        alert: The alert that must notify of it.
         fires: When that alert fires.
-        told: When the first notification of it is sent.
+        notified: When the first notification of it is sent.
         default: The first default alert that is about it and would be routed.
         default_fires: When that one fires.
     """
@@ -77,37 +85,37 @@ class Row:
     fault: str
     alert: str
     fires: float | None
-    told: float | None
+    notified: float | None
     default: str | None
     default_fires: float | None
 
 
-def rows(
-    day: Day, firing: Sequence[Firing], sent: Delivery, defaults: Sequence[Firing]
-) -> list[Row]:
-    """Return a row for each fault of the incident.
+def results(
+    day: Day, alerts: Sequence[FiringAlert], sent: Delivery, defaults: Sequence[FiringAlert]
+) -> list[FaultResult]:
+    """Return a result for each fault of the incident.
 
     Args:
         day: The incident.
-        firing: What fires of this repository's rules.
-        sent: What Alertmanager made of it.
-        defaults: What fires of the chart's default rules, on the same data.
+        alerts: Of this repository's rules.
+        sent: What Alertmanager made of them.
+        defaults: Alerts of the chart's default rules, on the same data.
     """
     found = []
     for fault in FAULTS:
-        told, begin = TOLD[fault.name], day.start + 3600 * fault.begin
-        ours = [alert for alert in firing if about(alert.labels, told)]
-        notified = [n for n in notifications(sent) if tells(n, told)]
+        expected, begin = NOTIFIED[fault.name], day.start + 3600 * fault.begin
+        ours = [alert for alert in alerts if is_about(alert.labels, expected)]
+        notified = [n for n in notifications(sent) if notifies(n, expected)]
         theirs = [
             alert
             for alert in defaults
-            if _default_about(alert, told) and alert.start >= begin and _routed(alert)
+            if _default_is_about(alert, expected) and alert.start >= begin and _routed(alert)
         ]
         first = min(theirs, key=lambda alert: alert.start, default=None)
         found.append(
-            Row(
+            FaultResult(
                 fault.name,
-                told.alert,
+                expected.alert,
                 min((alert.start - begin for alert in ours), default=None),
                 min((n.time - begin for n in notified), default=None),
                 first.name if first else None,
@@ -117,12 +125,12 @@ def rows(
     return found
 
 
-def judge_incident(day: Day, table: Iterable[Row], sent: Delivery) -> list[Finding]:
+def check_incident(day: Day, found: Iterable[FaultResult], sent: Delivery) -> list[Finding]:
     """Each fault is told once, not later than by the defaults, and nothing else is told."""
     findings = []
-    for row in table:
-        told = TOLD[row.fault]
-        first = [n for n in notifications(sent) if n.reason == FIRST and tells(n, told)]
+    for row in found:
+        expected = NOTIFIED[row.fault]
+        first = [n for n in notifications(sent) if n.reason == FIRST and notifies(n, expected)]
         if len(first) != 1:
             when = ", ".join(_clock(day, n) for n in first) or "never"
             text = f"the fault {row.fault!r} is told {len(first)} times ({when})"
@@ -131,32 +139,32 @@ def judge_incident(day: Day, table: Iterable[Row], sent: Delivery) -> list[Findi
             text = f"{row.default} tells of {row.fault!r} earlier than {row.alert}"
             findings.append(_finding(text, "make it faster, or keep the chart's alert"))
     for notification in notifications(sent):
-        if not any(tells(notification, told) for told in TOLD.values()):
+        if not any(notifies(notification, one) for one in NOTIFIED.values()):
             text = f"at {_clock(day, notification)}, {dict(notification.group)} tells of no fault"
             findings.append(_finding(text, "hold it back, or make it wait"))
-        findings += linked(notification)
-    return [*findings, *watched(day, sent)]
+        findings += check_runbooks(notification)
+    return [*findings, *check_watchdog(day, sent)]
 
 
-def judge_healthy(day: Day, firing: Iterable[Firing], sent: Delivery) -> list[Finding]:
+def check_healthy(day: Day, alerts: Iterable[FiringAlert], sent: Delivery) -> list[Finding]:
     """Nothing fires but the Watchdog, and nobody is told of anything else."""
     findings = [
         _finding(f"{alert.name} fires on the healthy day: {dict(alert.labels)}", "raise its bar")
-        for alert in firing
-        if alert.name != ALWAYS
+        for alert in alerts
+        if alert.name != WATCHDOG
     ]
     findings += [
         _finding(f"{dict(n.group)} is told on the healthy day", "see its route")
         for n in sent.notifications
-        if n.receiver != WATCHDOG
+        if n.receiver != WATCHDOG_RECEIVER
     ]
-    return [*findings, *watched(day, sent)]
+    return [*findings, *check_watchdog(day, sent)]
 
 
-def watched(day: Day, sent: Delivery) -> list[Finding]:
+def check_watchdog(day: Day, sent: Delivery) -> list[Finding]:
     """The Watchdog is sent all day long, at least every two minutes, and never as resolved."""
-    pings = [n for n in sent.notifications if n.receiver == WATCHDOG]
-    times = [day.start, *(n.time for n in pings if n.status == "firing"), day.start + 86400]
+    pings = [n for n in sent.notifications if n.receiver == WATCHDOG_RECEIVER]
+    times = [day.start, *(n.time for n in pings if n.status == "firing"), day.end]
     longest = max(after - before for before, after in itertools.pairwise(times))
     findings = []
     if longest > 150:
@@ -167,7 +175,7 @@ def watched(day: Day, sent: Delivery) -> list[Finding]:
     return findings
 
 
-def linked(notification: Notification) -> Iterator[Finding]:
+def check_runbooks(notification: Notification) -> Iterator[Finding]:
     """Every alert of a notification links to a runbook of this repository."""
     for alert in notification.alerts:
         name = alert["labels"]["alertname"]
@@ -182,24 +190,28 @@ def linked(notification: Notification) -> Iterator[Finding]:
 def notifications(sent: Delivery) -> Iterator[Notification]:
     """Yield what is told of alerts that fire, each once, without the Watchdog's."""
     for one in sent.notifications:
-        if one.integration == INTEGRATION and one.receiver != WATCHDOG and one.status == "firing":
+        if (
+            one.integration == INTEGRATION
+            and one.receiver != WATCHDOG_RECEIVER
+            and one.status == "firing"
+        ):
             yield one
 
 
-def tells(notification: Notification, told: Told) -> bool:
+def notifies(notification: Notification, expected: Notified) -> bool:
     """Whether a notification is about a fault."""
-    return any(about(alert["labels"], told) for alert in notification.alerts)
+    return any(is_about(alert["labels"], expected) for alert in notification.alerts)
 
 
-def about(labels: Mapping[str, str], told: Told) -> bool:
-    """Whether an alert is the one that tells of a fault."""
-    return labels["alertname"] == told.alert and all(
-        re.fullmatch(pattern, labels.get(name, "")) for name, pattern in told.labels.items()
+def is_about(labels: Mapping[str, str], expected: Notified) -> bool:
+    """Whether an alert is the one that must notify of a fault."""
+    return labels["alertname"] == expected.alert and all(
+        re.fullmatch(pattern, labels.get(name, "")) for name, pattern in expected.labels.items()
     )
 
 
-def table(found: Iterable[Row]) -> str:
-    """Return the rows as text, times in minutes and seconds."""
+def table(found: Iterable[FaultResult]) -> str:
+    """Return the results as text, times in minutes and seconds."""
     lines = [
         f"{'fault':<24}{'alert':<31}{'fires':>7}{'told':>7}"
         f"  {'first of the chart’s defaults':<31}{'fires':>7}"
@@ -207,19 +219,19 @@ def table(found: Iterable[Row]) -> str:
     for row in found:
         default = row.default or "never seen"
         lines.append(
-            f"{row.fault:<24}{row.alert:<31}{_minutes(row.fires):>7}{_minutes(row.told):>7}"
+            f"{row.fault:<24}{row.alert:<31}{_minutes(row.fires):>7}{_minutes(row.notified):>7}"
             f"  {default:<31}{_minutes(row.default_fires):>7}"
         )
     return "\n".join(lines)
 
 
-def _default_about(alert: Firing, told: Told) -> bool:
-    return bool(told.defaults) and any(
-        re.fullmatch(told.defaults, value) for value in alert.labels.values()
+def _default_is_about(alert: FiringAlert, expected: Notified) -> bool:
+    return bool(expected.defaults) and any(
+        re.fullmatch(expected.defaults, value) for value in alert.labels.values()
     )
 
 
-def _routed(alert: Firing) -> bool:
+def _routed(alert: FiringAlert) -> bool:
     """Whether a default alert would reach anybody: those of severity info are held back."""
     return alert.labels.get("severity") in {"warning", "critical"}
 

@@ -2,7 +2,7 @@
 
 Both are asked of the same servers, which run the working tree's rules and log stages, so that what
 differs between two pictures is the dashboard's own. Of the revision before, only JSON is read. What
-is drawn is kept (`store`), and `make diff` shows it.
+is drawn is kept (`picture_store`), and `make diff` shows it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
 from scripts.grafana import evaluation, frames, model, pages, picture_store
+from scripts.grafana.model import DashboardModel
 from scripts.lab import simulation
 from scripts.model import revisions
 from scripts.model.revisions import Revision
@@ -28,56 +29,56 @@ DAY = "healthy"
 THEME = "dark"
 
 
-class Side(NamedTuple):
-    """A dashboard at one revision.
+class DrawnDashboard(NamedTuple):
+    """A dashboard at one revision, as it is drawn.
 
     Attributes:
         path: Of its file.
         revision: Whose file.
         json: As Grafana would get it.
-        board: As it is asked.
+        model: What Grafana would read of it.
     """
 
     path: str
     revision: Revision
     json: dict[str, Any]
-    board: model.Dashboard
+    model: DashboardModel
 
     def __str__(self) -> str:
         """Return what to call it in a line."""
         return f"{Path(self.path).stem} of {self.revision.title}"
 
 
-class Change(NamedTuple):
-    """A dashboard that differs; a side is None where it is not there, or cannot be read."""
+class ChangedDashboard(NamedTuple):
+    """A dashboard that differs; None at a revision without it, or where it cannot be read."""
 
-    before: Side | None
-    after: Side | None
+    before: DrawnDashboard | None
+    after: DrawnDashboard | None
 
     @property
     def name(self) -> str:
         """Its file's, without the ending."""
-        return Path(self.sides[0].path).stem
+        return Path(self.drawable[0].path).stem
 
     @property
-    def sides(self) -> list[Side]:
-        """Those that can be drawn."""
-        return [side for side in self if side]
+    def drawable(self) -> list[DrawnDashboard]:
+        """What can be drawn: before, after, or both."""
+        return [one for one in self if one]
 
     @property
     def pictures(self) -> list[Path | None]:
         """Before and after, as far as they are drawn."""
-        return picture_store.find(*(side and side.json for side in self))
+        return picture_store.find(*(one and one.json for one in self))
 
     @property
     def drawn(self) -> bool:
         """Whether all is drawn that can be."""
-        return len(list(filter(None, self.pictures))) == len(self.sides)
+        return len(list(filter(None, self.pictures))) == len(self.drawable)
 
 
 def changes(
     root: Path, before: Revision, after: Revision, paths: Iterable[str]
-) -> tuple[list[Change], list[Finding]]:
+) -> tuple[list[ChangedDashboard], list[Finding]]:
     """Return the dashboards that differ, and what of them cannot be read.
 
     Args:
@@ -86,25 +87,25 @@ def changes(
         after: The revision after.
         paths: Of dashboards whose files differ.
     """
-    found: list[Change] = []
+    found: list[ChangedDashboard] = []
     findings: list[Finding] = []
     for path in paths:
-        sides: list[Side | None] = []
+        dashboards: list[DrawnDashboard | None] = []
         for revision in (before, after):
-            side = None
+            dashboard = None
             try:
-                side = _side(root, revision, path)
+                dashboard = _read(root, revision, path)
             except (RepositoryError, *MISSHAPEN) as error:
                 findings += _refused(path, revision, error)
-            sides.append(side)
-        one, other = (side and side.json for side in sides)
+            dashboards.append(dashboard)
+        one, other = (dashboard and dashboard.json for dashboard in dashboards)
         # Not where its text alone differs.
         if one != other:
-            found.append(Change(*sides))
+            found.append(ChangedDashboard(*dashboards))
     return found, findings
 
 
-def draw(changed: Iterable[Change]) -> list[Finding]:
+def draw(changed: Iterable[ChangedDashboard]) -> list[Finding]:
     """Draw what is not drawn yet; return what cannot be, and what is wrong with what is drawn.
 
     Raises:
@@ -118,48 +119,56 @@ def draw(changed: Iterable[Change]) -> list[Finding]:
     browser.modules()
     picture_store.prune()
     day = simulation.day(DAY)
-    sides = {picture_store.place(day.folder.name, s.json): s for one in undrawn for s in one.sides}
-    wanted = {place: side for place, side in sides.items() if not place.exists()}
+    wanted = {
+        place: dashboard
+        for change in undrawn
+        for dashboard in change.drawable
+        if not (place := picture_store.place(day.folder.name, dashboard.json)).exists()
+    }
     findings: list[Finding] = []
     picture_store.folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=picture_store.folder()) as scratch:
-        jobs: dict[browser.PageJob, tuple[Path, Side]] = {}
+        jobs: dict[browser.PageJob, tuple[Path, DrawnDashboard]] = {}
         with servers(simulation.cluster(), day.tsdb, day.logs) as running:
-            for place, side in wanted.items():
+            for place, dashboard in wanted.items():
                 started = time.monotonic()
                 page = Path(scratch) / f"{place.stem}.html"
                 try:
-                    page.write_text(_page(running, side, day))
+                    page.write_text(_page(running, dashboard, day))
                 except MISSHAPEN as error:
-                    findings += _refused(side.path, side.revision, error)
+                    findings += _refused(dashboard.path, dashboard.revision, error)
                     continue
-                jobs[browser.PageJob(page, THEME, page.with_suffix(".png"))] = place, side
-                progress(f"asked for {side}, {time.monotonic() - started:.1f} s")
+                jobs[browser.PageJob(page, THEME, page.with_suffix(".png"))] = place, dashboard
+                progress(f"asked for {dashboard}, {time.monotonic() - started:.1f} s")
         for number, seen in enumerate(browser.open_pages(jobs), 1):
-            place, side = jobs[seen.job]
-            picture, fix = seen.job.page.with_suffix(".png"), "mend scripts/lab/preview"
+            place, dashboard = jobs[seen.job]
+            picture, fix = seen.job.page.with_suffix(".png"), "mend scripts/grafana"
             if picture.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 # At once, as somebody else may read it.
                 picture.rename(place)
                 fix = f"look at {place}"
-            findings += [_of(side.path, side.revision, f, fix) for f in browser.page_findings(seen)]
-            progress(f"drew {number} of {len(jobs)}: {side}")
+            findings += [
+                _of(dashboard.path, dashboard.revision, fault, fix)
+                for fault in browser.page_findings(seen)
+            ]
+            progress(f"drew {number} of {len(jobs)}: {dashboard}")
     return findings
 
 
-def _side(root: Path, revision: Revision, path: str) -> Side | None:
+def _read(root: Path, revision: Revision, path: str) -> DrawnDashboard | None:
     text = revisions.content(root, revision, path)
     if text is None:
         return None
     parsed = json.loads(text)
-    return Side(path, revision, parsed, model.read(parsed, model.datasources()))
+    return DrawnDashboard(path, revision, parsed, model.read(parsed, model.datasources()))
 
 
-def _page(running: Servers, side: Side, day: simulation.Day) -> str:
+def _page(running: Servers, dashboard: DrawnDashboard, day: simulation.Day) -> str:
     """Return a dashboard's page with what the servers answer; it leads to no other page."""
-    opened = evaluation.open_dashboard(running, side.board, evaluation.window(day.at))
-    data = frames.dashboard(side.json, evaluation.document(opened, day.name))
+    time_range = evaluation.time_range_at(day.at)
+    opened = evaluation.open_dashboard(running, dashboard.model, time_range)
+    data = frames.dashboard(dashboard.json, evaluation.document(opened, day.name))
     return pages.page(data | {"links": []}, browser.modules())
 
 

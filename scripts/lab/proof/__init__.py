@@ -2,6 +2,6 @@
 
 A simulated day (`scripts.lab.simulation`) is what the servers hold; the dashboards are the
 committed JSON. Between the two stands what a browser would do, and no more: Grafana's variables,
-time ranges and steps (`grafana.interpolation`), its requests (`grafana.evaluation`), and what a
-person would say of the answer (`verdicts`, `truth`).
+time ranges and steps (`grafana.timing`) and its requests (`grafana.evaluation`). `checks` says what
+is wrong with the answers; `ground_truth` compares their values with what is true of the day.
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from pathlib import Path
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
-from scripts.grafana import evaluation, model
+from scripts.grafana import evaluation
+from scripts.grafana.model import DashboardModel
 from scripts.lab import simulation
-from scripts.lab.proof import truth, verdicts
+from scripts.lab.proof import checks, definitions, ground_truth
 from scripts.model import charts
 from scripts.model.manifests import Repository
 from scripts.servers.monitoring import Servers, servers
@@ -20,14 +20,14 @@ OUTPUT = tools.ROOT / "build" / "proof"
 
 
 def prove(
-    running: Servers, day: truth.Day, boards: list[model.Dashboard]
-) -> tuple[dict[str, verdicts.Summary], list[Finding]]:
+    running: Servers, day: simulation.Day, dashboards: list[DashboardModel]
+) -> tuple[dict[str, checks.Summary], list[Finding]]:
     """Open dashboards on a day and write what came back, for the preview.
 
     Args:
         running: Servers that hold the day.
-        day: Which day, and what is true of it.
-        boards: The dashboards.
+        day: Which day.
+        dashboards: `definitions.committed()`, or some of them.
 
     Returns:
         The table's lines by uid, and what is wrong.
@@ -36,16 +36,17 @@ def prove(
     folder = OUTPUT / day.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for board in boards:
-        progress(f"{day.name}: {board.uid}")
-        opened = evaluation.open_dashboard(running, board, evaluation.window(day.at))
+    for dashboard in dashboards:
+        progress(f"{day.name}: {dashboard.uid}")
+        time_range = evaluation.time_range_at(day.at)
+        opened = evaluation.open_dashboard(running, dashboard, time_range)
         document = json.dumps(evaluation.document(opened, day.name))
-        (folder / f"{board.uid}.json").write_text(document, encoding="utf-8")
-        summaries[board.uid] = verdicts.summary(opened, day.name)
-        findings += verdicts.judge(running, opened, day.name)
-        findings += truth.compare(opened, day, known)
-        if day.name == verdicts.HEALTHY:
-            findings += verdicts.judge_others(running, opened)
+        (folder / f"{dashboard.uid}.json").write_text(document, encoding="utf-8")
+        summaries[dashboard.uid] = checks.summary(opened, day.name)
+        findings += checks.check(running, opened, day.name)
+        findings += ground_truth.compare(opened, day, known)
+        if day.name == checks.HEALTHY:
+            findings += checks.check_options(running, opened)
     return summaries, findings
 
 
@@ -58,35 +59,31 @@ def main() -> int:
     options = arguments.parse_args()
     if not charts.provable(Repository().syncs, allow_missing=options.allow_missing):
         return 0
-    boards = _boards(options.dashboard)
-    rendered = simulation.cluster()
-    summaries: dict[str, dict[str, verdicts.Summary]] = {}
+    dashboards = _dashboards(options.dashboard)
+    cluster = simulation.cluster()
+    summaries: dict[str, dict[str, checks.Summary]] = {}
     findings: list[Finding] = []
     for name in [options.day] if options.day else simulation.DAYS:
         day = simulation.day(name)
-        with servers(rendered, day.tsdb, day.logs) as running:
-            summaries[name], found = prove(running, day, boards)
+        with servers(cluster, day.tsdb, day.logs) as running:
+            summaries[name], found = prove(running, day, dashboards)
         findings += found
-    print(verdicts.table(summaries))
-    faults = report(findings)
+    print(checks.table(summaries))
+    count = report(findings)
     queries = sum(s.queries for found in summaries.values() for s in found.values())
-    print(f"\n{queries} queries, {faults} faults; answers in {_relative(OUTPUT)}")
-    return 1 if faults else 0
+    print(f"\n{queries} queries, {count} faults; answers in {OUTPUT.relative_to(tools.ROOT)}")
+    return 1 if count else 0
 
 
-def _boards(uid: str | None) -> list[model.Dashboard]:
-    boards = model.committed()
-    chosen = [board for board in boards if uid in (None, board.uid)]
+def _dashboards(uid: str | None) -> list[DashboardModel]:
+    committed = definitions.committed()
+    chosen = [dashboard for dashboard in committed if uid in (None, dashboard.uid)]
     if not chosen:
-        known = ", ".join(board.uid for board in boards)
+        known = ", ".join(dashboard.uid for dashboard in committed)
         raise RepositoryError(
             Finding("base/dashboards", None, f"no dashboard {uid!r}", f"use one of: {known}")
         )
     return chosen
-
-
-def _relative(path: Path) -> str:
-    return path.relative_to(tools.ROOT).as_posix()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from scripts import tools
 from scripts.core import findings, kubectl, programs
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.core.waiting import until
+from scripts.grafana import model
 from scripts.live.kind import engines, prerequisites, readiness, screenshot, source
 from scripts.live.kind.cluster import KindCluster, created
 from scripts.live.verify import grafana, home_dashboard
@@ -76,7 +77,7 @@ def open_home_page(login: Mapping[str, str], path: Path, limit: float) -> list[F
     Raises:
         RepositoryError: If there is no data in time, or no page.
     """
-    namespace, release = GrafanaNamespace("monitoring"), home_dashboard.release_values()
+    namespace, release = GrafanaNamespace("monitoring"), model.release_values()
     page, who = home_dashboard.of_release(release), grafana.credentials({}, namespace, release)
     board = dashboards.load(tools.ROOT)[f"{page.uid}.json"]
     with contextlib.closing(namespace.forward(namespace.pod())) as forward:

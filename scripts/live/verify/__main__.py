@@ -13,6 +13,7 @@ from scripts import tools
 from scripts.core import findings, kubectl
 from scripts.core.findings import GREEN, RED, YELLOW, colour, confirmed, execute, progress
 from scripts.core.yamlfile import load
+from scripts.grafana import model
 from scripts.live.verify import grafana, home_dashboard, summary
 from scripts.live.verify.grafana_pods import GrafanaNamespace
 from scripts.live.verify.measurement import Measurement, Round
@@ -84,7 +85,7 @@ def main() -> int:
     if not given.yes and not confirmed("verify", "delete Grafana's pod", _question(given)):
         print("nothing was deleted")
         return 1
-    release = home_dashboard.release_values()
+    release = model.release_values()
     page = home_dashboard.of_release(release)
     who = grafana.credentials(os.environ, namespace, release)
     queries = sum(len(panel.targets) for panel in page.panels)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.waiting import MissingError
 from scripts.core.yamlfile import Json
-from scripts.grafana.model import Panel
+from scripts.grafana.model import PanelModel
 from scripts.live.verify.grafana_pods import GrafanaNamespace
 from scripts.live.verify.home_dashboard import HomeDashboard
 
@@ -211,7 +211,7 @@ class PageLoad:
 
     grafana: Grafana
     home: HomeDashboard
-    empty: list[Panel] = field(init=False)
+    empty: list[PanelModel] = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing has data yet."""
@@ -236,7 +236,7 @@ class PageLoad:
         if found := [fault for fault in faults if fault]:
             raise MissingError(*found)
 
-    def _fault(self, panel: Panel) -> Finding | None:
+    def _fault(self, panel: PanelModel) -> Finding | None:
         place = f"{self.grafana.name}, panel {panel.title!r}"
         try:
             status, document = self.grafana.ask("/api/ds/query", self.home.queries(panel))

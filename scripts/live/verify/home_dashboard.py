@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from scripts import tools
-from scripts.core import yamlfile
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation, interpolation, model
-from scripts.grafana.interpolation import LOGQL, Value, Window
-from scripts.grafana.model import Panel, Target, Variable
+from scripts.grafana.interpolation import VariableValue
+from scripts.grafana.model import PanelModel, Target, VariableModel
+from scripts.grafana.timing import TimeRange
 from scripts.model import dashboards
+from scripts.model.dashboards import LOGQL
 
 
 @dataclass(frozen=True)
@@ -30,34 +31,28 @@ class HomeDashboard:
     """
 
     uid: str
-    panels: tuple[Panel, ...]
-    values: Mapping[str, Value]
+    panels: tuple[PanelModel, ...]
+    values: Mapping[str, VariableValue]
     datasources: Mapping[tuple[int, str], Json]
 
-    def queries(self, panel: Panel) -> Json:
+    def queries(self, panel: PanelModel) -> Json:
         """Return the body of `POST /api/ds/query` that a browser would send for a panel now."""
-        window = evaluation.window(time.time())
-        queries = [self._query(panel, target, window) for target in panel.targets]
-        return {"queries": queries, "from": str(window.start), "to": str(window.end)}
+        asked = evaluation.time_range_at(time.time())
+        queries = [self._query(panel, target, asked) for target in panel.targets]
+        return {"queries": queries, "from": str(asked.start), "to": str(asked.end)}
 
-    def _query(self, panel: Panel, target: Target, window: Window) -> Json:
-        timing = evaluation.timing_of(panel, target, window, model.scrape_interval())
+    def _query(self, panel: PanelModel, target: Target, time_range: TimeRange) -> Json:
+        timing = evaluation.timing_of(panel, target, time_range, model.scrape_interval())
         return {
             "refId": target.ref,
             "datasource": self.datasources[panel.id, target.ref],
             "expr": interpolation.interpolate(
-                target.expr, self.values, timing.variables, target.language
+                target.expr, self.values, timing.built_in, target.language
             ),
             "intervalMs": timing.step,
-            "maxDataPoints": panel.points or interpolation.points(panel.columns),
+            "maxDataPoints": panel.max_data_points,
             **_kind(target),
         }
-
-
-def release_values() -> Json:
-    """Return the values of Grafana's release."""
-    documents = yamlfile.load(tools.ROOT / model.GRAFANA, tools.ROOT)
-    return next(d for d in documents if d["kind"] == "HelmRelease")["spec"]["values"]
 
 
 def of_release(release: Json) -> HomeDashboard:
@@ -89,7 +84,7 @@ def of_dashboard(board: Mapping[str, Json]) -> HomeDashboard:
     """
     row = list(_first_row(board))
     read = model.read({**board, "panels": row, "annotations": {}}, model.datasources())
-    used = {n for p in read.panels for t in p.targets for n in interpolation.names(t.expr)}
+    used = {n for p in read.panels for t in p.targets for n in dashboards.variable_names(t.expr)}
     return HomeDashboard(
         uid=read.uid,
         panels=read.panels,
@@ -109,12 +104,12 @@ def _first_row(board: Mapping[str, Json]) -> Iterator[Json]:
     return (p for p in panels if p["gridPos"]["y"] == top)
 
 
-def _value(variable: Variable) -> Value:
+def _value(variable: VariableModel) -> VariableValue:
     if variable.current != ("$__all",):
-        chosen = variable.current if variable.several else variable.current[0]
-        return Value(chosen, several=variable.several)
+        chosen = variable.current if variable.multi else variable.current[0]
+        return VariableValue(chosen, multi=variable.multi)
     if variable.all_value:
-        return interpolation.everything((), variable.all_value)
+        return interpolation.value_of_all((), variable.all_value)
     message = f"variable {variable.name!r} is at All, whose values only its query knows"
     fix = "give it an allValue, as the first row is to show data at once"
     raise RepositoryError(Finding("home dashboard", None, message, fix))
@@ -123,5 +118,5 @@ def _value(variable: Variable) -> Value:
 def _kind(target: Target) -> Json:
     """Return whether a query is for one moment, in the terms of its data source."""
     if target.language == LOGQL:
-        return {"queryType": "instant" if target.instant else "range", "maxLines": target.lines}
+        return {"queryType": "instant" if target.instant else "range", "maxLines": target.max_lines}
     return {"instant": target.instant, "range": not target.instant}

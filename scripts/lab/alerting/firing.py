@@ -1,21 +1,22 @@
-"""What fires on a day: alerts of Prometheus' rules, of Loki's, and of the chart's default rules."""
+"""Alerts that fire on a day: of Prometheus' rules, of Loki's, and of the chart's default rules."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import yaml
 
-from scripts.core.findings import Finding, RepositoryError
+from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json
-from scripts.lab.proof.truth import Day
+from scripts.lab.simulation import Day
 from scripts.model import charts
-from scripts.model.rendered import Cluster
+from scripts.model.rendered import Cluster, rule_files
 from scripts.rules import each
+from scripts.servers import monitoring
 from scripts.servers.api import Api, ApiError
-from scripts.servers.monitoring import loki_rule_texts
 
 CHART = "kube-prometheus-stack"
 # Loki's default of `ruler.evaluation_interval`, in seconds.
@@ -23,7 +24,7 @@ _EVERY = 60
 
 
 @dataclass(frozen=True)
-class Firing:
+class FiringAlert:
     """One alert, from when it fired until it was resolved or the day ended.
 
     Attributes:
@@ -44,7 +45,25 @@ class Firing:
         return self.labels["alertname"]
 
 
-def of_prometheus(day: Day, rules: Mapping[str, Json]) -> list[Firing]:
+def of_day(cluster: Cluster, day: Day) -> list[FiringAlert]:
+    """Return all that Prometheus and Loki send to Alertmanager on a day.
+
+    Args:
+        cluster: The one that was simulated.
+        day: A day that was made with its rules.
+
+    Raises:
+        RepositoryError: If Loki refuses an expression.
+    """
+    alerts = of_prometheus(day, rule_files(cluster))
+    progress(f"{day.name}: alerts on log lines")
+    with monitoring.loki(cluster, day.logs) as loki:
+        alerts += of_loki(loki, day, loki_rules(cluster))
+    added = external_labels(cluster)
+    return [replace(alert, labels={**added, **alert.labels}) for alert in alerts]
+
+
+def of_prometheus(day: Day, rules: Mapping[str, Json]) -> list[FiringAlert]:
     """Return what fired of the rules that the day was made with.
 
     Args:
@@ -56,7 +75,7 @@ def of_prometheus(day: Day, rules: Mapping[str, Json]) -> list[Firing]:
         for rule in _alerts(rules)
     }
     return [
-        Firing(
+        FiringAlert(
             {**alert["labels"], "alertname": alert["alertname"]},
             annotations[alert["alertname"], alert["labels"].get("severity")],
             alert["start"] / 1000,
@@ -66,7 +85,7 @@ def of_prometheus(day: Day, rules: Mapping[str, Json]) -> list[Firing]:
     ]
 
 
-def of_loki(loki: Api, day: Day, rules: Mapping[str, Json]) -> list[Firing]:
+def of_loki(loki: Api, day: Day, rules: Mapping[str, Json]) -> list[FiringAlert]:
     """Return what would have fired of Loki's rules, evaluated once a minute.
 
     Args:
@@ -77,12 +96,14 @@ def of_loki(loki: Api, day: Day, rules: Mapping[str, Json]) -> list[Firing]:
     Raises:
         RepositoryError: If Loki refuses an expression.
     """
-    return [firing for rule in _alerts(rules) for firing in _of_rule(loki, day, rule)]
+    return [alert for rule in _alerts(rules) for alert in _of_rule(loki, day, rule)]
 
 
 def loki_rules(cluster: Cluster) -> dict[str, Json]:
     """Return each rule file that a cluster's Loki reads, by its file's name."""
-    return {name: yaml.safe_load(text) for name, text in loki_rule_texts(cluster).items()}
+    return {
+        name: yaml.safe_load(text) for name, text in monitoring.loki_rule_texts(cluster).items()
+    }
 
 
 def external_labels(cluster: Cluster) -> dict[str, str]:
@@ -94,7 +115,7 @@ def external_labels(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def defaults(cluster: Cluster) -> dict[str, Json]:
+def default_rules(cluster: Cluster) -> dict[str, Json]:
     """Return the rules that the chart installs where nobody says which, by their file's name.
 
     Raises:
@@ -114,47 +135,35 @@ def _alerts(rules: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
         yield from (rule for rule in each(content) if "alert" in rule)
 
 
-def _of_rule(loki: Api, day: Day, rule: Mapping[str, Json]) -> Iterator[Firing]:
-    last = day.start + 86400 - _EVERY
+def _of_rule(loki: Api, day: Day, rule: Mapping[str, Json]) -> Iterator[FiringAlert]:
+    query = {
+        "query": str(rule["expr"]),
+        "start": str(int(day.start)),
+        "end": str(int(day.end - _EVERY)),
+        "step": str(_EVERY),
+    }
     try:
-        answer = loki.form(
-            "/loki/api/v1/query_range",
-            {
-                "query": str(rule["expr"]),
-                "start": str(int(day.start)),
-                "end": str(int(last)),
-                "step": str(_EVERY),
-            },
-        )
+        answer = loki.form("/loki/api/v1/query_range", query)
     except ApiError as error:
         raise RepositoryError(
             Finding(f"rule {rule['alert']}", None, f"Loki: {error}", "correct its expression")
         ) from error
     wait = duration(str(rule.get("for", "0s")))
     for series in answer["data"]["result"]:
-        labels = {
-            **series["metric"],
-            **(rule.get("labels") or {}),
-            "alertname": rule["alert"],
-        }
-        times = [float(at) for at, _ in series["values"]]
-        for begin, end in spans(times):
+        labels = series["metric"] | (rule.get("labels") or {}) | {"alertname": rule["alert"]}
+        for begin, end in active_periods([float(at) for at, _ in series["values"]]):
             if end - begin > wait:
-                yield Firing(labels, rule.get("annotations") or {}, begin + wait, end)
+                yield FiringAlert(labels, rule.get("annotations") or {}, begin + wait, end)
 
 
-def spans(times: list[float]) -> Iterator[tuple[float, float]]:
-    """Yield when each run of evaluations begins and when it is over, in seconds.
+def active_periods(times: list[float]) -> Iterator[tuple[float, float]]:
+    """Yield when an alert becomes active and when it is over, in seconds.
 
     Args:
         times: Of the evaluations at which an expression had a result, in order.
     """
-    begin = previous = None
-    for at in times:
-        if begin is None or previous is None or at - previous > _EVERY:
-            if begin is not None and previous is not None:
-                yield begin, previous + _EVERY
-            begin = at
-        previous = at
-    if begin is not None and previous is not None:
-        yield begin, previous + _EVERY
+    # One after another, the difference to the number of evaluations stays the same.
+    runs = itertools.groupby(enumerate(times), lambda pair: pair[1] - pair[0] * _EVERY)
+    for _, run in runs:
+        evaluations = [at for _, at in run]
+        yield evaluations[0], evaluations[-1] + _EVERY

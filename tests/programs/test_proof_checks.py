@@ -9,23 +9,27 @@ from typing import Any
 import pytest
 
 from scripts.grafana import evaluation, model
-from scripts.lab.proof import verdicts
+from scripts.grafana.model import DashboardModel
+from scripts.lab import simulation
+from scripts.lab.proof import checks
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real
 from scripts.servers.monitoring import Servers
-from tests.programs.days import SmallDay, board, lines, panel, small_day
+from tests.programs.days import board, lines, panel, small_day
 from tests.programs.small_day_servers import CPU, opened
 
 pytest_plugins = ("tests.programs.small_day_servers",)
 pytestmark = pytest.mark.prove
 
 
-def judged(running: Servers, day: SmallDay, json: dict[str, Any], on: str = "healthy") -> list[str]:
-    found = verdicts.judge(running, opened(running, day, json), on)
+def judged(
+    running: Servers, day: simulation.Day, json: dict[str, Any], on: str = "healthy"
+) -> list[str]:
+    found = checks.check(running, opened(running, day, json), on)
     return [f"{f.message} -> {f.fix}" for f in found]
 
 
-def marked(json: dict[str, Any]) -> model.Dashboard:
+def marked(json: dict[str, Any]) -> DashboardModel:
     """The dashboard, whose first query now has `allow_empty`."""
     dashboard = model.read(json, model.datasources())
     first, *rest = dashboard.panels
@@ -34,7 +38,7 @@ def marked(json: dict[str, Any]) -> model.Dashboard:
     return dataclasses.replace(dashboard, panels=panels)
 
 
-def test_a_dashboard_with_data_is_well(running: Servers, day: SmallDay) -> None:
+def test_a_dashboard_with_data_is_well(running: Servers, day: simulation.Day) -> None:
     well = board(
         panel("CPU", CPU, "{{pod}}"),
         panel("Pods", "count(pod_info)", instant=True, range=False),
@@ -72,7 +76,7 @@ def test_a_dashboard_with_data_is_well(running: Servers, day: SmallDay) -> None:
     ],
 )
 def test_a_query_is_judged(
-    running: Servers, day: SmallDay, expr: str, legend: str, message: str
+    running: Servers, day: simulation.Day, expr: str, legend: str, message: str
 ) -> None:
     (found,) = judged(running, day, board(panel("P", expr, legend)))
     assert message in found
@@ -87,12 +91,14 @@ def test_a_query_is_judged(
         ('sum(rate({namespace="default", app="lost"}[$__auto]))', "label app has values api, web"),
     ],
 )
-def test_a_log_query_is_judged(running: Servers, day: SmallDay, expr: str, message: str) -> None:
+def test_a_log_query_is_judged(
+    running: Servers, day: simulation.Day, expr: str, message: str
+) -> None:
     (found,) = judged(running, day, board(lines("P", expr)))
     assert message in found
 
 
-def test_a_variable_without_values_is_found(running: Servers, day: SmallDay) -> None:
+def test_a_variable_without_values_is_found(running: Servers, day: simulation.Day) -> None:
     variable = {"name": "v", "type": "query", "query": "label_values(lost, pod)"}
     json = board(panel("P", "pod_info"), templating={"list": [variable]})
     (found,) = judged(running, day, json)
@@ -100,16 +106,16 @@ def test_a_variable_without_values_is_found(running: Servers, day: SmallDay) -> 
 
 
 def test_a_query_with_allow_empty_must_have_data_in_the_incident_and_no_other_must(
-    running: Servers, day: SmallDay
+    running: Servers, day: simulation.Day
 ) -> None:
     allowed = marked(board(panel("Broken", "broken"), panel("Lost", "lost")))
-    found = evaluation.open_dashboard(running, allowed, evaluation.window(day.at))
-    assert [f.message.split(":")[0] for f in verdicts.judge(running, found, "healthy")] == [
+    found = evaluation.open_dashboard(running, allowed, evaluation.time_range_at(day.at))
+    assert [f.message.split(":")[0] for f in checks.check(running, found, "healthy")] == [
         "panel 'Lost', query A"
     ]
-    (one,) = verdicts.judge(running, found, "incident")
+    (one,) = checks.check(running, found, "incident")
     assert "panel 'Broken', query A: incident: nothing comes back" in one.message
-    summary = verdicts.summary(found, "healthy")
+    summary = checks.summary(found, "healthy")
     assert (summary.queries, summary.with_data, summary.allow_empty, summary.empty) == (2, 0, 1, 1)
 
 
@@ -120,11 +126,11 @@ def test_a_query_with_allow_empty_has_data_where_something_is_broken(
     allowed = marked(board(panel("Broken", "broken > 0", "{{pod}}")))
     with real.prometheus(options, incident.tsdb) as api:
         both = Servers(api, running.loki)
-        found = evaluation.open_dashboard(both, allowed, evaluation.window(incident.at))
-        assert verdicts.judge(both, found, "incident") == []
+        found = evaluation.open_dashboard(both, allowed, evaluation.time_range_at(incident.at))
+        assert checks.check(both, found, "incident") == []
 
 
-def test_every_option_of_a_fixed_list_is_tried(running: Servers, day: SmallDay) -> None:
+def test_every_option_of_a_fixed_list_is_tried(running: Servers, day: simulation.Day) -> None:
     variable = {
         "name": "f",
         "type": "custom",
@@ -133,15 +139,15 @@ def test_every_option_of_a_fixed_list_is_tried(running: Servers, day: SmallDay) 
     }
     json = board(panel("P", "$f(pod_info)"), templating={"list": [variable]})
     found = opened(running, day, json)
-    assert verdicts.judge(running, found, "healthy") == []
-    (one,) = verdicts.judge_others(running, found)
+    assert checks.check(running, found, "healthy") == []
+    (one,) = checks.check_options(running, found)
     assert "refused with f=averag" in one.message
 
 
 def test_the_table_adds_up() -> None:
-    one = verdicts.Summary("a", 3, 5, 4, 1, 0, 0.5, 1000)
+    one = checks.Summary("a", 3, 5, 4, 1, 0, 0.5, 1000)
     other = dataclasses.replace(one, uid="b", empty=2)
-    text = verdicts.table({"healthy": {"a": one, "b": other}, "incident": {"a": one}})
+    text = checks.table({"healthy": {"a": one, "b": other}, "incident": {"a": one}})
     head, _, _, total = text.splitlines()
     assert head.count("samples") == 2
     assert total.split() == [

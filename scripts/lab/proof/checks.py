@@ -1,17 +1,18 @@
-"""What a person would say of a dashboard: it is empty where it should not be, or it is right."""
+"""What is wrong with the answers that a dashboard gets, and the table of `make prove`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from scripts.core.findings import Finding
-from scripts.grafana import evaluation, interpolation, narrowing
-from scripts.grafana.evaluation import Opened, Result
+from scripts.grafana import evaluation, interpolation, no_data, variables
+from scripts.grafana.evaluation import OpenedDashboard, QueryResult
+from scripts.lab import simulation
 from scripts.servers.monitoring import Servers
 
-HEALTHY, INCIDENT = "healthy", "incident"
+HEALTHY, INCIDENT = simulation.DAYS
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Summary:
     Attributes:
         queries: Of panels and annotations.
         with_data: Those that returned something finite.
-        allow_empty: Those that may return nothing on a healthy day.
+        allow_empty: Those that are marked as rightly empty on a healthy day.
         empty: Those that returned nothing and had to return something.
         seconds: Until all was there, two requests at a time.
         samples: That Prometheus loaded.
@@ -37,15 +38,12 @@ class Summary:
     samples: int
 
 
-def must_have_data(result: Result, day: str) -> bool:
-    """Return whether a query must return data on a day.
-
-    One with `allow_empty` must in the incident, all others on the healthy day.
-    """
+def must_have_data(result: QueryResult, day: str) -> bool:
+    """Say whether a query may not be empty on a day; one that may is judged on the other day."""
     return bool(result.target.allow_empty) == (day == INCIDENT)
 
 
-def summary(opened: Opened, day: str) -> Summary:
+def summary(opened: OpenedDashboard, day: str) -> Summary:
     """Return a dashboard's line of the table."""
     results = opened.results
     return Summary(
@@ -60,7 +58,7 @@ def summary(opened: Opened, day: str) -> Summary:
     )
 
 
-def judge(servers: Servers, opened: Opened, day: str) -> list[Finding]:
+def check(servers: Servers, opened: OpenedDashboard, day: str) -> list[Finding]:
     """Return what is wrong with a dashboard that was opened.
 
     Args:
@@ -75,22 +73,24 @@ def judge(servers: Servers, opened: Opened, day: str) -> list[Finding]:
     ]
 
 
-def judge_others(servers: Servers, opened: Opened) -> list[Finding]:
+def check_options(servers: Servers, opened: OpenedDashboard) -> list[Finding]:
     """Return a finding for each query that fails with another option of a variable.
 
     It may well be empty: nobody says that each source is there.
     """
     findings = []
-    for name, value in evaluation.others(opened.dashboard, opened.values):
+    for name, value in variables.other_options(opened.dashboard, opened.values):
         values = {**opened.values, name: value}
-        for result in evaluation.run(servers, opened.dashboard, opened.window, values, only=name):
+        for result in evaluation.run(
+            servers, opened.dashboard, opened.time_range, values, only=name
+        ):
             if result.error:
                 findings.append(_refused(opened, result, f" with {name}={value.text}"))
     return findings
 
 
-def _variables(opened: Opened, day: str) -> Iterator[Finding]:
-    path, _ = opened.dashboard.where()
+def _variables(opened: OpenedDashboard, day: str) -> Iterator[Finding]:
+    path, _ = opened.dashboard.source()
     for name, message in opened.refused.items():
         text = f"{day}: the query of variable {name!r} is refused: {message}"
         yield Finding(path, None, text, "correct the variable")
@@ -101,13 +101,15 @@ def _variables(opened: Opened, day: str) -> Iterator[Finding]:
                 yield Finding(path, None, text, "correct the variable's metric or label")
 
 
-def _result(servers: Servers, opened: Opened, result: Result, day: str) -> Iterator[Finding]:
+def _result(
+    servers: Servers, opened: OpenedDashboard, result: QueryResult, day: str
+) -> Iterator[Finding]:
     if result.error:
         yield _refused(opened, result, "")
         return
     if not result.finite:
         if must_have_data(result, day):
-            reason = narrowing.explain(servers, result, opened.window)
+            reason = no_data.explain(servers, result, opened.time_range)
             nothing = "no finite value" if result.data else "nothing"
             mark = (
                 f" although allow_empty holds only while nothing is wrong "
@@ -121,7 +123,7 @@ def _result(servers: Servers, opened: Opened, result: Result, day: str) -> Itera
             )
             yield _finding(opened, result, text, fix)
         return
-    if result.kind == "streams":
+    if result.type == "streams":
         return
     for label in interpolation.legend_labels(result.target.legend):
         if not any(series["metric"].get(label) for series in result.data):
@@ -130,11 +132,11 @@ def _result(servers: Servers, opened: Opened, result: Result, day: str) -> Itera
             yield _finding(opened, result, text, f"the series have: {', '.join(has) or 'no label'}")
 
 
-def _repeated(opened: Opened) -> Iterator[Finding]:
+def _repeated(opened: OpenedDashboard) -> Iterator[Finding]:
     """Find series of one query that no person can tell apart."""
     for result in opened.results:
         template = result.target.legend
-        if result.kind != "matrix" or not template or template == "__auto":
+        if result.type != "matrix" or not template or template == "__auto":
             continue
         names = Counter(interpolation.legend(template, s["metric"]) for s in result.data)
         name, times = max(names.items(), key=lambda item: item[1], default=("", 0))
@@ -144,19 +146,19 @@ def _repeated(opened: Opened) -> Iterator[Finding]:
             yield _finding(opened, result, text, fix)
 
 
-def _refused(opened: Opened, result: Result, condition: str) -> Finding:
+def _refused(opened: OpenedDashboard, result: QueryResult, condition: str) -> Finding:
     text = f"{_place(result)}: refused{condition}: {result.error}: {result.expr}"
     return _finding(opened, result, text, "correct the query")
 
 
-def _place(result: Result) -> str:
-    if not result.panel:
-        return result.where
-    return f"panel {result.where!r}, query {result.target.ref}"
+def _place(result: QueryResult) -> str:
+    if not result.panel_id:
+        return result.title
+    return f"panel {result.title!r}, query {result.target.ref}"
 
 
-def _finding(opened: Opened, result: Result, text: str, fix: str) -> Finding:
-    path, line = opened.dashboard.where(result.where.removeprefix("annotation "))
+def _finding(opened: OpenedDashboard, result: QueryResult, text: str, fix: str) -> Finding:
+    path, line = opened.dashboard.source(result.title.removeprefix("annotation "))
     return Finding(path, line, text, fix)
 
 
@@ -189,13 +191,5 @@ def _line(name: str, each: list[Summary]) -> str:
 
 
 def _total(summaries: list[Summary]) -> Summary:
-    return Summary(
-        uid="total",
-        panels=sum(s.panels for s in summaries),
-        queries=sum(s.queries for s in summaries),
-        with_data=sum(s.with_data for s in summaries),
-        allow_empty=sum(s.allow_empty for s in summaries),
-        empty=sum(s.empty for s in summaries),
-        seconds=sum(s.seconds for s in summaries),
-        samples=sum(s.samples for s in summaries),
-    )
+    numbers = zip(*(astuple(summary)[1:] for summary in summaries), strict=True)
+    return Summary("total", *map(sum, numbers))

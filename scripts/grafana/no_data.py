@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts import tools
-from scripts.grafana.evaluation import Result
-from scripts.grafana.interpolation import LOGQL, Window
+from scripts.grafana.evaluation import QueryResult
+from scripts.grafana.timing import TimeRange
+from scripts.model.dashboards import LOGQL
 from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
 
@@ -52,46 +53,41 @@ def selectors(expr: str, language: str) -> list[Selector]:
     return list(dict.fromkeys(found))
 
 
-def explain(servers: Servers, result: Result, window: Window) -> str:
+def explain(servers: Servers, result: QueryResult, time_range: TimeRange) -> str:
     """Return what to look at, in a sentence or more.
 
     Args:
         servers: Those that answered.
         result: An answer without data.
-        window: The dashboard's time range.
+        time_range: The dashboard's.
     """
-    search = _streams if result.target.language == LOGQL else _series
+    language = result.target.language
+    search = _search(servers, language, time_range)
     try:
-        parts = selectors(result.expr, result.target.language)
-        empty = [text for one in parts for text in _why_nothing(one, search(servers, window))]
+        parts = selectors(result.expr, language)
+        empty = [text for one in parts for text in _why_nothing(one, search)]
     except ApiError as error:
         return f"no further: {error}"
     if empty:
         return "; ".join(empty)
     if not parts:
         return "it selects nothing"
-    if result.target.language == LOGQL:
+    if language == LOGQL:
         return "its streams exist: look at the filters after the selector"
-    counts = (f"{len(_series(servers, window)(str(one)))} series of {one}" for one in parts)
+    counts = (f"{len(search(str(one)))} series of {one}" for one in parts)
     return (
         f"each selector alone finds some ({', '.join(counts)}): "
         "look at comparisons, joins and the labels that they match on"
     )
 
 
-def _series(servers: Servers, window: Window) -> Search:
+def _search(servers: Servers, language: str, time_range: TimeRange) -> Search:
     def search(selector: str) -> list[Mapping[str, str]]:
-        form = {"start": f"{window.start / 1000}", "end": f"{window.end / 1000}"}
-        form["match[]"] = selector
-        return list(servers.prometheus.form("/api/v1/series", form)["data"])
-
-    return search
-
-
-def _streams(servers: Servers, window: Window) -> Search:
-    def search(selector: str) -> list[Mapping[str, str]]:
-        asked = {"start": f"{window.start}000000", "end": f"{window.end}000000"}
-        answer = servers.loki.get("/loki/api/v1/series", asked | {"match[]": selector})
+        match = {"match[]": selector}
+        if language == LOGQL:
+            answer = servers.loki.get("/loki/api/v1/series", time_range.loki | match)
+        else:
+            answer = servers.prometheus.form("/api/v1/series", time_range.prometheus | match)
         return list(answer.get("data") or [])
 
     return search

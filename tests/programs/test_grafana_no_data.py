@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.grafana import evaluation, model, narrowing
+from scripts.grafana import evaluation, model, no_data
+from scripts.grafana.model import DashboardModel
 from scripts.lab import simulation
-from scripts.lab.proof import truth
 from scripts.model.rendered import Cluster, rule_files
 from scripts.servers import monitoring as real
 from scripts.servers.monitoring import Servers
-from tests.programs.days import SmallDay
 
 pytest_plugins = ("tests.programs.small_day_servers",)
 pytestmark = pytest.mark.prove
 
 
 def test_selectors_are_found_by_the_servers_own_parsers() -> None:
-    found = narrowing.selectors('rate(a{b="c", d=~"e"}[5m]) / on () group_left () a', "promql")
+    found = no_data.selectors('rate(a{b="c", d=~"e"}[5m]) / on () group_left () a', "promql")
     assert list(map(str, found)) == ['a{b="c", d=~"e"}', "a"]
 
 
 @pytest.mark.parametrize("board", model.committed(), ids=lambda board: str(board.uid))
 def test_where_nothing_is_deployed_no_query_is_refused(
-    running: Servers, day: SmallDay, board: model.Dashboard
+    running: Servers, day: simulation.Day, board: DashboardModel
 ) -> None:
     """The small day has none of what they read: they stay empty, and nothing is wrong."""
-    answers = evaluation.open_dashboard(running, board, evaluation.window(day.at))
-    assert {r.where: r.error for r in answers.results if r.error} == {}
+    answers = evaluation.open_dashboard(running, board, evaluation.time_range_at(day.at))
+    assert {r.title: r.error for r in answers.results if r.error} == {}
     assert answers.refused == {}
 
 
@@ -47,7 +46,7 @@ def test_exactly_the_queries_that_read_a_renamed_metric_go_empty(
     after = _with_data(renamed, cluster, boards)
     lost = before.keys() - after.keys()
     read = {
-        key: {s.metric for s in narrowing.selectors(expr, "promql")} for key, expr in before.items()
+        key: {s.metric for s in no_data.selectors(expr, "promql")} for key, expr in before.items()
     }
     assert lost
     # Nothing else goes empty, and nothing survives that has no other metric to live on.
@@ -60,7 +59,7 @@ def _readers(metric: str, cluster: Cluster) -> tuple[set[str], set[str]]:
     reads: dict[str, set[str]] = {}
     for file in rule_files(cluster).values():
         for rule in (rule for group in file["groups"] for rule in group["rules"]):
-            found = {s.metric for s in narrowing.selectors(str(rule["expr"]), "promql")}
+            found = {s.metric for s in no_data.selectors(str(rule["expr"]), "promql")}
             reads.setdefault(rule.get("record", "ALERTS"), set()).update(found)
     touched, alone = {metric}, {metric}
     while more := {name for name, names in reads.items() if names & touched} - touched:
@@ -71,14 +70,16 @@ def _readers(metric: str, cluster: Cluster) -> tuple[set[str], set[str]]:
 
 
 def _with_data(
-    day: truth.Day, cluster: Cluster, boards: list[model.Dashboard]
+    day: simulation.Day, cluster: Cluster, boards: list[DashboardModel]
 ) -> dict[tuple[str, int, str], str]:
     """Each PromQL query that returned something, and its text."""
     with real.prometheus(cluster, day.tsdb) as api:
         both = Servers(api, api)
         return {
-            (board.uid, result.panel, result.target.ref): result.expr
+            (board.uid, result.panel_id, result.target.ref): result.expr
             for board in boards
-            for result in evaluation.open_dashboard(both, board, evaluation.window(day.at)).results
+            for result in evaluation.open_dashboard(
+                both, board, evaluation.time_range_at(day.at)
+            ).results
             if result.finite and result.target.language == "promql"
         }
