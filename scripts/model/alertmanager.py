@@ -12,7 +12,7 @@ TEMPLATE = "base/config/alertmanager/alertmanager.yaml"
 _MATCHER = re.compile(r'([^\s"{,=!~]+)"?\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",}]*)')
 
 
-class Matcher(NamedTuple):
+class AlertMatcher(NamedTuple):
     """A label, how it is compared, and with what."""
 
     label: str
@@ -24,10 +24,10 @@ class Matcher(NamedTuple):
         return f'{self.label}{self.operator}"{self.value}"'
 
 
-def matchers(texts: Iterable[Json]) -> list[Matcher]:
+def matchers(texts: Iterable[Json]) -> list[AlertMatcher]:
     """Return the matchers of a list in which a text may hold several."""
     return [
-        Matcher(label, operator, value.strip(' "'))
+        AlertMatcher(label, operator, value.strip(' "'))
         for text in texts
         for label, operator, value in _MATCHER.findall(str(text))
     ]

@@ -31,7 +31,7 @@ _VARIABLE = re.compile(
 
 
 @dataclass(frozen=True)
-class Query:
+class DashboardQuery:
     """A query, such as one of a dashboard.
 
     Attributes:
@@ -72,7 +72,7 @@ def datasources(values: Json) -> list[Json]:
     return [source for file in files for source in file.get("datasources", [])]
 
 
-def queries(dashboard: Json) -> list[Query]:
+def queries(dashboard: Json) -> list[DashboardQuery]:
     """Return every query with its variables filled in: panels, annotations and variables."""
     file = f"{FOLDER}/{dashboard['uid']}.json"
     values = BUILT_IN | {v["name"]: _value(v) for v in dashboard["templating"]["list"]}
@@ -94,16 +94,18 @@ def panels(dashboard: Json, *, rows: bool = False) -> Iterator[Json]:
         yield from panel.get("panels") or []
 
 
-def templates(dashboard: Json) -> Iterator[Query]:
+def templates(dashboard: Json) -> Iterator[DashboardQuery]:
     """Yield the queries of panels and annotations, as a committed dashboard has them."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
             place = f"panel {panel['title']!r}, query {target['refId']}"
             lang = LANGUAGES[target["datasource"]["type"]]
-            yield Query(place, lang, target["expr"], is_instant(target))
+            yield DashboardQuery(place, lang, target["expr"], is_instant(target))
     for annotation in dashboard["annotations"]["list"]:
         lang = LANGUAGES[annotation["datasource"]["type"]]
-        yield Query(f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"])
+        yield DashboardQuery(
+            f"annotation {annotation['name']!r}", lang, annotation["target"]["expr"]
+        )
 
 
 def is_instant(target: Json) -> bool:
@@ -139,17 +141,17 @@ def _name(match: re.Match[str]) -> str:
     return match["plain"] or match["old"] or match["name"]
 
 
-def _of_variables(dashboard: Json) -> Iterator[Query]:
+def _of_variables(dashboard: Json) -> Iterator[DashboardQuery]:
     for variable in dashboard["templating"]["list"]:
         query = variable["query"]
         if variable["type"] != "query":
             continue
         place = f"variable {variable['name']!r}"
         if "stream" in query:
-            yield Query(place, LOGQL, query["stream"])
+            yield DashboardQuery(place, LOGQL, query["stream"])
         else:
             series = re.fullmatch(r"label_values\((.*), \w+\)", query["query"])
-            yield Query(place, PROMQL, series[1] if series else query["query"])
+            yield DashboardQuery(place, PROMQL, series[1] if series else query["query"])
 
 
 def _value(variable: Json) -> str:

@@ -40,7 +40,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Stack:
+class Requirements:
     """What one cluster of this repository needs; pods, claims and CRDs are none without charts.
 
     Attributes:
@@ -72,7 +72,7 @@ class Stack:
     declared: Mapping[str, tuple[Json, ...]]
 
 
-def read(name: str, repository: Repository) -> Stack:
+def read(name: str, repository: Repository) -> Requirements:
     """Build and render a cluster of this repository.
 
     The engines get the same (`make validate` compares them), so the first one stands for both.
@@ -86,7 +86,7 @@ def read(name: str, repository: Repository) -> Stack:
     cluster = Cluster(repository, sync, ())
     if not absent:
         cluster = next(c for c in clusters(repository) if c.name == sync.name)
-    return Stack(
+    return Requirements(
         name,
         budget.environment(cluster) or name,
         tuple(absent),

@@ -27,7 +27,7 @@ MINIMUM = "objective_failed_events"
 
 
 @dataclass(frozen=True)
-class Kind:
+class BurnRateAlert:
     """One of sloth's two kinds of alerts.
 
     Attributes:
@@ -40,7 +40,7 @@ class Kind:
     wait: str
 
 
-KINDS = {"page": Kind("1h", "2m"), "ticket": Kind("1d", "1h")}
+BURN_RATE_ALERTS = {"page": BurnRateAlert("1h", "2m"), "ticket": BurnRateAlert("1d", "1h")}
 
 
 def render(root: Path) -> dict[Path, str]:
@@ -88,7 +88,7 @@ def _rule(path: Path, root: Path, facts: Facts) -> str:
 
 def _failed(objective: Json, identity: dict[str, str]) -> Iterator[dict[str, Json]]:
     query = str(objective["sli"]["events"]["error_query"])
-    for kind in KINDS.values():
+    for kind in BURN_RATE_ALERTS.values():
         expr = query.replace("{{.window}}", kind.window)
         yield {"record": f"{FAILED}{kind.window}", "expr": expr, "labels": identity}
 
@@ -99,7 +99,7 @@ def _tidy(rule: dict[str, Json], facts: Facts, path: Path, root: Path) -> dict[s
     if "sloth_version" in rule["labels"]:
         rule["labels"] = rule["labels"] | {"sloth_version": tools.version("sloth")}
     if "alert" in rule:
-        kind = KINDS[rule["labels"]["sloth_severity"]]
+        kind = BURN_RATE_ALERTS[rule["labels"]["sloth_severity"]]
         least = facts.fill(f"${{{MINIMUM}}}", path, root)
         guard = f"and on (sloth_id)\n{FAILED}{kind.window} >= {least}"
         return {

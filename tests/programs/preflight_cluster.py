@@ -13,7 +13,7 @@ from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import requirements
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
-from scripts.model.requirements import Stack
+from scripts.model.requirements import Requirements
 
 Lists = dict[str, list[Json]]
 FLUX = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
@@ -131,24 +131,26 @@ def seen(lists: Lists | None = None, version: str = "v1.36.1", **changes: Json) 
 
 
 @pytest.fixture(scope="module")
-def needed(repository: Repository) -> Stack:
+def needed(repository: Repository) -> Requirements:
     return requirements.read("oke-free", repository)
 
 
 @pytest.fixture(scope="module")
-def fitted(needed: Stack, rendered: list[Cluster]) -> Stack:
+def fitted(needed: Requirements, rendered: list[Cluster]) -> Requirements:
     """Where the charts are there, and so the pods are known."""
     assert rendered
     return needed
 
 
-def judged(need: Stack, cluster: ClusterState, name: str) -> tuple[str, str]:
+def judged(need: Requirements, cluster: ClusterState, name: str) -> tuple[str, str]:
     """State of one check, and all that is said of it."""
     (result,) = (v for check, v in checks.run(need, cluster) if check.name == name)
     assert bool(result.fix) == (result.status != "ok")
     return str(result.status), f"{result.text}; {result.fix}"
 
 
-def assert_is(need: Stack, cluster: ClusterState, name: str, state: str, pattern: str) -> None:
+def assert_is(
+    need: Requirements, cluster: ClusterState, name: str, state: str, pattern: str
+) -> None:
     found, text = judged(need, cluster, name)
     assert (found, bool(re.search(pattern, text))) == (state, True), f"{found}: {text}"

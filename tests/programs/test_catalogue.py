@@ -22,7 +22,7 @@ from scripts.cluster.capture import documents, families
 from scripts.cluster.capture.__main__ import SOURCES
 from scripts.cluster.capture.families import Captured, CapturedFamily
 from scripts.model import catalogue
-from scripts.model.dashboards import Query
+from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from scripts.servers import processes
@@ -185,7 +185,7 @@ def names(repository: Repository) -> check.Names:
 
 
 def said(names: check.Names, expression: str) -> list[str]:
-    found = check.faults(names, [Query("test", "promql", expression)])
+    found = check.faults(names, [DashboardQuery("test", "promql", expression)])
     return [f"{text} | {fix}" for _, text, fix in found]
 
 
@@ -301,7 +301,7 @@ def test_labels_of_a_chart_monitor_are_what_it_really_adds(rendered: list[Cluste
 
 
 def test_parsing_says_what_a_query_takes_for_granted() -> None:
-    query = Query("test", "promql", 'sum by (a) (m{b="c"}) / on (a) group_left (d) n')
+    query = DashboardQuery("test", "promql", 'sum by (a) (m{b="c"}) / on (a) group_left (d) n')
     answer: Any = queries.parse([query])[query]
     assert {(d.label, d.place, *d.metrics) for d in answer.demands} == {
         ("b", "selector", "m"),

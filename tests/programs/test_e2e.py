@@ -33,7 +33,7 @@ from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
-from scripts.model.requirements import Claim, Stack
+from scripts.model.requirements import Claim, Requirements
 from scripts.servers.git_remote import GitRemote, append_to_list
 from scripts.servers.processes import LOOPBACK
 from scripts.servers.registry import renumbered
@@ -208,7 +208,7 @@ def test_what_a_monitor_looks_for_everywhere_is_there(repository: Repository) ->
 
 
 def infrastructure(*claims: Claim, **budget: Any) -> Infrastructure:
-    return Infrastructure(cast(Stack, SimpleNamespace(limits=budget, claims=claims)))
+    return Infrastructure(cast(Requirements, SimpleNamespace(limits=budget, claims=claims)))
 
 
 def test_nodes_are_no_larger_than_their_share_of_the_tier() -> None:

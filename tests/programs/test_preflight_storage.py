@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from scripts.core.yamlfile import Json
-from scripts.model.requirements import Stack
+from scripts.model.requirements import Requirements
 from tests.programs.preflight_cluster import assert_is, named, seen, storage_class
 
 pytest_plugins = ("tests.programs.preflight_cluster",)
@@ -35,7 +35,7 @@ def dapr_volumes() -> list[Json]:
     return [volume(f"{name}-{index}", "dapr-system") for index in range(3)]
 
 
-def test_the_storage_class_of_the_overlay_exists(fitted: Stack) -> None:
+def test_the_storage_class_of_the_overlay_exists(fitted: Requirements) -> None:
     assert_is(fitted, seen(), "storage class", "ok", "oci-bv for 2 volumes of at least 50Gi")
     other = seen(storageclasses=[storage_class("standard", default=True)])
     assert_is(
@@ -45,7 +45,7 @@ def test_the_storage_class_of_the_overlay_exists(fitted: Stack) -> None:
     assert_is(fitted, early, "storage class", "warning", "before it is known where pods run")
 
 
-def test_a_claim_without_a_class_needs_one_default(fitted: Stack) -> None:
+def test_a_claim_without_a_class_needs_one_default(fitted: Requirements) -> None:
     claims = tuple(dataclasses.replace(c, storage_class=None) for c in fitted.claims)
     unnamed = dataclasses.replace(fitted, claims=claims)
     assert_is(unnamed, seen(), "storage class", "ok", "oci-bv for 2 volumes of at least 50Gi")
@@ -55,7 +55,7 @@ def test_a_claim_without_a_class_needs_one_default(fitted: Stack) -> None:
     assert_is(unnamed, two, "storage class", "warning", "a and b are both the default")
 
 
-def test_volumes_and_boot_volumes_fill_the_free_tier(fitted: Stack) -> None:
+def test_volumes_and_boot_volumes_fill_the_free_tier(fitted: Requirements) -> None:
     assert_is(
         fitted, seen(), "free tier", "ok", "100Gi to boot, 100Gi needed, 0Gi of others: 200Gi"
     )
@@ -68,22 +68,22 @@ def test_volumes_and_boot_volumes_fill_the_free_tier(fitted: Stack) -> None:
     )
 
 
-def test_dapr_s_three_volumes_are_too_many(fitted: Stack) -> None:
+def test_dapr_s_three_volumes_are_too_many(fitted: Requirements) -> None:
     cluster = seen(persistentvolumes=dapr_volumes())
     text = "350Gi of the tier's 200Gi; 150Gi are of Dapr's scheduler.*inMemoryStorage=true"
     assert_is(fitted, cluster, "free tier", "missing", text)
 
 
-def test_a_claim_that_waits_takes_the_smallest_volume_that_there_is(fitted: Stack) -> None:
+def test_a_claim_that_waits_takes_the_smallest_volume_that_there_is(fitted: Requirements) -> None:
     cluster = seen(persistentvolumeclaims=[claim("data", "default", "1Gi")])
     assert_is(fitted, cluster, "free tier", "missing", "50Gi of others")
 
 
-def test_dapr_that_is_not_there_yet_is_told(fitted: Stack) -> None:
+def test_dapr_that_is_not_there_yet_is_told(fitted: Requirements) -> None:
     assert_is(fitted, seen(pods=[]), "free tier", "warning", "would take 150Gi")
 
 
-def test_what_is_no_block_volume_or_ours_already_takes_nothing(fitted: Stack) -> None:
+def test_what_is_no_block_volume_or_ours_already_takes_nothing(fitted: Requirements) -> None:
     cluster = seen(
         persistentvolumes=[
             volume("storage-loki-0", "monitoring"),
@@ -94,7 +94,7 @@ def test_what_is_no_block_volume_or_ours_already_takes_nothing(fitted: Stack) ->
     assert_is(fitted, cluster, "free tier", "ok", "100Gi needed, 0Gi of others")
 
 
-def test_a_volume_that_is_released_is_still_paid_for(fitted: Stack) -> None:
+def test_a_volume_that_is_released_is_still_paid_for(fitted: Requirements) -> None:
     left = volume("storage-loki-0", "monitoring")
     left["status"]["phase"] = "Released"
     cluster = seen(persistentvolumes=[left, left])

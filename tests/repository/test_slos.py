@@ -59,8 +59,8 @@ def test_an_alert_needs_a_minimum_of_failed_events_which_is_recorded(path: Path)
     (objective,) = load(path)["slos"]
     recorded = {rule["record"]: rule["expr"] for rule in rules(path.stem) if "record" in rule}
     alerts = {r["labels"]["sloth_severity"]: r for r in rules(path.stem) if "alert" in r}
-    assert alerts.keys() == slos.KINDS.keys()
-    for severity, kind in slos.KINDS.items():
+    assert alerts.keys() == slos.BURN_RATE_ALERTS.keys()
+    for severity, kind in slos.BURN_RATE_ALERTS.items():
         failed = objective["sli"]["events"]["error_query"].replace("{{.window}}", kind.window)
         assert squeezed(recorded[f"{slos.FAILED}{kind.window}"]) == squeezed(failed)
         alert = alerts[severity]

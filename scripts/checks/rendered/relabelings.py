@@ -11,13 +11,13 @@ from scripts.checks.static import queries
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import scraping
-from scripts.model.dashboards import Query
+from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import EVERY, OWN, collector, monitors
 from scripts.model.rendered import Cluster, Item, Pod
 
 
 @dataclass(frozen=True)
-class Source:
+class MetricsEndpoint:
     """An endpoint that exposes a metric.
 
     Attributes:
@@ -63,7 +63,7 @@ def kept(cluster: Cluster) -> Iterator[Finding]:
                     yield Finding(query.where, None, f"reads {metric}: {text}", fix)
 
 
-def used(asked: Iterable[Query]) -> dict[Query, frozenset[str]]:
+def used(asked: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
     """Return the metrics that each PromQL query reads, by Prometheus's own parser."""
     promql = [query for query in asked if query.lang == "promql"]
     return {query: answer.metrics for query, answer in queries.parse(promql).items()}
@@ -75,14 +75,14 @@ def lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
         return []
     if ":" in metric:
         return [("no rule records it", "add the recording rule, or correct the name")]
-    found = list(sources(cluster, metric))
+    found = list(endpoints(cluster, metric))
     if not found:
         return [("no monitor scrapes it", "correct the name, or add its exporter to EXPORTERS")]
     reasons = [_reason(source, metric) for source in found]
     return [] if None in reasons else [reason for reason in reasons[:1] if reason]
 
 
-def sources(cluster: Cluster, metric: str) -> Iterator[Source]:
+def endpoints(cluster: Cluster, metric: str) -> Iterator[MetricsEndpoint]:
     """Yield every endpoint of the cluster's monitors that exposes a metric."""
     for monitor, place in monitors(metric):
         for item in cluster.of(*scraping.MONITORS):
@@ -90,11 +90,11 @@ def sources(cluster: Cluster, metric: str) -> Iterator[Source]:
                 continue
             if item.kind in {"Probe", "ScrapeConfig"}:
                 if not place:
-                    yield Source(cluster, item, item.spec)
+                    yield MetricsEndpoint(cluster, item, item.spec)
                 continue
             for endpoint in scraping.endpoints(item):
                 if place in {endpoint.get("port"), endpoint.get("path", "/metrics")}:
-                    yield Source(cluster, item, endpoint)
+                    yield MetricsEndpoint(cluster, item, endpoint)
 
 
 def keeps(relabelings: Iterable[Mapping[str, Json]], metric: str) -> bool:
@@ -112,7 +112,7 @@ def keeps(relabelings: Iterable[Mapping[str, Json]], metric: str) -> bool:
     return True
 
 
-def _reason(source: Source, metric: str) -> tuple[str, str] | None:
+def _reason(source: MetricsEndpoint, metric: str) -> tuple[str, str] | None:
     """Why this source does not deliver the metric, and what to do."""
     if not keeps(source.endpoint.get("metricRelabelings") or [], metric):
         text = f"{source.monitor.kind} {source.monitor.name} drops it"

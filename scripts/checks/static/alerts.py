@@ -19,7 +19,7 @@ from scripts.core import markdown
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, line_with
 from scripts.model import dashboards, rendered
-from scripts.model.dashboards import Query
+from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import ClusterSync, Repository
 from scripts.rules import alerts, budgets, each, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, named
@@ -49,9 +49,9 @@ class Alert:
         return str(self.rule["alert"])
 
     @property
-    def query(self) -> Query:
+    def query(self) -> DashboardQuery:
         """Its expression."""
-        return Query(f"{self.where}: {self.name}", self.lang, str(self.rule["expr"]))
+        return DashboardQuery(f"{self.where}: {self.name}", self.lang, str(self.rule["expr"]))
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -157,7 +157,7 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
         place = f"{RUNBOOKS}/{name}.md"
         fix = f"write it: {', '.join(HEADINGS)}"
         yield Finding(place, None, f"{name} has no runbook", fix)
-    asked: list[Query] = []
+    asked: list[DashboardQuery] = []
     for name, path in pages.items():
         place = path.relative_to(repository.root).as_posix()
         if name not in declared:
@@ -167,7 +167,9 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
         if found != HEADINGS or not text.startswith(f"# {name}\n"):
             message = f"its headings are {', '.join(found) or 'missing'}"
             yield Finding(place, 1, message, f"write # {name}, then ## {', ## '.join(HEADINGS)}")
-        asked += [Query(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)]
+        asked += [
+            DashboardQuery(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)
+        ]
     yield from _expressions(asked)
     known = next((e for e in repository.syncs if not e.synced), None)
     if known:
@@ -184,7 +186,7 @@ def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
             yield found["language"], line, found["text"].strip()
 
 
-def _expressions(asked: Iterable[Query]) -> Iterator[Finding]:
+def _expressions(asked: Iterable[DashboardQuery]) -> Iterator[Finding]:
     for query, answer in queries.parse(asked).items():
         yield from queries.judge(query, answer)
 

@@ -17,7 +17,7 @@ from scripts.checks.static.queries import Answer
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import catalogue
-from scripts.model.dashboards import Query
+from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import EVERY, KUBELET, OWN, monitors
 from scripts.model.manifests import Repository
 
@@ -54,10 +54,12 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def _rules_of(objects: Iterable[Mapping[str, Json]]) -> dict[Query, tuple[str, tuple[str, ...]]]:
+def _rules_of(
+    objects: Iterable[Mapping[str, Json]],
+) -> dict[DashboardQuery, tuple[str, tuple[str, ...]]]:
     """Return the query of each rule with the object's name and the keys that lead to it."""
     return {
-        Query(str(rule.get("record") or rule.get("alert")), "promql", str(rule["expr"])): (
+        DashboardQuery(str(rule.get("record") or rule.get("alert")), "promql", str(rule["expr"])): (
             item["metadata"]["name"],
             ("spec", "groups", str(number), "rules", str(index), "expr"),
         )
@@ -68,7 +70,9 @@ def _rules_of(objects: Iterable[Mapping[str, Json]]) -> dict[Query, tuple[str, t
     }
 
 
-def faults(names: Names, asked: Iterable[Query]) -> Iterator[tuple[Query, str, str]]:
+def faults(
+    names: Names, asked: Iterable[DashboardQuery]
+) -> Iterator[tuple[DashboardQuery, str, str]]:
     """Yield each metric or label that cannot be there, with what is wrong and what to do.
 
     Args:
@@ -152,7 +156,7 @@ class Names:
     @cached_property
     def _recorded(self) -> dict[str, list[tuple[frozenset[str], Answer]]]:
         rules = [
-            (rule, Query("", "promql", str(rule["expr"])))
+            (rule, DashboardQuery("", "promql", str(rule["expr"])))
             for item in self._objects
             if item["kind"] == "PrometheusRule"
             for group in item["spec"].get("groups") or []

@@ -11,7 +11,7 @@ from scripts import tools
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards
-from scripts.model.dashboards import Query
+from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import Repository, identity
 
 # What Loki indexes: the labels that the log pipelines send. All else is structured metadata.
@@ -67,7 +67,7 @@ class Answer:
     output: Output
 
 
-def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
+def parse(queries: Iterable[DashboardQuery]) -> dict[DashboardQuery, Answer]:
     """Parse queries, all in one process.
 
     Returns:
@@ -88,10 +88,12 @@ def parse(queries: Iterable[Query]) -> dict[Query, Answer]:
 _ANSWERS: dict[tuple[str, str], Answer] = {}
 
 
-def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[Query]:
+def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[DashboardQuery]:
     """Return the expression of every rule of the PrometheusRules among the objects."""
     return [
-        Query(f"{identity(dict(item))}: {rule.get('record') or rule.get('alert')}", "promql", text)
+        DashboardQuery(
+            f"{identity(dict(item))}: {rule.get('record') or rule.get('alert')}", "promql", text
+        )
         for item in objects
         if item.get("kind") == "PrometheusRule"
         for group in item["spec"].get("groups", [])
@@ -100,7 +102,7 @@ def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[Query]:
     ]
 
 
-def dashboard_queries(repository: Repository) -> list[Query]:
+def dashboard_queries(repository: Repository) -> list[DashboardQuery]:
     """Return every query of every committed dashboard."""
     return [q for d in dashboards.load(repository.root).values() for q in dashboards.queries(d)]
 
@@ -112,7 +114,7 @@ def check(repository: Repository) -> list[Finding]:
     return [finding for query, answer in answers.items() for finding in judge(query, answer)]
 
 
-def judge(query: Query, answer: Answer) -> Iterable[Finding]:
+def judge(query: DashboardQuery, answer: Answer) -> Iterable[Finding]:
     """Yield why a server would refuse a query, or answer it with nothing."""
     if answer.error:
         message = f"not valid {query.lang}: {answer.error}: {query.expr[:120]}"

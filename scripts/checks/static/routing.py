@@ -11,7 +11,7 @@ from scripts.checks.static import alerts, catalogue, clusters, queries
 from scripts.checks.static.alerts import SEVERITIES
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json, line_with, load, maps
-from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
+from scripts.model.alertmanager import TEMPLATE, AlertMatcher, matchers
 from scripts.model.manifests import Repository
 
 # Alerts of the chart that the template names.
@@ -55,7 +55,7 @@ def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str,
     for _, holder in maps(config):
         for key in ("matchers", "source_matchers", "target_matchers"):
             for text in map(str, holder.get(key) or ()):
-                for matcher in matchers([text]) or [Matcher(text, "", "")]:
+                for matcher in matchers([text]) or [AlertMatcher(text, "", "")]:
                     yield from _matcher(text, matcher, known, every)
         for label in holder.get("group_by") or ():
             if label != "..." and label not in every:
@@ -79,7 +79,7 @@ def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
 
 
 def _matcher(
-    text: str, matcher: Matcher, known: Known, every: frozenset[str]
+    text: str, matcher: AlertMatcher, known: Known, every: frozenset[str]
 ) -> Iterator[tuple[str, str, str]]:
     label, values = matcher.label, matcher.value.split("|")
     if label not in every:

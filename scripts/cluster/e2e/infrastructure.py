@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.core.quantities import mebibytes, quantity
-from scripts.model.requirements import DEFAULT_CLASS, Stack
+from scripts.model.requirements import DEFAULT_CLASS, Requirements
 from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import Object
 
@@ -25,7 +25,7 @@ STANDARD = "standard"
 class Infrastructure:
     """Nodes, storage classes and volumes, as objects."""
 
-    def __init__(self, needed: Stack) -> None:
+    def __init__(self, needed: Requirements) -> None:
         """Take an environment's budget, and what is claimed there."""
         self._budget = needed.limits
         self._claims = needed.claims

@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load, maps
-from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
+from scripts.model.alertmanager import TEMPLATE, AlertMatcher, matchers
 
 # The labels that are known of every alert; others come from its query.
 KNOWN_LABELS = ("alertname", "severity")
@@ -49,7 +49,7 @@ def receivers(path: Path, alerts: Iterable[Alert]) -> dict[Alert, set[str]]:
 
 
 def matched(
-    lists: Mapping[str, Iterable[Matcher]], alerts: Iterable[Alert]
+    lists: Mapping[str, Iterable[AlertMatcher]], alerts: Iterable[Alert]
 ) -> dict[str, list[Alert]]:
     """Return the alerts that each list of matchers chooses."""
     config = {

@@ -10,7 +10,7 @@ from scripts.diff.analyzers.alerts import WATCHDOG
 from scripts.diff.analyzers.amtool import KNOWN_LABELS, Alert, Config
 from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Danger, Flag
-from scripts.model.alertmanager import TEMPLATE, Matcher, matchers
+from scripts.model.alertmanager import TEMPLATE, AlertMatcher, matchers
 
 ALWAYS: Alert = (WATCHDOG, "none")
 Rule = Mapping[str, Json]
@@ -35,7 +35,7 @@ def analyze(old: Config, new: Config, alerts: Iterable[Alert]) -> Iterator[Flag]
         for number, rule in enumerate(new.get("inhibit_rules") or ())
         if (lost := _lost_equal(rule, old.get("inhibit_rules") or [])) is not None
     }
-    lists: dict[str, list[Matcher]] = {}
+    lists: dict[str, list[AlertMatcher]] = {}
     for number, (rule, _) in added.items():
         source, target = (_matchers(rule, end) for end in ("source", "target"))
         lists |= {f"{number} source": source, f"{number} target": target}
@@ -81,5 +81,5 @@ def _canonical(rule: Rule) -> list[set[tuple[str, str, frozenset[str]]]]:
     ]
 
 
-def _matchers(rule: Rule, end: str) -> list[Matcher]:
+def _matchers(rule: Rule, end: str) -> list[AlertMatcher]:
     return matchers(rule[f"{end}_matchers"])

@@ -44,7 +44,7 @@ def listed(names: Iterable[str]) -> str:
 
 def query_changes(before: str, after: str) -> list[str]:
     """Return what differs between two queries in words; nothing where only their layout does."""
-    old, new = _Query(before), _Query(after)
+    old, new = _QueryText(before), _QueryText(after)
     pairs = list(zip(old.tokens, new.tokens, strict=False))
     apart = [index for index, (one, other) in enumerate(pairs) if one != other]
     numbers = all(_NUMBER.fullmatch(token) for index in apart for token in pairs[index])
@@ -63,7 +63,7 @@ def _value(value: Json) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
-class _Query:
+class _QueryText:
     """A query's text and its tokens."""
 
     def __init__(self, text: str) -> None:

@@ -13,7 +13,7 @@ from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model.budget import effective
 from scripts.model.manifests import identity
 from scripts.model.rendered import Pod
-from scripts.model.requirements import Stack
+from scripts.model.requirements import Requirements
 
 # By resource: cores, bytes, pods.
 Amount = dict[str, float]
@@ -109,24 +109,26 @@ def requests(spec: Mapping[str, Json]) -> Amount:
     }
 
 
-def resource_demand(stack: Stack, cluster: ClusterState) -> ResourceDemand:
+def resource_demand(required: Requirements, cluster: ClusterState) -> ResourceDemand:
     """Return what is free without the stack, and what it takes."""
-    nodes = _nodes(cluster.lists["nodes"], _others(stack, cluster.lists["pods"]))
+    nodes = _nodes(cluster.lists["nodes"], _others(required, cluster.lists["pods"]))
     daemon_sets = {
         node.name: _sum(
-            requests(pod.spec) for pod in stack.pods if pod.replicas is None and node.accepts(pod)
+            requests(pod.spec)
+            for pod in required.pods
+            if pod.replicas is None and node.accepts(pod)
         )
         for node in nodes
     }
-    pods = [pod for pod in stack.pods for _ in range(pod.replicas or 0)]
+    pods = [pod for pod in required.pods for _ in range(pod.replicas or 0)]
     pods.sort(key=lambda pod: -requests(pod.spec)["memory"])
     schedulable = [node for node in nodes if all(map(node.accepts, pods))]
     return ResourceDemand(nodes, schedulable, daemon_sets, pods)
 
 
-def fits(resource: str, stack: Stack, cluster: ClusterState) -> CheckResult:
+def fits(resource: str, required: Requirements, cluster: ClusterState) -> CheckResult:
     """Compare what is free of one resource, in total and for DaemonSets, with what is needed."""
-    demand = resource_demand(stack, cluster)
+    demand = resource_demand(required, cluster)
     if not demand.schedulable:
         return missing(*_not_schedulable(demand))
     needed = sum(demand.daemon_sets[node.name][resource] for node in demand.schedulable)
@@ -149,9 +151,9 @@ def fits(resource: str, stack: Stack, cluster: ClusterState) -> CheckResult:
     return ok(text)
 
 
-def placed(stack: Stack, cluster: ClusterState) -> CheckResult:
+def placed(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Give each pod a node, the largest first: room in total may be in pieces too small."""
-    demand = resource_demand(stack, cluster)
+    demand = resource_demand(required, cluster)
     if not demand.schedulable:
         return missing(*_not_schedulable(demand))
     for node in demand.nodes:
@@ -172,9 +174,9 @@ def placed(stack: Stack, cluster: ClusterState) -> CheckResult:
     return ok(text)
 
 
-def of_others(stack: Stack, cluster: ClusterState, namespace: str) -> list[str]:
+def of_others(required: Requirements, cluster: ClusterState, namespace: str) -> list[str]:
     """Return the names of a namespace's pods that are not the stack's."""
-    names = (item["metadata"] for item in _others(stack, cluster.lists["pods"]))
+    names = (item["metadata"] for item in _others(required, cluster.lists["pods"]))
     return sorted(str(one["name"]) for one in names if one["namespace"] == namespace)
 
 
@@ -206,11 +208,11 @@ def _nodes(items: Iterable[Json], pods: Iterable[Json]) -> list[NodeCapacity]:
     return list(nodes.values())
 
 
-def _others(stack: Stack, pods: Iterable[Json]) -> Iterable[Json]:
+def _others(required: Requirements, pods: Iterable[Json]) -> Iterable[Json]:
     """Yield the pods that hold resources and are not the stack's own, of an earlier install."""
     for pod in pods:
         ended = pod["status"].get("phase") in {"Succeeded", "Failed"}
-        if not ended and not any(_is_of(pod, own) for own in stack.pods):
+        if not ended and not any(_is_of(pod, own) for own in required.pods):
             yield pod
 
 

@@ -16,7 +16,7 @@ from scripts.model import schemas, secretfile
 from scripts.model.api_groups import TRACKING_ID
 from scripts.model.credentials import Needed
 from scripts.model.pod_security import LEVELS, POD_SECURITY
-from scripts.model.requirements import Stack
+from scripts.model.requirements import Requirements
 
 CRDS = "customresourcedefinitions"
 # What every image is published for; whether others are is in scripts/images.yaml.
@@ -95,11 +95,11 @@ class PreflightCheck:
     section: str
     name: str
     reads: tuple[str, ...]
-    compare: Callable[[Stack, ClusterState], CheckResult]
+    compare: Callable[[Requirements, ClusterState], CheckResult]
     rendered: bool = False
 
 
-def kubernetes(_: Stack, cluster: ClusterState) -> CheckResult:
+def kubernetes(_: Requirements, cluster: ClusterState) -> CheckResult:
     """Compare the API server's version with those that every manifest is validated against."""
     oldest, *_between, newest = map(_minor, schemas.kubernetes_versions())
     found = _minor(cluster.version)
@@ -111,26 +111,26 @@ def kubernetes(_: Stack, cluster: ClusterState) -> CheckResult:
     return ok(text)
 
 
-def architecture(stack: Stack, cluster: ClusterState) -> CheckResult:
+def architecture(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Compare the nodes' processors with those of the images, and of the environment."""
     nodes: dict[str, list[str]] = {}
     for item in cluster.lists["nodes"]:
         found = item["status"]["nodeInfo"]["architecture"]
         nodes.setdefault(found, []).append(item["metadata"]["name"])
     for found, names in sorted(nodes.items()):
-        unknown = [image for image, runs_on in stack.images.items() if found not in runs_on]
+        unknown = [image for image, runs_on in required.images.items() if found not in runs_on]
         if found != EVERY_IMAGE and unknown:
             text = f"{', '.join(names)}: {found}, and not known to run there: {', '.join(unknown)}"
             return missing(text, "use other nodes, or look the images up for scripts/images.yaml")
     text = ", ".join(f"{n} on {counted(len(nodes[n]), 'node')}" for n in sorted(nodes))
-    planned = stack.limits.get("architecture")
+    planned = required.limits.get("architecture")
     if planned and nodes.keys() != {planned}:
-        text = f"{text}, and overlays/{stack.environment} is for {planned}"
+        text = f"{text}, and overlays/{required.environment} is for {planned}"
         return warning(text, f"use {planned} nodes, or an environment of your own")
     return ok(f"{text}, and every image runs there")
 
 
-def engine(stack: Stack, cluster: ClusterState) -> CheckResult:
+def engine(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Look for exactly one GitOps engine that is ready and knows the kinds that are used here."""
     crds = {item["metadata"]["name"] for item in cluster.lists[CRDS]}
     ready = {name: _controllers(one, cluster) for name, one in ENGINES.items()}
@@ -149,7 +149,7 @@ def engine(stack: Stack, cluster: ClusterState) -> CheckResult:
     if waiting or one.crd not in crds:
         text = f"{one.title}: not ready: {', '.join(waiting) or f'the CRD {one.crd}'}"
         return missing(text, f"see `kubectl -n {one.namespace} get pods`, or install it again")
-    if unknown := _unknown(stack.declared.get(name, ()), cluster):
+    if unknown := _unknown(required.declared.get(name, ()), cluster):
         return missing(f"{one.title} does not know {', '.join(unknown)}", f"upgrade {one.title}")
     text = f"{one.title}, {len(one.controllers)} controllers ready"
     if left:
@@ -158,18 +158,18 @@ def engine(stack: Stack, cluster: ClusterState) -> CheckResult:
     return ok(text)
 
 
-def crds(stack: Stack, cluster: ClusterState) -> CheckResult:
+def crds(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Look whether the operator's CRDs are somebody else's, or of another version."""
     there = {item["metadata"]["name"]: item for item in cluster.lists[CRDS]}
-    found = [(there[crd.name], crd) for crd in stack.crds if crd.name in there]
-    release = stack.crd_release
+    found = [(there[crd.name], crd) for crd in required.crds if crd.name in there]
+    release = required.crd_release
     if not found:
-        return ok(f"none yet, {release.name} brings {len(stack.crds)}")
+        return ok(f"none yet, {release.name} brings {len(required.crds)}")
     owners = sorted({_owner(item) for item, _ in found})
     ours = {f"Helm release {release.namespace}/{release.name}", f"Application {release.name}"}
     if others := [owner for owner in owners if owner not in ours]:
         count = sum(_owner(item) in others for item, _ in found)
-        text = f"{count} of {len(stack.crds)} belong to {', '.join(others)}"
+        text = f"{count} of {len(required.crds)} belong to {', '.join(others)}"
         fix = (
             "stop that from bringing them, annotate them"
             f" {HELM_NAME}={release.name} {HELM_NAMESPACE}={release.namespace} and label them"
@@ -186,46 +186,48 @@ def crds(stack: Stack, cluster: ClusterState) -> CheckResult:
     return warning(text, f"upgrade {release.name} here first: what newer ones added would be lost")
 
 
-def secrets(stack: Stack, cluster: ClusterState) -> CheckResult:
+def secrets(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Look for each Secret that is read, and its keys; values are not known here."""
-    unread = [str(secret) for secret in stack.secrets if f"secret {secret}" in cluster.forbidden]
+    unread = [str(secret) for secret in required.secrets if f"secret {secret}" in cluster.forbidden]
     if unread:
         text = f"not checked: {', '.join(unread)} may not be read"
         return missing(text, "use an account that may get them; no value is kept or shown")
-    lacking = {secret: text for secret in stack.secrets if (text := _lack(secret, cluster))}
+    lacking = {secret: text for secret in required.secrets if (text := _lack(secret, cluster))}
     text = "; ".join(lacking.values())
     if any(not secret.optional for secret in lacking):
-        return missing(text, f"make secrets SECRETS=--cluster={stack.name}")
+        return missing(text, f"make secrets SECRETS=--cluster={required.name}")
     if lacking:
         without = ", ".join(dict.fromkeys(secret.optional for secret in lacking))
         return warning(text, f"until it is created, {without}; see {secretfile.PATH}")
-    return ok(f"{len(stack.secrets)} with every key that is read")
+    return ok(f"{len(required.secrets)} with every key that is read")
 
 
-def namespaces(stack: Stack, cluster: ClusterState) -> CheckResult:
+def namespaces(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Look whether our namespaces, where they exist, refuse the stack or hold others' pods."""
     there = {item["metadata"]["name"]: item for item in cluster.lists["namespaces"]}
-    found = {name: there[name] for name in sorted(stack.namespaces) if name in there}
+    found = {name: there[name] for name in sorted(required.namespaces) if name in there}
     for name, item in found.items():
         if item["status"].get("phase") == "Terminating":
             return missing(f"{name} is being deleted", "wait until it is gone")
         level = (item["metadata"].get("labels") or {}).get(POD_SECURITY, LEVELS[0])
-        wanted = stack.namespaces[name]
+        wanted = required.namespaces[name]
         if level not in LEVELS or LEVELS.index(level) > LEVELS.index(wanted):
             text = f"{name} enforces {level}, and the stack's pods there need {wanted}"
             return missing(
                 text, f"kubectl label --overwrite namespace {name} {POD_SECURITY}={wanted}"
             )
     for name in found:
-        if others := capacity.of_others(stack, cluster, name):
+        if others := capacity.of_others(required, cluster, name):
             text = f"{name} holds pods of others, such as {others[0]}"
-            text = f"{text}; the sync enforces {stack.namespaces[name]} there"
+            text = f"{text}; the sync enforces {required.namespaces[name]} there"
             return warning(text, "move them to a namespace of their own")
-    levels = ", ".join(f"{name} {stack.namespaces[name]}" for name in sorted(stack.namespaces))
-    return ok(f"{len(found)} of {len(stack.namespaces)} exist; the sync sets {levels}")
+    levels = ", ".join(
+        f"{name} {required.namespaces[name]}" for name in sorted(required.namespaces)
+    )
+    return ok(f"{len(found)} of {len(required.namespaces)} exist; the sync sets {levels}")
 
 
-def network_policies(_: Stack, cluster: ClusterState) -> CheckResult:
+def network_policies(_: Requirements, cluster: ClusterState) -> CheckResult:
     """Look for an agent that enforces network policies; without one they say nothing."""
     if K3S in cluster.version:
         return ok("enforced by K3s")
@@ -244,7 +246,7 @@ def network_policies(_: Stack, cluster: ClusterState) -> CheckResult:
     return ok(f"enforced by {', '.join(found)}")
 
 
-def ingress(_: Stack, cluster: ClusterState) -> CheckResult:
+def ingress(_: Requirements, cluster: ClusterState) -> CheckResult:
     """Look for an ingress controller that is no longer maintained."""
     found = [
         f"{item['metadata']['namespace']}/{item['metadata']['name']}"
@@ -296,24 +298,26 @@ CHECKS = (
 )
 
 
-def run(stack: Stack, cluster: ClusterState) -> Iterator[tuple[PreflightCheck, CheckResult]]:
+def run(
+    required: Requirements, cluster: ClusterState
+) -> Iterator[tuple[PreflightCheck, CheckResult]]:
     """Yield each check with its result; what could not be checked is missing."""
     for check in CHECKS:
         unread = [name for name in check.reads if name in cluster.forbidden]
         if unread:
             text = f"not checked: {', '.join(unread)} may not be read"
             yield check, missing(text, "use an account that may get and list them")
-        elif check.rendered and stack.absent:
-            first, *more = stack.absent
+        elif check.rendered and required.absent:
+            first, *more = required.absent
             text = f"not checked: no {first.path}{f', nor {len(more)} others' if more else ''}"
             yield check, missing(text, first.fix)
         else:
-            yield check, _result(check, stack, cluster)
+            yield check, _result(check, required, cluster)
 
 
-def _result(check: PreflightCheck, stack: Stack, cluster: ClusterState) -> CheckResult:
+def _result(check: PreflightCheck, required: Requirements, cluster: ClusterState) -> CheckResult:
     try:
-        return check.compare(stack, cluster)
+        return check.compare(required, cluster)
     except ValueError as error:  # What `quantity` does not read.
         return missing(f"not checked: {error}", "write the quantity as 500m, 2, 64Mi or 50Gi")
 

@@ -9,7 +9,7 @@ from scripts.core.quantities import gibibytes, quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
-from scripts.model.requirements import DEFAULT_CLASS, Stack
+from scripts.model.requirements import DEFAULT_CLASS, Requirements
 
 # Volumes that are no block volumes: the node's own disk, and file systems over the network.
 NOT_BLOCK = ("hostPath", "local", "nfs")
@@ -24,16 +24,16 @@ DAPR_FIX = (
 )
 
 
-def storage_class(stack: Stack, cluster: ClusterState) -> CheckResult:
+def storage_class(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Look for the storage class of each claim, or for a default where a claim names none."""
-    if not stack.claims:
+    if not required.claims:
         return ok("no volume is needed")
     classes = {item["metadata"]["name"]: item for item in cluster.lists["storageclasses"]}
     defaults = sorted(name for name, item in classes.items() if _is_default(item))
-    named = {claim.storage_class for claim in stack.claims if claim.storage_class}
-    unnamed = sum(claim.storage_class is None for claim in stack.claims)
+    named = {claim.storage_class for claim in required.claims if claim.storage_class}
+    unnamed = sum(claim.storage_class is None for claim in required.claims)
     there = f"there is {', '.join(sorted(classes)) or 'none'}"
-    fix = f"create it, or name another in overlays/{stack.environment}/releases"
+    fix = f"create it, or name another in overlays/{required.environment}/releases"
     if absent := sorted(named - classes.keys()):
         return missing(f"no storage class {', '.join(absent)}; {there}", fix)
     if unnamed and not defaults:
@@ -45,23 +45,23 @@ def storage_class(stack: Stack, cluster: ClusterState) -> CheckResult:
         text = f"{' and '.join(defaults)} are both the default; the newest is taken"
         return warning(text, f"take the annotation {DEFAULT_CLASS[0]} off all but one")
     used = sorted(named | set(defaults if unnamed else ()))
-    least = gibibytes(min(claim.size for claim in stack.claims))
-    text = f"{', '.join(used)} for {counted(len(stack.claims), 'volume')} of at least {least}"
+    least = gibibytes(min(claim.size for claim in required.claims))
+    text = f"{', '.join(used)} for {counted(len(required.claims), 'volume')} of at least {least}"
     if early := [name for name in used if classes[name].get("volumeBindingMode") == "Immediate"]:
         text = f"{text}; {', '.join(early)} makes volumes before it is known where pods run"
         return warning(text, "use a class with volumeBindingMode: WaitForFirstConsumer")
     return ok(text)
 
 
-def tier(stack: Stack, cluster: ClusterState) -> CheckResult:
+def tier(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Compare boot volumes, what is there and what is needed with the tier's storage."""
-    limits = stack.limits.get("tier")
+    limits = required.limits.get("tier")
     if limits is None:
         return ok("the environment has no tier")
-    smallest = quantity(stack.limits.get("volumes", {}).get("smallest", 0))
+    smallest = quantity(required.limits.get("volumes", {}).get("smallest", 0))
     boot = len(cluster.lists["nodes"]) * quantity(limits["bootVolume"])
-    ours = sum(max(claim.size, smallest) for claim in stack.claims)
-    others = [(max(size, smallest), name) for name, size in _others(stack, cluster)]
+    ours = sum(max(claim.size, smallest) for claim in required.claims)
+    others = [(max(size, smallest), name) for name, size in _others(required, cluster)]
     theirs = sum(size for size, _ in others)
     taken = boot + ours + theirs
     text = f"{gibibytes(boot)} to boot, {gibibytes(ours)} needed, {gibibytes(theirs)} of others"
@@ -81,7 +81,7 @@ def tier(stack: Stack, cluster: ClusterState) -> CheckResult:
     return ok(text)
 
 
-def _others(stack: Stack, cluster: ClusterState) -> Iterator[tuple[str, float]]:
+def _others(required: Requirements, cluster: ClusterState) -> Iterator[tuple[str, float]]:
     """Yield name and bytes of each block volume, made or asked for, that is not the stack's."""
     for item in cluster.lists["persistentvolumes"]:
         spec = item["spec"]
@@ -90,18 +90,18 @@ def _others(stack: Stack, cluster: ClusterState) -> Iterator[tuple[str, float]]:
         block = not any(key in spec for key in NOT_BLOCK)
         block = block and (spec.get("csi") or {}).get("driver") != FILE_STORAGE
         # A volume that is released outlives its claim, and a new claim gets a new one.
-        kept = item["status"].get("phase") != "Released" and _is_ours(stack, namespace, name)
+        kept = item["status"].get("phase") != "Released" and _is_ours(required, namespace, name)
         if block and not kept:
             label = f"{namespace}/{name}" if name else item["metadata"]["name"]
             yield label, quantity(spec["capacity"]["storage"])
     for item in cluster.lists["persistentvolumeclaims"]:
         namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
-        if not item["spec"].get("volumeName") and not _is_ours(stack, namespace, name):
+        if not item["spec"].get("volumeName") and not _is_ours(required, namespace, name):
             yield f"{namespace}/{name}", quantity(item["spec"]["resources"]["requests"]["storage"])
 
 
-def _is_ours(stack: Stack, namespace: str, name: str) -> bool:
-    return any(claim.is_(namespace, name) for claim in stack.claims)
+def _is_ours(required: Requirements, namespace: str, name: str) -> bool:
+    return any(claim.is_(namespace, name) for claim in required.claims)
 
 
 def _has_dapr(cluster: ClusterState) -> bool:
