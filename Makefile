@@ -123,7 +123,7 @@ capture: $(READY) ## Run the real exporters and write their metrics' names into 
 
 .PHONY: bench
 bench: $(READY) ## Measure the targets and what the dashboards cost, beside other tools and dashboards: make bench BENCH=diff
-	@$(RUN) scripts.bench --tree=tests/fixtures/repository --changes=tests/programs/diff_changes.yaml \
+	@$(RUN) scripts.bench --tree=tests/fixtures/repository --changes=tests/programs/diff/changes.yaml \
 		--bad-changes=tests/programs/bad_changes $(BENCH)
 
 .PHONY: lint

@@ -13,11 +13,11 @@ from tests.fixtures import FROZEN
 
 # Test files load the fixtures of these by `pytest_plugins`.
 pytest.register_assert_rewrite(
-    "tests.programs.discover_manifests",
-    "tests.programs.grafana_server",
-    "tests.programs.preflight_cluster",
+    "tests.programs.live.discover_manifests",
+    "tests.programs.live.grafana_server",
+    "tests.programs.live.preflight_cluster",
     "tests.programs.small_day_servers",
-    "tests.programs.verify_cluster",
+    "tests.programs.live.verify_cluster",
 )
 
 

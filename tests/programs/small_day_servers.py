@@ -13,7 +13,7 @@ from scripts.lab import simulation
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real
 from scripts.servers.monitoring import Servers
-from tests.programs.days import small_day
+from tests.programs.tsdb_fixtures import small_day
 
 CPU = "sum by (namespace, pod) (rate(cpu_seconds_total[$__rate_interval]))"
 

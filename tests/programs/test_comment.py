@@ -16,7 +16,7 @@ import pytest
 from scripts.core.yamlfile import load
 from scripts.diff.outputs import markdown
 from tests.fixtures import CODE
-from tests.programs.diff_reports import EMPTY, SMALL, hostile, huge
+from tests.programs.diff.diff_reports import EMPTY, SMALL, hostile, huge
 
 WORKFLOWS = CODE / ".github/workflows"
 COMMIT = "1f2e3d4c5b6a79880123456789abcdef01234567"

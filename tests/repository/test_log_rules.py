@@ -18,7 +18,7 @@ from scripts.model.rendered import Cluster
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 from tests.fixtures import rules
-from tests.programs import days
+from tests.programs import tsdb_fixtures
 
 pytestmark = pytest.mark.prove
 
@@ -37,7 +37,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     folder = tmp_path_factory.mktemp("lines")
     found = sorted(_entries(start), key=lambda entry: int(entry["timestamp"]))
     (folder / "logs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in found))
-    return days.day(folder, start)
+    return tsdb_fixtures.day(folder, start)
 
 
 def _entries(start: float) -> Iterator[Json]:

@@ -1,0 +1,60 @@
+"""The template names only alerts and labels that there are."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from scripts.checks.static import routing
+from scripts.core.yamlfile import Json
+from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
+from tests.fixtures import rules
+from tests.programs.lab.alerting_day import CONFIG, known
+
+
+@pytest.fixture
+def config() -> Json:
+    return yaml.safe_load(CONFIG.read_text())
+
+
+def test_the_template_names_only_what_there_is(config: Json, repository: Repository) -> None:
+    assert list(routing.faults(config, known(repository))) == []
+    assert list(routing.credentials(config)) == []
+
+
+def test_comparing_by_a_label_that_only_one_side_has_is_found(
+    config: Json, repository: Repository
+) -> None:
+    config["inhibit_rules"] = [
+        {
+            "source_matchers": ['alertname = "NodeNotReady"'],
+            "target_matchers": ['alertname = "PodNotReady"'],
+            "equal": ["node", "pod"],
+        }
+    ]
+    said = [text for _, text, _ in routing.faults(config, known(repository))]
+    assert said == ["no alert that is the source has the label pod"]
+
+
+def test_a_credential_in_the_template_is_found(config: Json) -> None:
+    config["receivers"][0]["slack_configs"] = [{"api_url": "https://example.org/hook"}]
+    (found,) = routing.credentials(config)
+    assert found[1:] == ("api_url holds what should be in a file", "use api_url_file")
+
+
+def test_no_alert_is_both_ours_and_the_charts(rendered: list[Cluster]) -> None:
+    for cluster in rendered:
+        ours, theirs = (
+            rules.alerts(
+                {
+                    item.name: item.spec
+                    for item in cluster.of("PrometheusRule")
+                    if (item.release is None) is own
+                }
+            )
+            for own in (True, False)
+        )
+        assert ours & theirs == set(), cluster.name
+        # Those that the template names, and what nothing here says.
+        assert routing.OF_CHART | {"PrometheusRuleFailures", "KubeAPIDown"} <= theirs, cluster.name
