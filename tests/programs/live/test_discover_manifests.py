@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from scripts.live.discover import manifests
-from tests.programs.live import layouts
+from tests.fixtures import LAYOUTS
 from tests.programs.live.discover_manifests import (
     BACKEND,
     FRONTEND,
@@ -49,7 +49,7 @@ def test_charts_and_folders_are_read_as_one_application(root: Path, written: Wri
     written(*BACKEND, component("a"))
     source = written(component("a", kind="bindings.http"), name="app/other.yaml")
     written(*FRONTEND, name="pages/pages.yaml")
-    chart = layouts.FOLDER / "one-chart-in-default/app"
+    chart = LAYOUTS / "one-chart-in-default/app"
     made, _ = proposed(root, source, source.replace("/app", "/pages"))
     assert made.values["FRONTEND_URL"] == "http://frontend.todo.svc:3000/"
     more, _ = proposed(root, source, f"--from={chart}", "--backend=todo/backend")
@@ -78,7 +78,7 @@ def test_a_chart_takes_values_a_release_and_a_namespace(root: Path, tmp_path: Pa
     (tmp_path / "values.yaml").write_text("reminders: remind-me\n")
     made, _ = proposed(
         root,
-        f"--from={layouts.FOLDER / 'one-chart-in-default/app'}",
+        f"--from={LAYOUTS / 'one-chart-in-default/app'}",
         "--release=mine",
         "--namespace=todo-app",
         f"--values={tmp_path / 'values.yaml'}",
