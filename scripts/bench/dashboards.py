@@ -19,7 +19,7 @@ from scripts.grafana.evaluation import QueryResult
 from scripts.grafana.model import DashboardModel
 from scripts.grafana.timing import TimeRange
 from scripts.lab import simulation
-from scripts.lab.simulation.world import application_namespace
+from scripts.lab.simulation.state import application_namespace
 from scripts.model import charts
 from scripts.model.manifests import Repository
 from scripts.rules.facts import Facts

@@ -12,7 +12,7 @@ from scripts.core.findings import Finding
 from scripts.lab.alerting.delivery import Delivery, Notification
 from scripts.lab.alerting.firing import FiringAlert
 from scripts.lab.simulation import Day
-from scripts.lab.simulation.world import AUDIT, BACKEND, FAULTS, FRONTEND, NOTIFICATION, RECURRING
+from scripts.lab.simulation.state import AUDIT, BACKEND, FAULTS, FRONTEND, NOTIFICATION, RECURRING
 from scripts.rules.facts import RUNBOOKS
 
 # An alert that always fires, and the receiver of it alone.

@@ -21,7 +21,7 @@ from scripts.core.findings import Finding
 from scripts.grafana.evaluation import OpenedDashboard, QueryResult, samples
 from scripts.grafana.timing import TimeRange
 from scripts.lab.simulation import Day
-from scripts.lab.simulation.world import application_namespace
+from scripts.lab.simulation.state import application_namespace
 from scripts.rules.facts import Facts
 
 Array = NDArray[np.float64]

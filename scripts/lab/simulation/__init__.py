@@ -1,7 +1,7 @@
 """A simulated cluster: what its exporters expose and its containers write in one day.
 
 `day()` makes two kinds of day, a healthy one and one with faults, from what is true of the cluster
-(`world`) and how each exporter shows it. Prometheus' own code relabels and stores the series and
+(`state`) and how each exporter shows it. Prometheus' own code relabels and stores the series and
 evaluates the rules (`scripts/tools/history`); the log stages of `base/logs` make Loki's entries of
 the containers' lines. Nothing here reads a dashboard: series made from the queries that are to be
 proven would always be found.
@@ -27,8 +27,11 @@ from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json
 from scripts.lab.simulation import logs, scrape
+from scripts.lab.simulation.building import build
+from scripts.lab.simulation.logs.pipeline import entries
 from scripts.lab.simulation.model import Array, Clock
-from scripts.lab.simulation.world import OPENED, World, build, truth
+from scripts.lab.simulation.state import OPENED, Simulation
+from scripts.lab.simulation.truth import truth
 from scripts.model import rendered
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
@@ -40,7 +43,7 @@ _DAY = 86400
 # Seconds after which a day that is asked for no more is removed.
 _KEPT = 3600
 # What a day is made of besides the rendered objects.
-_SOURCES = ("scripts/lab/simulation", "base/logs", "base/application")
+_SOURCES = ("scripts/lab/simulation", "scripts/model/catalogue", "base/logs", "base/application")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Day:
 
     @property
     def truth(self) -> Mapping[str, Array]:
-        """What is true at each step of 30 s; names as in `world.truth` and `logs.truth`."""
+        """What is true at each step of 30 s; names as in `truth` and `logs.truth`."""
         with np.load(self.folder / "truth.npz") as file:
             return dict(file)
 
@@ -174,21 +177,21 @@ def make(
     rules = rendered.rule_files(simulated) if rules is None else rules
     for file, content in rules.items():
         (folder / "rules" / file).write_text(yaml.safe_dump(content))
-    world = build(simulated, clock, faulty=name == "incident", scale=scale)
-    summary = _history(world, folder, rename or {})
+    sim = build(simulated, clock, faulty=name == "incident", scale=scale)
+    summary = _history(sim, folder, rename or {})
     with (folder / "logs.jsonl").open("w") as lines:
-        lines.writelines(json.dumps(entry) + "\n" for entry in logs.entries(world))
+        lines.writelines(json.dumps(entry) + "\n" for entry in entries(sim))
     # mypy cannot tell the file from an array that is to be saved under that name.
-    np.savez_compressed(folder / "truth.npz", **truth(world), **logs.truth(world))  # type: ignore[arg-type]
+    np.savez_compressed(folder / "truth.npz", **truth(sim), **logs.truth(sim))  # type: ignore[arg-type]
     (folder / "summary.json").write_text(json.dumps(summary))
 
 
-def _history(world: World, folder: Path, rename: Mapping[str, str]) -> Mapping[str, Any]:
+def _history(sim: Simulation, folder: Path, rename: Mapping[str, str]) -> Mapping[str, Any]:
     """Store every target's series as Prometheus would, and what the rules make of them."""
     command = [str(tools.path("history")), "--output", str(folder / "tsdb")]
     for rules in sorted((folder / "rules").iterdir()):
         command += ["--rules", str(rules)]
-    for item in world.cluster.of("Prometheus"):
+    for item in sim.cluster.of("Prometheus"):
         for label, value in (item.spec.get("externalLabels") or {}).items():
             command += ["--external-label", f"{label}={value}"]
         command += ["--interval", str(item.spec["evaluationInterval"])]
@@ -200,7 +203,7 @@ def _history(world: World, folder: Path, rename: Mapping[str, str]) -> Mapping[s
         raise RuntimeError("history has no pipes")
     try:
         with running.stdin as stream:
-            for name in frames(world, stream, rename):
+            for name in frames(sim, stream, rename):
                 missing.discard(name)
     except BrokenPipeError:
         # What it refuses, it says.
@@ -219,9 +222,9 @@ def _history(world: World, folder: Path, rename: Mapping[str, str]) -> Mapping[s
     return summary
 
 
-def frames(world: World, stream: IO[bytes], rename: Mapping[str, str]) -> Iterator[str]:
+def frames(sim: Simulation, stream: IO[bytes], rename: Mapping[str, str]) -> Iterator[str]:
     """Write a day's scrapes as `history` reads them; yields the name of each series written."""
-    clock = world.clock
+    clock = sim.clock
 
     def write(header: Mapping[str, object], values: Array | None = None) -> None:
         stream.write(json.dumps(header).encode() + b"\n")
@@ -230,7 +233,7 @@ def frames(world: World, stream: IO[bytes], rename: Mapping[str, str]) -> Iterat
 
     start, step = int(clock.start * 1000), int(clock.step * 1000)
     write({"start": start, "step": step, "samples": clock.steps})
-    for target in scrape.targets(world):
+    for target in scrape.targets(sim):
         header = {"target": {"labels": dict(target.labels), **target.settings}, "up": clock.steps}
         write(header, target.up)
         for name, labels, values in target.exposed():

@@ -6,7 +6,7 @@ An array has one float64 for each step of the clock. NaN means that the thing do
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,7 +92,7 @@ def counter(per_second: Array, clock: Clock) -> Array:
 
 
 @dataclass(eq=False)
-class Node:
+class SimulatedNode:
     """A machine.
 
     Attributes:
@@ -148,7 +148,7 @@ class Container:
 
 
 @dataclass(eq=False)
-class Pod:
+class SimulatedPod:
     """A pod.
 
     Attributes:
@@ -166,7 +166,7 @@ class Pod:
 
     namespace: str
     name: str
-    node: Node | None
+    node: SimulatedNode | None
     ip: str
     uid: str
     owner: tuple[str, str]
@@ -190,8 +190,7 @@ class Volume:
 
     namespace: str
     claim: str
-    node: Node
-    storage_class: str
+    node: SimulatedNode
     capacity: float
     used: Array
     inodes: float
@@ -199,7 +198,7 @@ class Volume:
 
 
 @dataclass(eq=False)
-class Workload:
+class SimulatedWorkload:
     """A Deployment, StatefulSet or DaemonSet.
 
     Attributes:
@@ -219,7 +218,7 @@ class Workload:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class SimulatedJob:
     """One run of a CronJob, which succeeds; times in seconds since the epoch.
 
     Attributes:
@@ -232,40 +231,6 @@ class Job:
     begin: float
     end: float
     exists: Array
-
-
-@dataclass(frozen=True)
-class CronJob:
-    """What starts Jobs.
-
-    Attributes:
-        every: Seconds between two runs, as the schedule says.
-        kept: Jobs that are kept after they succeeded.
-    """
-
-    namespace: str
-    name: str
-    schedule: str
-    every: float
-    kept: int
-
-
-@dataclass(frozen=True)
-class Scaler:
-    """A HorizontalPodAutoscaler of a Deployment.
-
-    Attributes:
-        least: Replicas.
-        most: Replicas.
-        utilization: CPU that it aims at, in percent of what is requested.
-    """
-
-    namespace: str
-    name: str
-    target: str
-    least: int
-    most: int
-    utilization: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,62 +276,5 @@ class Consumed:
     median: Array
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something that goes wrong.
-
-    Attributes:
-        name: What.
-        subject: To what, as `pod namespace/name`.
-        begin: Hour of the day.
-        end: Hour of the day.
-    """
-
-    name: str
-    subject: str
-    begin: float
-    end: float
-
-
 # One series as an exporter exposes it: its name, the exporter's own labels, a value for each step.
 Exposed = tuple[str, Mapping[str, str], Array]
-
-
-def histogram(
-    name: str,
-    labels: Mapping[str, str],
-    count: Array,
-    median: Array,
-    bounds: Sequence[float],
-    spread: float = 0.6,
-) -> Iterator[Exposed]:
-    """Yield a histogram's series for log-normally distributed observations.
-
-    Args:
-        name: Without `_bucket`, `_sum`, `_count`.
-        labels: Of every series.
-        count: Observations in each step.
-        median: Of the observations of each step, in the metric's unit.
-        bounds: Upper bounds of the buckets, without +Inf.
-        spread: Standard deviation of the observations' logarithm.
-    """
-    center = np.log(np.maximum(median, 1e-9))
-    for bound in bounds:
-        share = _normal((np.log(bound) - center) / spread)
-        le = {"le": f"{bound:.12g}"}
-        yield f"{name}_bucket", {**labels, **le}, np.floor(cumulative(count * share))
-    total = cumulative(count)
-    yield f"{name}_bucket", {**labels, "le": "+Inf"}, total
-    yield f"{name}_sum", labels, cumulative(count * np.exp(center + spread**2 / 2))
-    yield f"{name}_count", labels, total
-
-
-def _normal(deviations: Array) -> Array:
-    """Return the normal distribution function, by Abramowitz and Stegun 26.2.17 (error < 1e-7)."""
-    x = np.abs(deviations)
-    t = 1 / (1 + 0.2316419 * x)
-    coefficients = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
-    series = sum(c * t ** (n + 1) for n, c in enumerate(coefficients))
-    upper = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) * series
-    below: Array = np.where(deviations > 0, 1 - upper, upper)
-    return below

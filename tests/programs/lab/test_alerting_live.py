@@ -17,7 +17,7 @@ from scripts.lab import simulation
 from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE
 from scripts.lab.simulation.model import Clock
-from scripts.lab.simulation.world import OPENED
+from scripts.lab.simulation.state import OPENED
 from scripts.model import scraping
 from scripts.model.rendered import CONFIG_MAP, Cluster
 from scripts.rules.facts import RUNBOOKS

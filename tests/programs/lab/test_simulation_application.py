@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from scripts.lab import simulation
-from scripts.lab.simulation import application, logs, stack
-from scripts.lab.simulation.model import Array, Clock, Exposed, Pod
-from scripts.lab.simulation.world import (
-    AUDIT,
-    BACKEND,
-    FRONTEND,
-    NOTIFICATION,
-    World,
-    backlog,
-    build,
-)
+from scripts.lab.simulation import logs, scrape
+from scripts.lab.simulation.building import build
+from scripts.lab.simulation.exporters import dapr, defaults
+from scripts.lab.simulation.exporters.alloy import alloy
+from scripts.lab.simulation.exporters.defaults import Exporter
+from scripts.lab.simulation.exporters.redpanda import redpanda
+from scripts.lab.simulation.logs import pipeline
+from scripts.lab.simulation.logs.lines import EVENTS, secrets
+from scripts.lab.simulation.model import Array, Clock, Exposed, SimulatedPod
+from scripts.lab.simulation.state import AUDIT, BACKEND, FRONTEND, NOTIFICATION, Simulation
+from scripts.lab.simulation.traffic import backlog
 from scripts.model import catalogue
 from scripts.model.rendered import Cluster
 
@@ -37,48 +37,25 @@ def simulated(rendered: list[Cluster]) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def worlds(simulated: Cluster) -> dict[str, World]:
+def simulations(simulated: Cluster) -> dict[str, Simulation]:
     return {day: build(simulated, Clock(MIDNIGHT), faulty=day == "incident") for day in DAYS}
 
 
 @pytest.fixture(scope="module")
-def syncs(worlds: dict[str, World]) -> dict[str, list[dict[str, Any]]]:
-    return {day: list(logs.entries(world)) for day, world in worlds.items()}
+def entries(simulations: dict[str, Simulation]) -> dict[str, list[dict[str, Any]]]:
+    return {day: list(pipeline.entries(sim)) for day, sim in simulations.items()}
 
 
-def exporters(world: World) -> Iterator[tuple[str, str, Iterable[Exposed]]]:
-    """Yield each target's name, a pattern of its files in the catalogue, what it exposes."""
-    for pod in sidecars(world):
-        yield f"sidecar {pod.name}", "daprd", application.sidecar(world, pod)
-    for pod in world.with_label("app.kubernetes.io/part-of", "dapr"):
-        yield pod.name, "dapr-control-plane", application.dapr_control_plane(world, pod)
-    for pod in world.with_label("app.kubernetes.io/name", "alloy"):
-        yield f"alloy {pod.name}", "alloy|log-pipeline", stack.alloy(world, pod)
-    for pod in world.with_label("app.kubernetes.io/part-of", "flux"):
-        yield pod.name, "flux-.*|kubernetes", stack.flux(world, pod)
-    for pod in world.with_label("app.kubernetes.io/part-of", "argocd"):
-        yield pod.name, "argo-cd", stack.argocd(world, pod)
-    for pod in world.pods_of("prometheus-kube-prometheus-stack", "monitoring"):
-        yield "reloader", "prometheus-config-reloader", stack.reloader(world, pod)
-    for job in world.probes:
-        yield f"probe {job}", "blackbox-exporter", stack.probe(world, job)
-    for file, exporter in (
-        ("ingress-nginx", application.ingress_nginx),
-        ("traefik", application.traefik),
-        ("redpanda", application.redpanda),
-        ("prometheus", stack.prometheus),
-        ("alertmanager", stack.alertmanager),
-        ("prometheus-operator", stack.operator),
-        ("loki", stack.loki),
-        ("grafana", stack.grafana),
-        ("blackbox-exporter", stack.blackbox),
-        ("kube-state-metrics", stack.kube_state_metrics_self),
-    ):
-        yield file, file, exporter(world)
+def exporters(sim: Simulation) -> Iterator[tuple[str, Exporter]]:
+    """Yield the exporter of each target, with a name of the target."""
+    for target in scrape.targets(sim):
+        labels = target.labels
+        name = [labels["job"], labels["__address__"], labels["__metrics_path__"]]
+        yield " ".join([*name, labels.get("instance", "")]), target.exporter
 
 
-def sidecars(world: World) -> list[Pod]:
-    return world.with_label("dapr.io/sidecar-injected", "true")
+def sidecars(sim: Simulation) -> list[SimulatedPod]:
+    return sim.with_label("dapr.io/sidecar-injected", "true")
 
 
 def exposed(series: Iterable[Exposed]) -> Series:
@@ -100,14 +77,15 @@ def total(series: Series, name: str, **labels: str) -> float:
     return float(sum(lasts))
 
 
-def unknown(pattern: str, series: Iterable[Exposed]) -> list[str]:
-    """Return what the programs of these files do not expose."""
+def unknown(file: str, series: Iterable[Exposed]) -> list[str]:
+    """Return what the program of a file of the catalogue does not expose."""
     wrong = set()
     for name, labels, _ in series:
         known = [
             own
-            for sync, own in catalogue.series().get(name, ())
-            if re.fullmatch(pattern, sync.file) or re.match("go_|process_|promhttp_", name)
+            for entry, own in catalogue.series().get(name, ())
+            # What is counted of the lines is exposed by Alloy.
+            if entry.file in {file, "log-pipeline"} or re.match("go_|process_|promhttp_", name)
         ]
         if not any(set(labels) <= own for own in known):
             wrong.add(f"{name} {sorted(labels)}")
@@ -116,12 +94,12 @@ def unknown(pattern: str, series: Iterable[Exposed]) -> list[str]:
 
 @pytest.mark.parametrize("day", DAYS)
 def test_only_names_and_labels_of_real_programs_are_exposed(
-    day: str, worlds: dict[str, World]
+    day: str, simulations: dict[str, Simulation]
 ) -> None:
     wrong = {
         target: found
-        for target, pattern, series in exporters(worlds[day])
-        if (found := unknown(pattern, series))
+        for target, exporter in exporters(simulations[day])
+        if (found := unknown(exporter.program.file, exporter.series()))
     }
     assert not wrong
 
@@ -134,19 +112,66 @@ def test_a_name_or_label_that_no_program_has_is_found() -> None:
     assert not unknown("daprd", [("dapr_component_pubsub_egress_count", {"app_id": "a"}, none)])
 
 
+def test_no_family_is_by_hand_here_and_by_default_there(
+    simulations: dict[str, Simulation],
+) -> None:
+    """What a program shows only now and then would be there by default the rest of the time."""
+    by_hand: dict[defaults.Program, set[str]] = {}
+    shown: dict[defaults.Program, list[set[str]]] = {}
+    for sim in simulations.values():
+        for _, exporter in exporters(sim):
+            names = {name for name, _, _ in exporter.by_hand()}
+            by_hand.setdefault(exporter.program, set()).update(names)
+            shown.setdefault(exporter.program, []).append(names)
+    wrong = {
+        family.name
+        for program, every in by_hand.items()
+        for family in defaults.families(program)
+        if every & family.series().keys()
+        and not all(names & family.series().keys() for names in shown[program])
+    }
+    assert not wrong
+
+
+def test_default_series_tell_of_nothing_wrong() -> None:
+    clock = Clock(MIDNIGHT, steps=3)
+    prometheus = Exporter(defaults.Program("prometheus"), clock, lambda: ())
+    values = {name: values for (name, _), values in exposed(prometheus.series()).items()}
+    assert values["prometheus_tsdb_compactions_failed_total"].tolist() == [0, 0, 0]
+    assert values["prometheus_tsdb_compactions_total"].tolist() == [0.5, 1, 1.5]
+    assert values["prometheus_config_last_reload_successful"].tolist() == [1, 1, 1]
+    assert values["prometheus_tsdb_compaction_duration_seconds_count"].tolist() == [0.5, 1, 1.5]
+    assert "prometheus_remote_storage_samples_total" not in values
+
+
+def test_a_default_series_is_about_an_object_that_is_there() -> None:
+    clock = Clock(MIDNIGHT, steps=3)
+    labels = {"deployment": "web", "namespace": "shop"}
+    replicas: Exposed = ("kube_deployment_spec_replicas", labels, clock.constant(3))
+    program = defaults.Program("kube-state-metrics", "kube_deployment_.+")
+    found = exposed(Exporter(program, clock, lambda: [replicas]).series())
+    assert found["kube_deployment_spec_replicas", frozenset(labels.items())].tolist() == [3, 3, 3]
+    assert ("kube_deployment_created", frozenset(labels.items())) in found
+
+
 @pytest.mark.parametrize("day", DAYS)
-def test_counters_never_fall_and_histograms_add_up(day: str, worlds: dict[str, World]) -> None:
+def test_series_are_numbers_counters_never_fall_and_histograms_add_up(
+    day: str, simulations: dict[str, Simulation]
+) -> None:
     counting = {
         name
         for name, found in catalogue.series().items()
         if all(e.type in {"counter", "histogram"} for e, _ in found)
     }
-    for target, _, series in exporters(worlds[day]):
-        every = exposed(series)
+    steps = simulations[day].clock.steps
+    for target, exporter in exporters(simulations[day]):
+        every = exposed(exporter.series())
         for (name, labels), values in every.items():
-            assert values.shape == (worlds[day].clock.steps,), (target, name)
+            assert values.shape == (steps,), (target, name)
+            assert values.dtype == np.float64, (target, name)
             there = values[~np.isnan(values)]
-            assert (there >= 0).all() or name.endswith("timestamp_seconds"), (target, name)
+            assert np.isfinite(there).all(), (target, name)
+            assert (there >= 0).all(), (target, name)
             if name in counting:
                 assert (np.diff(there) >= -1e-6).all(), (target, name, labels)
             if name.endswith("_bucket"):
@@ -158,12 +183,14 @@ def test_counters_never_fall_and_histograms_add_up(day: str, worlds: dict[str, W
 
 
 @pytest.mark.parametrize("day", DAYS)
-def test_what_is_published_is_consumed_dropped_or_waits(day: str, worlds: dict[str, World]) -> None:
-    world = worlds[day]
-    broker = exposed(application.redpanda(world))
-    shown = [exposed(application.sidecar(world, pod)) for pod in sidecars(world)]
-    for taken in world.consumed:
-        lag = backlog(world, taken)
+def test_what_is_published_is_consumed_dropped_or_waits(
+    day: str, simulations: dict[str, Simulation]
+) -> None:
+    sim = simulations[day]
+    broker = exposed(redpanda(sim))
+    shown = [exposed(dapr.sidecar(sim, pod)) for pod in sidecars(sim)]
+    for taken in sim.consumed:
+        lag = backlog(sim, taken)
         assert (lag >= 0).all()
         group = frozenset({("redpanda_group", taken.app)})
         np.testing.assert_allclose(
@@ -180,16 +207,16 @@ def test_what_is_published_is_consumed_dropped_or_waits(day: str, worlds: dict[s
         )
         assert succeeded == taken.succeeded.sum()
         assert published - succeeded - dropped == lag[-1]
-        waits = lag[world.clock.steps * 20 // 24]
+        waits = lag[sim.clock.steps * 20 // 24]
         stuck = taken.app in {AUDIT, NOTIFICATION} and day == "incident"
         assert (waits > 100) == stuck, (taken.app, waits)
 
 
-def test_both_sides_of_an_invocation_count_the_same(worlds: dict[str, World]) -> None:
-    world = worlds["incident"]
-    shown = [exposed(application.sidecar(world, pod)) for pod in sidecars(world)]
+def test_both_sides_of_an_invocation_count_the_same(simulations: dict[str, Simulation]) -> None:
+    sim = simulations["incident"]
+    shown = [exposed(dapr.sidecar(sim, pod)) for pod in sidecars(sim)]
     prefix = "dapr_runtime_service_invocation"
-    for calls in world.invocations:
+    for calls in sim.invocations:
         status = {"status": str(calls.status)}
         for name in (f"{prefix}_res_recv_total", f"{prefix}_res_sent_total"):
             assert sum(total(s, name, **status) for s in shown) == calls.count.sum()
@@ -199,14 +226,13 @@ def test_both_sides_of_an_invocation_count_the_same(worlds: dict[str, World]) ->
 
 
 @pytest.mark.parametrize("day", DAYS)
-def test_access_log_counters_equal_traffic(day: str, worlds: dict[str, World]) -> None:
-    world = worlds[day]
+def test_access_log_counters_equal_traffic(day: str, simulations: dict[str, Simulation]) -> None:
+    sim = simulations[day]
     counters = [
-        exposed(stack.alloy(world, pod))
-        for pod in world.with_label("app.kubernetes.io/name", "alloy")
+        exposed(alloy(sim, pod)) for pod in sim.with_label("app.kubernetes.io/name", "alloy")
     ]
     expected: dict[tuple[str, str, str, str], float] = {}
-    for r in world.traffic:
+    for r in sim.traffic:
         key = (r.app, r.method, r.route, f"{r.status // 100}xx")
         expected[key] = expected.get(key, 0) + r.count.sum()
     for (app, method, route, status), count in expected.items():
@@ -226,10 +252,12 @@ def counted(metrics: str, name: str) -> dict[frozenset[tuple[str, str]], float]:
 
 
 @pytest.mark.parametrize("day", DAYS)
-def test_counters_are_what_the_real_pipeline_counts(day: str, worlds: dict[str, World]) -> None:
-    world = worlds[day]
-    kinds = [k for k in logs.written(world) if k.app != logs.EVENTS]
-    results = logs.pipeline(world, "pods.alloy", [logs.case(kind)[0] for kind in kinds])
+def test_counters_are_what_the_real_pipeline_counts(
+    day: str, simulations: dict[str, Simulation]
+) -> None:
+    sim = simulations[day]
+    kinds = [k for k in logs.written(sim) if k.app != EVENTS]
+    results = pipeline.run(sim, "pods.alloy", [pipeline.case(kind)[0] for kind in kinds])
     for kind, result in zip(kinds, results, strict=True):
         number = float(len(kind.texts))
         own = {("namespace", kind.namespace), ("app", kind.app)}
@@ -248,15 +276,17 @@ def test_counters_are_what_the_real_pipeline_counts(day: str, worlds: dict[str, 
         assert len(result["entries"]) == (number if kind.kept else 0)
 
 
-def test_lines_of_a_container_come_out_the_same_when_mixed(worlds: dict[str, World]) -> None:
-    world = worlds["incident"]
+def test_lines_of_a_container_come_out_the_same_when_mixed(
+    simulations: dict[str, Simulation],
+) -> None:
+    sim = simulations["incident"]
     for app in (BACKEND, FRONTEND, NOTIFICATION):
-        kinds = [k for k in logs.written(world) if k.app == app and k.container == app and k.kept]
+        kinds = [k for k in logs.written(sim) if k.app == app and k.container == app and k.kept]
         texts = [text for kind in kinds for text in kind.texts[:10]]
         mixed = [texts[i] for i in np.random.default_rng(7).permutation(len(texts))]
-        alone = logs.pipeline(world, "pods.alloy", [logs.case(kind)[0] for kind in kinds])
-        content, times = logs.case(kinds[0], mixed)
-        (together,) = logs.pipeline(world, "pods.alloy", [content])
+        alone = pipeline.run(sim, "pods.alloy", [pipeline.case(kind)[0] for kind in kinds])
+        content, times = pipeline.case(kinds[0], mixed)
+        (together,) = pipeline.run(sim, "pods.alloy", [content])
         lines = [e["line"] for result in alone for e in result["entries"][:10]]
         expected = dict(zip(texts, lines, strict=True))
         assert [e["timestamp"] for e in together["entries"]] == times
@@ -265,77 +295,77 @@ def test_lines_of_a_container_come_out_the_same_when_mixed(worlds: dict[str, Wor
 
 @pytest.mark.parametrize("day", DAYS)
 def test_no_secret_reaches_loki(
-    day: str, worlds: dict[str, World], syncs: dict[str, list[dict[str, Any]]]
+    day: str, simulations: dict[str, Simulation], entries: dict[str, list[dict[str, Any]]]
 ) -> None:
-    planted = logs.secrets(worlds[day])
-    texts = "\n".join(text for kind in logs.written(worlds[day]) for text in kind.texts)
-    lines = "\n".join({e["line"] for e in syncs[day]})
+    planted = secrets(simulations[day])
+    texts = "\n".join(text for kind in logs.written(simulations[day]) for text in kind.texts)
+    lines = "\n".join({e["line"] for e in entries[day]})
     assert sum(secret in texts for secret in planted) > len(planted) / 2
     assert [secret for secret in planted if secret in lines] == []
-    series = [key for _, _, found in exporters(worlds[day]) for key in exposed(found)]
+    series = [key for _, e in exporters(simulations[day]) for key in exposed(e.series())]
     named = str([key for key in series if key[0].startswith(("todo_", "loki_"))])
     assert [secret for secret in planted if secret in named] == []
 
 
 @pytest.mark.parametrize("day", DAYS)
 def test_entries_are_as_many_as_is_true_and_in_order(
-    day: str, worlds: dict[str, World], syncs: dict[str, list[dict[str, Any]]]
+    day: str, simulations: dict[str, Simulation], entries: dict[str, list[dict[str, Any]]]
 ) -> None:
-    world = worlds[day]
+    sim = simulations[day]
     found: dict[str, int] = {}
-    for sync in syncs[day]:
-        key = f"log_lines/{sync['labels']['app']}"
+    for entry in entries[day]:
+        key = f"log_lines/{entry['labels']['app']}"
         found[key] = found.get(key, 0) + 1
-        assert set(sync["labels"]) <= {"cluster", "namespace", "app", "container", "level"}
-    true = {key: round((v * world.clock.step).sum()) for key, v in logs.truth(world).items()}
+        assert set(entry["labels"]) <= {"cluster", "namespace", "app", "container", "level"}
+    true = {key: round((v * sim.clock.step).sum()) for key, v in logs.truth(sim).items()}
     assert found == true
-    assert 60_000 <= len(syncs[day]) <= 160_000
-    times = [int(sync["timestamp"]) for sync in syncs[day]]
+    assert 60_000 <= len(entries[day]) <= 160_000
+    times = [int(entry["timestamp"]) for entry in entries[day]]
     assert times == sorted(times)
     assert MIDNIGHT * 1e9 <= times[0] <= times[-1] < (MIDNIGHT + 86400) * 1e9
 
 
 def between(
-    syncs: list[dict[str, Any]], begin: float, end: float, text: str = "", **labels: str
+    entries: list[dict[str, Any]], begin: float, end: float, text: str = "", **labels: str
 ) -> int:
     first, last = ((MIDNIGHT + hour * 3600) * 1e9 for hour in (begin, end))
     return sum(
         first <= int(e["timestamp"]) < last
         and text in e["line"]
         and labels.items() <= e["labels"].items()
-        for e in syncs
+        for e in entries
     )
 
 
-def test_faults_are_seen_in_the_logs(syncs: dict[str, list[dict[str, Any]]]) -> None:
-    seen = {day: partial(between, syncs[day], 18.5, 20) for day in DAYS}
+def test_faults_are_seen_in_the_logs(entries: dict[str, list[dict[str, Any]]]) -> None:
+    seen = {day: partial(between, entries[day], 18.5, 20) for day in DAYS}
     frontend = {"app": FRONTEND, "container": FRONTEND}
     assert seen["healthy"](**frontend) > 100
     assert seen["incident"](**frontend) == 0
     for text in ("Too Many Requests", "Traceback (most recent call last)"):
-        assert between(syncs["healthy"], 0, 24, text) > 0, text
+        assert between(entries["healthy"], 0, 24, text) > 0, text
         assert 10 * seen["healthy"](text) + 10 < seen["incident"](text), text
-    events = {"app": logs.EVENTS, "level": "warn"}
+    events = {"app": EVENTS, "level": "warn"}
     for reason in ("BackOff", "FailedCreate", "FailedScheduling", "Unhealthy", "OOMKilling"):
         assert seen["incident"](reason, **events) > 0, reason
         assert seen["healthy"](reason, **events) == 0, reason
     for day in DAYS:
-        assert between(syncs[day], 16.4, 16.6, "Killing", app=logs.EVENTS) > 0
-        assert between(syncs[day], 16.4, 16.6, "Uvicorn running", app=BACKEND) == 1
+        assert between(entries[day], 16.4, 16.6, "Killing", app=EVENTS) > 0
+        assert between(entries[day], 16.4, 16.6, "Uvicorn running", app=BACKEND) == 1
 
 
 def test_the_seed_decides(simulated: Cluster) -> None:
     clock = Clock(MIDNIGHT, steps=400)
     one, same, other = (build(simulated, clock, faulty=False, seed=seed) for seed in (1, 1, 2))
 
-    def everything(world: World) -> list[object]:
+    def everything(sim: Simulation) -> list[object]:
         return [
             (target, name, sorted(labels.items()), values.tobytes())
-            for target, _, series in exporters(world)
-            for name, labels, values in series
+            for target, exporter in exporters(sim)
+            for name, labels, values in exporter.series()
         ]
 
     assert everything(one) == everything(same)
     assert everything(one) != everything(other)
-    assert list(logs.entries(one)) == list(logs.entries(same))
-    assert list(logs.entries(one)) != list(logs.entries(other))
+    assert list(pipeline.entries(one)) == list(pipeline.entries(same))
+    assert list(pipeline.entries(one)) != list(pipeline.entries(other))
