@@ -12,18 +12,17 @@ import string
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from scripts import tools
+from scripts import simulation, tools
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.grafana import evaluation, interpolation, model
 from scripts.grafana.evaluation import QueryResult
 from scripts.grafana.model import DashboardModel
 from scripts.grafana.timing import TimeRange
-from scripts.lab import simulation
-from scripts.lab.simulation.state import application_namespace
 from scripts.model import charts
 from scripts.model.manifests import Repository
 from scripts.rules.facts import Facts
 from scripts.servers.monitoring import Servers, servers
+from scripts.simulation.state import application_namespace
 
 CHART = "kube-prometheus-stack"
 SCALES = (1, 10)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from scripts import simulation
 from scripts.bench.dashboards import SCALES
 from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
-from scripts.lab import simulation
 from scripts.lab.alerting import firing
 from scripts.model.rendered import rule_files
 from scripts.rules import each

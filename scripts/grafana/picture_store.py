@@ -28,7 +28,7 @@ _SOURCES = (
     "tests/options",
     "scripts/grafana",
     "scripts/lab/preview",
-    "scripts/lab/simulation",
+    "scripts/simulation",
     "scripts/model",
     "scripts/rules",
     "scripts/servers",

@@ -287,7 +287,7 @@ def _check_count(api: Api, expected: int, first: int, last: int) -> None:
     if found != expected:
         message = f"Loki has {found} of {expected} lines"
         fix = "two entries of a stream may not have the same time and line"
-        raise RepositoryError(Finding("scripts/lab/simulation", None, message, fix))
+        raise RepositoryError(Finding("scripts/simulation", None, message, fix))
 
 
 def _check_rules(api: Api, files: Mapping[str, Json]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from scripts import simulation
 from scripts.grafana import evaluation, model
 from scripts.grafana.evaluation import OpenedDashboard
-from scripts.lab import simulation
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real
 from scripts.servers.monitoring import Servers

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts import tools
-from scripts.lab import simulation
+from scripts import simulation, tools
 
 Array = NDArray[np.float64]
 STEP, STEPS = 30, 2880

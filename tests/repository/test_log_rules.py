@@ -13,10 +13,10 @@ import pytest
 from scripts import tools
 from scripts.core.yamlfile import Json, load
 from scripts.lab.alerting import firing
-from scripts.lab.simulation import Day
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring
 from scripts.servers.api import Api
+from scripts.simulation import Day
 from tests.fixtures import rules
 from tests.programs import tsdb_fixtures
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from scripts import tools
+from scripts import simulation, tools
 from scripts.core.findings import execute, report
-from scripts.lab import simulation
 from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE, deliver
 from scripts.model import charts

@@ -11,9 +11,9 @@ from scripts import tools
 from scripts.core.findings import Finding
 from scripts.lab.alerting.delivery import Delivery, Notification
 from scripts.lab.alerting.firing import FiringAlert
-from scripts.lab.simulation import Day
-from scripts.lab.simulation.state import AUDIT, BACKEND, FAULTS, FRONTEND, NOTIFICATION, RECURRING
 from scripts.rules.facts import RUNBOOKS
+from scripts.simulation import Day
+from scripts.simulation.state import AUDIT, BACKEND, FAULTS, FRONTEND, NOTIFICATION, RECURRING
 
 # An alert that always fires, and the receiver of it alone.
 WATCHDOG, WATCHDOG_RECEIVER = "Watchdog", "watchdog"

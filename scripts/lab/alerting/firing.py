@@ -11,12 +11,12 @@ import yaml
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json
-from scripts.lab.simulation import Day
 from scripts.model import charts
 from scripts.model.rendered import Cluster, rule_files
 from scripts.rules import each
 from scripts.servers import monitoring
 from scripts.servers.api import Api, ApiError
+from scripts.simulation import Day
 
 CHART = "kube-prometheus-stack"
 # Loki's default of `ruler.evaluation_interval`, in seconds.

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scripts import simulation
 from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
 from scripts.grafana import evaluation, frames, model, pages, picture_store
 from scripts.grafana.model import DashboardModel
-from scripts.lab import simulation
 from scripts.model import revisions
 from scripts.model.revisions import Revision
 from scripts.servers import browser

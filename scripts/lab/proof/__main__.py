@@ -6,11 +6,10 @@ import argparse
 import json
 import shutil
 
-from scripts import tools
+from scripts import simulation, tools
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.grafana import evaluation
 from scripts.grafana.model import DashboardModel
-from scripts.lab import simulation
 from scripts.lab.proof import checks, definitions, ground_truth
 from scripts.model import charts
 from scripts.model.manifests import Repository

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 
+from scripts import simulation
 from scripts.core.findings import Finding
 from scripts.grafana import evaluation, interpolation, no_data, variables
 from scripts.grafana.evaluation import OpenedDashboard, QueryResult
-from scripts.lab import simulation
 from scripts.servers.monitoring import Servers
 
 HEALTHY, INCIDENT = simulation.DAYS

@@ -20,9 +20,9 @@ from scripts import tools
 from scripts.core.findings import Finding
 from scripts.grafana.evaluation import OpenedDashboard, QueryResult, samples
 from scripts.grafana.timing import TimeRange
-from scripts.lab.simulation import Day
-from scripts.lab.simulation.state import application_namespace
 from scripts.rules.facts import Facts
+from scripts.simulation import Day
+from scripts.simulation.state import application_namespace
 
 Array = NDArray[np.float64]
 Labels = Mapping[str, str]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from scripts import simulation
 from scripts.grafana import evaluation
-from scripts.lab import simulation
 from scripts.servers.monitoring import Servers
 from tests.programs.small_day_servers import CPU, opened
 from tests.programs.tsdb_fixtures import CORES, PODS, board, lines, panel

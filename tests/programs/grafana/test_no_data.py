@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scripts import simulation
 from scripts.grafana import evaluation, model, no_data
 from scripts.grafana.model import DashboardModel
-from scripts.lab import simulation
 from scripts.model.rendered import Cluster, rule_files
 from scripts.servers import monitoring as real
 from scripts.servers.monitoring import Servers

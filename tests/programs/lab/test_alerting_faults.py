@@ -11,8 +11,8 @@ from scripts.lab.alerting import faults
 from scripts.lab.alerting.delivery import Delivery, Notification
 from scripts.lab.alerting.faults import NOTIFIED
 from scripts.lab.alerting.firing import FiringAlert
-from scripts.lab.simulation.state import FAULTS
 from scripts.model.manifests import Repository
+from scripts.simulation.state import FAULTS
 from tests.programs import tsdb_fixtures
 from tests.programs.lab.alerting_day import START, firing, known
 

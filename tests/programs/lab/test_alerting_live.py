@@ -11,22 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from scripts import tools
+from scripts import simulation, tools
 from scripts.checks.static.clusters import LABEL
-from scripts.lab import simulation
 from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE
-from scripts.lab.simulation.model import Clock
-from scripts.lab.simulation.state import OPENED
 from scripts.model import scraping
 from scripts.model.rendered import CONFIG_MAP, Cluster
 from scripts.rules.facts import RUNBOOKS
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 from scripts.servers.processes import free_port
+from scripts.simulation.model import Clock
+from scripts.simulation.state import OPENED
 from tests.fixtures import rules
-from tests.programs.lab.test_simulation import survives
 from tests.programs.receivers import Inbox, receivers
+from tests.programs.simulation.test_day import survives
 
 pytestmark = pytest.mark.prove
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import simulation
 from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
@@ -20,7 +21,6 @@ from scripts.diff.analyzers import pictures
 from scripts.diff.model import ABSENT, Picture
 from scripts.diff.outputs import formatting
 from scripts.grafana import picture_store
-from scripts.lab import simulation
 from scripts.lab.preview import drawing
 from scripts.lab.preview.changed import main
 from scripts.model import revisions
@@ -131,7 +131,7 @@ def test_the_digest_is_another_where_what_decides_a_picture_is(copy: Repository)
         ("scripts/lab/preview/__pycache__/drawing.pyc", True),
         ("scripts/servers/monitoring.py", False),
         ("scripts/grafana/page.css", False),
-        ("scripts/lab/simulation/model.py", False),
+        ("scripts/simulation/model.py", False),
         ("scripts/tools/loki/go.mod", False),
         ("tests/options/flux/new.yaml", False),
         ("README.md", True),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from scripts import simulation
 from scripts.grafana import evaluation, model
 from scripts.grafana.model import DashboardModel
-from scripts.lab import simulation
 from scripts.lab.proof import checks
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from scripts import simulation
 from scripts.core.findings import Finding
-from scripts.lab import simulation
 from scripts.lab.proof import ground_truth
 from scripts.lab.proof.ground_truth import Expected
 from scripts.servers.monitoring import Servers

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts import simulation
 from scripts.core.findings import RepositoryError
-from scripts.lab import simulation
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring as real
 from scripts.servers.api import ApiError
