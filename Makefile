@@ -131,7 +131,7 @@ lint: $(READY) ## Lint Python, YAML, shell and workflows
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
-	@$(BIN)/lint-imports --no-cache | sed -n '/^Contracts/,$$p'
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/yamllint --strict .
 	@git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
 	@"$$($(RUN) scripts.tools actionlint)" -shellcheck $(BIN)/shellcheck
