@@ -53,9 +53,9 @@ def check(repository: Repository, installed: Sequence[Cluster]) -> list[Finding]
         installed: All its clusters, with their charts rendered.
     """
     costs = [finding for cluster in installed for finding in budget.faults(cluster)]
-    values = unused_values.faults(repository, unused_values.variants(repository))
+    values = unused_values.findings(repository, unused_values.variants(repository))
     images = budget.unused_images(installed)
-    return [*rendered_checks.faults(installed), *costs, *images, *values]
+    return [*rendered_checks.findings(installed), *costs, *images, *values]
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ from scripts.model.manifests import ClusterSync, Release, Repository
 
 Keys = tuple[str, ...]
 # What takes less than two seconds is not announced.
-WORTH_SAYING = 20
+ANNOUNCED_FROM = 20
 ABSENT = object()
 
 
@@ -136,7 +136,7 @@ def run(found: list[Variant]) -> Iterator[tuple[Trial, bool]]:
     """Make the trials that no run before has made, in parallel; yield each with its outcome."""
     planned = trials(found)
     pending = sum(trial.pending for trial in planned)
-    if pending > WORTH_SAYING:
+    if pending > ANNOUNCED_FROM:
         progress(f"taking {pending} keys out of the charts' values, one at a time")
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         yield from zip(planned, pool.map(Trial.changes, planned), strict=True)
@@ -144,7 +144,7 @@ def run(found: list[Variant]) -> Iterator[tuple[Trial, bool]]:
         variant.save()
 
 
-def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
+def findings(repository: Repository, found: list[Variant]) -> list[Finding]:
     """Return a finding for each key that does nothing, and for each render that is random."""
     findings = []
     for trial, changed in run(found):
@@ -175,8 +175,8 @@ def default(release: Release, keys: Keys) -> Json:
         `ABSENT` where its `values.yaml` has nothing there.
     """
     files = values(release)
-    own = _at(files.get("", {}), keys)
-    return _at(files.get(keys[0], {}), keys[1:]) if own is ABSENT else own
+    own = _value_at(files.get("", {}), keys)
+    return _value_at(files.get(keys[0], {}), keys[1:]) if own is ABSENT else own
 
 
 def values(release: Release) -> dict[str, Json]:
@@ -198,7 +198,7 @@ def _read(path: Path) -> dict[str, Json]:
     return found
 
 
-def _at(values: Json, keys: Keys) -> Json:
+def _value_at(values: Json, keys: Keys) -> Json:
     for key in keys:
         if not isinstance(values, dict) or key not in values:
             return ABSENT

@@ -82,7 +82,9 @@ class BuiltRevision:
 
     def _check_portable(self, sync: ClusterSync) -> None:
         """Report what is not rendered here, so that nothing is known of what it does."""
-        found = (fault for item in sync.objects() for fault in policies.portable(item))
+        found = (
+            fault for item in sync.objects() for fault in policies.works_with_both_engines(item)
+        )
         try:
             if here := self.repository.locate(sync, found):
                 raise RepositoryError(*here)

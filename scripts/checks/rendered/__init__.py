@@ -14,30 +14,30 @@ from scripts.model.rendered import Cluster
 Check = Callable[[Cluster], Iterable[Finding]]
 
 CHECKS: tuple[Check, ...] = (
-    objects.hooks,
-    objects.secrets,
-    objects.crds,
-    objects.namespaces,
-    objects.roles,
-    objects.whitelisted,
-    pods.images,
-    pods.resources,
-    pods.restricted,
-    pods.host_paths,
-    programs.same,
-    referents.addresses,
-    referents.accounts,
-    referents.alertmanagers,
-    referents.configuration,
-    scrape.selected,
-    scrape.limited,
-    scrape.targeted,
-    relabelings.kept,
-    exposed.real,
+    objects.no_hooks,
+    objects.no_secrets,
+    objects.crds_kept,
+    objects.in_our_namespaces,
+    objects.secrets_unreadable,
+    objects.kinds_whitelisted,
+    pods.images_pinned,
+    pods.resources_set,
+    pods.keeps_to_restricted,
+    pods.host_paths_allowed,
+    programs.same_version_as_clusters,
+    referents.service_addresses,
+    referents.accounts_and_roles,
+    referents.alertmanager_service,
+    referents.configmaps_and_secrets,
+    scrape.monitors_selected,
+    scrape.sample_limit_set,
+    scrape.targets_found,
+    relabelings.read_metrics_kept,
+    exposed.metrics_and_labels_exist,
 )
 
 
-def faults(clusters: Sequence[Cluster]) -> list[Finding]:
+def findings(clusters: Sequence[Cluster]) -> list[Finding]:
     """Run every check on every cluster; what holds for some clusters only names them."""
     held: dict[Finding, list[str]] = {}
     for cluster in clusters:
@@ -46,9 +46,9 @@ def faults(clusters: Sequence[Cluster]) -> list[Finding]:
                 held.setdefault(finding, []).append(cluster.name)
     findings = [
         *objects.invalid(clusters),
-        *objects.unequal(clusters),
+        *objects.same_for_both_engines(clusters),
         *objects.unused_whitelist(clusters),
-        *programs.stale(clusters),
+        *programs.differences_still_exist(clusters),
     ]
     for finding, names in held.items():
         distinct = dict.fromkeys(names)

@@ -21,22 +21,22 @@ LABELS: Mapping[str, str] = {
 }
 
 
-def real(cluster: Cluster) -> Iterator[Finding]:
+def metrics_and_labels_exist(cluster: Cluster) -> Iterator[Finding]:
     """Every metric and label in rules and dashboards exists, by what the monitors really add."""
     rules = {str(item): item for item in cluster.of("PrometheusRule")}
     names = catalogue.Names(item.manifest for item in cluster.all)
     asked = queries.rule_queries(item.manifest for item in rules.values())
     if not cluster.sync.synced:
         asked += queries.dashboard_queries(cluster.repository)
-    for query, text, fix in catalogue.faults(names, asked):
+    for query, text, fix in catalogue.unknown_names(names, asked):
         item = rules.get(query.where.partition(": ")[0])
         if item is None:
             yield Finding(query.where, None, text, fix)
-        elif item.release is None or not excepted(text):
+        elif item.release is None or not is_excepted(text):
             yield cluster.finding(item, f"{query.where.partition(': ')[2]}: {text}", fix)
 
 
-def excepted(text: str) -> bool:
+def is_excepted(text: str) -> bool:
     """Say whether a rule of a chart may say this."""
     return any(text.endswith(f" exposes {name}") for name in METRICS) or any(
         f" has no label {name!r}" in text for name in LABELS

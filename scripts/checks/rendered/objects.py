@@ -10,7 +10,7 @@ from scripts.core.findings import Finding
 from scripts.model.manifests import ENGINES, NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
 
-KEPT = {
+KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
 }
@@ -38,7 +38,7 @@ def invalid(clusters: Sequence[Cluster]) -> list[Finding]:
     ]
 
 
-def unequal(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+def same_for_both_engines(clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """Compare what the two engines of a cluster render."""
     by_cluster: dict[str, dict[str, Cluster]] = {}
     for cluster in clusters:
@@ -61,14 +61,14 @@ def unequal(clusters: Sequence[Cluster]) -> Iterator[Finding]:
                 )
 
 
-def hooks(cluster: Cluster) -> Iterator[Finding]:
+def no_hooks(cluster: Cluster) -> Iterator[Finding]:
     """No Helm hook: its job is what hangs in a sync, and the engines run it differently."""
     for item in cluster.rendered():
         if "helm.sh/hook" in item.annotations:
             yield cluster.finding(item, "a Helm hook", "turn off what brings it in the values")
 
 
-def secrets(cluster: Cluster) -> Iterator[Finding]:
+def no_secrets(cluster: Cluster) -> Iterator[Finding]:
     """No Secret with content: it would come from the values in git, or be new at each render."""
     for item in cluster.rendered():
         content = (item.manifest.get("data"), item.manifest.get("stringData"))
@@ -78,7 +78,7 @@ def secrets(cluster: Cluster) -> Iterator[Finding]:
             )
 
 
-def crds(cluster: Cluster) -> Iterator[Finding]:
+def crds_kept(cluster: Cluster) -> Iterator[Finding]:
     """CRDs come from their own release, and no engine deletes them."""
     for item in cluster.rendered():
         if item.kind != "CustomResourceDefinition":
@@ -86,13 +86,13 @@ def crds(cluster: Cluster) -> Iterator[Finding]:
         if item.release != CRD_RELEASE:
             text = f"the release {item.release} brings a CRD"
             yield cluster.finding(item, text, f"turn it off; CRDs belong to {CRD_RELEASE}")
-        for key, value in KEPT.items():
+        for key, value in KEEP_ANNOTATIONS.items():
             if item.annotations.get(key) != value:
                 text = f"may be deleted with all its objects: {key} is not {value}"
                 yield cluster.finding(item, text, "set it in crds.annotations")
 
 
-def namespaces(cluster: Cluster) -> Iterator[Finding]:
+def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
     """Charts put objects into our namespaces only, and create none."""
     for item in cluster.rendered():
         if item.kind == "Namespace":
@@ -102,7 +102,7 @@ def namespaces(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
 
 
-def roles(cluster: Cluster) -> Iterator[Finding]:
+def secrets_unreadable(cluster: Cluster) -> Iterator[Finding]:
     """Nobody reads Secrets but who is named above."""
     for item in cluster.of("ClusterRole", "Role"):
         if str(item) not in SECRET_READERS and any(
@@ -114,29 +114,29 @@ def roles(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, "may read Secrets", "narrow the chart's RBAC values")
 
 
-def whitelisted(cluster: Cluster) -> Iterator[Finding]:
+def kinds_whitelisted(cluster: Cluster) -> Iterator[Finding]:
     """The AppProject allows every kind that its Applications create."""
-    allowed = _allowed(cluster)
+    allowed = _allowed_kinds(cluster)
     if allowed is None:
         return
     project, kinds = allowed
-    for kind in sorted(_created(cluster) - kinds):
+    for kind in sorted(_created_kinds(cluster) - kinds):
         text = f"does not allow {kind[1]} of group {kind[0] or 'core'!r}"
         yield cluster.finding(project, text, f"add it to the {_list(kind)}")
 
 
 def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """The AppProject allows no kind that no cluster creates, opt-in components included."""
-    created = {kind for cluster in clusters for kind in _created(cluster)}
+    created = {kind for cluster in clusters for kind in _created_kinds(cluster)}
     for cluster in clusters:
-        if allowed := _allowed(cluster):
+        if allowed := _allowed_kinds(cluster):
             project, kinds = allowed
             for kind in sorted(kinds - created):
                 text = f"allows {kind[1]}, which nothing creates"
                 yield cluster.finding(project, text, f"remove it from the {_list(kind)}")
 
 
-def _allowed(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
+def _allowed_kinds(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
     projects = [o for o in cluster.sync.objects() if o["kind"] == "AppProject"]
     if not projects:
         return None
@@ -145,7 +145,7 @@ def _allowed(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
     return Item(projects[0]), {(k["group"], k["kind"]) for name in lists for k in spec[name]}
 
 
-def _created(cluster: Cluster) -> set[Kind]:
+def _created_kinds(cluster: Cluster) -> set[Kind]:
     """Kinds that Applications of the project create: the charts' and those of the configuration.
 
     The root Application is not in the project; it creates what the unit of the releases holds.

@@ -20,7 +20,7 @@ HOST_PATHS = {
 }
 
 
-def images(cluster: Cluster) -> Iterator[Finding]:
+def images_pinned(cluster: Cluster) -> Iterator[Finding]:
     """Every image is pinned by a tag other than `latest`, or by its digest."""
     for pod in cluster.pods:
         for container in pod.containers:
@@ -31,7 +31,7 @@ def images(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "set its tag in the values")
 
 
-def resources(cluster: Cluster) -> Iterator[Finding]:
+def resources_set(cluster: Cluster) -> Iterator[Finding]:
     """Every container requests CPU and memory and has a limit of memory."""
     for pod in cluster.pods:
         for container in pod.containers:
@@ -50,7 +50,7 @@ def resources(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "set the resources in the values")
 
 
-def restricted(cluster: Cluster) -> Iterator[Finding]:
+def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:
     """Pods of a restricted namespace keep to the profile, so that the API server admits them."""
     for pod in cluster.pods:
         if pod.owner.namespace in RESTRICTED:
@@ -59,7 +59,7 @@ def restricted(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, f"not `restricted`: {text}", fix)
 
 
-def host_paths(cluster: Cluster) -> Iterator[Finding]:
+def host_paths_allowed(cluster: Cluster) -> Iterator[Finding]:
     """Pods see no more of their node than the paths above."""
     for pod in cluster.pods:
         for volume in pod.spec.get("volumes") or []:

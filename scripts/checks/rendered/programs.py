@@ -21,7 +21,7 @@ from scripts.model.rendered import Cluster
 Difference = tuple[str, str, str, frozenset[str]]
 
 
-def same(cluster: Cluster) -> Iterator[Finding]:
+def same_version_as_clusters(cluster: Cluster) -> Iterator[Finding]:
     """Every tool is a version that the cluster runs, or is known to differ from it just so."""
     known = list(_known(cluster.repository.root))
     for difference in _differences(cluster):
@@ -36,7 +36,7 @@ def same(cluster: Cluster) -> Iterator[Finding]:
             )
 
 
-def stale(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+def differences_still_exist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """Every known difference is there, as it is described, in one cluster at least."""
     there = {difference for cluster in clusters for difference in _differences(cluster)}
     for known in _known(clusters[0].repository.root):

@@ -31,7 +31,7 @@ class Reference:
     key: str | None = None
 
 
-def addresses(cluster: Cluster) -> Iterator[Finding]:
+def service_addresses(cluster: Cluster) -> Iterator[Finding]:
     """Every address of a Service of ours, in any text of any object, leads to one and its port."""
     services: dict[tuple[str, str], set[int]] = {
         (s.namespace, s.name): {p["port"] for p in s.spec.get("ports") or []}
@@ -51,7 +51,7 @@ def addresses(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, f"use {ports}")
 
 
-def alertmanagers(cluster: Cluster) -> Iterator[Finding]:
+def alertmanager_service(cluster: Cluster) -> Iterator[Finding]:
     """Prometheus sends its alerts to a Service and a named port that exist."""
     ports = {
         (s.namespace, s.name, p.get("name")) for s in cluster.of("Service") for p in s.spec["ports"]
@@ -67,7 +67,7 @@ def alertmanagers(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, "sends its alerts nowhere", "enable Alertmanager")
 
 
-def accounts(cluster: Cluster) -> Iterator[Finding]:
+def accounts_and_roles(cluster: Cluster) -> Iterator[Finding]:
     """Pods run under accounts that exist, and roles are bound to accounts and roles that exist."""
     existing = {(i.kind, i.namespace, i.name) for i in cluster.all}
     for pod in cluster.pods:
@@ -88,7 +88,7 @@ def accounts(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, "let the chart make it, or correct its name")
 
 
-def configuration(cluster: Cluster) -> Iterator[Finding]:
+def configmaps_and_secrets(cluster: Cluster) -> Iterator[Finding]:
     """Every ConfigMap and Secret that is read exists, with the keys that are read.
 
     Secrets are not in git: those count that `base/secrets.yaml` declares.

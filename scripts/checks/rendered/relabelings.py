@@ -37,7 +37,7 @@ class MetricsEndpoint:
                 yield from target.pods
 
 
-def kept(cluster: Cluster) -> Iterator[Finding]:
+def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
     """Every metric that is read is recorded by a rule, or exposed and kept by a monitor."""
     rules = queries.rule_queries(item.manifest for item in cluster.of("PrometheusRule"))
     # Dashboards may show what only an opt-in component brings: there, all of these are on.
@@ -51,8 +51,8 @@ def kept(cluster: Cluster) -> Iterator[Finding]:
     }
     by_name = {str(item): item for item in cluster.of("PrometheusRule")}
     # Most metrics are read by several queries.
-    loss = functools.cache(functools.partial(lost, cluster))
-    for query, metrics in used([*rules, *panels]).items():
+    loss = functools.cache(functools.partial(reasons_lost, cluster))
+    for query, metrics in metrics_read([*rules, *panels]).items():
         item = by_name.get(query.where.partition(": ")[0])
         for metric in sorted(metrics - recorded):
             for text, fix in loss(metric):
@@ -63,13 +63,13 @@ def kept(cluster: Cluster) -> Iterator[Finding]:
                     yield Finding(query.where, None, f"reads {metric}: {text}", fix)
 
 
-def used(asked: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
+def metrics_read(asked: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
     """Return the metrics that each PromQL query reads, by Prometheus's own parser."""
     promql = [query for query in asked if query.lang == "promql"]
     return {query: answer.metrics for query, answer in queries.parse(promql).items()}
 
 
-def lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
+def reasons_lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
     """Return why no monitor delivers a metric, and what to do; nothing where one does."""
     if OWN.fullmatch(metric) or EVERY.fullmatch(metric):
         return []

@@ -11,7 +11,7 @@ from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, endpoints, targe
 SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
 
 
-def selected(cluster: Cluster) -> Iterator[Finding]:
+def monitors_selected(cluster: Cluster) -> Iterator[Finding]:
     """Prometheus takes every monitor and rule of every namespace, not only its release's own."""
     for item in cluster.of("Prometheus"):
         for name in SELECTORS:
@@ -24,7 +24,7 @@ def selected(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, "leave it at the chart's default")
 
 
-def limited(cluster: Cluster) -> Iterator[Finding]:
+def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
     """Every monitor of a chart has a sampleLimit: the series budget is proved by them."""
     for item in cluster.rendered():
         if item.kind in MONITORS and not item.spec.get("sampleLimit"):
@@ -32,7 +32,7 @@ def limited(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, "set about twice what a target has")
 
 
-def targeted(cluster: Cluster) -> Iterator[Finding]:
+def targets_found(cluster: Cluster) -> Iterator[Finding]:
     """Monitors find Services, their ports and the pods' ports, where these are ours."""
     for item in cluster.of("PodMonitor", "ServiceMonitor"):
         if item.name in EXTERNAL:

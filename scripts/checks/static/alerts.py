@@ -25,7 +25,7 @@ from scripts.rules import alerts, budgets, each, slos
 from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, named
 
 SEVERITIES = ("critical", "warning", "info", "none")
-TEXTS = ("summary", "description", "runbook_url", "dashboard_url")
+ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 
 
@@ -57,23 +57,23 @@ class Alert:
 def check(repository: Repository) -> list[Finding]:
     """Check specifications, thresholds, every alert of every cluster sync, and the runbooks."""
     try:
-        findings = [*outdated(repository.root), *unused(repository.root)]
+        findings = [*rules_are_generated(repository.root), *thresholds_are_used(repository.root)]
     except RepositoryError as error:
         return list(error.findings)
     # Entries have most alerts in common; an alert may have a rule for each severity.
-    distinct = {str(alert.rule): alert for sync in repository.syncs for alert in of(sync)}
+    distinct = {str(alert.rule): alert for sync in repository.syncs for alert in alerts_of(sync)}
     declared = list(distinct.values())
     variables = {
         uid: {v["name"] for v in board.get("templating", {}).get("list", ())}
-        for uid, board in _boards(repository.root)
+        for uid, board in _dashboards(repository.root)
     }
     for alert in declared:
-        findings += [Finding(alert.where, None, *said) for said in told(alert, variables)]
+        findings += [Finding(alert.where, None, *said) for said in actionable(alert, variables)]
     findings += _expressions(alert.query for alert in declared if alert.lang == "logql")
     return [*findings, *runbooks(repository, {alert.name for alert in declared})]
 
 
-def of(sync: ClusterSync) -> Iterator[Alert]:
+def alerts_of(sync: ClusterSync) -> Iterator[Alert]:
     """Yield each alert of a cluster sync's own rules, those of Loki included."""
     for item in sync.objects():
         name = item["metadata"]["name"]
@@ -90,7 +90,7 @@ def _parsed(text: str) -> dict[str, Json]:
     return dict(yaml.load(text, yaml.CSafeLoader))
 
 
-def outdated(root: Path) -> Iterator[Finding]:
+def rules_are_generated(root: Path) -> Iterator[Finding]:
     """Every generated rule file is what its specification makes; sloth's are not made here."""
     made = alerts.render(root) | budgets.render(root)
     for path, text in made.items():
@@ -102,7 +102,7 @@ def outdated(root: Path) -> Iterator[Finding]:
             )
 
 
-def unused(root: Path) -> Iterator[Finding]:
+def thresholds_are_used(root: Path) -> Iterator[Finding]:
     """Every threshold is compared with something."""
     asked = {*named(root), slos.MINIMUM}
     for name in sorted(Facts.of(root).thresholds.keys() - asked):
@@ -110,7 +110,7 @@ def unused(root: Path) -> Iterator[Finding]:
         yield Finding(THRESHOLDS.as_posix(), line, f"no rule names {name}", "use it, or delete it")
 
 
-def told(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
+def actionable(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with what an alert tells a person, and what to do about it.
 
     Args:
@@ -122,7 +122,7 @@ def told(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str,
         text = f"{alert.name} has the severity {severity}"
         yield text, f"use one of {', '.join(SEVERITIES)}: routes choose by it"
     annotations = alert.rule.get("annotations") or {}
-    for key in TEXTS:
+    for key in ANNOTATIONS:
         if not annotations.get(key):
             yield f"{alert.name} has no {key}", "give it one: it is what a person reads first"
     if not annotations.get("runbook_url", "").endswith(f"/{alert.name}.md"):
@@ -174,7 +174,7 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
     known = next((e for e in repository.syncs if not e.synced), None)
     if known:
         names = catalogue.Names(known.objects())
-        for query, text, fix in catalogue.faults(names, asked):
+        for query, text, fix in catalogue.unknown_names(names, asked):
             yield Finding(query.where, None, text, fix)
 
 
@@ -188,13 +188,13 @@ def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
 
 def _expressions(asked: Iterable[DashboardQuery]) -> Iterator[Finding]:
     for query, answer in queries.parse(asked).items():
-        yield from queries.judge(query, answer)
+        yield from queries.query_findings(query, answer)
 
 
 def _alerts(content: Mapping[str, Json], lang: str, where: str) -> Iterator[Alert]:
     yield from (Alert(rule, lang, where) for rule in each(content) if "alert" in rule)
 
 
-def _boards(root: Path) -> Iterator[tuple[str, Mapping[str, Json]]]:
+def _dashboards(root: Path) -> Iterator[tuple[str, Mapping[str, Json]]]:
     for board in dashboards.load(root).values():
         yield str(board["uid"]), board

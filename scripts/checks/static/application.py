@@ -16,7 +16,7 @@ PROBED = ("FRONTEND_URL", "BACKEND_URL")
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # An alternative of the pattern that is a name, and no pattern itself.
-_PLAIN = re.compile(r"[\w-]+")
+_NAME = re.compile(r"[\w-]+")
 # Segments are letters, digits and marks that RE2 takes for themselves, or a parameter's name.
 _ROUTE = re.compile(r"/(?:[\w.~:@%-]|\{\w+\}|/)*")
 
@@ -55,9 +55,9 @@ def contradictions(data: Mapping[str, str]) -> Iterator[tuple[str, str, str, str
         fix = "write names of namespaces with `|` between them"
         yield "NAMESPACES", "", f"is no regular expression: {pattern}", fix
     else:
-        yield from _named(pattern, namespaces)
+        yield from _namespace_names(pattern, namespaces)
         for key in PROBED:
-            yield from _placed(key, data[key], namespaces, pattern)
+            yield from _probe_address(key, data[key], namespaces, pattern)
     for route in data["ROUTES"].splitlines():
         if not _ROUTE.fullmatch(route):
             text = f"has a line that is no route template: {route or 'an empty line'}"
@@ -72,17 +72,19 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-def _named(pattern: str, namespaces: re.Pattern[str]) -> Iterator[tuple[str, str, str, str]]:
+def _namespace_names(
+    pattern: str, namespaces: re.Pattern[str]
+) -> Iterator[tuple[str, str, str, str]]:
     if namespaces.fullmatch(""):
         fix = "take out what is empty on a side of `|`, or optional"
         yield "NAMESPACES", "", f"also matches an empty namespace: {pattern}", fix
     for name in pattern.split("|"):
-        if _PLAIN.fullmatch(name) and not LABEL.fullmatch(name):
+        if _NAME.fullmatch(name) and not LABEL.fullmatch(name):
             fix = "write it as `kubectl get namespaces` does: lower case, digits and dashes"
             yield "NAMESPACES", "", f"names no namespace that can exist: {name}", fix
 
 
-def _placed(
+def _probe_address(
     key: str, url: str, namespaces: re.Pattern[str], pattern: str
 ) -> Iterator[tuple[str, str, str, str]]:
     try:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from scripts.checks.static import queries
 from scripts.checks.static.monitors import ENDPOINTS, MONITORS
-from scripts.checks.static.queries import Answer
+from scripts.checks.static.queries import ParsedQuery
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import catalogue
@@ -23,16 +23,16 @@ from scripts.model.manifests import Repository
 
 # What Prometheus and its operator add to each target, by the kind of the monitor: pkg/prometheus/
 # promcfg.go of the operator at the version of `scripts/schemas.yaml`.
-_ALWAYS = frozenset({"instance", "job"})
-_POD = _ALWAYS | {"container", "endpoint", "namespace", "pod"}
+_EVERY_TARGET = frozenset({"instance", "job"})
+_POD = _EVERY_TARGET | {"container", "endpoint", "namespace", "pod"}
 TARGET_LABELS: Mapping[str, frozenset[str]] = {
     "PodMonitor": _POD,
-    "Probe": _ALWAYS | {"namespace"},
-    "ScrapeConfig": _ALWAYS,
+    "Probe": _EVERY_TARGET | {"namespace"},
+    "ScrapeConfig": _EVERY_TARGET,
     "ServiceMonitor": _POD | {"service"},
 }
 # Behind these Services are nodes or API servers, no pods.
-_NO_POD = _ALWAYS | {"endpoint", "namespace", "service"}
+_NO_POD = _EVERY_TARGET | {"endpoint", "namespace", "service"}
 _KUBELET = _NO_POD | {"metrics_path", "node"}
 # Where a chart brings the monitor, only the rendered check knows it: here, what it might add.
 _OF_CHARTS = TARGET_LABELS["ServiceMonitor"] | _KUBELET
@@ -44,13 +44,13 @@ def check(repository: Repository) -> list[Finding]:
     for sync in repository.syncs:
         objects = list(sync.objects())
         names, rules = Names(objects), _rules_of(objects)
-        for query, text, fix in faults(names, rules):
+        for query, text, fix in unknown_names(names, rules):
             name, keys = rules[query]
             path, line = repository.where("PrometheusRule", name, *keys, sync=sync)
             findings.append(Finding(path, line, f"{query.where}: {text}", fix))
         if not sync.synced:
             panels = queries.dashboard_queries(repository)
-            findings += [Finding(q.where, None, *said) for q, *said in faults(names, panels)]
+            findings += [Finding(q.where, None, *said) for q, *said in unknown_names(names, panels)]
     return findings
 
 
@@ -70,7 +70,7 @@ def _rules_of(
     }
 
 
-def faults(
+def unknown_names(
     names: Names, asked: Iterable[DashboardQuery]
 ) -> Iterator[tuple[DashboardQuery, str, str]]:
     """Yield each metric or label that cannot be there, with what is wrong and what to do.
@@ -154,7 +154,7 @@ class Names:
         return {}
 
     @cached_property
-    def _recorded(self) -> dict[str, list[tuple[frozenset[str], Answer]]]:
+    def _recorded(self) -> dict[str, list[tuple[frozenset[str], ParsedQuery]]]:
         rules = [
             (rule, DashboardQuery("", "promql", str(rule["expr"])))
             for item in self._objects
@@ -164,7 +164,7 @@ class Names:
             if "record" in rule
         ]
         answers = queries.parse([query for _, query in rules])
-        found: dict[str, list[tuple[frozenset[str], Answer]]] = {}
+        found: dict[str, list[tuple[frozenset[str], ParsedQuery]]] = {}
         for rule, query in rules:
             labels = frozenset(rule.get("labels") or {})
             found.setdefault(rule["record"], []).append((labels, answers[query]))

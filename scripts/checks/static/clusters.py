@@ -20,7 +20,7 @@ LABEL, VARIABLE = "cluster", "CLUSTER"
 OVERLAYS = "overlays"
 
 Place = tuple[str, int | None]
-At = tuple[str, ...]
+Keys = tuple[str, ...]
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -31,23 +31,23 @@ def check(repository: Repository) -> list[Finding]:
     for sync in repository.syncs:
         if not sync.synced:
             continue
-        findings += repository.locate(sync, labelled(sync))
-        found = environments(repository, sync)
-        findings += mixed(sync, found)
+        findings += repository.locate(sync, carries_cluster_name(sync))
+        found = overlays_of(repository, sync)
+        findings += one_overlay_per_cluster(sync, found)
         for environment, place in found.items():
             synced.setdefault(environment, {}).setdefault(sync.cluster, []).append(place)
         if name := _name(sync):
             named.setdefault(name, {}).setdefault(sync.cluster, sync)
-    findings += shared(synced)
+    findings += one_cluster_per_overlay(synced)
     # Clusters that share an overlay share its name, and are told so.
     told = {tuple(clusters) for clusters in synced.values()}
     for name, syncs in named.items():
         if tuple(syncs) not in told:
-            findings += twice(repository, name, syncs)
+            findings += unique_name(repository, name, syncs)
     return findings
 
 
-def labelled(sync: ClusterSync) -> Iterator[Violation]:
+def carries_cluster_name(sync: ClusterSync) -> Iterator[Violation]:
     """Metrics, logs and alerts of one cluster carry the same name."""
     name = _name(sync)
     for release in sync.releases:
@@ -63,7 +63,7 @@ def labelled(sync: ClusterSync) -> Iterator[Violation]:
             yield in_values(release, at, text, "leave both to the environment's cluster.yaml")
 
 
-def environments(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
+def overlays_of(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
     """Return the overlays that a cluster sync names, each with the first place where it does."""
     found: dict[str, Place] = {}
     kind, keys = "Kustomization", ["spec", "path"]
@@ -82,14 +82,16 @@ def environments(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
     return found
 
 
-def mixed(sync: ClusterSync, found: Mapping[str, Place]) -> Iterator[Finding]:
+def one_overlay_per_cluster(sync: ClusterSync, found: Mapping[str, Place]) -> Iterator[Finding]:
     """A cluster syncs one overlay: the name and the budget of another are not its own."""
     for environment in list(found)[1:]:
         text = f"{sync.name} syncs {OVERLAYS}/{environment} besides {OVERLAYS}/{next(iter(found))}"
         yield Finding(*found[environment], text, "name one overlay throughout")
 
 
-def shared(synced: Mapping[str, Mapping[str, Iterable[Place]]]) -> Iterator[Finding]:
+def one_cluster_per_overlay(
+    synced: Mapping[str, Mapping[str, Iterable[Place]]],
+) -> Iterator[Finding]:
     """An overlay is one cluster's."""
     for environment, clusters in synced.items():
         first, *others = clusters
@@ -100,7 +102,9 @@ def shared(synced: Mapping[str, Mapping[str, Iterable[Place]]]) -> Iterator[Find
                 yield Finding(*place, text, fix)
 
 
-def twice(repository: Repository, name: str, syncs: Mapping[str, ClusterSync]) -> Iterator[Finding]:
+def unique_name(
+    repository: Repository, name: str, syncs: Mapping[str, ClusterSync]
+) -> Iterator[Finding]:
     """A name is one cluster's."""
     first, *others = syncs
     for cluster in others:
@@ -123,24 +127,24 @@ def _environment(path: str) -> str | None:
     return rest.partition("/")[0] if folder == OVERLAYS else None
 
 
-def _prometheus(values: Json) -> tuple[At, Json]:
+def _prometheus(values: Json) -> tuple[Keys, Json]:
     at = ("prometheus", "prometheusSpec", "externalLabels", LABEL)
     return at, get(values, *at)
 
 
-def _loki(values: Json) -> tuple[At, Json]:
+def _loki(values: Json) -> tuple[Keys, Json]:
     at = ("loki", "rulerConfig", "external_labels", LABEL)
     return at, get(values, *at)
 
 
-def _alloy(values: Json) -> tuple[At, Json]:
+def _alloy(values: Json) -> tuple[Keys, Json]:
     at = ("alloy", "extraEnv")
     variables = {one.get("name"): one.get("value") for one in get(values, *at) or ()}
     return at, variables.get(VARIABLE)
 
 
 # What sends metrics, logs or alerts: where its values carry the name, and what they have there.
-CARRIERS: Mapping[str, Callable[[Json], tuple[At, Json]]] = {
+CARRIERS: Mapping[str, Callable[[Json], tuple[Keys, Json]]] = {
     "alloy": _alloy,
     "kube-prometheus-stack": _prometheus,
     "loki": _loki,

@@ -35,10 +35,10 @@ def check(repository: Repository) -> list[Finding]:
     known = declared(repository.root)
     read: set[Secret] = set()
     for sync in repository.syncs:
-        findings += repository.locate(sync, plain(sync))
-        findings += repository.locate(sync, undeclared(sync, known))
+        findings += repository.locate(sync, no_plain_text(sync))
+        findings += repository.locate(sync, all_declared(sync, known))
         read |= {secret for _, _, (_, secret) in reads(sync)}
-    return [*findings, *idle(known, read), *misplaced(repository)]
+    return [*findings, *all_read(known, read), *component_named(repository)]
 
 
 def declared(root: Path) -> dict[Secret, int]:
@@ -50,7 +50,7 @@ def declared(root: Path) -> dict[Secret, int]:
     }
 
 
-def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
+def all_declared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
     """Find Secrets that are read or made otherwise than they are declared."""
     keys_of = {(one.namespace, one.name): one.keys for one in known}
     for kind, name, (keys, secret) in reads(sync):
@@ -68,7 +68,7 @@ def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Viola
             yield Violation("ExternalSecret", name, ("spec", "data"), text, fix)
 
 
-def idle(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
+def all_read(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
     """Find Secrets and keys that are declared and that nothing reads."""
     for one, line in known.items():
         uses = [s.keys for s in read if (s.namespace, s.name) == (one.namespace, one.name)]
@@ -81,7 +81,7 @@ def idle(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
             yield Finding(secretfile.PATH, line, text, "remove the key")
 
 
-def misplaced(repository: Repository) -> Iterator[Finding]:
+def component_named(repository: Repository) -> Iterator[Finding]:
     """Find Secrets that are read without the opt-in that they are declared for, or only by opt-ins.
 
     What no cluster reads is an opt-in: tests/options alone reads it.
@@ -106,7 +106,7 @@ def _within(files: Iterable[str], folder: str) -> bool:
     return any(path.startswith(f"{folder}/") for path in files)
 
 
-def plain(sync: ClusterSync) -> Iterator[Violation]:
+def no_plain_text(sync: ClusterSync) -> Iterator[Violation]:
     """Find Secrets, and what looks like a credential, in any object or value."""
     fix = "take it out, revoke it, and reference a Secret instead"
     for item in sync.objects():

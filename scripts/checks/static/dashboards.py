@@ -52,10 +52,10 @@ def check(repository: Repository) -> list[Finding]:
     kustomization = yamlfile.load(repository.root / FOLDER / "kustomization.yaml", repository.root)[
         0
     ]
-    return faults(load(repository.root), provisioned, kustomization)
+    return findings(load(repository.root), provisioned, kustomization)
 
 
-def faults(
+def findings(
     dashboards: Mapping[str, Json], datasources: Set[str], kustomization: Json
 ) -> list[Finding]:
     """Run every check.
@@ -70,12 +70,12 @@ def faults(
         # The other checks take the shape for granted.
         return findings
     for name, dashboard in dashboards.items():
-        findings += _of_one(name, json.dumps(dashboard), frozenset(datasources))
+        findings += _dashboard_findings(name, json.dumps(dashboard), frozenset(datasources))
     return findings + links(dashboards) + configmaps(dashboards, kustomization)
 
 
 @cache
-def _of_one(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding, ...]:
+def _dashboard_findings(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding, ...]:
     """Run the checks that need one dashboard only; most runs see most dashboards again."""
     dashboard = json.loads(text)
     return (
@@ -93,11 +93,11 @@ def _of_one(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding,
 def schema(name: str, dashboard: Json) -> list[Finding]:
     """Compare with the schema of classic dashboards, `dashboard.schema.json`."""
     fix = "correct dashboards_py/grafana.py or the schema"
-    return [_finding(name, fault, fix) for fault in _schema_faults(json.dumps(dashboard))]
+    return [_finding(name, fault, fix) for fault in _schema_errors(json.dumps(dashboard))]
 
 
 @cache
-def _schema_faults(text: str) -> list[str]:
+def _schema_errors(text: str) -> list[str]:
     faults = []
     for error in _validator().iter_errors(json.loads(text)):
         place = "/".join(str(part) for part in error.absolute_path) or "the top level"
@@ -230,7 +230,7 @@ def links(dashboards: Mapping[str, Json]) -> list[Finding]:
     known = {board["uid"]: board for board in dashboards.values()}
     findings = []
     for name, dashboard in dashboards.items():
-        for target, query in _leading_on(json.dumps(dashboard)):
+        for target, query in _linked_dashboards(json.dumps(dashboard)):
             if target not in known:
                 message = f"a link leads to dashboard {target!r}, which does not exist"
                 findings.append(_finding(name, message, f"link to: {', '.join(sorted(known))}"))
@@ -251,7 +251,7 @@ def links(dashboards: Mapping[str, Json]) -> list[Finding]:
 
 
 @cache
-def _leading_on(text: str) -> list[tuple[str, str]]:
+def _linked_dashboards(text: str) -> list[tuple[str, str]]:
     """Return uid and query of each link in a dashboard."""
     found = (re.findall(r"/d/([\w-]+)(?:\?(\S*))?", t) for t in _texts(json.loads(text)))
     return [link for links in found for link in links]

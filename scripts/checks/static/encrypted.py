@@ -21,7 +21,7 @@ def check(repository: Repository) -> list[Finding]:
         finding
         for path in sorted(repository.root.glob(f"clusters/*/{ENCRYPTED}/**/*"))
         if path.is_file() and path.name != RULES
-        for finding in _of_file(path, str(path.relative_to(repository.root)))
+        for finding in _file_findings(path, str(path.relative_to(repository.root)))
     ]
 
 
@@ -37,7 +37,7 @@ def unencrypted(text: str, name: str) -> Iterator[Finding]:
             said = "is no Secret in YAML or JSON, so nobody sees whether it is encrypted"
             yield Finding(name, None, said, FIX)
             continue
-        for place in _plain(item):
+        for place in _unencrypted_keys(item):
             said = f"{'.'.join(place)} is not encrypted"
             yield Finding(name, line_of(text, *place, document=index), said, FIX)
         if item.get("kind") == "Secret" and "sops" not in item:
@@ -45,7 +45,7 @@ def unencrypted(text: str, name: str) -> Iterator[Finding]:
             yield Finding(name, line, "a Secret that SOPS has not encrypted", FIX)
 
 
-def _of_file(path: Path, name: str) -> Iterator[Finding]:
+def _file_findings(path: Path, name: str) -> Iterator[Finding]:
     text = content(path)
     if path.name != KUSTOMIZATION:
         yield from unencrypted(text, name)
@@ -57,7 +57,7 @@ def _of_file(path: Path, name: str) -> Iterator[Finding]:
                 yield Finding(name, line_of(text, "secretGenerator"), said, FIX)
 
 
-def _plain(item: dict[str, Json]) -> Iterator[tuple[str, ...]]:
+def _unencrypted_keys(item: dict[str, Json]) -> Iterator[tuple[str, ...]]:
     """Yield where an object, or one in a list of them, has a value that is not encrypted."""
     for keys, holder in maps(item):
         for kind in ("data", "stringData") if keys[:1] != ("sops",) else ():

@@ -56,7 +56,7 @@ def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
             continue
         one, other = dataclasses.asdict(left[name]), dataclasses.asdict(right[name])
         for key, at in SHARED.items():
-            for path, flux_has, argocd_has in unequal(one[key], other[key], key):
+            for path, flux_has, argocd_has in differences(one[key], other[key], key):
                 text = f"{path} is {flux_has} for Flux and {argocd_has} for Argo CD"
                 fix = "correct the skeleton, or its replacement in the kustomization.yaml beside it"
                 yield Violation("Application", name, ("spec", *at), text, fix)
@@ -67,7 +67,9 @@ def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
     left, right = _applied(flux), _applied(argocd)
     for key in sorted(left.keys() | right.keys()):
         kind, _, name = key
-        for path, flux_has, argocd_has in unequal(left.get(key, ABSENT), right.get(key, ABSENT)):
+        for path, flux_has, argocd_has in differences(
+            left.get(key, ABSENT), right.get(key, ABSENT)
+        ):
             text = f"{path or 'it'} is {flux_has} for Flux and {argocd_has} for Argo CD"
             fix = "let both engines build the same overlay"
             yield Violation(kind, name, tuple(path.split(".")), text, fix)
@@ -88,15 +90,15 @@ def unfilled(value: Json) -> bool:
     return isinstance(value, str) and (value == "copied" or value.startswith("copied from "))
 
 
-def unequal(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, str]]:
+def differences(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield the deepest paths at which two values differ, types included, with both values."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
             deeper = f"{path}.{key}" if path else str(key)
-            yield from unequal(one.get(key, ABSENT), other.get(key, ABSENT), deeper)
+            yield from differences(one.get(key, ABSENT), other.get(key, ABSENT), deeper)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from unequal(left, right, f"{path}.{index}")
+            yield from differences(left, right, f"{path}.{index}")
     elif type(one) is not type(other) or one != other:
         yield path, _short(one), _short(other)
 

@@ -32,7 +32,7 @@ def check(repository: Repository) -> list[Finding]:
         for item in sync.objects():
             if item["kind"] in MONITORS:
                 findings += repository.locate(sync, monitor(item))
-        findings += repository.locate(sync, in_releases(sync))
+        findings += repository.locate(sync, chart_relabelings(sync))
         findings += repository.locate(sync, rules(sync))
         findings += [
             Finding(dashboards.FOLDER, None, f"no rule records {name}", "correct it, or record it")
@@ -63,7 +63,7 @@ def monitor(item: Mapping[str, Json]) -> Iterator[Violation]:
         yield Violation(kind, name, keys, text, fix)
 
 
-def in_releases(sync: ClusterSync) -> Iterator[Violation]:
+def chart_relabelings(sync: ClusterSync) -> Iterator[Violation]:
     """What values say of a chart's own monitors keeps series apart, too."""
     for release in sync.releases:
         for keys, text, fix in relabelings(release.values):

@@ -44,7 +44,7 @@ def datasources(sync: ClusterSync, release: Release) -> Iterator[Violation]:
             yield in_values(release, at, text, "give it a uid of its own: dashboards name it")
     types = {s["uid"]: s.get("type") for s in sources if "uid" in s and uids[s["uid"]] == 1}
     for name, text in _dashboards(sync, release):
-        for uid, kind in _asked(text):
+        for uid, kind in _datasource_types(text):
             if uid in types and kind != types[uid]:
                 text = f"{name} takes {uid} for {kind}; it is {types[uid]}"
                 yield in_values(release, at, text, "run `make dashboards`, or correct the type")
@@ -101,7 +101,7 @@ def _dashboards(sync: ClusterSync, release: Release) -> Iterator[tuple[str, str]
 
 
 @functools.cache
-def _asked(text: str) -> list[tuple[Json, Json]]:
+def _datasource_types(text: str) -> list[tuple[Json, Json]]:
     """Return uid and type of each data source in a dashboard; all clusters mount the same ones."""
     try:
         dashboard = json.loads(text)

@@ -19,7 +19,7 @@ STREAM_LABELS = frozenset({"app", "cluster", "container", "level", "namespace"})
 
 
 @dataclass(frozen=True)
-class Demand:
+class LabelReference:
     """A label that a PromQL query names, and that only these metrics can bring.
 
     Attributes:
@@ -34,7 +34,7 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class Output:
+class ResultLabels:
     """An upper bound of the labels of a PromQL query's result.
 
     Attributes:
@@ -49,7 +49,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ParsedQuery:
     """What a parser says of one query.
 
     Attributes:
@@ -63,29 +63,29 @@ class Answer:
     error: str
     metrics: frozenset[str]
     selector_labels: tuple[frozenset[str], ...]
-    demands: tuple[Demand, ...]
-    output: Output
+    demands: tuple[LabelReference, ...]
+    output: ResultLabels
 
 
-def parse(queries: Iterable[DashboardQuery]) -> dict[DashboardQuery, Answer]:
+def parse(queries: Iterable[DashboardQuery]) -> dict[DashboardQuery, ParsedQuery]:
     """Parse queries, all in one process.
 
     Returns:
         An answer for each query.
     """
     distinct = list(dict.fromkeys(queries))
-    new = [k for k in dict.fromkeys((q.lang, q.expr) for q in distinct) if k not in _ANSWERS]
+    new = [k for k in dict.fromkeys((q.lang, q.expr) for q in distinct) if k not in _PARSED]
     if new:
         asked = [{"id": str(n), "lang": lang, "expr": expr} for n, (lang, expr) in enumerate(new)]
         run = tools.run("obscheck", "queries", stdin=json.dumps(asked))
         if run.returncode:
             raise RuntimeError(run.stderr)
-        _ANSWERS.update({new[int(a["id"])]: _answer(a) for a in json.loads(run.stdout)})
-    return {query: _ANSWERS[query.lang, query.expr] for query in distinct}
+        _PARSED.update({new[int(a["id"])]: _parsed(a) for a in json.loads(run.stdout)})
+    return {query: _PARSED[query.lang, query.expr] for query in distinct}
 
 
 # Every cluster sync asks most of what the others ask.
-_ANSWERS: dict[tuple[str, str], Answer] = {}
+_PARSED: dict[tuple[str, str], ParsedQuery] = {}
 
 
 def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[DashboardQuery]:
@@ -111,10 +111,12 @@ def check(repository: Repository) -> list[Finding]:
     """Return a finding for each query that its server would refuse, or that selects no stream."""
     rules = [q for sync in repository.syncs for q in rule_queries(sync.objects())]
     answers = parse([*rules, *dashboard_queries(repository)])
-    return [finding for query, answer in answers.items() for finding in judge(query, answer)]
+    return [
+        finding for query, answer in answers.items() for finding in query_findings(query, answer)
+    ]
 
 
-def judge(query: DashboardQuery, answer: Answer) -> Iterable[Finding]:
+def query_findings(query: DashboardQuery, answer: ParsedQuery) -> Iterable[Finding]:
     """Yield why a server would refuse a query, or answer it with nothing."""
     if answer.error:
         message = f"not valid {query.lang}: {answer.error}: {query.expr[:120]}"
@@ -128,21 +130,23 @@ def judge(query: DashboardQuery, answer: Answer) -> Iterable[Finding]:
                 )
 
 
-def _answer(raw: dict[str, Any]) -> Answer:
+def _parsed(raw: dict[str, Any]) -> ParsedQuery:
     matched = [
-        Demand(m["label"], "selector", frozenset({s["metric"]}))
+        LabelReference(m["label"], "selector", frozenset({s["metric"]}))
         for s in raw["selectors"]
         for m in s["matchers"] or []
         if s["metric"] and m["label"] != "__name__"
     ]
-    asked = [Demand(d["label"], d["place"], frozenset(d["metrics"])) for d in raw["demands"]]
+    asked = [
+        LabelReference(d["label"], d["place"], frozenset(d["metrics"])) for d in raw["demands"]
+    ]
     output = raw["output"]
-    return Answer(
+    return ParsedQuery(
         raw["error"] or "",
         frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
         tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
         tuple(dict.fromkeys((*matched, *asked))),
-        Output(
+        ResultLabels(
             frozenset(output["labels"] or ()), frozenset(output["metrics"] or ()), output["any"]
         ),
     )

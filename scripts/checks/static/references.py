@@ -85,7 +85,7 @@ def mounts(sync: ClusterSync, release: Release) -> Iterator[Violation]:
         for item in sync.objects()
         if item["kind"] == "ConfigMap" and item["metadata"].get("namespace") == release.namespace
     }
-    for keys, name, key in _named(release):
+    for keys, name, key in _configmaps_named(release):
         if name not in built:
             text = f"no ConfigMap {name} is built in the namespace {release.namespace}"
             fix = f"correct the name, or build it; there are {', '.join(sorted(built)) or 'none'}"
@@ -178,7 +178,7 @@ def pipeline(release: Release) -> tuple[str, str]:
     return own.get("name", release.name), own.get("key", "config.alloy")
 
 
-def _named(release: Release) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+def _configmaps_named(release: Release) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
     """Yield keys, ConfigMap and its key, if one is named, by the conventions of the charts here."""
     for folder, name in (release.values.get("dashboardsConfigMaps") or {}).items():
         yield ("dashboardsConfigMaps", folder), name, None

@@ -11,7 +11,7 @@ from scripts.core.yamlfile import get
 from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 
 # Of its volume, what Prometheus may fill with blocks: the write-ahead log and the head come on top.
-FULL = 0.85
+MAX_FILL = 0.85
 SELECTORS = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
 VOLUME = ("storageSpec", "volumeClaimTemplate", "spec", "resources", "requests", "storage")
 EVENTS = "loki.source.kubernetes_events"
@@ -45,7 +45,7 @@ def prometheus(release: Release) -> Iterator[Violation]:
         )
         return
     try:
-        too_much = volume is not None and byte_size(str(kept)) > FULL * quantity(str(volume))
+        too_much = volume is not None and byte_size(str(kept)) > MAX_FILL * quantity(str(volume))
     except ValueError as error:
         fix = "write retentionSize as 40GiB and the volume as 50Gi"
         yield in_values(release, (*at, "retentionSize"), str(error), fix)

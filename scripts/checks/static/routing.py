@@ -21,7 +21,7 @@ CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
 
 
 @dataclass(frozen=True)
-class Known:
+class AlertLabels:
     """What can be matched.
 
     Attributes:
@@ -44,12 +44,14 @@ def check(repository: Repository) -> list[Finding]:
         said = " ".join(run.stdout.partition("FAILED:")[2].split()) or run.stderr.strip()
         return [Finding(TEMPLATE, None, f"amtool: {said}", "correct what it names")]
     (config,) = load(path, repository.root)
-    known = Known(labels(repository))
-    found = [*faults(config, known), *credentials(config)]
+    known = AlertLabels(labels(repository))
+    found = [*unknown_matchers(config, known), *no_credentials(config)]
     return [Finding(TEMPLATE, line_with(path, key), text, fix) for key, text, fix in found]
 
 
-def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str, str]]:
+def unknown_matchers(
+    config: Mapping[str, Json], known: AlertLabels
+) -> Iterator[tuple[str, str, str]]:
     """Yield a text to look for, what is wrong, and what to do."""
     every = frozenset().union(*known.labels.values())
     for _, holder in maps(config):
@@ -70,7 +72,7 @@ def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str,
                     yield str(rule[f"{side}_matchers"][0]), text, fix
 
 
-def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+def no_credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
     """No receiver holds a credential: files of the Secret do."""
     for _, holder in maps(config.get("receivers") or []):
         for key, value in holder.items():
@@ -79,7 +81,7 @@ def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
 
 
 def _matcher(
-    text: str, matcher: AlertMatcher, known: Known, every: frozenset[str]
+    text: str, matcher: AlertMatcher, known: AlertLabels, every: frozenset[str]
 ) -> Iterator[tuple[str, str, str]]:
     label, values = matcher.label, matcher.value.split("|")
     if label not in every:
@@ -103,7 +105,7 @@ def labels(repository: Repository) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for sync in repository.syncs:
         names = catalogue.Names(sync.objects())
-        declared = list(alerts.of(sync))
+        declared = list(alerts.alerts_of(sync))
         answers = queries.parse([alert.query for alert in declared])
         for alert in declared:
             own = frozenset({"alertname", clusters.LABEL, *(alert.rule.get("labels") or {})})

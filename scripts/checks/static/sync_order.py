@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from scripts.checks.static.policies import without_itself
+from scripts.checks.static.policies import excludes_itself
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, of_engine
@@ -15,7 +15,7 @@ CRD_RELEASE = "prometheus-operator-crds"
 CRD_GROUP = "monitoring.coreos.com"
 # The release that brings objects of that group besides our own.
 CRD_CONSUMERS = ("kube-prometheus-stack",)
-FIRST = "grafana"
+GRAFANA = "grafana"
 WAVE = "argocd.argoproj.io/sync-wave"
 
 
@@ -47,18 +47,18 @@ def flux(root: Path, sync: ClusterSync) -> Iterator[Violation]:
             text = f"does not depend on {CRD_RELEASE}, whose kinds it uses"
             keys = ("spec", "dependsOn")
             yield Violation("HelmRelease", name, keys, text, "add it to spec.dependsOn")
-    if FIRST in releases and (needs := _depends_on(releases[FIRST])):
+    if GRAFANA in releases and (needs := _depends_on(releases[GRAFANA])):
         text = f"waits for {', '.join(sorted(needs))}"
         fix = "remove dependsOn: an open dashboard waits for nothing else"
-        yield Violation("HelmRelease", FIRST, ("spec", "dependsOn"), text, fix)
+        yield Violation("HelmRelease", GRAFANA, ("spec", "dependsOn"), text, fix)
     crds_ready = {u.name for u in sync.units if _ready_with_crds(u, kustomizations.get(u.name))}
     for unit in sync.units:
         custom = sorted({item["kind"] for item in unit.objects if group(item) == CRD_GROUP})
-        if custom and not crds_ready & _before(unit, sync.units):
+        if custom and not crds_ready & _units_before(unit, sync.units):
             text = f"applies {', '.join(custom)}, perhaps before their CRDs are there"
             fix = f"depend on a Kustomization whose health checks name HelmRelease {CRD_RELEASE}"
             yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
-        if unit.depends_on and _holds(unit, "HelmRelease", FIRST):
+        if unit.depends_on and _contains(unit, "HelmRelease", GRAFANA):
             text = f"brings Grafana and waits for {', '.join(unit.depends_on)}"
             fix = "remove dependsOn: an open dashboard waits for nothing else"
             yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
@@ -70,7 +70,7 @@ def argocd(sync: ClusterSync) -> Iterator[Violation]:
     crds = _wave(applications[CRD_RELEASE]) if CRD_RELEASE in applications else None
     bringers = {u.name for u in sync.units if any(group(i) == CRD_GROUP for i in u.objects)}
     for name, item in applications.items():
-        if item["spec"]["source"].get("path") == sync.units[0].path and not without_itself(item):
+        if item["spec"]["source"].get("path") == sync.units[0].path and not excludes_itself(item):
             text = "manages itself, so that its deletion waits for itself and never ends"
             fix = "leave it out of its own source, by a patch in spec.source.kustomize"
             yield Violation("Application", name, ("spec", "source"), text, fix)
@@ -173,7 +173,7 @@ def _depends_on(item: Mapping[str, Json]) -> set[str]:
     return {d["name"] for d in item["spec"].get("dependsOn", [])}
 
 
-def _holds(unit: Unit, kind: str, name: str) -> bool:
+def _contains(unit: Unit, kind: str, name: str) -> bool:
     return any(i["kind"] == kind and i["metadata"]["name"] == name for i in unit.objects)
 
 
@@ -181,12 +181,12 @@ def _ready_with_crds(unit: Unit, kustomization: Mapping[str, Json] | None) -> bo
     """Whether the unit is ready only when the CRDs' release is."""
     spec = kustomization["spec"] if kustomization else {}
     if spec.get("wait"):  # Flux then ignores healthChecks and waits for all that it applies.
-        return _holds(unit, "HelmRelease", CRD_RELEASE)
+        return _contains(unit, "HelmRelease", CRD_RELEASE)
     checks = spec.get("healthChecks", [])
     return any(c["kind"] == "HelmRelease" and c["name"] == CRD_RELEASE for c in checks)
 
 
-def _before(unit: Unit, units: list[Unit]) -> set[str]:
+def _units_before(unit: Unit, units: list[Unit]) -> set[str]:
     """Names of all units that come before this one."""
     by_name = {u.name: u for u in units}
     found: set[str] = set()

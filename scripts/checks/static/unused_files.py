@@ -9,7 +9,7 @@ from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
 
 FOLDERS = ("base", "clusters", "overlays")
 # Read by the checks, a generator or a person, or by an engine without being listed anywhere.
-ELSEWHERE = (
+READ_ELSEWHERE = (
     "base/config/alerts/*.yaml",
     "base/config/alertmanager/*",
     "base/config/runbooks/*.md",
@@ -45,7 +45,7 @@ def check(repository: Repository) -> list[Finding]:
     return [
         Finding(path, None, "no cluster reaches this file", _fix(path))
         for path in sorted(files - reached)
-        if not any(fnmatch(path, pattern) for pattern in ELSEWHERE)
+        if not any(fnmatch(path, pattern) for pattern in READ_ELSEWHERE)
     ]
 
 

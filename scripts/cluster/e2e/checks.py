@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.static.engines import unequal
+from scripts.checks.static.engines import differences
 from scripts.cluster.e2e.environment import Environment, scheduling_failures
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
@@ -114,7 +114,7 @@ def _differences(client: Client, item: Object) -> Iterator[str]:
     except KubernetesError as error:
         yield str(error)
         return
-    for path, there, rendered in unequal(
+    for path, there, rendered in differences(
         without_server_fields(live), without_server_fields(applied)
     ):
         yield f"{path} is {there} and would become {rendered}"

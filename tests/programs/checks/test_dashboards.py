@@ -142,7 +142,7 @@ CPU = "container_cpu_usage_seconds_total"
 def test_each_check_finds_its_fault(overview: Json, fault: Fault, says: str) -> None:
     fault(overview)
     boards = committed() | {"todo-overview.json": overview}
-    messages = [f.message for f in checks.faults(boards, DATASOURCES, kustomization())]
+    messages = [f.message for f in checks.findings(boards, DATASOURCES, kustomization())]
     assert any(says in message for message in messages), messages
 
 

@@ -263,7 +263,7 @@ def test_a_file_that_does_not_belong(copy: Repository, path: str, text: str, say
         ),
         (
             "base/application/more.yaml",
-            f"kind: ConfigMap\nmetadata:\n  annotations:\n    {policies.LOCAL}: 'true'\n",
+            f"kind: ConfigMap\nmetadata:\n  annotations:\n    {policies.LOCAL_CONFIG}: 'true'\n",
         ),
         (f"clusters/oke-free/flux/{BOOTSTRAP}/gotk-components.yaml", "kind: Deployment\n"),
     ],

@@ -9,7 +9,7 @@ from tests.programs.checks.rendered_edits import container, edited, named
 
 
 def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
-    assert list(map(str, checks.faults(rendered))) == []
+    assert list(map(str, checks.findings(rendered))) == []
 
 
 def test_every_check_is_run() -> None:
@@ -29,7 +29,7 @@ def test_a_finding_names_the_file_that_declares_the_release(rendered: list[Clust
     broken = edited(
         named(rendered), "StatefulSet", "loki", lambda m: container(m).update(image="loki")
     )
-    (finding,) = pods.images(broken)
+    (finding,) = pods.images_pinned(broken)
     assert finding.path == "base/releases/loki.yaml"
     assert finding.line
     assert finding.message.startswith("StatefulSet monitoring/loki: ")
@@ -39,7 +39,7 @@ def test_a_finding_of_one_cluster_names_it(rendered: list[Cluster]) -> None:
     broken = edited(named(rendered), "StatefulSet", "loki", lambda m: container(m).pop("image"))
     (finding,) = [
         f
-        for f in checks.faults([broken, named(rendered, "local/flux")])
+        for f in checks.findings([broken, named(rendered, "local/flux")])
         if "not pinned" in f.message
     ]
     assert finding.message.endswith("(oke-free/flux)")

@@ -30,13 +30,13 @@ def variant(cluster: Cluster, release: str, **values: Any) -> Variant:
 
 
 def faults(cluster: Cluster, *found: Variant) -> list[Finding]:
-    return unused_values.faults(cluster.repository, list(found))
+    return unused_values.findings(cluster.repository, list(found))
 
 
 @pytest.mark.usefixtures("rendered")
 def test_every_value_does_something(repository: Repository) -> None:
     assert (
-        list(map(str, unused_values.faults(repository, unused_values.variants(repository)))) == []
+        list(map(str, unused_values.findings(repository, unused_values.variants(repository)))) == []
     )
 
 
