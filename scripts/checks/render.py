@@ -52,7 +52,7 @@ def check(repository: Repository, installed: Sequence[Cluster]) -> list[Finding]
         repository: The tree.
         installed: All its clusters, with their charts rendered.
     """
-    costs = [finding for cluster in installed for finding in budget.faults(cluster)]
+    costs = [finding for cluster in installed for finding in budget.findings(cluster)]
     values = unused_values.findings(repository, unused_values.variants(repository))
     images = budget.unused_images(installed)
     return [*rendered_checks.findings(installed), *costs, *images, *values]

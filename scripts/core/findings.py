@@ -131,10 +131,10 @@ def progress(text: str) -> None:
 
 
 # What code that takes a shape for granted makes of a file in another shape.
-MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError, re.error)
+SHAPE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, re.error)
 
 
-def misread(place: str, error: Exception) -> tuple[Finding, ...]:
+def shape_findings(place: str, error: Exception) -> tuple[Finding, ...]:
     """Return what an error says; of one that a file's shape made, which file it was."""
     if isinstance(error, RepositoryError):
         return error.findings

@@ -23,8 +23,8 @@ FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # Prometheus adds to each scrape: up, scrape_duration_seconds, scrape_samples_scraped,
 # scrape_samples_post_metric_relabeling, scrape_series_added.
-REPORTED = 5
-OURS = "base/config"
+SYNTHETIC_SERIES = 5
+OWN_OBJECTS = "base/config"
 RECORDED = "recording rules"
 
 
@@ -84,22 +84,24 @@ def limits(cluster: Cluster) -> dict[str, Json]:
     return content
 
 
-def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Usage]:
+def usage_by_release(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Usage]:
     """Return what each release takes, and the configuration's monitors and rules."""
     nodes = int(budget.get("nodes", 1))
-    result = {release.name: Usage() for release in cluster.sync.releases} | {OURS: Usage()}
+    result = {release.name: Usage() for release in cluster.sync.releases} | {OWN_OBJECTS: Usage()}
     for pod in cluster.pods:
-        row, count = result[pod.owner.release or OURS], pod.count(nodes)
+        row, count = result[pod.owner.release or OWN_OBJECTS], pod.count(nodes)
         row.cpu += count * effective(pod.spec, "cpu", "requests")
         row.memory += count * effective(pod.spec, "memory", "requests")
         row.limit += count * effective(pod.spec, "memory", "limits")
         row.volumes += [_volume(claim) for claim in pod.claims for _ in range(count)]
         row.images |= {str(container.get("image")) for container in pod.containers}
     for claim in cluster.of("PersistentVolumeClaim"):
-        result[claim.release or OURS].volumes.append(_volume(claim.spec))
+        result[claim.release or OWN_OBJECTS].volumes.append(_volume(claim.spec))
     for item in cluster.of(*scraping.MONITORS):
-        bound = (int(item.spec.get("sampleLimit") or 0) + REPORTED) * scrapes(cluster, item, budget)
-        result[item.release or OURS].series += bound
+        bound = (int(item.spec.get("sampleLimit") or 0) + SYNTHETIC_SERIES) * scrapes(
+            cluster, item, budget
+        )
+        result[item.release or OWN_OBJECTS].series += bound
     result[RECORDED] = Usage(series=int(budget.get("series", {}).get("recorded", 0)))
     return result
 
@@ -130,7 +132,7 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
     return total
 
 
-def faults(cluster: Cluster) -> Iterator[Finding]:
+def findings(cluster: Cluster) -> Iterator[Finding]:
     """Compare what a cluster takes with its budget."""
     path = _file(cluster)
     if path is None:
@@ -146,11 +148,15 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
         for key in sorted((budget.get(section, {}) if section else budget).keys() - keys.keys()):
             text = f"{section}{'.' if section else ''}{key} is no limit that is checked"
             yield Finding(place, None, text, f"use one of {', '.join(sorted(keys))}")
-    taken = rows(cluster, budget)
-    for name in sorted(_undeclared(cluster, budget)):
+    taken = usage_by_release(cluster, budget)
+    for name in sorted(_monitors_without_target_count(cluster, budget)):
         text = f"how many targets has the monitor {name!r}?"
         yield Finding(place, None, text, f"say so in it: series.targets.{name}")
-    for text, fix in [*_sums(budget, taken), *_volumes(budget, taken), *_tier(budget)]:
+    for text, fix in [
+        *_totals_exceeded(budget, taken),
+        *_volumes_exceeded(budget, taken),
+        *_tier_exceeded(budget),
+    ]:
         yield Finding(place, None, f"{cluster.name}: {text}", fix)
     if "replicas" in budget:
         for pod in cluster.pods:
@@ -161,7 +167,7 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
         yield from architectures(cluster, budget["architecture"])
 
 
-def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
+def _monitors_without_target_count(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
     """Monitors of what is not ours, of which the budget does not say how many there are."""
     other = set(ENGINES) - {cluster.sync.engine}
     monitors = {item.name for item in cluster.of(*scraping.MONITORS)} & set(scraping.EXTERNAL)
@@ -206,7 +212,7 @@ def table(everything: Sequence[Cluster]) -> str:
 
 def _body(cluster: Cluster) -> str:
     budget = limits(cluster)
-    taken = rows(cluster, budget)
+    taken = usage_by_release(cluster, budget)
     total = Usage(
         sum(row.cpu for row in taken.values()),
         sum(row.memory for row in taken.values()),
@@ -257,7 +263,9 @@ def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
     return size, claim.get("storageClassName") or "the default"
 
 
-def _sums(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:
+def _totals_exceeded(
+    budget: Mapping[str, Json], taken: Mapping[str, Usage]
+) -> Iterator[tuple[str, str]]:
     requests = budget.get("requests", {})
     columns: tuple[tuple[str, dict[str, float], Json, Callable[[float], str]], ...] = (
         ("CPU", {n: r.cpu for n, r in taken.items()}, requests.get("cpu"), millicores),
@@ -278,7 +286,9 @@ def _sums(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tu
             yield text, "lower a request or a sampleLimit, or raise the budget knowing its price"
 
 
-def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:
+def _volumes_exceeded(
+    budget: Mapping[str, Json], taken: Mapping[str, Usage]
+) -> Iterator[tuple[str, str]]:
     allowed = budget.get("volumes")
     if allowed is None:
         return
@@ -296,7 +306,7 @@ def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator
             yield f"a volume of the storage class {kind}, not {allowed['storageClass']}", fix
 
 
-def _tier(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+def _tier_exceeded(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     """Whether the budget itself is within what the provider gives."""
     tier = budget.get("tier")
     if tier is None:

@@ -42,7 +42,7 @@ def chosen(root: Path, name: str, *, kept: bool = True) -> str:
             return name
         text, fix = f"there is no cluster {name}", f"use one of {', '.join(there)}"
         raise RepositoryError(Finding("clusters", None, text, fix))
-    found = there if len(there) == 1 else [one for one in there if keeps(root, one) is kept]
+    found = there if len(there) == 1 else [one for one in there if has_volumes(root, one) is kept]
     if len(found) == 1:
         return found[0]
     text = f"which of {', '.join(there)} is meant?" if there else "there is none"
@@ -50,14 +50,14 @@ def chosen(root: Path, name: str, *, kept: bool = True) -> str:
     raise RepositoryError(Finding("clusters", None, text, fix))
 
 
-def keeps(root: Path, name: str) -> bool:
+def has_volumes(root: Path, name: str) -> bool:
     """Say whether a cluster keeps anything when its pods are gone: its budget has volumes."""
     return bool((budget(root, name).get("volumes") or {}).get("count"))
 
 
-def keeping(root: Path, names: Sequence[str]) -> str:
+def first_with_volumes(root: Path, names: Sequence[str]) -> str:
     """Return the first of some clusters that keeps anything, or the first where none does."""
-    return next((name for name in names if keeps(root, name)), names[0])
+    return next((name for name in names if has_volumes(root, name)), names[0])
 
 
 def environments(root: Path, name: str) -> list[str]:

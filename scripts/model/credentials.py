@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scripts.core.yamlfile import Json, maps
 from scripts.model import api_groups, secretfile, sops
 from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, group
-from scripts.model.secretfile import Declared
+from scripts.model.secretfile import DeclaredSecret
 
 OPERATOR = "monitoring.coreos.com"
 
@@ -31,7 +31,7 @@ class Secret(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Needed:
+class NeededSecret:
     """A Secret that a cluster reads.
 
     Attributes:
@@ -46,7 +46,7 @@ class Needed:
     namespace: str
     name: str
     keys: frozenset[str]
-    declared: Declared | None
+    declared: DeclaredSecret | None
     brought: str = ""
     encrypted: bool = False
 
@@ -64,18 +64,18 @@ class Needed:
 Named = tuple[tuple[str, ...], Secret]
 
 
-def reads(sync: ClusterSync) -> Iterator[tuple[str, str, Named]]:
+def secrets_read(sync: ClusterSync) -> Iterator[tuple[str, str, Named]]:
     """Yield the Secrets that values and objects read, each with kind and name of what reads it."""
     for release in sync.releases:
-        for keys, secret in in_values(release.chart, release.namespace, release.values):
+        for keys, secret in secrets_in_values(release.chart, release.namespace, release.values):
             yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
     for item in sync.objects():
         if group(item) in {OPERATOR, api_groups.SOURCE}:
-            for named in in_values("", item["metadata"].get("namespace", ""), item):
+            for named in secrets_in_values("", item["metadata"].get("namespace", ""), item):
                 yield item["kind"], item["metadata"]["name"], named
 
 
-def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
+def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
     """Yield the Secrets that values or a spec name, by the conventions of what is used here."""
     yield from _selectors(namespace, values)
     for keys, holder in maps(values):
@@ -99,7 +99,9 @@ def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
                 yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
 
 
-def made(sync: ClusterSync, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
+def secrets_of_external_secrets(
+    sync: ClusterSync, *, whole: bool = False
+) -> Iterator[tuple[str, Secret]]:
     """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name.
 
     Args:
@@ -114,13 +116,16 @@ def made(sync: ClusterSync, *, whole: bool = False) -> Iterator[tuple[str, Secre
             yield metadata["name"], Secret(metadata["namespace"], name, keys)
 
 
-def needed(sync: ClusterSync, repository: Repository) -> list[Needed]:
+def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecret]:
     """Return the Secrets that a cluster reads, by namespace and name.
 
     A Secret that is not declared is taken for one that somebody waits for.
     """
     known = secretfile.read(repository.root)
-    brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(sync, whole=True)}
+    brought = {
+        (s.namespace, s.name): f"ExternalSecret {n}"
+        for n, s in secrets_of_external_secrets(sync, whole=True)
+    }
     folder = repository.root / "clusters" / sync.cluster / ENCRYPTED
     files: set[tuple[str, str]] = set()
     for path, item in sops.secrets(folder) if sync.synced else ():
@@ -129,7 +134,7 @@ def needed(sync: ClusterSync, repository: Repository) -> list[Needed]:
         brought[place] = str(path.relative_to(repository.root))
         files.add(place)
     keys: dict[tuple[str, str], frozenset[str]] = {}
-    for _, _, (_, secret) in reads(sync):
+    for _, _, (_, secret) in secrets_read(sync):
         place = secret.namespace, secret.name
         keys[place] = keys.get(place, frozenset()) | secret.keys
     found = []
@@ -137,7 +142,9 @@ def needed(sync: ClusterSync, repository: Repository) -> list[Needed]:
         one = known.get(name)
         own = read or (one.names if one else frozenset())
         place = namespace, name
-        found.append(Needed(namespace, name, own, one, brought.get(place, ""), place in files))
+        found.append(
+            NeededSecret(namespace, name, own, one, brought.get(place, ""), place in files)
+        )
     return found
 
 

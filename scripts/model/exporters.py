@@ -6,9 +6,9 @@ import functools
 import re
 
 # Every Go program has these; which one is meant, only the selector's other labels say.
-EVERY = re.compile(r"(process|go)_.+")
+BY_EVERY_PROGRAM = re.compile(r"(process|go)_.+")
 # Made by Prometheus itself.
-OWN = re.compile(r"ALERTS(_FOR_STATE)?|up|scrape_.+")
+BY_PROMETHEUS = re.compile(r"ALERTS(_FOR_STATE)?|up|scrape_.+")
 KUBELET = "kube-prometheus-stack-kubelet"
 # Who exposes a metric: its name, the monitor, and the path or port where a monitor has several.
 EXPORTERS: tuple[tuple[str, str, str], ...] = (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
-from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, Violation
+from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, Violation
 from scripts.core.yamlfile import Json, Sources, load, load_all
 from scripts.model import api_groups
 
@@ -104,7 +104,7 @@ class ClusterSync:
             yield from unit.objects
 
 
-def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
+def values_violation(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
     """Return a fault of a release's values, which are in the HelmRelease under either engine."""
     return Violation("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
 
@@ -122,7 +122,7 @@ def group(manifest: Mapping[str, Json]) -> str:
     return version.rpartition("/")[0]
 
 
-def of_engine(manifest: Mapping[str, Json]) -> bool:
+def is_engine_object(manifest: Mapping[str, Json]) -> bool:
     """Say whether an object is one of Flux's or Argo CD's own, and so not alike under both."""
     return group(manifest).endswith((api_groups.TOOLKIT, api_groups.ARGO_CD))
 
@@ -179,7 +179,7 @@ class Repository:
     def _files(self, path: str) -> frozenset[str]:
         folder = self.root / path
         kustomized = (folder / "kustomization.yaml").is_file()
-        found = read_by(folder) if kustomized else _plain(folder)
+        found = files_of_kustomization(folder) if kustomized else _applied_files(folder)
         return frozenset(str(f.relative_to(self.root)) for f in found)
 
     @functools.cached_property
@@ -256,7 +256,7 @@ class Repository:
         """
         try:
             return self._build(path)
-        except (RepositoryError, *MISSHAPEN) as error:
+        except (RepositoryError, *SHAPE_ERRORS) as error:
             if self._on_error is None:
                 raise
             self._on_error(path, error)
@@ -271,7 +271,7 @@ class Repository:
                 )
             )
         digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
-        for source in read_by(folder):
+        for source in files_of_kustomization(folder):
             name = os.path.relpath(source, self.root)
             text = source.read_text(encoding="utf-8")
             if source.suffix == ".yaml":
@@ -296,7 +296,7 @@ class Repository:
 
     def _flux(self, cluster: str) -> ClusterSync:
         folder = self.root / "clusters" / cluster / "flux"
-        own = [o for path in _plain(folder) for o in load(path, self.root)]
+        own = [o for path in _applied_files(folder) for o in load(path, self.root)]
         units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
         for item in own:
             if item.get("kind") == "Kustomization" and group(item) == api_groups.KUSTOMIZE:
@@ -425,7 +425,7 @@ def _caught(job: Callable[[], ClusterSync]) -> ClusterSync | RepositoryError:
         return error
 
 
-def read_by(folder: Path) -> list[Path]:
+def files_of_kustomization(folder: Path) -> list[Path]:
     """Return every file that a kustomization reads, itself and its generators' files included.
 
     What does not exist is left out, and a folder counts once even if it includes itself: kustomize
@@ -463,7 +463,7 @@ def _parsed(text: str, path: str) -> tuple[Json, ...]:
     return tuple(load_all(text, path))
 
 
-def _plain(folder: Path) -> list[Path]:
+def _applied_files(folder: Path) -> list[Path]:
     """Every file of a folder that Flux applies as it is, without its own of the bootstrap."""
     files = sorted(folder.rglob("*.yaml"))
     return [path for path in files if BOOTSTRAP not in path.relative_to(folder).parts]

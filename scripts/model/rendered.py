@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import charts
-from scripts.model.manifests import ClusterSync, Release, Repository, group, identity, of_engine
+from scripts.model.manifests import (
+    ClusterSync,
+    Release,
+    Repository,
+    group,
+    identity,
+    is_engine_object,
+)
 
 CLUSTER_SCOPED = frozenset(
     {
@@ -159,7 +166,7 @@ class Cluster:
     @functools.cached_property
     def all(self) -> tuple[Item, ...]:
         """The items, and what exists because of them: the operator's objects and the API server."""
-        return (*self.items, *operated(self.items), Item(API_SERVER))
+        return (*self.items, *operator_objects(self.items), Item(API_SERVER))
 
     @functools.cached_property
     def pods(self) -> tuple[Pod, ...]:
@@ -219,7 +226,7 @@ def clusters(
     rendered = charts.render_all(syncs) if rendered is None else rendered
     result = []
     for sync in syncs:
-        items = [Item(o) for o in sync.objects() if not of_engine(o)]
+        items = [Item(o) for o in sync.objects() if not is_engine_object(o)]
         for release in sync.releases:
             objects = rendered[sync.name, release.name]
             items += [Item(_in_namespace(o, release.namespace), release.name) for o in objects]
@@ -249,7 +256,7 @@ def pods_of(item: Item) -> Pod | None:
     return Pod(item, labels, spec["template"]["spec"], replicas, claims)
 
 
-def operated(items: tuple[Item, ...]) -> Iterator[Item]:
+def operator_objects(items: tuple[Item, ...]) -> Iterator[Item]:
     """Yield the workloads and Services that the Prometheus operator makes of these objects."""
     flags = next(
         (
@@ -263,7 +270,7 @@ def operated(items: tuple[Item, ...]) -> Iterator[Item]:
     )
     for item in items:
         if item.kind in OPERATED and group(dict(item.manifest)) == "monitoring.coreos.com":
-            yield from _operated(item, flags)
+            yield from _objects_of_resource(item, flags)
     if "kubelet-service" in flags:
         namespace, _, name = flags["kubelet-service"].partition("/")
         labels = {"k8s-app": "kubelet", "app.kubernetes.io/name": "kubelet"}
@@ -279,7 +286,7 @@ def operated(items: tuple[Item, ...]) -> Iterator[Item]:
 OPERATED = {"Prometheus": ("prometheus", 9090), "Alertmanager": ("alertmanager", 9093)}
 
 
-def _operated(item: Item, flags: Mapping[str, str]) -> Iterator[Item]:
+def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]:
     application, port = OPERATED[item.kind]
     spec = item.spec
     port_name = spec.get("portName") or "web"
@@ -362,4 +369,4 @@ def _in_namespace(manifest: dict[str, Json], namespace: str) -> dict[str, Json]:
 
 
 # The ConfigMap that they are mounted from.
-CONFIG_MAP = "loki-rules"
+LOKI_RULES_CONFIGMAP = "loki-rules"

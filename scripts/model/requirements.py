@@ -9,9 +9,9 @@ from scripts.core.findings import Finding
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, load
 from scripts.model import budget, charts, credentials
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.images import repository as repository_of
-from scripts.model.manifests import Release, Repository, of_engine
+from scripts.model.manifests import Release, Repository, is_engine_object
 from scripts.model.pod_security import POD_SECURITY
 from scripts.model.rendered import Cluster, Item, Pod, clusters
 
@@ -68,7 +68,7 @@ class Requirements:
     crds: tuple[Item, ...]
     crd_release: Release
     namespaces: Mapping[str, str]
-    secrets: tuple[Needed, ...]
+    secrets: tuple[NeededSecret, ...]
     declared: Mapping[str, tuple[Json, ...]]
 
 
@@ -101,8 +101,8 @@ def read(name: str, repository: Repository) -> Requirements:
             for item in sync.objects()
             if item["kind"] == "Namespace"
         },
-        tuple(s for s in credentials.needed(sync, repository) if not s.brought),
-        {engine: tuple(filter(of_engine, one.objects())) for engine, one in syncs.items()},
+        tuple(s for s in credentials.needed_secrets(sync, repository) if not s.brought),
+        {engine: tuple(filter(is_engine_object, one.objects())) for engine, one in syncs.items()},
     )
 
 

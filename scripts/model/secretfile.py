@@ -12,7 +12,7 @@ PATH = "base/secrets.yaml"
 
 
 @dataclass(frozen=True)
-class Key:
+class SecretKey:
     """A key of a Secret; just one of value, random and given is set.
 
     Attributes:
@@ -50,7 +50,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredSecret:
     """A Secret as the file declares it.
 
     Attributes:
@@ -65,7 +65,7 @@ class Declared:
 
     name: str
     namespaces: tuple[str, ...]
-    keys: tuple[Key, ...]
+    keys: tuple[SecretKey, ...]
     why: str
     optional: str = ""
     component: str = ""
@@ -77,12 +77,12 @@ class Declared:
         return frozenset(key.name for key in self.keys)
 
     @property
-    def given(self) -> tuple[Key, ...]:
+    def given(self) -> tuple[SecretKey, ...]:
         """The keys that only a user has."""
         return tuple(key for key in self.keys if key.given)
 
 
-def read(root: Path) -> dict[str, Declared]:
+def read(root: Path) -> dict[str, DeclaredSecret]:
     """Return the Secrets that a tree declares, by name; none where it has no such file.
 
     Raises:
@@ -95,10 +95,10 @@ def read(root: Path) -> dict[str, Declared]:
     documents = load_all(text, PATH)
     content: dict[str, Json] = documents[0] if documents else {}
     return {
-        name: Declared(
+        name: DeclaredSecret(
             name,
             tuple(item["namespaces"]),
-            tuple(Key(key, **made) for key, made in item["keys"].items()),
+            tuple(SecretKey(key, **made) for key, made in item["keys"].items()),
             item["why"],
             item.get("optional", ""),
             item.get("component", ""),

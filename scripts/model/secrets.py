@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model import secretfile
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import ClusterSync
-from scripts.model.secretfile import Declared
+from scripts.model.secretfile import DeclaredSecret
 
 # Namespace and name.
 Place = tuple[str, str]
@@ -20,7 +20,7 @@ Values = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingSecret:
     """A Secret that is to be made.
 
     Attributes:
@@ -30,7 +30,7 @@ class Missing:
     """
 
     namespace: str
-    declared: Declared
+    declared: DeclaredSecret
     like: str = ""
 
     @property
@@ -53,12 +53,12 @@ class Plan:
         there: What is there already.
     """
 
-    make: tuple[Missing, ...]
-    give: tuple[Missing, ...]
+    make: tuple[MissingSecret, ...]
+    give: tuple[MissingSecret, ...]
     there: tuple[Place, ...]
 
 
-def plan(needed: Iterable[Needed], there: Mapping[Place, frozenset[str] | None]) -> Plan:
+def plan(needed: Iterable[NeededSecret], there: Mapping[Place, frozenset[str] | None]) -> Plan:
     """Compare what is needed with what is there.
 
     Args:
@@ -70,18 +70,18 @@ def plan(needed: Iterable[Needed], there: Mapping[Place, frozenset[str] | None])
             then nothing is to be made at all.
     """
     findings: list[Finding] = []
-    make: list[Missing] = []
-    give: list[Missing] = []
+    make: list[MissingSecret] = []
+    give: list[MissingSecret] = []
     for one in needed:
         keys, declared = there[one.namespace, one.name], one.declared
         if keys is not None:
-            findings += _half(one, keys)
+            findings += _incomplete(one, keys)
         elif declared is None:
             text = f"nothing says how Secret {one} is made"
             findings.append(Finding(secretfile.PATH, None, text, f"add {one.name} to it"))
         else:
             like = [ns for ns in declared.namespaces if there.get((ns, one.name)) is not None]
-            missing = Missing(one.namespace, declared, like[0] if like else "")
+            missing = MissingSecret(one.namespace, declared, like[0] if like else "")
             by_user = declared.optional or (declared.given and not like)
             (give if by_user else make).append(missing)
     if findings:
@@ -90,7 +90,7 @@ def plan(needed: Iterable[Needed], there: Mapping[Place, frozenset[str] | None])
     return Plan(tuple(make), tuple(give), found)
 
 
-def _half(one: Needed, keys: frozenset[str]) -> Iterator[Finding]:
+def _incomplete(one: NeededSecret, keys: frozenset[str]) -> Iterator[Finding]:
     if lacking := ", ".join(sorted(one.keys - keys)):
         text = f"is there without {lacking}; what is there is never changed, so nothing was made"
         yield Finding(
@@ -98,7 +98,7 @@ def _half(one: Needed, keys: frozenset[str]) -> Iterator[Finding]:
         )
 
 
-def values(make: Iterable[Missing], known: Mapping[Place, Values]) -> dict[Place, Values]:
+def values(make: Iterable[MissingSecret], known: Mapping[Place, Values]) -> dict[Place, Values]:
     """Return the values of each Secret that is to be made: the same in all of its namespaces.
 
     Args:
@@ -136,17 +136,17 @@ def manifest(place: Place, content: Values) -> dict[str, Json]:
     }
 
 
-def hidden(text: str, *contents: Values) -> str:
+def redacted(text: str, *contents: Values) -> str:
     """Return what a program says without the values that it was given."""
     for content in contents:
         for value in content.values():
             for said in (base64.b64encode(value).decode(), value.decode(errors="replace")):
                 # Shorter ones, such as a user's name, are no secret and are in many words.
-                text = text.replace(said, "…") if len(said) > _SHORT else text
+                text = text.replace(said, "…") if len(said) > _SHORTEST_SECRET else text
     return text
 
 
-_SHORT = 12
+_SHORTEST_SECRET = 12
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def dump(item: dict[str, Any]) -> str:
     return yaml.dump(item, Dumper=_Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
 
 
-def each(content: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+def rules_of(content: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     """Yield each rule of a rule file, or of a PrometheusRule's spec."""
     for group in content.get("groups") or ():
         yield from group.get("rules") or ()

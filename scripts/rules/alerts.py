@@ -45,7 +45,7 @@ def render(root: Path, facts: Facts | None = None) -> dict[Path, str]:
     return files
 
 
-def annotated(
+def alert_annotations(
     alert: str, texts: Mapping[str, Json], facts: Facts, path: Path, root: Path
 ) -> dict[str, str]:
     """Return what a person is told: the texts, and links to the runbook and a dashboard.
@@ -77,4 +77,4 @@ def _rule(rule: Mapping[str, Json], facts: Facts, path: Path, root: Path) -> dic
     if kind == "record":
         return made | ({"labels": rule["labels"]} if "labels" in rule else {})
     made["labels"] = {"severity": rule["severity"]}
-    return made | {"annotations": annotated(rule["alert"], rule, facts, path, root)}
+    return made | {"annotations": alert_annotations(rule["alert"], rule, facts, path, root)}

@@ -88,7 +88,7 @@ class Facts:
         return f"{self.application['GRAFANA_URL'].rstrip('/')}/d/{path}"
 
 
-def named(root: Path) -> Iterator[str]:
+def names_used(root: Path) -> Iterator[str]:
     """Yield the name of each fact that some rule is filled in with, links included."""
     yield from LINKS
     for pattern in SPECIFICATIONS:

@@ -78,7 +78,7 @@ def _rule(path: Path, root: Path, facts: Facts) -> str:
     made = [
         {
             "name": group["name"],
-            "rules": [_tidy(rule, facts, path, root) for rule in group["rules"]],
+            "rules": [_completed(rule, facts, path, root) for rule in group["rules"]],
         }
         for group in groups
     ]
@@ -93,7 +93,7 @@ def _failed(objective: Json, identity: dict[str, str]) -> Iterator[dict[str, Jso
         yield {"record": f"{FAILED}{kind.window}", "expr": expr, "labels": identity}
 
 
-def _tidy(rule: dict[str, Json], facts: Facts, path: Path, root: Path) -> dict[str, Any]:
+def _completed(rule: dict[str, Json], facts: Facts, path: Path, root: Path) -> dict[str, Any]:
     """Name the version, as a build from source calls itself `dev`, and complete an alert."""
     rule = rule | {"expr": tidy(facts.fill(str(rule["expr"]), path, root))}
     if "sloth_version" in rule["labels"]:
@@ -107,7 +107,9 @@ def _tidy(rule: dict[str, Json], facts: Facts, path: Path, root: Path) -> dict[s
             "expr": f"(\n{_indented(rule['expr'])}\n)\n{guard}\n",
             "for": kind.wait,
             "labels": rule["labels"],
-            "annotations": alerts.annotated(rule["alert"], rule["annotations"], facts, path, root),
+            "annotations": alerts.alert_annotations(
+                rule["alert"], rule["annotations"], facts, path, root
+            ),
         }
     return rule
 

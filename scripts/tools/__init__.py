@@ -34,7 +34,7 @@ GO_REQUIREMENTS = FOLDER / "requirements-go.txt"
 # Nothing of these programs needs C; without symbols they are a third smaller.
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 # The program is the same without; not to make what `-s -w` leaves out saves a seventh of the time.
-FASTER = ("-gcflags=all=-dwarf=false",)
+_WITHOUT_DWARF = ("-gcflags=all=-dwarf=false",)
 _INSTALLING = threading.Lock()
 _VERSION = re.compile(r"(?<![\w.])v?(\d+\.\d+\.\d+(?:[-+][\w.+-]+)?)")
 
@@ -194,7 +194,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "GOTOOLCHAIN": "local",
     }
     with tempfile.TemporaryDirectory() as temporary:
-        flags = [*FASTER, *_flags(name), *_completed(name, Path(temporary))]
+        flags = [*_WITHOUT_DWARF, *_flags(name), *_module_with_missing_files(name, Path(temporary))]
         command: Sequence[str] = (str(go(name)), "build", *flags, "-o", str(partial), package)
         built = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -212,7 +212,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
     progress(f"built {name} {pinned} in {time.monotonic() - started:.0f} s")
 
 
-def _completed(name: str, temporary: Path) -> list[str]:
+def _module_with_missing_files(name: str, temporary: Path) -> list[str]:
     """Return the flag that builds of a copy of the module, with the files that it lacks.
 
     Pages that a module embeds are often made for its releases and not committed; Go refuses to

@@ -81,7 +81,7 @@ def findings_of(
             ours = [v for v in unused_values.variants(repository) if v.release.name == path]
             return unused_values.findings(repository, ours[:1])
         installed = clusters(repository)
-        costs = [finding for cluster in installed for finding in budget.faults(cluster)]
+        costs = [finding for cluster in installed for finding in budget.findings(cluster)]
         found = [*rendered_checks.findings(installed), *costs]
         return [f for f in found if (f.path, f.message) not in before]
     except RepositoryError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding
-from scripts.model.images import _IMAGE
+from scripts.model.images import IMAGE_NAME
 from scripts.model.pod_security import violations
 from scripts.model.rendered import Cluster
 
@@ -25,7 +25,7 @@ def images_pinned(cluster: Cluster) -> Iterator[Finding]:
     for pod in cluster.pods:
         for container in pod.containers:
             image = str(container.get("image") or "")
-            match = _IMAGE.fullmatch(image)
+            match = IMAGE_NAME.fullmatch(image)
             if not match or (match["tag"] in {None, "latest"} and not match["digest"]):
                 text = f"container {container['name']}: the image {image!r} is not pinned"
                 yield cluster.finding(pod.owner, text, "set its tag in the values")

@@ -12,7 +12,7 @@ from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import scraping
 from scripts.model.dashboards import DashboardQuery
-from scripts.model.exporters import EVERY, OWN, collector, monitors
+from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, collector, monitors
 from scripts.model.rendered import Cluster, Item, Pod
 
 
@@ -71,7 +71,7 @@ def metrics_read(asked: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozen
 
 def reasons_lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
     """Return why no monitor delivers a metric, and what to do; nothing where one does."""
-    if OWN.fullmatch(metric) or EVERY.fullmatch(metric):
+    if BY_PROMETHEUS.fullmatch(metric) or BY_EVERY_PROGRAM.fullmatch(metric):
         return []
     if ":" in metric:
         return [("no rule records it", "add the recording rule, or correct the name")]

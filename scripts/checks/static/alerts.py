@@ -21,8 +21,8 @@ from scripts.core.yamlfile import Json, line_with
 from scripts.model import dashboards, rendered
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import ClusterSync, Repository
-from scripts.rules import alerts, budgets, each, slos
-from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, named
+from scripts.rules import alerts, budgets, rules_of, slos
+from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, names_used
 
 SEVERITIES = ("critical", "warning", "info", "none")
 ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
@@ -79,7 +79,7 @@ def alerts_of(sync: ClusterSync) -> Iterator[Alert]:
         name = item["metadata"]["name"]
         if item["kind"] == "PrometheusRule":
             yield from _alerts(item["spec"], "promql", f"PrometheusRule {name}")
-        elif item["kind"] == "ConfigMap" and name == rendered.CONFIG_MAP:
+        elif item["kind"] == "ConfigMap" and name == rendered.LOKI_RULES_CONFIGMAP:
             for file, text in (item.get("data") or {}).items():
                 yield from _alerts(_parsed(text), "logql", f"{alerts.LOKI_RULES}/{file}")
 
@@ -104,7 +104,7 @@ def rules_are_generated(root: Path) -> Iterator[Finding]:
 
 def thresholds_are_used(root: Path) -> Iterator[Finding]:
     """Every threshold is compared with something."""
-    asked = {*named(root), slos.MINIMUM}
+    asked = {*names_used(root), slos.MINIMUM}
     for name in sorted(Facts.of(root).thresholds.keys() - asked):
         line = line_with(root / THRESHOLDS, f"{name}:")
         yield Finding(THRESHOLDS.as_posix(), line, f"no rule names {name}", "use it, or delete it")
@@ -192,7 +192,7 @@ def _expressions(asked: Iterable[DashboardQuery]) -> Iterator[Finding]:
 
 
 def _alerts(content: Mapping[str, Json], lang: str, where: str) -> Iterator[Alert]:
-    yield from (Alert(rule, lang, where) for rule in each(content) if "alert" in rule)
+    yield from (Alert(rule, lang, where) for rule in rules_of(content) if "alert" in rule)
 
 
 def _dashboards(root: Path) -> Iterator[tuple[str, Mapping[str, Json]]]:

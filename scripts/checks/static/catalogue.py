@@ -18,7 +18,7 @@ from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import catalogue
 from scripts.model.dashboards import DashboardQuery
-from scripts.model.exporters import EVERY, KUBELET, OWN, monitors
+from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, KUBELET, monitors
 from scripts.model.manifests import Repository
 
 # What Prometheus and its operator add to each target, by the kind of the monitor: pkg/prometheus/
@@ -112,7 +112,7 @@ class Names:
         return (
             metric in catalogue.series()
             or metric in self._recorded
-            or OWN.fullmatch(metric) is not None
+            or BY_PROMETHEUS.fullmatch(metric) is not None
         )
 
     def labels(self, metrics: Iterable[str]) -> frozenset[str] | None:
@@ -140,12 +140,12 @@ class Names:
                     return None
                 found |= labels | answer.output.labels | inner
             return found - {"__name__"}
-        if OWN.fullmatch(metric):
+        if BY_PROMETHEUS.fullmatch(metric):
             return None if metric.startswith("ALERTS") else _OF_CHARTS  # An alert's are its own.
         if metric not in catalogue.series():
             return None
         exposed = frozenset().union(*(labels for _, labels in catalogue.series()[metric]))
-        if EVERY.fullmatch(metric):
+        if BY_EVERY_PROGRAM.fullmatch(metric):
             return exposed | _OF_CHARTS
         return exposed.union(*self._targets(metric, exposed)) - self._dropped(metric)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import leaves
 from scripts.model import secretfile
-from scripts.model.credentials import Secret, made, reads
+from scripts.model.credentials import Secret, secrets_of_external_secrets, secrets_read
 from scripts.model.manifests import ClusterSync, Repository
 
 # What a credential looks like, wherever it stands.
@@ -37,7 +37,7 @@ def check(repository: Repository) -> list[Finding]:
     for sync in repository.syncs:
         findings += repository.locate(sync, no_plain_text(sync))
         findings += repository.locate(sync, all_declared(sync, known))
-        read |= {secret for _, _, (_, secret) in reads(sync)}
+        read |= {secret for _, _, (_, secret) in secrets_read(sync)}
     return [*findings, *all_read(known, read), *component_named(repository)]
 
 
@@ -53,13 +53,13 @@ def declared(root: Path) -> dict[Secret, int]:
 def all_declared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
     """Find Secrets that are read or made otherwise than they are declared."""
     keys_of = {(one.namespace, one.name): one.keys for one in known}
-    for kind, name, (keys, secret) in reads(sync):
+    for kind, name, (keys, secret) in secrets_read(sync):
         own = keys_of.get((secret.namespace, secret.name))
         if own is None or not secret.keys <= own:
             wanted = f" with {', '.join(sorted(secret.keys))}" if secret.keys else ""
             text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which is not declared"
             yield Violation(kind, name, keys, text, f"add it to {secretfile.PATH}")
-    for name, secret in made(sync):
+    for name, secret in secrets_of_external_secrets(sync):
         own = keys_of.get((secret.namespace, secret.name))
         if own != secret.keys:
             wanted = ", ".join(sorted(own)) if own else "no such Secret"
@@ -88,7 +88,7 @@ def component_named(repository: Repository) -> Iterator[Finding]:
     """
     readers: dict[str, list[ClusterSync]] = {}
     for sync in repository.syncs:
-        for name in dict.fromkeys(secret.name for _, _, (_, secret) in reads(sync)):
+        for name in dict.fromkeys(secret.name for _, _, (_, secret) in secrets_read(sync)):
             readers.setdefault(name, []).append(sync)
     for name, one in secretfile.read(repository.root).items():
         syncs = readers.get(name, [])

@@ -12,7 +12,7 @@ from itertools import chain
 
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves
-from scripts.model.manifests import ClusterSync, Repository, of_engine
+from scripts.model.manifests import ClusterSync, Repository, is_engine_object
 
 # What a release says under both engines, and where in an Application.
 SHARED = {
@@ -107,7 +107,7 @@ def _applied(sync: ClusterSync) -> dict[tuple[str, str, str], dict[str, Json]]:
     return {
         (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
         for item in sync.objects()
-        if not of_engine(item)
+        if not is_engine_object(item)
     }
 
 

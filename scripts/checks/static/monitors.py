@@ -10,7 +10,7 @@ from scripts.checks.static.queries import dashboard_queries
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
-from scripts.model.manifests import ClusterSync, Repository, in_values
+from scripts.model.manifests import ClusterSync, Repository, values_violation
 
 MONITORS = frozenset({"PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor"})
 # What each kind calls its list of endpoints; the others are one endpoint themselves.
@@ -67,7 +67,7 @@ def chart_relabelings(sync: ClusterSync) -> Iterator[Violation]:
     """What values say of a chart's own monitors keeps series apart, too."""
     for release in sync.releases:
         for keys, text, fix in relabelings(release.values):
-            yield in_values(release, keys, text, fix)
+            yield values_violation(release, keys, text, fix)
 
 
 def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:

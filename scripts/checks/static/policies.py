@@ -19,7 +19,7 @@ from scripts.model.manifests import (
     Release,
     Repository,
     group,
-    of_engine,
+    is_engine_object,
 )
 from scripts.model.pod_security import POD_SECURITY
 
@@ -138,7 +138,7 @@ def fits_into_configmap(item: Mapping[str, Json]) -> Iterator[Violation]:
 def works_with_both_engines(item: Mapping[str, Json]) -> Iterator[Violation]:
     """Nothing that one engine alone does: it is neither synced by the other nor rendered here."""
     kind, spec = item["kind"], item.get("spec") or {}
-    if not of_engine(item):
+    if not is_engine_object(item):
         return
     source = spec.get("source") or {}
     for holder, names, at in (

@@ -10,7 +10,13 @@ from itertools import chain
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, maps
 from scripts.model.files import INVENTORY
-from scripts.model.manifests import ENGINE_NAMESPACES, ClusterSync, Release, Repository, in_values
+from scripts.model.manifests import (
+    ENGINE_NAMESPACES,
+    ClusterSync,
+    Release,
+    Repository,
+    values_violation,
+)
 from scripts.model.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
 
@@ -51,7 +57,7 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
             f"nothing copies {key}",
             "add a replacement that copies it to where it is needed, or remove it",
         )
-        for key in sorted(facts.keys() - copied - set(rule_facts.named(repository.root)))
+        for key in sorted(facts.keys() - copied - set(rule_facts.names_used(repository.root)))
     ]
 
 
@@ -89,10 +95,12 @@ def mounts(sync: ClusterSync, release: Release) -> Iterator[Violation]:
         if name not in built:
             text = f"no ConfigMap {name} is built in the namespace {release.namespace}"
             fix = f"correct the name, or build it; there are {', '.join(sorted(built)) or 'none'}"
-            yield in_values(release, keys, text, fix)
+            yield values_violation(release, keys, text, fix)
         elif key and key not in built[name]:
             text = f"ConfigMap {name} has no key {key}"
-            yield in_values(release, keys, text, f"use one of {', '.join(sorted(built[name]))}")
+            yield values_violation(
+                release, keys, text, f"use one of {', '.join(sorted(built[name]))}"
+            )
 
 
 def namespaces(sync: ClusterSync) -> Iterator[Violation]:

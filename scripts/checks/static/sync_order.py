@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.checks.static.policies import excludes_itself
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json
-from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, of_engine
+from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, is_engine_object
 
 CRD_RELEASE = "prometheus-operator-crds"
 CRD_GROUP = "monitoring.coreos.com"
@@ -165,7 +165,7 @@ def _named(sync: ClusterSync, kind: str) -> dict[str, Mapping[str, Json]]:
     return {
         item["metadata"]["name"]: item
         for item in sync.objects()
-        if item["kind"] == kind and of_engine(item)
+        if item["kind"] == kind and is_engine_object(item)
     }
 
 

@@ -14,7 +14,7 @@ from scripts.live.preflight.check_result import CheckResult, missing, ok, warnin
 from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import schemas, secretfile
 from scripts.model.api_groups import TRACKING_ID
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.pod_security import LEVELS, POD_SECURITY
 from scripts.model.requirements import Requirements
 
@@ -322,7 +322,7 @@ def _result(check: PreflightCheck, required: Requirements, cluster: ClusterState
         return missing(f"not checked: {error}", "write the quantity as 500m, 2, 64Mi or 50Gi")
 
 
-def _lack(secret: Needed, cluster: ClusterState) -> str:
+def _lack(secret: NeededSecret, cluster: ClusterState) -> str:
     """Return what a Secret lacks, in words; nothing where it lacks nothing."""
     found = cluster.secrets.get((secret.namespace, secret.name))
     if found is None:

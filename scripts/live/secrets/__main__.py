@@ -24,9 +24,9 @@ from scripts.core.yamlfile import Json
 from scripts.live.secrets.cluster import ClusterSecrets
 from scripts.live.secrets.encrypted_folder import EncryptedFolder
 from scripts.model import api_groups, clusters, credentials
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, decrypts, group
-from scripts.model.secrets import Account, Missing, Place, administrator, plan, values
+from scripts.model.secrets import Account, MissingSecret, Place, administrator, plan, values
 
 
 def options() -> argparse.Namespace:
@@ -45,7 +45,7 @@ def options() -> argparse.Namespace:
 
 
 def create(
-    sync: ClusterSync, needed: Sequence[Needed], cluster: ClusterSecrets, *, yes: bool
+    sync: ClusterSync, needed: Sequence[NeededSecret], cluster: ClusterSecrets, *, yes: bool
 ) -> int:
     """Create in the cluster what it lacks; return the exit code.
 
@@ -87,7 +87,7 @@ def create(
     return 1 if report(unmade) else 0
 
 
-def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: EncryptedFolder) -> int:
+def encrypt(sync: ClusterSync, needed: Sequence[NeededSecret], folder: EncryptedFolder) -> int:
     """Write what the cluster's folder lacks; return the exit code.
 
     Raises:
@@ -116,7 +116,7 @@ def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: EncryptedFolder
 
 
 def _lacking(
-    sync: ClusterSync, make: Iterable[Missing], cluster: ClusterSecrets
+    sync: ClusterSync, make: Iterable[MissingSecret], cluster: ClusterSecrets
 ) -> dict[str, Json]:
     """Return the namespaces that are to be created, as the sync brings them: so it adopts them.
 
@@ -133,8 +133,8 @@ def _lacking(
     return {name: declared[name] for name in lacking}
 
 
-def _print_planned(make: Iterable[Missing], verb: str) -> None:
-    first: dict[str, Missing] = {}
+def _print_planned(make: Iterable[MissingSecret], verb: str) -> None:
+    first: dict[str, MissingSecret] = {}
     for one in make:
         made = ", ".join(map(str, one.declared.keys))
         if one.like:
@@ -144,13 +144,13 @@ def _print_planned(make: Iterable[Missing], verb: str) -> None:
         print(f"  {verb:<8} {one}: {made}; {one.declared.why}")
 
 
-def _print_synced(needed: Iterable[Needed]) -> None:
+def _print_synced(needed: Iterable[NeededSecret]) -> None:
     for one in needed:
         if one.brought:
             print(colour(f"  synced   {one}: {one.brought}", DIM))
 
 
-def _check_shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
+def _check_shared(make: Iterable[MissingSecret], needed: Iterable[NeededSecret]) -> None:
     """See that nothing is made that must be like what only the sync knows.
 
     Raises:
@@ -164,7 +164,9 @@ def _check_shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
             raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
 
 
-def _report_given(give: Iterable[Missing], kubectl_: str, *, sops: bool = False) -> list[Finding]:
+def _report_given(
+    give: Iterable[MissingSecret], kubectl_: str, *, sops: bool = False
+) -> list[Finding]:
     """Say what only the user can make; return a finding for each that something waits for."""
     found = []
     for one in give:
@@ -210,11 +212,11 @@ def _print_flux_steps(sync: ClusterSync, folder: EncryptedFolder) -> None:
     )
 
 
-def _place(one: Needed) -> Place:
+def _place(one: NeededSecret) -> Place:
     return one.namespace, one.name
 
 
-def _like(one: Missing) -> Place:
+def _like(one: MissingSecret) -> Place:
     return one.like, one.declared.name
 
 
@@ -226,7 +228,7 @@ def main() -> int:
     progress("working out what the cluster reads")
     engines = repository.cluster(name)
     sync = engines.get("flux") or next(iter(engines.values()))
-    needed = credentials.needed(sync, repository)
+    needed = credentials.needed_secrets(sync, repository)
     if given.sops:
         return encrypt(sync, needed, EncryptedFolder(tools.ROOT, name, given.age))
     return create(sync, needed, ClusterSecrets(kubectl.context()), yes=given.yes)

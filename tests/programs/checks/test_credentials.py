@@ -231,7 +231,7 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
     ],
 )
 def test_what_names_no_secret(values: dict[str, Any]) -> None:
-    assert list(model_credentials.in_values("any", "monitoring", values)) == []
+    assert list(model_credentials.secrets_in_values("any", "monitoring", values)) == []
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_what_names_no_secret(values: dict[str, Any]) -> None:
 )
 def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
     def optional() -> list[bool]:
-        found = model_credentials.in_values("any", "monitoring", values)
+        found = model_credentials.secrets_in_values("any", "monitoring", values)
         return [secret.optional for _, secret in found]
 
     assert optional() == [False]
@@ -352,7 +352,7 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
         secret.name
         for sync in repository.syncs
         if sync.synced
-        for _, _, (_, secret) in model_credentials.reads(sync)
+        for _, _, (_, secret) in model_credentials.secrets_read(sync)
     }
     declared = secretfile.read(repository.root).values()
     (opt_in, *_) = (one for one in declared if one.name not in of_clusters)
@@ -392,7 +392,10 @@ def test_what_the_sync_brings_is_known(repository: Repository, tmp_path: Path) -
     path = tmp_path / "clusters" / sync.cluster / ENCRYPTED / "monitoring/in-git.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("kind: Secret\nmetadata: {name: in-git, namespace: monitoring}\n")
-    found = {one.name: one.brought for one in model_credentials.needed(sync, Repository(tmp_path))}
+    found = {
+        one.name: one.brought
+        for one in model_credentials.needed_secrets(sync, Repository(tmp_path))
+    }
     assert {name: found[name] for name in names} == {
         "token": "ExternalSecret token",
         "in-git": str(path.relative_to(tmp_path)),

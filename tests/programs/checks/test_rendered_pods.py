@@ -197,5 +197,5 @@ def test_pods_that_end_are_checked_and_counted(
         pods.host_paths_allowed,
     ):
         assert any(f"{kind} monitoring/added: " in f.message for f in check(after)), check
-    taken = [budget.rows(c, budget.limits(c))["loki"].cpu for c in (before, after)]
+    taken = [budget.usage_by_release(c, budget.limits(c))["loki"].cpu for c in (before, after)]
     assert taken[1] - taken[0] == pytest.approx(expected)

@@ -68,5 +68,5 @@ def test_a_tree_without_a_cluster_says_so(tmp_path: Path) -> None:
 
 def test_the_one_that_is_broken_has_volumes_if_any_has(tmp_path: Path) -> None:
     root = tree(tmp_path, a=0, b=1, c=2)
-    assert clusters.keeping(root, ["a", "b", "c"]) == "b"
-    assert clusters.keeping(root, ["a"]) == "a"
+    assert clusters.first_with_volumes(root, ["a", "b", "c"]) == "b"
+    assert clusters.first_with_volumes(root, ["a"]) == "a"
