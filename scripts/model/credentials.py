@@ -64,15 +64,33 @@ class NeededSecret:
 Named = tuple[tuple[str, ...], Secret]
 
 
-def secrets_read(sync: ClusterSync) -> Iterator[tuple[str, str, Named]]:
-    """Yield the Secrets that values and objects read, each with kind and name of what reads it."""
+class SecretReference(NamedTuple):
+    """An object of a cluster sync that reads a Secret.
+
+    Attributes:
+        kind: The object's kind.
+        name: The object's name.
+        keys: Keys, and indices of lists, that lead to where it names the Secret.
+        secret: The Secret.
+    """
+
+    kind: str
+    name: str
+    keys: tuple[str, ...]
+    secret: Secret
+
+
+def secrets_read(sync: ClusterSync) -> Iterator[SecretReference]:
+    """Yield what values and objects of a cluster sync read of Secrets."""
     for release in sync.releases:
         for keys, secret in secrets_in_values(release.chart, release.namespace, release.values):
-            yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
+            at = ("spec", "values", *keys)
+            yield SecretReference("HelmRelease", release.owner[1], at, secret)
     for item in sync.objects():
         if group(item) in {OPERATOR, api_groups.SOURCE}:
-            for named in secrets_in_values("", item["metadata"].get("namespace", ""), item):
-                yield item["kind"], item["metadata"]["name"], named
+            metadata = item["metadata"]
+            for keys, secret in secrets_in_values("", metadata.get("namespace", ""), item):
+                yield SecretReference(item["kind"], metadata["name"], keys, secret)
 
 
 def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
@@ -134,7 +152,8 @@ def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecr
         brought[place] = str(path.relative_to(repository.root))
         files.add(place)
     keys: dict[tuple[str, str], frozenset[str]] = {}
-    for _, _, (_, secret) in secrets_read(sync):
+    for reference in secrets_read(sync):
+        secret = reference.secret
         place = secret.namespace, secret.name
         keys[place] = keys.get(place, frozenset()) | secret.keys
     found = []

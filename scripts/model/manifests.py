@@ -28,6 +28,8 @@ BOOTSTRAP = "flux-system"
 # Our namespaces, and those that an engine's own installation creates.
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
+# The limit of etcd and of the API server on one object.
+CONFIGMAP_BYTES = 1024 * 1024
 # What `tests/options` makes of every opt-in, in place of a cluster.
 OPTIONS = "options"
 

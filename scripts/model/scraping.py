@@ -9,6 +9,10 @@ from scripts.core.yamlfile import Json
 from scripts.model.rendered import Cluster, Item, Pod
 
 MONITORS = ("PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor")
+# The field that lists a monitor's endpoints; the other kinds are one endpoint themselves.
+ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
+# What Prometheus selects; fields of its spec and values of its chart begin with these.
+SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
 # What these find is not in this repository.
 EXTERNAL = {
     "argocd": "Argo CD itself",
@@ -39,8 +43,7 @@ class ScrapeTarget:
 
 def endpoints(item: Item) -> list[Mapping[str, Json]]:
     """Return the endpoints of a ServiceMonitor or PodMonitor."""
-    key = "podMetricsEndpoints" if item.kind == "PodMonitor" else "endpoints"
-    return list(item.spec.get(key) or [])
+    return list(item.spec.get(ENDPOINTS[item.kind]) or [])
 
 
 def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[ScrapeTarget]:

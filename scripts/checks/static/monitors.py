@@ -11,10 +11,8 @@ from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
 from scripts.model.manifests import ClusterSync, Repository, values_violation
+from scripts.model.scraping import ENDPOINTS, MONITORS
 
-MONITORS = frozenset({"PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor"})
-# What each kind calls its list of endpoints; the others are one endpoint themselves.
-ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
 # The target's own label under another name: without it no two series are one.
 DROPPABLE = frozenset({"exported_namespace"})
 # Prometheus's regular expressions are RE2, which has neither of these.

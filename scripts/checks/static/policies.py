@@ -14,6 +14,7 @@ from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
 from scripts.model.api_groups import TOOLKIT
 from scripts.model.manifests import (
+    CONFIGMAP_BYTES,
     ENGINE_NAMESPACES,
     NAMESPACES,
     Release,
@@ -29,7 +30,6 @@ KEEP_ANNOTATIONS = {
     "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
     "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
 }
-CONFIGMAP_BYTES = 2**20
 EXACT = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 # What one engine does, and the other or a plain `kustomize build` does not.
 ONE_ENGINE = {

@@ -9,10 +9,10 @@ from scripts.core.findings import Finding, Violation
 from scripts.core.quantities import byte_size, quantity
 from scripts.core.yamlfile import get
 from scripts.model.manifests import ClusterSync, Release, Repository, values_violation
+from scripts.model.scraping import SELECTORS
 
 # Of its volume, what Prometheus may fill with blocks: the write-ahead log and the head come on top.
 MAX_FILL = 0.85
-SELECTORS = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
 VOLUME = ("storageSpec", "volumeClaimTemplate", "spec", "resources", "requests", "storage")
 EVENTS = "loki.source.kubernetes_events"
 

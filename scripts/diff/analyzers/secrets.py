@@ -41,7 +41,7 @@ def _read_keys(cluster: Cluster) -> tuple[Keys, Keys]:
     """The keys that are read of each Secret, and those without which something waits."""
     every: Keys = {}
     needed: Keys = {}
-    named = [secret for _, _, (_, secret) in credentials.secrets_read(cluster.sync)]
+    named = [reference.secret for reference in credentials.secrets_read(cluster.sync)]
     for pod in cluster.pods:
         own = credentials.secrets_in_values("", pod.owner.namespace, pod.spec)
         named += [secret for _, secret in own]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
+from scripts.core.quantities import version_numbers
 from scripts.core.yamlfile import Json
 from scripts.live.preflight import capacity, storage
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
@@ -181,7 +181,7 @@ def crds(required: Requirements, cluster: ClusterState) -> CheckResult:
     if not versions:
         return ok(f"{len(found)} of {release.name}, operator {wanted}")
     text = f"of operator {', '.join(sorted(versions))}, the sync makes them {wanted}"
-    if all(_numbers(version) < _numbers(wanted) for version in versions):
+    if all(version_numbers(version) < version_numbers(wanted) for version in versions):
         return warning(text, "upgrade every other prometheus-operator in the cluster first")
     return warning(text, f"upgrade {release.name} here first: what newer ones added would be lost")
 
@@ -403,11 +403,7 @@ def _annotations(item: Json) -> Mapping[str, str]:
 
 
 def _minor(version: str) -> tuple[int, ...]:
-    return _numbers(version)[:2]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)))
+    return version_numbers(version)[:2]
 
 
 def _dotted(version: tuple[int, ...]) -> str:

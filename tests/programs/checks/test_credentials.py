@@ -210,7 +210,8 @@ def test_a_secret_that_is_not_declared(
     repository: Repository, kind: str, name: str, edit: Edit, says: str
 ) -> None:
     sync = edited(named(repository, OPTIONS), kind, name, edit)
-    assert_says(repository.locate(sync, credentials.all_declared(sync, ROWS)), says)
+    found = credentials.all_declared(model_credentials.secrets_read(sync), ROWS)
+    assert_says(repository.locate(sync, found), says)
 
 
 def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
@@ -219,7 +220,7 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
         _values(item)["alloy"]["extraEnv"].append({"name": "X", "valueFrom": source})
 
     sync = edited(named(repository, FLUX), "HelmRelease", "alloy", edit)
-    assert not list(credentials.all_declared(sync, ROWS))
+    assert not list(credentials.all_declared(model_credentials.secrets_read(sync), ROWS))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,7 @@ def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
 )
 def test_a_secret_made_otherwise_than_it_is_declared(repository: Repository, edit: Edit) -> None:
     sync = edited(named(repository, OPTIONS), "ExternalSecret", "grafana-admin", edit)
-    findings = repository.locate(sync, credentials.all_declared(sync, ROWS))
+    findings = repository.locate(sync, credentials.made_as_declared(sync, ROWS))
     assert_says(findings, r"external-secrets.yaml:\d+: ExternalSecret grafana-admin: makes grafana")
 
 
@@ -349,10 +350,10 @@ def test_a_key_whose_value_is_a_credential(
 def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> None:
     """Told of a Secret of this tree that only opt-ins read, whichever it is."""
     of_clusters = {
-        secret.name
+        reference.secret.name
         for sync in repository.syncs
         if sync.synced
-        for _, _, (_, secret) in model_credentials.secrets_read(sync)
+        for reference in model_credentials.secrets_read(sync)
     }
     declared = secretfile.read(repository.root).values()
     (opt_in, *_) = (one for one in declared if one.name not in of_clusters)
@@ -362,8 +363,9 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
         "metadata": {"name": "x", "namespace": opt_in.namespaces[0]},
         "spec": {"bearerTokenSecret": {"name": opt_in.name, "key": opt_in.keys[0].name}},
     }
-    sync = named(repository, FLUX)
-    found = list(credentials.component_named(holding(repository, added(sync, item))))
+    sync = added(named(repository, FLUX), item)
+    references = [(sync, model_credentials.secrets_read(sync))]
+    found = list(credentials.component_named(holding(repository, sync), references))
     text = f"base/secrets.yaml:{opt_in.line}: {FLUX} reads {opt_in.name} without {opt_in.component}"
     assert_says(found, text)
 
@@ -371,7 +373,8 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
 def test_a_secret_of_no_cluster_names_its_opt_in(copy: Repository) -> None:
     path = copy.root / secretfile.PATH
     path.write_text(re.sub(r"(?m)^  component: .*\n", "", path.read_text()))
-    found = list(credentials.component_named(copy))
+    references = [(sync, model_credentials.secrets_read(sync)) for sync in copy.syncs]
+    found = list(credentials.component_named(copy, references))
     assert found
     assert all("it belongs to an opt-in" in one.message and one.line for one in found)
 

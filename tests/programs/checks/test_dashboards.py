@@ -11,6 +11,7 @@ import yaml
 from scripts.checks.static import dashboards as checks
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards
+from scripts.model.manifests import CONFIGMAP_BYTES
 from tests.programs.dashboard_files import FOLDER, committed
 
 DATASOURCES = {"prometheus", "loki", "alertmanager"}
@@ -198,7 +199,7 @@ def test_configmaps_hold_each_dashboard_once_and_fit(overview: Json) -> None:
         "c.json is in 0 ConfigMaps",
         "lost.json does not exist",
     ]
-    overview["description"] = "x" * checks.CONFIGMAP_BYTES
+    overview["description"] = "x" * CONFIGMAP_BYTES
     lists = [{"name": "one", "files": ["a.json"]}]
     (finding,) = checks.configmaps({"a.json": overview}, {"configMapGenerator": lists})
     assert "ConfigMap one has" in finding.message

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import policies
-from scripts.model.manifests import BOOTSTRAP, Repository
+from scripts.model.manifests import BOOTSTRAP, CONFIGMAP_BYTES, Repository
 from tests.programs.cluster_syncs import (
     ARGOCD,
     CLUSTERS,
@@ -170,7 +170,7 @@ def test_every_cluster_sync_keeps_the_promises(repository: Repository, name: str
             FLUX,
             "ConfigMap",
             "alloy-logs",
-            lambda o: o["data"].update(more="x" * policies.CONFIGMAP_BYTES),
+            lambda o: o["data"].update(more="x" * CONFIGMAP_BYTES),
             r"ConfigMap alloy-logs: has \d+ bytes; 1048576 fit",
         ),
     ],

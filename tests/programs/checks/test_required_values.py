@@ -8,6 +8,7 @@ import pytest
 
 from scripts.checks.static import required_values
 from scripts.model.manifests import Repository
+from scripts.model.scraping import SELECTORS
 from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
 
 
@@ -42,7 +43,7 @@ PROMETHEUS, LOKI = "kube-prometheus-stack", "loki"
                 lambda v, key=f"{kind}SelectorNilUsesHelmValues": spec(v).pop(key),
                 f"{kind}SelectorNilUsesHelmValues is not false",
             )
-            for kind in required_values.SELECTORS
+            for kind in SELECTORS
         ),
         (
             LOKI,
