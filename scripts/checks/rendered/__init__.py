@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    exposed,
+    objects,
+    pods,
+    programs,
+    references,
+    relabelings,
+    scrape,
+)
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
@@ -25,10 +33,10 @@ CHECKS: tuple[Check, ...] = (
     pods.keeps_to_restricted,
     pods.host_paths_allowed,
     programs.same_version_as_clusters,
-    referents.service_addresses,
-    referents.accounts_and_roles,
-    referents.alertmanager_service,
-    referents.configmaps_and_secrets,
+    references.service_addresses,
+    references.accounts_and_roles,
+    references.alertmanager_service,
+    references.configmaps_and_secrets,
     scrape.monitors_selected,
     scrape.sample_limit_set,
     scrape.targets_found,
@@ -38,20 +46,20 @@ CHECKS: tuple[Check, ...] = (
 
 
 def findings(clusters: Sequence[Cluster]) -> list[Finding]:
-    """Run every check on every cluster; what holds for some clusters only names them."""
-    held: dict[Finding, list[str]] = {}
+    """Run every check on every cluster; a finding of some of the clusters names them."""
+    by_finding: dict[Finding, list[str]] = {}
     for cluster in clusters:
         for check in CHECKS:
             for finding in check(cluster):
-                held.setdefault(finding, []).append(cluster.name)
-    findings = [
+                by_finding.setdefault(finding, []).append(cluster.name)
+    found = [
         *objects.invalid(clusters),
         *objects.same_for_both_engines(clusters),
         *objects.unused_whitelist(clusters),
         *programs.differences_still_exist(clusters),
     ]
-    for finding, names in held.items():
+    for finding, names in by_finding.items():
         distinct = dict.fromkeys(names)
         text = "" if len(distinct) == len(clusters) else f" ({', '.join(distinct)})"
-        findings.append(Finding(finding.path, finding.line, finding.message + text, finding.fix))
-    return findings
+        found.append(Finding(finding.path, finding.line, finding.message + text, finding.fix))
+    return found

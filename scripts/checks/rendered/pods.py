@@ -1,4 +1,4 @@
-"""What every pod keeps to: pinned images, resources, and its namespace's Pod Security Standard."""
+"""Pods have pinned images, resources, and comply with their namespace's Pod Security Standard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.model.pod_security import violations
 from scripts.model.rendered import Cluster
 
 RESTRICTED = frozenset({"monitoring"})
-# What the pods of monitoring-node may see of their node.
+# Paths of their node that pods of monitoring-node may mount.
 HOST_PATHS = {
     "/": "node-exporter: file systems",
     "/proc": "node-exporter",
@@ -51,7 +51,7 @@ def resources_set(cluster: Cluster) -> Iterator[Finding]:
 
 
 def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:
-    """Pods of a restricted namespace keep to the profile, so that the API server admits them."""
+    """Pods of a restricted namespace comply with the profile, or are not admitted."""
     for pod in cluster.pods:
         if pod.owner.namespace in RESTRICTED:
             for text in violations(pod.spec):
@@ -60,7 +60,7 @@ def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:
 
 
 def host_paths_allowed(cluster: Cluster) -> Iterator[Finding]:
-    """Pods see no more of their node than the paths above."""
+    """Pods mount no paths of their node but HOST_PATHS."""
     for pod in cluster.pods:
         for volume in pod.spec.get("volumes") or []:
             path = (volume.get("hostPath") or {}).get("path")

@@ -1,4 +1,4 @@
-"""No relabelling drops a metric that a rule or a dashboard reads, and no collector of it is off."""
+"""No relabeling drops a metric that rules or dashboards read, and its collector is enabled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MetricsEndpoint:
 
     Attributes:
         monitor: The monitor.
-        endpoint: The mapping that holds its metricRelabelings.
+        endpoint: The field with its metricRelabelings.
     """
 
     cluster: Cluster
@@ -31,7 +31,7 @@ class MetricsEndpoint:
 
     @property
     def pods(self) -> Iterator[Pod]:
-        """The pods behind it, where they are ours."""
+        """The pods behind it, where this repository declares them."""
         if self.monitor.kind not in {"Probe", "ScrapeConfig"}:
             for target in scraping.targets(self.cluster, self.monitor, self.endpoint):
                 yield from target.pods
@@ -40,7 +40,7 @@ class MetricsEndpoint:
 def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
     """Every metric that is read is recorded by a rule, or exposed and kept by a monitor."""
     rules = queries.rule_queries(item.manifest for item in cluster.of("PrometheusRule"))
-    # Dashboards may show what only an opt-in component brings: there, all of these are on.
+    # Dashboards may show metrics of opt-ins, so they are checked where all opt-ins are enabled.
     panels = [] if cluster.sync.synced else queries.dashboard_queries(cluster.repository)
     recorded = {
         rule["record"]
@@ -51,11 +51,11 @@ def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
     }
     by_name = {str(item): item for item in cluster.of("PrometheusRule")}
     # Most metrics are read by several queries.
-    loss = functools.cache(functools.partial(reasons_lost, cluster))
+    reasons = functools.cache(functools.partial(reasons_lost, cluster))
     for query, metrics in metrics_read([*rules, *panels]).items():
         item = by_name.get(query.where.partition(": ")[0])
         for metric in sorted(metrics - recorded):
-            for text, fix in loss(metric):
+            for text, fix in reasons(metric):
                 if item:
                     place = query.where.partition(": ")[2]
                     yield cluster.finding(item, f"{place} reads {metric}: {text}", fix)
@@ -63,14 +63,14 @@ def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
                     yield Finding(query.where, None, f"reads {metric}: {text}", fix)
 
 
-def metrics_read(asked: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
+def metrics_read(expressions: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
     """Return the metrics that each PromQL query reads, by Prometheus's own parser."""
-    promql = [query for query in asked if query.lang == "promql"]
-    return {query: answer.metrics for query, answer in queries.parse(promql).items()}
+    promql = [query for query in expressions if query.lang == "promql"]
+    return {query: parsed.metrics for query, parsed in queries.parse(promql).items()}
 
 
 def reasons_lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
-    """Return why no monitor delivers a metric, and what to do; nothing where one does."""
+    """Return why no monitor scrapes a metric, and what to do; nothing where one does."""
     if BY_PROMETHEUS.fullmatch(metric) or BY_EVERY_PROGRAM.fullmatch(metric):
         return []
     if ":" in metric:
@@ -113,7 +113,7 @@ def keeps(relabelings: Iterable[Mapping[str, Json]], metric: str) -> bool:
 
 
 def _reason(source: MetricsEndpoint, metric: str) -> tuple[str, str] | None:
-    """Why this source does not deliver the metric, and what to do."""
+    """Return why an endpoint does not provide a metric, and what to do."""
     if not keeps(source.endpoint.get("metricRelabelings") or [], metric):
         text = f"{source.monitor.kind} {source.monitor.name} drops it"
         return text, "keep it in metricRelabelings, or turn the rule off"

@@ -1,4 +1,4 @@
-"""Every monitor is selected, limited, and finds what it is for, down to the container's port."""
+"""Every monitor is selected, has a sample limit, and finds targets with its port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, SELECTORS, endpo
 
 
 def monitors_selected(cluster: Cluster) -> Iterator[Finding]:
-    """Prometheus takes every monitor and rule of every namespace, not only its release's own."""
+    """Prometheus selects every monitor and rule of every namespace, not only of its release."""
     for item in cluster.of("Prometheus"):
         for name in SELECTORS:
             if item.spec.get(f"{name}Selector") != {}:
@@ -23,7 +23,7 @@ def monitors_selected(cluster: Cluster) -> Iterator[Finding]:
 
 
 def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
-    """Every monitor of a chart has a sampleLimit: the series budget is proved by them."""
+    """Every monitor of a chart has a sampleLimit: the series budget relies on it."""
     for item in cluster.rendered():
         if item.kind in MONITORS and not item.spec.get("sampleLimit"):
             text = "no sampleLimit, so one target can fill Prometheus"
@@ -31,7 +31,7 @@ def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
 
 
 def targets_found(cluster: Cluster) -> Iterator[Finding]:
-    """Monitors find Services, their ports and the pods' ports, where these are ours."""
+    """Monitors find Services, their ports and the ports of pods that this repository declares."""
     for item in cluster.of("PodMonitor", "ServiceMonitor"):
         if item.name in EXTERNAL:
             continue

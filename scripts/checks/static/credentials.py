@@ -1,4 +1,4 @@
-"""Credentials: none in git, and each Secret that something reads is in `base/secrets.yaml`."""
+"""Credentials: none is in git, and `base/secrets.yaml` declares each Secret that is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scripts.model.credentials import (
 )
 from scripts.model.manifests import ClusterSync, Repository
 
-# What a credential looks like, wherever it stands.
+# What a credential looks like, in any value.
 LOOKS_SECRET = re.compile(
     r"\beyJ[\w-]{10,}\.[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b"
     r"|\bgh[pousr]_\w{30,}|\bxox[abpr]-[\w-]{10,}|\bsk-[\w-]{20,}"
@@ -27,7 +27,7 @@ LOOKS_SECRET = re.compile(
     r"|^\s*\w*(?i:password|passwd|token|secret|api_?key)\s*=\s*\"[^\"$]{6,}\"",
     re.MULTILINE,
 )
-# Keys whose value is a credential. `existingSecret`, `passwordKey` and the like only name one.
+# Keys whose values are credentials. `existingSecret`, `passwordKey` and the like only name one.
 KEY_OF_SECRET = re.compile(
     r"(^|[_-])(?i:password|passwd|secret|secret_key|token|api_?key|private_?key|access_?key)$"
     r"|(Password|Token|ApiKey|AccessKey|apiKey|accessKey|privateKey)$"

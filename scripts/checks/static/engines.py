@@ -1,6 +1,7 @@
-"""Both engines of a cluster declare the same: releases, values, and every object besides.
+"""Both engines of a cluster get the same releases, values and objects.
 
-kustomize skips a misspelt replacement target in silence, so this is what proves the derivation.
+Applications are derived from HelmReleases by kustomize, which silently skips a misspelt replacement
+target; this check proves that the derivation is complete.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves
 from scripts.model.manifests import ClusterSync, Repository, is_engine_object
 
-# What a release says under both engines, and where in an Application.
+# Fields of a release, and where an Application has them.
 SHARED = {
     "chart": ("source", "chart"),
     "version": ("source", "targetRevision"),
@@ -36,7 +37,7 @@ def check(repository: Repository) -> list[Finding]:
     for engines in clusters.values():
         if len(engines) == 2:
             pair = engines["flux"], engines["argocd"]
-            # All that Flux's cluster sync is built from, Argo CD's is too.
+            # Argo CD's sync reads all files that Flux' reads, so lines are looked up in it.
             findings += repository.locate(pair[1], chain(releases(*pair), objects(*pair)))
     return findings
 
@@ -63,7 +64,7 @@ def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
 
 
 def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
-    """Compare everything that is applied besides the engines' own objects."""
+    """Compare all objects but the engines' own."""
     left, right = _applied(flux), _applied(argocd)
     for key in sorted(left.keys() | right.keys()):
         kind, _, name = key
@@ -76,7 +77,7 @@ def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
 
 
 def placeholders(sync: ClusterSync) -> Iterator[Violation]:
-    """Find the values that are still `copied`, or `copied from …`."""
+    """No value is a placeholder any more: `copied`, or `copied from …`."""
     for item in sync.objects():
         for keys, value in leaves(item):
             if unfilled(value):

@@ -1,4 +1,4 @@
-"""What Prometheus is told to scrape and to record: bounded, unambiguous, by the field's names."""
+"""Monitors have a sample limit and keep series distinct; rules are named by the convention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.model import dashboards
 from scripts.model.manifests import ClusterSync, Repository, values_violation
 from scripts.model.scraping import ENDPOINTS, MONITORS
 
-# The target's own label under another name: without it no two series are one.
+# A copy of a label of the target: without it, series stay distinct.
 DROPPABLE = frozenset({"exported_namespace"})
 # Prometheus's regular expressions are RE2, which has neither of these.
 NOT_RE2 = re.compile(r"\(\?(=|!|<=|<!|>)|\\[1-9]")
@@ -40,7 +40,7 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def monitor(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """A monitor of ours is bounded, names its job and ports, and keeps series apart."""
+    """A monitor has a sample limit, names its job and ports, and keeps series distinct."""
     kind, name, spec = item["kind"], item["metadata"]["name"], item["spec"]
     if not spec.get("sampleLimit"):
         text = "has no sampleLimit, so the series budget is no bound"
@@ -62,7 +62,7 @@ def monitor(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def chart_relabelings(sync: ClusterSync) -> Iterator[Violation]:
-    """What values say of a chart's own monitors keeps series apart, too."""
+    """The relabelings that values set for the monitors of charts keep series distinct as well."""
     for release in sync.releases:
         for keys, text, fix in relabelings(release.values):
             yield values_violation(release, keys, text, fix)
@@ -87,7 +87,7 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
         if wrong:
             yield keys, f"{regex!r} is no regular expression of Prometheus: {wrong}", "correct it"
         if not place.endswith("metricrelabelings"):
-            continue  # Labels of a target are still apart by its address.
+            continue  # Targets stay distinct by their addresses.
         if action in {"labeldrop", "labelkeep"} and regex not in DROPPABLE:
             text = f"{action} {regex} can make two series one, and counters wrong"
             yield keys, text, "drop the series instead"
@@ -97,7 +97,7 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 
 def rules(sync: ClusterSync) -> Iterator[Violation]:
-    """Rules are named by the convention, each once, and read what others record."""
+    """Rules are named by the convention, recorded once, and read only what rules record."""
     seen: Counter[tuple[str, ...]] = Counter()
     records = _records(sync)
     for item in sync.objects():
@@ -130,7 +130,7 @@ def rules(sync: ClusterSync) -> Iterator[Violation]:
 
 
 def recorded_names(expressions: Iterable[str]) -> set[str]:
-    """Return the names in expressions that our recording rules must provide."""
+    """Return the recorded metrics that expressions read."""
     return {name for text in expressions for name in _RECORDED.findall(text)}
 
 

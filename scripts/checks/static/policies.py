@@ -1,7 +1,7 @@
-"""What no schema says and this repository promises of its objects and of its own files.
+"""Rules for objects and files that no schema can express.
 
-Nothing of the application touched, nothing unpinned, no right that is not needed, and nothing that
-only one of the engines can do.
+The application is not touched, versions are pinned, permissions are minimal, and nothing works with
+one of the engines only.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from scripts.model.manifests import (
 )
 from scripts.model.pod_security import POD_SECURITY
 
-# Objects of ours live here and nowhere else; the application's namespaces are not ours.
+# All that this repository creates is in these; the application's namespaces are not among them.
 OUR_NAMESPACES = NAMESPACES | ENGINE_NAMESPACES
 KEEP_ANNOTATIONS = {
     "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
     "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
 }
 EXACT = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-# What one engine does, and the other or a plain `kustomize build` does not.
+# Fields of one engine that the other, or a plain `kustomize build`, does not implement.
 ONE_ENGINE = {
     "Kustomization": (
         "components",
@@ -48,12 +48,12 @@ ONE_ENGINE = {
 ONE_ENGINE_SOURCE = ("kustomize", "plugin", "directory")
 ONE_ENGINE_HELM = ("fileParameters", "parameters", "valueFiles", "values")
 CHART_INFLATION = ("helmChartInflationGenerator", "helmCharts", "helmGlobals")
-# What an overlay may patch.
+# Kinds that an overlay may patch.
 PATCHABLE = frozenset(
     ["HelmRelease", "PodMonitor", "Probe", "PrometheusRule", "ScrapeConfig", "ServiceMonitor"]
 )
 MODELINE = "# yaml-language-server: $schema="
-# kustomize's own, never applied.
+# An annotation of kustomize for objects that are not applied.
 LOCAL_CONFIG = "config.kubernetes.io/local-config"
 UNQUOTED = re.compile(r"^\s+(?:tag|version|targetRevision): (v?\d\S*)$", re.MULTILINE)
 
@@ -70,7 +70,8 @@ def check(repository: Repository) -> list[Finding]:
             for rule in (
                 in_our_namespaces,
                 no_wildcard_permissions,
-                namespace_kept,
+                namespace_not_pruned,
+                has_pod_security_level,
                 fits_into_configmap,
                 works_with_both_engines,
                 crds_skipped,
@@ -83,7 +84,7 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def in_our_namespaces(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """Every object is in a namespace of ours: the application stays untouched."""
+    """Every object is in one of our namespaces: the application is not touched."""
     namespace = item["metadata"].get("namespace")
     rbac = group(item) == "rbac.authorization.k8s.io"
     if item["kind"] != "Namespace" and not rbac and namespace not in OUR_NAMESPACES:
@@ -92,7 +93,7 @@ def in_our_namespaces(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def no_wildcard_permissions(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """Nothing of ours, and no project, may do anything anywhere; roles in values included."""
+    """No role, binding, project or role in values permits everything."""
     if item["kind"] in {"ClusterRoleBinding", "RoleBinding"}:
         role = item["roleRef"]["name"]
         if role in {"admin", "cluster-admin", "edit"}:
@@ -111,8 +112,8 @@ def no_wildcard_permissions(item: Mapping[str, Json]) -> Iterator[Violation]:
                 yield _violation(item, text, "name what its Applications use", "spec", *keys)
 
 
-def namespace_kept(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """No engine prunes a namespace, and each namespace has a Pod Security level."""
+def namespace_not_pruned(item: Mapping[str, Json]) -> Iterator[Violation]:
+    """No engine prunes a namespace."""
     if item["kind"] != "Namespace":
         return
     annotations = item["metadata"].get("annotations") or {}
@@ -122,7 +123,12 @@ def namespace_kept(item: Mapping[str, Json]) -> Iterator[Violation]:
             yield _violation(
                 item, text, f"annotate it {key}: {','.join(sorted(wanted))}", "metadata"
             )
-    if POD_SECURITY not in (item["metadata"].get("labels") or {}):
+
+
+def has_pod_security_level(item: Mapping[str, Json]) -> Iterator[Violation]:
+    """Every namespace has a Pod Security level."""
+    labels = item["metadata"].get("labels") or {}
+    if item["kind"] == "Namespace" and POD_SECURITY not in labels:
         yield _violation(item, "has no Pod Security level", f"label it {POD_SECURITY}", "metadata")
 
 
@@ -136,7 +142,7 @@ def fits_into_configmap(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def works_with_both_engines(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """Nothing that one engine alone does: it is neither synced by the other nor rendered here."""
+    """An engine's object has no field that the other engine, or this repository, cannot build."""
     kind, spec = item["kind"], item.get("spec") or {}
     if not is_engine_object(item):
         return
@@ -154,7 +160,7 @@ def works_with_both_engines(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def crds_skipped(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """CRDs come from their own release alone."""
+    """No HelmRelease installs CRDs of its chart: they have a release of their own."""
     for action in ("install", "upgrade") if item["kind"] == "HelmRelease" else ():
         if (item.get("spec") or {}).get(action, {}).get("crds") != "Skip":
             text = f"{action}.crds is not Skip, but CRDs are a release of their own"
@@ -162,19 +168,19 @@ def crds_skipped(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def excludes_itself(application: Mapping[str, Json]) -> bool:
-    """Say whether an Application's source is changed in one way only: it leaves itself out."""
+    """Say whether all that an Application patches in its source is to exclude itself."""
     name = application["metadata"]["name"]
     match application["spec"]["source"].get("kustomize"):
         case {"patches": [{"target": target, "patch": str(patch), **more}], **others}:
             (deleted,) = load_all(patch, f"Application {name}")
             itself = {"kind": "Application", "name": name}
-            alone = not more and not others and deleted.get("$patch") == "delete"
-            return alone and target == itself and deleted["metadata"] == {"name": name}
+            only = not more and not others and deleted.get("$patch") == "delete"
+            return only and target == itself and deleted["metadata"] == {"name": name}
     return False
 
 
 def no_latest(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """No image is the newest one, whatever that is, and git has a revision."""
+    """No image has the tag `latest`, and an Application names a revision."""
     for keys, value in leaves(item):
         if isinstance(value, str) and (value == "latest" or value.endswith(":latest")):
             text = f"{'.'.join(keys)} is {value}"
@@ -187,7 +193,7 @@ def no_latest(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def chart_version_pinned(release: Release) -> Iterator[Violation]:
-    """A chart has one exact version."""
+    """A chart has an exact version."""
     if not EXACT.fullmatch(release.version):
         text = f"{release.version!r} is no exact version of {release.chart}"
         fix = 'pin one, such as "1.2.3"; Renovate moves it'
@@ -195,7 +201,7 @@ def chart_version_pinned(release: Release) -> Iterator[Violation]:
 
 
 def flux_folder_has_kustomizations_only(root: Path) -> Iterator[Finding]:
-    """Flux's folder of a cluster holds Kustomizations and nothing else."""
+    """Flux' folder of a cluster has Kustomizations only."""
     for path in sorted(root.glob("clusters/*/flux/*.yaml")):
         for item in load(path, root):
             if item.get("kind") != "Kustomization" or not group(item).endswith(TOOLKIT):
@@ -205,7 +211,7 @@ def flux_folder_has_kustomizations_only(root: Path) -> Iterator[Finding]:
 
 
 def overlays_patch_values_only(root: Path) -> Iterator[Finding]:
-    """Overlays patch values of releases, and monitors and rules: both reach either engine."""
+    """Overlays patch values, monitors and rules only: both engines get those."""
     for path in sorted(root.glob("overlays/*/*/*.yaml")):
         place = str(path.relative_to(root))
         for item in load(path, root):
@@ -227,7 +233,7 @@ def overlays_patch_values_only(root: Path) -> Iterator[Finding]:
 
 
 def base_files_are_conventional(root: Path) -> Iterator[Finding]:
-    """Objects name their schema for editors, versions are quoted, nothing inflates a chart."""
+    """Objects name their schema for editors, versions are quoted, and no chart is inflated."""
     for path in sorted(root.glob("base/**/*.yaml")):
         place = str(path.relative_to(root))
         text = path.read_text()
