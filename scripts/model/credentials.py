@@ -1,4 +1,4 @@
-"""Secrets: which ones a cluster reads, and what brings them."""
+"""Secrets: which ones a cluster reads, and what creates them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ OPERATOR = "monitoring.coreos.com"
 
 
 class Secret(NamedTuple):
-    """A Secret, by what reads, makes or describes it.
+    """A Secret, as an object reads it, an ExternalSecret makes it or a file declares it.
 
     Attributes:
         namespace: Its namespace.
         name: Its name.
         keys: Its keys; none where it is read as a whole.
-        optional: Whether what reads it does without, too.
+        optional: Whether it may be absent.
     """
 
     namespace: str
@@ -38,21 +38,21 @@ class NeededSecret:
         namespace: Where it is read.
         name: Its name.
         keys: The keys that are read.
-        declared: What is declared of it; None for one that is not.
-        brought: What of the sync brings it: a file or an ExternalSecret; empty for nothing.
-        encrypted: Whether that is a file of SOPS, whose key only the cluster has.
+        declared: Its declaration; None where there is none.
+        created_by: The encrypted file or the ExternalSecret that creates it; empty for neither.
+        encrypted: Whether that is a file encrypted with SOPS, whose key only the cluster has.
     """
 
     namespace: str
     name: str
     keys: frozenset[str]
     declared: DeclaredSecret | None
-    brought: str = ""
+    created_by: str = ""
     encrypted: bool = False
 
     @property
     def optional(self) -> str:
-        """What it is like without it; empty where something waits for it."""
+        """The effect of its absence; empty where something waits for it."""
         return self.declared.optional if self.declared else ""
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ def secrets_read(sync: ClusterSync) -> Iterator[SecretReference]:
 
 
 def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
-    """Yield the Secrets that values or a spec name, by the conventions of what is used here."""
+    """Yield the Secrets that values or a spec name, by the conventions of the charts used."""
     yield from _selectors(namespace, values)
     for keys, holder in maps(values):
         if name := holder.get("existingSecret"):
@@ -124,7 +124,7 @@ def secrets_of_external_secrets(
 
     Args:
         sync: The cluster.
-        whole: Also those that take whatever the store has, and so may have any key.
+        whole: Include those with `dataFrom`, which may have any key.
     """
     for item in sync.objects():
         if item["kind"] == "ExternalSecret" and (whole or "dataFrom" not in item["spec"]):
@@ -137,10 +137,10 @@ def secrets_of_external_secrets(
 def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecret]:
     """Return the Secrets that a cluster reads, by namespace and name.
 
-    A Secret that is not declared is taken for one that somebody waits for.
+    A Secret that is not declared is treated as required.
     """
     known = secretfile.read(repository.root)
-    brought = {
+    created_by = {
         (s.namespace, s.name): f"ExternalSecret {n}"
         for n, s in secrets_of_external_secrets(sync, whole=True)
     }
@@ -149,7 +149,7 @@ def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecr
     for path, item in sops.secrets(folder) if sync.synced else ():
         metadata = item.get("metadata") or {}
         place = metadata.get("namespace", ""), metadata.get("name", "")
-        brought[place] = str(path.relative_to(repository.root))
+        created_by[place] = str(path.relative_to(repository.root))
         files.add(place)
     keys: dict[tuple[str, str], frozenset[str]] = {}
     for reference in secrets_read(sync):
@@ -162,7 +162,7 @@ def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecr
         own = read or (one.names if one else frozenset())
         place = namespace, name
         found.append(
-            NeededSecret(namespace, name, own, one, brought.get(place, ""), place in files)
+            NeededSecret(namespace, name, own, one, created_by.get(place, ""), place in files)
         )
     return found
 

@@ -1,11 +1,11 @@
-"""Images: the parts of their names, and what is known of each."""
+"""Names of images: repository, tag and digest."""
 
 from __future__ import annotations
 
 import re
 
+# What is known of each image: its CPU architectures, and the Go module that it is built from.
 IMAGES = "scripts/images.yaml"
-
 
 IMAGE_NAME = re.compile(
     r"(?P<repository>[^@]+?)(:(?P<tag>[^/:@]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"

@@ -13,7 +13,7 @@ MONITORS = ("PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor")
 ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
 # What Prometheus selects; fields of its spec and values of its chart begin with these.
 SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
-# What these find is not in this repository.
+# Monitors whose targets this repository does not declare.
 EXTERNAL = {
     "argocd": "Argo CD itself",
     "dapr-control-plane": "Dapr",
@@ -47,7 +47,7 @@ def endpoints(item: Item) -> list[Mapping[str, Json]]:
 
 
 def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[ScrapeTarget]:
-    """Return what one endpoint of a ServiceMonitor or PodMonitor scrapes, as far as it is ours."""
+    """Return the targets of an endpoint that this repository declares."""
     port = endpoint["port"]
     if item.kind == "PodMonitor":
         pods = tuple(

@@ -54,10 +54,10 @@ def create(
             there in part, if nobody brings a namespace. Later: if something is refused.
     """
     cluster.check_reachable()
-    own = [one for one in needed if not one.brought]
+    own = [one for one in needed if not one.created_by]
     found = plan(own, {(one.namespace, one.name): cluster.keys(_place(one)) for one in own})
     _check_shared(found.make, needed)
-    known = {_like(one): cluster.values(_like(one)) for one in found.make if one.like}
+    known = {_like(one): cluster.values(_like(one)) for one in found.make if one.copy_from}
     content = values(found.make, known)
     spaces = _lacking(sync, found.make, cluster)
     print(f"clusters/{sync.cluster} in {cluster.name}:")
@@ -98,10 +98,12 @@ def encrypt(sync: ClusterSync, needed: Sequence[NeededSecret], folder: Encrypted
         fix = "run `make secrets` without --sops, or use External Secrets: README.md"
         raise RepositoryError(Finding(f"clusters/{sync.cluster}", None, text, fix))
     files = folder.there()
-    own = [one for one in needed if not one.brought or _place(one) in files]
+    own = [one for one in needed if not one.created_by or _place(one) in files]
     there = {_place(one): files[_place(one)][1] if _place(one) in files else None for one in own}
     found = plan(own, there)
-    known = {_like(m): folder.values(_like(m), files[_like(m)][0], m) for m in found.make if m.like}
+    known = {
+        _like(m): folder.values(_like(m), files[_like(m)][0], m) for m in found.make if m.copy_from
+    }
     content = values(found.make, known)
     for place in found.there:
         print(colour(f"  there    {folder.name(files[place][0])}", DIM))
@@ -137,8 +139,8 @@ def _print_planned(make: Iterable[MissingSecret], verb: str) -> None:
     first: dict[str, MissingSecret] = {}
     for one in make:
         made = ", ".join(map(str, one.declared.keys))
-        if one.like:
-            made = f"as in {one.like}, where it is read for that"
+        if one.copy_from:
+            made = f"as in {one.copy_from}, where it is read for that"
         elif (before := first.setdefault(one.declared.name, one)) is not one:
             made = f"as in {before.namespace}"
         print(f"  {verb:<8} {one}: {made}; {one.declared.why}")
@@ -146,8 +148,8 @@ def _print_planned(make: Iterable[MissingSecret], verb: str) -> None:
 
 def _print_synced(needed: Iterable[NeededSecret]) -> None:
     for one in needed:
-        if one.brought:
-            print(colour(f"  synced   {one}: {one.brought}", DIM))
+        if one.created_by:
+            print(colour(f"  synced   {one}: {one.created_by}", DIM))
 
 
 def _check_shared(make: Iterable[MissingSecret], needed: Iterable[NeededSecret]) -> None:
@@ -156,10 +158,10 @@ def _check_shared(make: Iterable[MissingSecret], needed: Iterable[NeededSecret])
     Raises:
         RepositoryError: If something is.
     """
-    brought = {one.name: one for one in needed if one.brought}
+    brought = {one.name: one for one in needed if one.created_by}
     for one in make:
         if like := brought.get(one.declared.name):
-            text = f"must have the same value as {like}, which comes from {like.brought}"
+            text = f"must have the same value as {like}, which comes from {like.created_by}"
             fix = "have it come from there, too"
             raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
 
@@ -217,7 +219,7 @@ def _place(one: NeededSecret) -> Place:
 
 
 def _like(one: MissingSecret) -> Place:
-    return one.like, one.declared.name
+    return one.copy_from, one.declared.name
 
 
 def main() -> int:

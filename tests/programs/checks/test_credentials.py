@@ -396,7 +396,7 @@ def test_what_the_sync_brings_is_known(repository: Repository, tmp_path: Path) -
     path.parent.mkdir(parents=True)
     path.write_text("kind: Secret\nmetadata: {name: in-git, namespace: monitoring}\n")
     found = {
-        one.name: one.brought
+        one.name: one.created_by
         for one in model_credentials.needed_secrets(sync, Repository(tmp_path))
     }
     assert {name: found[name] for name in names} == {

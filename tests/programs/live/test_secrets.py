@@ -66,7 +66,7 @@ def test_what_is_there_is_left() -> None:
 def test_the_other_of_a_pair_is_like_the_one_that_is_there() -> None:
     needed = need(PAIR)
     (made,) = plan(needed, there(needed, two_pair=frozenset({"secret"}))).make
-    assert (str(made), made.like) == ("one/pair", "two")
+    assert (str(made), made.copy_from) == ("one/pair", "two")
     known = {("two", "pair"): {"secret": b"\xff\x00", "other": b"x"}}
     assert values([made], known) == {("one", "pair"): {"secret": b"\xff\x00"}}
 
