@@ -52,20 +52,20 @@ class Plan:
     Attributes:
         make: Secrets that can be generated.
         give: Secrets for the user to make: they are optional, or only the user has a value.
-        there: Secrets that exist already.
+        existing: Secrets that exist already.
     """
 
     make: tuple[MissingSecret, ...]
     give: tuple[MissingSecret, ...]
-    there: tuple[Place, ...]
+    existing: tuple[Place, ...]
 
 
-def plan(needed: Iterable[NeededSecret], there: Mapping[Place, frozenset[str] | None]) -> Plan:
+def plan(needed: Iterable[NeededSecret], existing: Mapping[Place, frozenset[str] | None]) -> Plan:
     """Compare the Secrets that are needed with those that exist.
 
     Args:
         needed: The Secrets that a cluster reads.
-        there: The keys of each of them; None where it does not exist.
+        existing: The keys of each of them; None where it does not exist.
 
     Raises:
         RepositoryError: If an existing one lacks a key, or a missing one is not declared: then
@@ -75,21 +75,21 @@ def plan(needed: Iterable[NeededSecret], there: Mapping[Place, frozenset[str] | 
     make: list[MissingSecret] = []
     give: list[MissingSecret] = []
     for one in needed:
-        keys, declared = there[one.namespace, one.name], one.declared
+        keys, declared = existing[one.namespace, one.name], one.declared
         if keys is not None:
             findings += _incomplete(one, keys)
         elif declared is None:
             text = f"nothing says how Secret {one} is made"
             findings.append(Finding(secretfile.PATH, None, text, f"add {one.name} to it"))
         else:
-            found = [ns for ns in declared.namespaces if there.get((ns, one.name)) is not None]
-            missing = MissingSecret(one.namespace, declared, found[0] if found else "")
-            by_user = declared.optional or (declared.given and not found)
+            copies = [ns for ns in declared.namespaces if existing.get((ns, one.name)) is not None]
+            missing = MissingSecret(one.namespace, declared, copies[0] if copies else "")
+            by_user = declared.optional or (declared.given and not copies)
             (give if by_user else make).append(missing)
     if findings:
         raise RepositoryError(*findings)
-    existing = tuple(place for place, keys in there.items() if keys is not None)
-    return Plan(tuple(make), tuple(give), existing)
+    found = tuple(place for place, keys in existing.items() if keys is not None)
+    return Plan(tuple(make), tuple(give), found)
 
 
 def _incomplete(one: NeededSecret, keys: frozenset[str]) -> Iterator[Finding]:

@@ -61,7 +61,7 @@ def create(
     content = values(found.make, known)
     spaces = _lacking(sync, found.make, cluster)
     print(f"clusters/{sync.cluster} in {cluster.name}:")
-    for place in found.there:
+    for place in found.existing:
         print(colour(f"  there    {'/'.join(place)}", DIM))
     _print_synced(needed)
     for name in spaces:
@@ -82,7 +82,7 @@ def create(
     else:
         print("nothing to create")
     account = administrator(sync)
-    if account and account.place in {*content, *found.there}:
+    if account and account.place in {*content, *found.existing}:
         _print_login(account, cluster)
     return 1 if report(unmade) else 0
 
@@ -105,7 +105,7 @@ def encrypt(sync: ClusterSync, needed: Sequence[NeededSecret], folder: Encrypted
         _like(m): folder.values(_like(m), files[_like(m)][0], m) for m in found.make if m.copy_from
     }
     content = values(found.make, known)
-    for place in found.there:
+    for place in found.existing:
         print(colour(f"  there    {folder.name(files[place][0])}", DIM))
     _print_planned(found.make, "encrypt")
     unmade = _report_given(found.give, "kubectl", sops=True)

@@ -1,4 +1,4 @@
-"""Each check of dashboards finds its fault in a dashboard that has it."""
+"""Each check of dashboards finds what an edit breaks."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def test_a_lag_that_ends_in_sum_is_no_counter(overview: Json) -> None:
     assert checks.counters("todo-overview.json", overview) == []
 
 
-Fault = Callable[[Json], object]
+Edit = Callable[[Json], object]
 
 
-def rewrite(title: str, expr: str) -> Fault:
+def rewrite(title: str, expr: str) -> Edit:
     def apply(board: Json) -> None:
         panel(board, title)["targets"][0]["expr"] = expr
 
@@ -109,7 +109,7 @@ CPU = "container_cpu_usage_seconds_total"
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("edit", "says"),
     [
         (lambda b: b.update(uid="other"), "uid 'other' is not the file's name"),
         (same_id, "2 panels have id"),
@@ -140,8 +140,8 @@ CPU = "container_cpu_usage_seconds_total"
         (dead_tag, "tag 'nobody'; none has it"),
     ],
 )
-def test_each_check_finds_its_fault(overview: Json, fault: Fault, says: str) -> None:
-    fault(overview)
+def test_each_check_finds_what_is_broken(overview: Json, edit: Edit, says: str) -> None:
+    edit(overview)
     boards = committed() | {"todo-overview.json": overview}
     messages = [f.message for f in checks.findings(boards, DATASOURCES, kustomization())]
     assert any(says in message for message in messages), messages
@@ -162,7 +162,7 @@ def null_as_text(board: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("edit", "says"),
     [
         (lambda b: b.update(__inputs=[]), "'__inputs' was unexpected"),
         (lambda b: b.update(schemaVersion=12), "42 was expected"),
@@ -182,9 +182,9 @@ def null_as_text(board: Json) -> None:
     ],
 )
 def test_the_schema_refuses_what_grafana_13_would_migrate(
-    overview: Json, fault: Fault, says: str
+    overview: Json, edit: Edit, says: str
 ) -> None:
-    fault(overview)
+    edit(overview)
     messages = [finding.message for finding in checks.schema("todo-overview.json", overview)]
     assert any(says in message for message in messages), messages
 

@@ -11,9 +11,7 @@ from scripts.checks.static import policies
 from scripts.model.manifests import BOOTSTRAP, CONFIGMAP_BYTES, Repository
 from tests.programs.cluster_syncs import (
     ARGOCD,
-    CLUSTERS,
     FLUX,
-    OPTIONS,
     Edit,
     added,
     assert_says,
@@ -21,11 +19,6 @@ from tests.programs.cluster_syncs import (
     holding,
     named,
 )
-
-
-@pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_cluster_sync_keeps_the_promises(repository: Repository, name: str) -> None:
-    assert policies.check(holding(repository, named(repository, name))) == []
 
 
 @pytest.mark.parametrize(

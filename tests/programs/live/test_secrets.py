@@ -54,13 +54,13 @@ def test_what_is_missing_is_made_or_given() -> None:
     found = plan(needed, there(needed))
     assert [str(one) for one in found.make] == ["one/pair", "two/pair", "one/fixed"]
     assert [str(one) for one in found.give] == ["one/given", "one/optional"]
-    assert found.there == ()
+    assert found.existing == ()
 
 
 def test_what_is_there_is_left() -> None:
     needed = need(FIXED, OPTIONAL)
     found = plan(needed, there(needed, one_fixed=frozenset({"user", "secret", "more"})))
-    assert (found.make, found.there) == ((), (("one", "fixed"),))
+    assert (found.make, found.existing) == ((), (("one", "fixed"),))
 
 
 def test_the_other_of_a_pair_is_like_the_one_that_is_there() -> None:
