@@ -106,7 +106,7 @@ class ClusterSync:
             yield from unit.objects
 
 
-def values_violation(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
+def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
     """Return a violation in a release's values, which both engines read from the HelmRelease."""
     return Violation("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
 

@@ -42,13 +42,7 @@ def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
     rules = queries.rule_queries(item.manifest for item in cluster.of("PrometheusRule"))
     # Dashboards may show metrics of opt-ins, so they are checked where all opt-ins are enabled.
     panels = [] if cluster.sync.synced else queries.dashboard_queries(cluster.repository)
-    recorded = {
-        rule["record"]
-        for item in cluster.of("PrometheusRule")
-        for group in item.spec.get("groups") or []
-        for rule in group.get("rules") or []
-        if "record" in rule
-    }
+    recorded = queries.recorded_metrics(item.manifest for item in cluster.of("PrometheusRule"))
     by_name = {str(item): item for item in cluster.of("PrometheusRule")}
     # Most metrics are read by several queries.
     reasons = functools.cache(functools.partial(reasons_lost, cluster))

@@ -20,6 +20,7 @@ from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, KUBELET, monitors
 from scripts.model.manifests import Repository
 from scripts.model.scraping import ENDPOINTS, MONITORS
+from scripts.rules import rules_of
 
 # What Prometheus and its operator add to each target, by the kind of the monitor: pkg/prometheus/
 # promcfg.go of the operator at the version of `scripts/schemas.yaml`.
@@ -162,8 +163,7 @@ class Names:
             (rule, DashboardQuery("", "promql", str(rule["expr"])))
             for item in self._objects
             if item["kind"] == "PrometheusRule"
-            for group in item["spec"].get("groups") or []
-            for rule in group.get("rules") or []
+            for rule in rules_of(item["spec"])
             if "record" in rule
         ]
         parsed = queries.parse([query for _, query in rules])

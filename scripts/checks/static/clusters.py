@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, get, line_with, load
-from scripts.model.manifests import ClusterSync, Repository, values_violation
+from scripts.model.manifests import ClusterSync, Repository, in_values
 
 # Where an environment declares its name; base/cluster copies it from there.
 NAME = ("ConfigMap", "cluster", "data", "NAME")
@@ -57,12 +57,10 @@ def carries_cluster_name(sync: ClusterSync) -> Iterator[Violation]:
         if found is None:
             text = f"what it sends does not carry the cluster's name: {'.'.join(at)} is not set"
             fix = "set it as base/releases does; base/cluster fills it in"
-            yield values_violation(release, at, text, fix)
+            yield in_values(release, at, text, fix)
         elif name and found != name and not unfilled(found):
             text = f"calls the cluster {found!r}, and Prometheus calls it {name!r}"
-            yield values_violation(
-                release, at, text, "leave both to the environment's cluster.yaml"
-            )
+            yield in_values(release, at, text, "leave both to the environment's cluster.yaml")
 
 
 def overlays_of(repository: Repository, sync: ClusterSync) -> dict[str, Place]:

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.checks.static.queries import dashboard_queries
+from scripts.checks.static.queries import dashboard_queries, recorded_metrics
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
-from scripts.model.manifests import ClusterSync, Repository, values_violation
+from scripts.model.manifests import ClusterSync, Repository, in_values
 from scripts.model.scraping import ENDPOINTS, MONITORS
 
 # A copy of a label of the target: without it, series stay distinct.
@@ -34,7 +34,7 @@ def check(repository: Repository) -> list[Finding]:
         findings += repository.locate(sync, rules(sync))
         findings += [
             Finding(dashboards.FOLDER, None, f"no rule records {name}", "correct it, or record it")
-            for name in sorted(used - _records(sync))
+            for name in sorted(used - recorded_metrics(sync.objects()))
         ]
     return findings
 
@@ -65,7 +65,7 @@ def chart_relabelings(sync: ClusterSync) -> Iterator[Violation]:
     """The relabelings that values set for the monitors of charts keep series distinct as well."""
     for release in sync.releases:
         for keys, text, fix in relabelings(release.values):
-            yield values_violation(release, keys, text, fix)
+            yield in_values(release, keys, text, fix)
 
 
 def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -99,7 +99,7 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
 def rules(sync: ClusterSync) -> Iterator[Violation]:
     """Rules are named by the convention, recorded once, and read only what rules record."""
     seen: Counter[tuple[str, ...]] = Counter()
-    records = _records(sync)
+    records = recorded_metrics(sync.objects())
     for item in sync.objects():
         if item["kind"] != "PrometheusRule":
             continue
@@ -132,14 +132,3 @@ def rules(sync: ClusterSync) -> Iterator[Violation]:
 def recorded_names(expressions: Iterable[str]) -> set[str]:
     """Return the recorded metrics that expressions read."""
     return {name for text in expressions for name in _RECORDED.findall(text)}
-
-
-def _records(sync: ClusterSync) -> set[str]:
-    return {
-        rule["record"]
-        for item in sync.objects()
-        if item["kind"] == "PrometheusRule"
-        for group in item["spec"].get("groups", [])
-        for rule in group.get("rules") or []
-        if "record" in rule
-    }

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
-from scripts.model.manifests import ClusterSync, Release, Repository, values_violation
+from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 
 CHART = "grafana"
 # Where the chart mounts `dashboardsConfigMaps`, each at its own name.
@@ -36,22 +36,18 @@ def datasources(sync: ClusterSync, release: Release) -> Iterator[Violation]:
     defaults = [source["name"] for source in sources if source.get("isDefault")]
     if len(defaults) != 1:
         text = f"{len(defaults)} data sources are the default: {', '.join(defaults) or 'none'}"
-        yield values_violation(release, at, text, "set isDefault: true on exactly one of them")
+        yield in_values(release, at, text, "set isDefault: true on exactly one of them")
     uids = Counter(source.get("uid") for source in sources)
     for uid, count in uids.items():
         if not uid or count > 1:
             text = f"{count} data sources have the uid {uid}" if uid else "a data source has no uid"
-            yield values_violation(
-                release, at, text, "give it a uid of its own: dashboards name it"
-            )
+            yield in_values(release, at, text, "give it a uid of its own: dashboards name it")
     types = {s["uid"]: s.get("type") for s in sources if "uid" in s and uids[s["uid"]] == 1}
     for name, text in _dashboards(sync, release):
         for uid, kind in _datasource_types(text):
             if uid in types and kind != types[uid]:
                 text = f"{name} takes {uid} for {kind}; it is {types[uid]}"
-                yield values_violation(
-                    release, at, text, "run `make dashboards`, or correct the type"
-                )
+                yield in_values(release, at, text, "run `make dashboards`, or correct the type")
 
 
 def folders(_: ClusterSync, release: Release) -> Iterator[Violation]:
@@ -64,21 +60,17 @@ def folders(_: ClusterSync, release: Release) -> Iterator[Violation]:
         if not path.startswith(MOUNT) or path.removeprefix(MOUNT) not in mounted:
             folders = ", ".join(MOUNT + name for name in sorted(mounted)) or "nothing"
             text = f"provider {provider['name']} reads {path}, where nothing is mounted"
-            yield values_violation(
-                release, at, text, f"the chart mounts {folders}: correct options.path"
-            )
+            yield in_values(release, at, text, f"the chart mounts {folders}: correct options.path")
     read = {str(provider.get("options", {}).get("path")).rstrip("/") for provider in providers}
     for name in sorted(mounted):
         if MOUNT + name not in read:
             text = f"no provider reads {MOUNT}{name}"
-            yield values_violation(
-                release, ("dashboardsConfigMaps", name), text, "add a provider for it"
-            )
+            yield in_values(release, ("dashboardsConfigMaps", name), text, "add a provider for it")
     for key in ("name", "folder", "folderUid"):
         for value, count in Counter(provider.get(key) for provider in providers).items():
             if count > 1:
                 text = f"{count} providers have the {key} {value}"
-                yield values_violation(release, at, text, f"give each a {key} of its own")
+                yield in_values(release, at, text, f"give each a {key} of its own")
 
 
 def home(sync: ClusterSync, release: Release) -> Iterator[Violation]:
@@ -90,7 +82,7 @@ def home(sync: ClusterSync, release: Release) -> Iterator[Violation]:
     paths = [f"{MOUNT}{name}" for name, _ in _dashboards(sync, release)]
     if path not in paths:
         text = f"default_home_dashboard_path is {path or 'not set'}, where no dashboard is mounted"
-        yield values_violation(release, at, text, f"use one of {', '.join(paths) or 'none'}")
+        yield in_values(release, at, text, f"use one of {', '.join(paths) or 'none'}")
 
 
 def _providers(release: Release) -> list[Mapping[str, Json]]:

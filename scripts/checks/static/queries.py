@@ -13,6 +13,7 @@ from scripts.core.yamlfile import Json
 from scripts.model import dashboards
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import Repository, identity
+from scripts.rules import rules_of
 
 # The labels that Loki indexes: those that the log pipelines send. All else is structured metadata.
 STREAM_LABELS = frozenset({"app", "cluster", "container", "level", "namespace"})
@@ -96,10 +97,20 @@ def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[DashboardQuery]:
         )
         for item in objects
         if item.get("kind") == "PrometheusRule"
-        for group in item["spec"].get("groups", [])
-        for rule in group.get("rules") or []
+        for rule in rules_of(item["spec"])
         if (text := str(rule["expr"]))
     ]
+
+
+def recorded_metrics(objects: Iterable[Mapping[str, Json]]) -> set[str]:
+    """Return the metrics that the PrometheusRules among the objects record."""
+    return {
+        rule["record"]
+        for item in objects
+        if item["kind"] == "PrometheusRule"
+        for rule in rules_of(item["spec"])
+        if "record" in rule
+    }
 
 
 def dashboard_queries(repository: Repository) -> list[DashboardQuery]:

@@ -15,7 +15,7 @@ from scripts.model.manifests import (
     ClusterSync,
     Release,
     Repository,
-    values_violation,
+    in_values,
 )
 from scripts.model.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
@@ -95,12 +95,10 @@ def mounts(sync: ClusterSync, release: Release) -> Iterator[Violation]:
         if name not in built:
             text = f"no ConfigMap {name} is built in the namespace {release.namespace}"
             fix = f"correct the name, or build it; there are {', '.join(sorted(built)) or 'none'}"
-            yield values_violation(release, keys, text, fix)
+            yield in_values(release, keys, text, fix)
         elif key and key not in built[name]:
             text = f"ConfigMap {name} has no key {key}"
-            yield values_violation(
-                release, keys, text, f"use one of {', '.join(sorted(built[name]))}"
-            )
+            yield in_values(release, keys, text, f"use one of {', '.join(sorted(built[name]))}")
 
 
 def namespaces(sync: ClusterSync) -> Iterator[Violation]:

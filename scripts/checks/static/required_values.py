@@ -8,7 +8,7 @@ from scripts.checks.static import references
 from scripts.core.findings import Finding, Violation
 from scripts.core.quantities import byte_size, quantity
 from scripts.core.yamlfile import get
-from scripts.model.manifests import ClusterSync, Release, Repository, values_violation
+from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 from scripts.model.scraping import SELECTORS
 
 # The share of its volume that Prometheus may fill with blocks; WAL and head block come on top.
@@ -36,11 +36,11 @@ def prometheus(release: Release) -> Iterator[Violation]:
         key = f"{kind}SelectorNilUsesHelmValues"
         if spec.get(key) is not False:
             text = f"{key} is not false: only what the chart itself brings is loaded"
-            yield values_violation(release, (*at, key), text, f"set {key}: false")
+            yield in_values(release, (*at, key), text, f"set {key}: false")
     retention, volume = spec.get("retentionSize"), get(spec, *VOLUME)
     if not retention:
         text = "no retentionSize: the volume fills, and Prometheus stops"
-        yield values_violation(
+        yield in_values(
             release, (*at, "retentionSize"), text, "set it to 85 % of the volume at most"
         )
         return
@@ -50,12 +50,12 @@ def prometheus(release: Release) -> Iterator[Violation]:
         )
     except ValueError as error:
         fix = "write retentionSize as 40GiB and the volume as 50Gi"
-        yield values_violation(release, (*at, "retentionSize"), str(error), fix)
+        yield in_values(release, (*at, "retentionSize"), str(error), fix)
         return
     if too_much:
         text = f"retentionSize {retention} is over 85 % of the volume of {volume}"
         fix = "leave room for the write-ahead log and the head block"
-        yield values_violation(release, (*at, "retentionSize"), text, fix)
+        yield in_values(release, (*at, "retentionSize"), text, fix)
 
 
 def loki(release: Release) -> Iterator[Violation]:
@@ -63,48 +63,38 @@ def loki(release: Release) -> Iterator[Violation]:
     for key in ("retention_enabled", "delete_request_store"):
         if not get(release.values, "loki", "compactor", key):
             text = f"compactor.{key} is not set, so retention_period deletes nothing"
-            yield values_violation(
-                release, ("loki", "compactor", key), text, "set both of these keys"
-            )
+            yield in_values(release, ("loki", "compactor", key), text, "set both of these keys")
     retention = ("loki", "limits_config", "retention_period")
     if not get(release.values, *retention):
         text = "no retention_period: logs are kept for ever"
-        yield values_violation(release, retention, text, "set it, such as 168h")
+        yield in_values(release, retention, text, "set it, such as 168h")
     at = ("loki", "schemaConfig", "configs")
     periods = get(release.values, *at) or [{}]
     newest = max(periods, key=lambda period: str(period.get("from")))
     kind = (newest.get("store"), newest.get("schema"), get(newest, "index", "period"))
     if kind != ("tsdb", "v13", "24h"):
         text = f"the schema is {kind}; structured metadata and retention need tsdb, v13, 24h"
-        yield values_violation(
-            release, at, text, "add a period with these that begins in the future"
-        )
+        yield in_values(release, at, text, "add a period with these that begins in the future")
     for cache in ("chunksCache", "resultsCache"):
         if get(release.values, cache, "enabled") is not False:
             text = f"{cache} is on: by default it requests gigabytes"
-            yield values_violation(release, (cache, "enabled"), text, "set enabled: false")
+            yield in_values(release, (cache, "enabled"), text, "set enabled: false")
 
 
 def grafana(release: Release) -> Iterator[Violation]:
     """Grafana starts without a volume, a download or a generated password."""
     if not get(release.values, "admin", "existingSecret"):
         text = "no admin.existingSecret: each render makes a new password, and a restart"
-        yield values_violation(
-            release, ("admin", "existingSecret"), text, "name the Secret grafana-admin"
-        )
+        yield in_values(release, ("admin", "existingSecret"), text, "name the Secret grafana-admin")
     if get(release.values, "persistence", "enabled"):
         text = "a volume: attaching it takes longer than a dashboard may"
-        yield values_violation(
-            release, ("persistence",), text, "keep all as code, without a volume"
-        )
+        yield in_values(release, ("persistence",), text, "keep all as code, without a volume")
     at = ("grafana.ini", "plugins", "preinstall_disabled")
     if get(release.values, *at) is not True:
         text = "plugins are downloaded at each start: preinstall_disabled is not true"
-        yield values_violation(release, at, text, "set preinstall_disabled: true")
+        yield in_values(release, at, text, "set preinstall_disabled: true")
     if release.values.get("plugins"):
-        yield values_violation(
-            release, ("plugins",), "plugins are downloaded at each start", "remove it"
-        )
+        yield in_values(release, ("plugins",), "plugins are downloaded at each start", "remove it")
 
 
 def crds(release: Release) -> Iterator[Violation]:
@@ -118,7 +108,7 @@ def crds(release: Release) -> Iterator[Violation]:
     ):
         text = "CRDs go with their release, and every object of these kinds with them"
         fix = "annotate helm.sh/resource-policy: keep and sync-options: Prune=false,Delete=false"
-        yield values_violation(release, at, text, fix)
+        yield in_values(release, at, text, fix)
 
 
 def events(sync: ClusterSync) -> Iterator[Violation]:
@@ -140,14 +130,14 @@ def events(sync: ClusterSync) -> Iterator[Violation]:
         if not single:
             text = "sends each of Kubernetes' events from several pods"
             fix = "set controller.type: deployment, and one replica"
-            yield values_violation(release, ("controller",), text, fix)
+            yield in_values(release, ("controller",), text, fix)
     for release in senders[1:]:
         text = f"sends Kubernetes' events, which {senders[0].name} sends already"
         fix = f"take {EVENTS} out of its pipeline"
-        yield values_violation(release, ("alloy", "configMap"), text, fix)
+        yield in_values(release, ("alloy", "configMap"), text, fix)
     if collectors and not senders:
         text, fix = "nothing sends Kubernetes' events", f"put {EVENTS} into its pipeline"
-        yield values_violation(collectors[-1], ("alloy", "configMap"), text, fix)
+        yield in_values(collectors[-1], ("alloy", "configMap"), text, fix)
 
 
 RULES: Mapping[str, Callable[[Release], Iterator[Violation]]] = {
