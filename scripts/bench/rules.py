@@ -16,7 +16,7 @@ from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
 from scripts.lab.alerting import firing
 from scripts.model.rendered import rule_files
-from scripts.rules import each
+from scripts.rules import rules_of
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 
@@ -80,7 +80,7 @@ def evaluated(api: Api, rules: Mapping[str, Json], at: float) -> RuleCost:
         at: When, in seconds since the epoch.
     """
     cost = RuleCost()
-    for rule in (rule for content in rules.values() for rule in each(content)):
+    for rule in (rule for content in rules.values() for rule in rules_of(content)):
         parameters = {"query": str(rule["expr"]), "time": str(at), "stats": "all"}
         started = time.perf_counter()
         answer = api.form("/api/v1/query", parameters)["data"]

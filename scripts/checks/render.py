@@ -45,17 +45,17 @@ def write(sync: ClusterSync, rendered: dict[str, list[dict[str, Json]]], folder:
     return sum(map(len, files.values()))
 
 
-def check(repository: Repository, installed: Sequence[Cluster]) -> list[Finding]:
+def check(repository: Repository, rendered: Sequence[Cluster]) -> list[Finding]:
     """Return what every check that needs the charts finds.
 
     Args:
         repository: The tree.
-        installed: All its clusters, with their charts rendered.
+        rendered: All its clusters, with their charts rendered.
     """
-    costs = [finding for cluster in installed for finding in budget.faults(cluster)]
-    values = unused_values.faults(repository, unused_values.variants(repository))
-    images = budget.unused_images(installed)
-    return [*rendered_checks.faults(installed), *costs, *images, *values]
+    exceeded = [finding for cluster in rendered for finding in budget.findings(cluster)]
+    values = unused_values.findings(repository, unused_values.variants(repository))
+    images = budget.unused_images(rendered)
+    return [*rendered_checks.findings(rendered), *exceeded, *images, *values]
 
 
 def main() -> int:
@@ -80,12 +80,12 @@ def main() -> int:
     rendered = charts.render_all(repository.syncs)
     for sync in repository.syncs:
         if sync.synced:
-            own = {r.name: rendered[sync.name, r.name] for r in sync.releases}
-            count = write(sync, own, OUTPUT / sync.cluster / sync.engine)
+            releases = {r.name: rendered[sync.name, r.name] for r in sync.releases}
+            count = write(sync, releases, OUTPUT / sync.cluster / sync.engine)
             print(f"build/{sync.name}: {count} objects")
-    installed = clusters(repository, rendered=rendered)
-    print(f"\n{budget.table(installed)}\n", flush=True)
-    if found := report(check(repository, installed)):
+    with_charts = clusters(repository, rendered=rendered)
+    print(f"\n{budget.table(with_charts)}\n", flush=True)
+    if found := report(check(repository, with_charts)):
         print(counted(found, "finding"), file=sys.stderr)
         return 1
     print(colour(f"valid: every chart is rendered, {time.monotonic() - started:.1f} s", GREEN))

@@ -1,8 +1,8 @@
-"""Values that do nothing: each key is taken out, and what the chart renders must change.
+"""Values without effect: each key is removed in turn, and what the chart renders must change.
 
 Helm ignores a key that no template reads, and most charts have no schema, so a misspelt key looks
-as if it worked. Keys are taken out one at a time; a list is one value. One trial takes out nothing:
-two renders of the same values must be the same.
+as if it worked. Keys are removed one at a time; a list is one value. One trial removes nothing: two
+renders of the same values must be equal.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from scripts.model import charts
 from scripts.model.manifests import ClusterSync, Release, Repository
 
 Keys = tuple[str, ...]
-# What takes less than two seconds is not announced.
-WORTH_SAYING = 20
+# From so many trials on, which take about two seconds, progress is printed.
+ANNOUNCED_FROM = 20
 ABSENT = object()
 
 
 class Variant:
-    """One release as one cluster sync configures it, and what came of the trials on it.
+    """One release as one cluster sync configures it, and the outcomes of its trials.
 
     Attributes:
         sync: Whose release it is.
@@ -40,36 +40,36 @@ class Variant:
     """
 
     def __init__(self, sync: ClusterSync, release: Release) -> None:
-        """Read what the per-user cache knows."""
+        """Read the outcomes that the per-user cache has."""
         self.sync = sync
         self.release = release
         self.renders = 0
         self._path = tools.cache() / "unused-values" / f"{charts.content_key(release)}.json"
         text = self._path.read_text() if self._path.exists() else "{}"
-        self._known: dict[str, bool] = json.loads(text)
+        self._changes: dict[str, bool] = json.loads(text)
 
     def knows(self, keys: Keys) -> bool:
-        """Say whether a trial was made already."""
-        return json.dumps(keys) in self._known
+        """Whether the cache has the outcome of a trial."""
+        return json.dumps(keys) in self._changes
 
     def changes(self, keys: Keys) -> bool:
-        """Say whether the chart renders something else, or nothing, without this key."""
+        """Whether the chart renders something else, or fails, without this key."""
         name = json.dumps(keys)
-        if name not in self._known:
+        if name not in self._changes:
             values = without(self.release.values, keys) if keys else self.release.values
             try:
-                self._known[name] = self._render(values) != self._whole
+                self._changes[name] = self._render(values) != self._rendered
             except RepositoryError:
-                self._known[name] = True
-        return self._known[name]
+                self._changes[name] = True
+        return self._changes[name]
 
     def save(self) -> None:
-        """Keep what was learnt in the per-user cache."""
+        """Write the outcomes to the per-user cache."""
         if self.renders:
-            tools.write(self._path, json.dumps(self._known, indent=0, sort_keys=True))
+            tools.write(self._path, json.dumps(self._changes, indent=0, sort_keys=True))
 
     @functools.cached_property
-    def _whole(self) -> str:
+    def _rendered(self) -> str:
         return self._render(self.release.values)
 
     def _render(self, values: dict[str, Json]) -> str:
@@ -90,7 +90,7 @@ class Trial:
         return not any(v.knows(self.keys) for v in self.variants)
 
     def changes(self) -> bool:
-        """Say whether the key does something in one variant at least; there it earns its place."""
+        """Whether the key has an effect in at least one variant."""
         return any(variant.changes(self.keys) for variant in self.variants)
 
 
@@ -112,7 +112,7 @@ def without(values: Mapping[str, Json], keys: Keys) -> dict[str, Json]:
 
 
 def variants(repository: Repository) -> list[Variant]:
-    """Return every release of every cluster sync, what renders alike only once."""
+    """Return every release of every cluster sync; of those with equal values, one."""
     distinct = {
         charts.content_key(release): (sync, release)
         for sync in reversed(repository.syncs)
@@ -121,33 +121,33 @@ def variants(repository: Repository) -> list[Variant]:
     return [Variant(sync, release) for sync, release in distinct.values()]
 
 
-def trials(found: list[Variant]) -> list[Trial]:
-    """Return a trial for each key and value of each release, and one that takes out nothing."""
+def trials(releases: list[Variant]) -> list[Trial]:
+    """Return a trial for each key and value of each release, and one that removes nothing."""
     grouped: dict[tuple[str, Keys, str], list[Variant]] = {}
-    for variant in found:
+    for variant in releases:
         for keys, value in paths(variant.release.values):
             text = json.dumps(value, sort_keys=True)
             grouped.setdefault((variant.release.name, keys, text), []).append(variant)
-    whole = [Trial((), (variant,)) for variant in found]
-    return whole + [Trial(keys, tuple(members)) for (_, keys, _), members in grouped.items()]
+    unchanged = [Trial((), (variant,)) for variant in releases]
+    return unchanged + [Trial(keys, tuple(members)) for (_, keys, _), members in grouped.items()]
 
 
-def run(found: list[Variant]) -> Iterator[tuple[Trial, bool]]:
-    """Make the trials that no run before has made, in parallel; yield each with its outcome."""
-    planned = trials(found)
+def run(releases: list[Variant]) -> Iterator[tuple[Trial, bool]]:
+    """Run the trials that the cache lacks, in parallel; yield each trial with its outcome."""
+    planned = trials(releases)
     pending = sum(trial.pending for trial in planned)
-    if pending > WORTH_SAYING:
-        progress(f"taking {pending} keys out of the charts' values, one at a time")
+    if pending > ANNOUNCED_FROM:
+        progress(f"removing {pending} keys from the charts' values, one at a time")
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         yield from zip(planned, pool.map(Trial.changes, planned), strict=True)
-    for variant in found:
+    for variant in releases:
         variant.save()
 
 
-def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
-    """Return a finding for each key that does nothing, and for each render that is random."""
-    findings = []
-    for trial, changed in run(found):
+def findings(repository: Repository, releases: list[Variant]) -> list[Finding]:
+    """Return a finding for each key without effect, and for each release that renders at random."""
+    found = []
+    for trial, changed in run(releases):
         first = trial.variants[0]
         release = first.release
         keys = ("spec", "values", *trial.keys)
@@ -156,27 +156,27 @@ def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
         if not trial.keys and changed:
             text = f"{release.name} renders something else each time"
             fix = "find what is random, usually a generated password, and set it"
-            findings.append(Finding(path, line, text, fix))
+            found.append(Finding(path, line, text, fix))
         elif trial.keys and not changed:
             value = functools.reduce(lambda at, key: at[key], trial.keys, release.values)
             if default(release, trial.keys) == value:
-                findings.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
+                found.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
             else:
                 text = f"{name} changes nothing that the chart renders"
                 fix = f"correct its name or its place: compare the values of {release.chart}"
-                findings.append(Finding(path, line, text, fix))
-    return findings
+                found.append(Finding(path, line, text, fix))
+    return found
 
 
 def default(release: Release, keys: Keys) -> Json:
-    """Return what the chart, or the sub-chart that the first key names, has at these keys.
+    """Return the default that the chart, or the sub-chart named by the first key, has for a key.
 
     Returns:
         `ABSENT` where its `values.yaml` has nothing there.
     """
     files = values(release)
-    own = _at(files.get("", {}), keys)
-    return _at(files.get(keys[0], {}), keys[1:]) if own is ABSENT else own
+    own = _value_at(files.get("", {}), keys)
+    return _value_at(files.get(keys[0], {}), keys[1:]) if own is ABSENT else own
 
 
 def values(release: Release) -> dict[str, Json]:
@@ -198,7 +198,7 @@ def _read(path: Path) -> dict[str, Json]:
     return found
 
 
-def _at(values: Json, keys: Keys) -> Json:
+def _value_at(values: Json, keys: Keys) -> Json:
     for key in keys:
         if not isinstance(values, dict) or key not in values:
             return ABSENT

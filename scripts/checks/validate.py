@@ -18,23 +18,23 @@ from scripts.core.findings import GREEN, Finding, RepositoryError, colour, count
 from scripts.model.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
-# What the other checks take for granted: files that can be read, have their shape, and agree on
-# where the application is.
+# The other checks rely on these: files that parse, match their schema, and agree on where the
+# application is.
 FIRST: tuple[Check, ...] = (yaml_syntax.check, file_schemas.check, application.check)
 
 
 def static_checks() -> dict[str, Check]:
-    """Return the `check` of each module of `scripts.checks` that has one, by module name."""
+    """Return the `check` of each module of `scripts.checks.static` that has one, by its name."""
     names = [module.name for module in pkgutil.iter_modules(static.__path__)]
     modules = {name: importlib.import_module(f"scripts.checks.static.{name}") for name in names}
     return {name: module.check for name, module in modules.items() if hasattr(module, "check")}
 
 
 def validate(repository: Repository) -> list[Finding]:
-    """Return what every static check finds; a tree that does not build is only told why."""
+    """Return what every static check finds; of a tree that does not build, only the reason."""
     for check in FIRST:
-        if broken := check(repository):
-            return broken
+        if findings := check(repository):
+            return findings
     try:
         _ = repository.syncs
     except RepositoryError as error:
@@ -42,7 +42,7 @@ def validate(repository: Repository) -> list[Finding]:
     others = [check for check in static_checks().values() if check not in FIRST]
     with ThreadPoolExecutor(4) as pool:
         results = pool.map(lambda check: _run(check, repository), others)
-    return [finding for findings in results for finding in findings]
+    return [finding for found in results for finding in found]
 
 
 def _run(check: Check, repository: Repository) -> list[Finding]:

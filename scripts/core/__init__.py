@@ -1,1 +1,1 @@
-"""What every program needs and no Kubernetes: findings, YAML, quantities, programs, waiting."""
+"""What all programs share: findings, YAML, quantities, git, kubectl, running programs, waiting."""

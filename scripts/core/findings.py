@@ -1,4 +1,4 @@
-"""What a check has to say: where, what is wrong, and what to do about it."""
+"""Findings of checks: where, what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import NamedTuple, NoReturn
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One fault.
+    """Something that is wrong in the repository.
 
     Attributes:
         path: File relative to the repository, or `<cluster>/<engine> Kind/name` of an object.
-        line: Line in that file, counted from 1; None where no single line is at fault.
+        line: Line in that file, counted from 1; None where no single line is wrong.
         message: What is wrong, in one sentence.
         fix: What to do, in one sentence.
     """
@@ -34,7 +34,7 @@ class Finding:
 
 
 class Violation(NamedTuple):
-    """A fault of an object, before anybody has looked where the object was written.
+    """Something that is wrong in an object; `Repository.locate` makes a finding of it.
 
     Attributes:
         kind: The object's kind.
@@ -52,7 +52,7 @@ class Violation(NamedTuple):
 
 
 class RepositoryError(Exception):
-    """A fault that ends the work at once; carries the findings that explain it."""
+    """An error that ends a command; carries the findings that explain it."""
 
     def __init__(self, *findings: Finding) -> None:
         """Keep the findings; there is at least one."""
@@ -94,11 +94,11 @@ def execute(command: Callable[[], int]) -> NoReturn:
 
 
 def interruptible(command: Callable[[], int], text: str) -> int:
-    """Run a command until somebody interrupts or ends it; what it holds is let go either way.
+    """Run a command until it is interrupted or terminated; it releases its resources either way.
 
     Args:
         command: Returns an exit code.
-        text: What to say after an interruption.
+        text: What to print after an interruption.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -109,12 +109,12 @@ def interruptible(command: Callable[[], int], text: str) -> int:
 
 
 def confirmed(command: str, would: str, question: str) -> bool:
-    """Ask somebody at the terminal; anything but yes is no.
+    """Ask for confirmation on the terminal; anything but yes is no.
 
     Args:
-        command: Who asks.
+        command: The command that asks.
         would: What it would do, as in `would delete a pod`.
-        question: What to ask.
+        question: The question.
 
     Raises:
         RepositoryError: If there is no terminal.
@@ -126,16 +126,16 @@ def confirmed(command: str, would: str, question: str) -> bool:
 
 
 def progress(text: str) -> None:
-    """Say on standard error what takes its time; lines, so that logs stay readable."""
+    """Print progress to standard error, in whole lines, so that logs stay readable."""
     print(colour(f"· {text}", DIM, sys.stderr), file=sys.stderr, flush=True)
 
 
-# What code that takes a shape for granted makes of a file in another shape.
-MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError, re.error)
+# Raised by code that relies on the shape of a file, for a file of another shape.
+SHAPE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, re.error)
 
 
-def misread(place: str, error: Exception) -> tuple[Finding, ...]:
-    """Return what an error says; of one that a file's shape made, which file it was."""
+def shape_findings(place: str, error: Exception) -> tuple[Finding, ...]:
+    """Return the findings of an error; for one of SHAPE_ERRORS, a finding that names the file."""
     if isinstance(error, RepositoryError):
         return error.findings
     text = f"is not in the shape that it has here: {type(error).__name__} {error}"

@@ -1,4 +1,4 @@
-"""git, run in one way: it changes no index of the user's and asks for no password."""
+"""Running git: without changes to the user's index and without prompts for passwords."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError
 
 _SETTINGS = (
-    # File names as they are.
+    # File names are not quoted.
     "core.quotePath=false",
     # Remotes may be folders.
     "protocol.file.allow=always",
-    # What is read must be readable without the user's credentials.
+    # Revisions must be readable without the user's credentials.
     "credential.helper=",
 )
 _ENVIRONMENT = {

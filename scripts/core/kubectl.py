@@ -1,4 +1,4 @@
-"""The user's kubectl: run in one way, with the errors that it may end with."""
+"""Running the user's kubectl, and its errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INSTALL = "install it: https://kubernetes.io/docs/tasks/tools/"
 # Seconds to read a kubeconfig.
 CONFIG_TIMEOUT = 30
 FORBIDDEN = "Error from server (Forbidden)"
-# Of a kind whose CRD is not installed.
+# The error for a kind whose CRD is not installed.
 UNKNOWN_KIND = "the server doesn't have a resource type"
 
 
@@ -34,7 +34,7 @@ class Kubectl:
         fix: What to do where it fails.
         timeout: Seconds that it may take.
         options: Options of each command, such as the namespace.
-        words: How many words of a command an error names; None for all.
+        words: How many words of a command an error shows; None for all.
     """
 
     fix: str
@@ -87,13 +87,13 @@ class Kubectl:
         return answer.stdout
 
     def finding(self, arguments: tuple[str, ...], text: str) -> Finding:
-        """Return what is said of a command that failed."""
+        """Return the finding for a command that failed."""
         place = " ".join(("kubectl", *arguments[: self.words]))
         return Finding(place, None, text[:400], self.fix)
 
 
 def context() -> str:
-    """Return the name of the current context; empty within a cluster, where there is none.
+    """Return the name of the current context; empty in a pod, where there is none.
 
     Raises:
         RepositoryError: If there is no kubectl, or no answer of it.

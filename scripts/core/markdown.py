@@ -1,4 +1,4 @@
-"""Reading Markdown: its blocks, the commands in them, its prose, its headings' anchors."""
+"""Parsing Markdown: code blocks, the commands in them, prose, and anchors of headings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 # A block of code: its language, and its text. In a list it is indented.
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.M | re.S)
-# A line with those that a backslash continues.
+# A line and its continuations after a backslash.
 COMMAND = re.compile(r"(?:.*\\\n)*.+")
-# What the reader puts a name of their own for.
+# What readers replace with a name of their own.
 PLACEHOLDER = re.compile(r"<\w[\w ./-]*>")
 ASSIGNMENT = re.compile(r"(?P<name>[A-Z][A-Z_]*)=(?P<value>.*)", re.S)
 
@@ -35,21 +35,21 @@ def words(command: str) -> Iterator[list[str]]:
     """
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
-    one: list[str] = []
+    command_words: list[str] = []
     redirected = False
     for word in lexer:
         if set(word) <= set("<>"):
             redirected = True
         elif set(word) <= set("();|&"):
-            if one:
-                yield one
-            one = []
+            if command_words:
+                yield command_words
+            command_words = []
         elif redirected:
             redirected = False
-        elif one or not ASSIGNMENT.fullmatch(word):
-            one.append(word)
-    if one:
-        yield one
+        elif command_words or not ASSIGNMENT.fullmatch(word):
+            command_words.append(word)
+    if command_words:
+        yield command_words
 
 
 def anchors(text: str) -> set[str]:
@@ -68,7 +68,7 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
 
 
 def quoted(line: str) -> Iterator[tuple[str, str]]:
-    """Yield what stands in backticks, as it is and with `*` in place of `<name>`."""
+    """Yield the inline code of a line, as written and with `*` in place of `<name>`."""
     yield from ((token, _named(token)) for token in re.findall(r"`([^`]+)`", line))
 
 

@@ -1,4 +1,4 @@
-"""Running a program of the user's to its end."""
+"""Running a program that the user has installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantities, sizes and durations, as Kubernetes, Prometheus and Go write them."""
+"""Quantities, sizes, durations and versions, as Kubernetes, Prometheus and Go write them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def quantity(text: str | float) -> float:
     if not match or suffix not in SUFFIXES:
         raise ValueError(f"{text!r} is no quantity")
     return float(match[1]) * SUFFIXES[suffix] * 10.0 ** int(match["exponent"] or 0)
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to compare it with another: (1, 34, 3) for `v1.34.3`."""
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def millicores(cores: float) -> str:

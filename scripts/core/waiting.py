@@ -1,4 +1,4 @@
-"""Waiting: an attempt is repeated until it succeeds, or until its time is over."""
+"""Waiting: an attempt is repeated until it succeeds or times out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class MissingError(RepositoryError):
-    """What is not there yet, and may still come."""
+    """Something does not exist yet, and may still appear."""
 
 
 def until(attempt: Callable[[], Result], timeout: float, pause: float = PAUSE) -> Result:
@@ -28,15 +28,15 @@ def until(attempt: Callable[[], Result], timeout: float, pause: float = PAUSE) -
         pause: Seconds between two attempts.
 
     Raises:
-        RepositoryError: What the last attempt missed, or at once what no repetition can change.
+        RepositoryError: The findings of the last attempt, or at once an error of another kind.
     """
     deadline = time.monotonic() + timeout
     while True:
         try:
             return attempt()
-        except MissingError as missing:
+        except MissingError as error:
             if time.monotonic() >= deadline:
                 after = f"after {timeout:g} s"
-                late = (replace(f, message=f"{f.message} ({after})") for f in missing.findings)
-                raise RepositoryError(*late) from None
+                timed_out = (replace(f, message=f"{f.message} ({after})") for f in error.findings)
+                raise RepositoryError(*timed_out) from None
         time.sleep(pause)

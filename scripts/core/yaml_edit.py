@@ -1,4 +1,4 @@
-"""Editing a scalar of a YAML text in place: comments, order and quoting of all else stay."""
+"""Replacing a scalar in a YAML text: comments, order and quoting of the rest are kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scalar = str | int | float
 
 def compose(text: str) -> list[yaml.Node]:
     """Return the documents of a YAML text as nodes, whose marks count characters."""
-    # The loader of pure Python: marks of libyaml's count bytes.
+    # The loader in pure Python: the marks of libyaml's count bytes.
     return list(yaml.compose_all(text, yaml.SafeLoader))
 
 
@@ -23,7 +23,7 @@ def replaced(text: str, document: yaml.Node, keys: Iterable[str], value: Scalar)
     """Return the text with another scalar at the keys, and indices of lists, of a document.
 
     Raises:
-        KeyError: If one of them is not there.
+        KeyError: If one of them does not exist.
     """
     name = node = document
     for key in keys:
@@ -34,7 +34,7 @@ def replaced(text: str, document: yaml.Node, keys: Iterable[str], value: Scalar)
     start, end = node.start_mark.index, node.end_mark.index
     if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
         end = _block_end(text, name.start_mark.line, name.start_mark.column)
-    # A block without an end of line is another value.
+    # A block scalar without a final newline is another value.
     return text[:start] + written(value, name.start_mark.column) + (text[end:] or "\n")
 
 

@@ -1,4 +1,4 @@
-"""Reading YAML the strict way: with lines, without duplicate keys, and with the CRDs' bare `=`."""
+"""Strict parsing of YAML: no duplicate keys, lines of keys, and `=` as a string."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def load_all(text: str, path: str) -> list[Json]:
         lines = text.splitlines()
         mark = error.problem_mark
         if not mark or mark.line >= len(lines):
-            mark = error.context_mark  # What began there has no end.
+            mark = error.context_mark  # Something that begins there is not closed.
         if mark and mark.line >= len(lines):
-            mark = None  # It began at the end.
+            mark = None  # It begins at the end of the file.
         line = mark.line + 1 if mark else len(lines) or None
         problem = error.problem or error.context or "no reason given"
         fix = "correct this line, or the one before"
@@ -135,7 +135,7 @@ def maps(value: Json, *keys: str) -> Iterator[tuple[tuple[str, ...], dict[str, J
 
 
 class Sources:
-    """Finds the file and line that an object, or a key in it, was written on."""
+    """Finds the file and line in which an object, or a key of it, is written."""
 
     def __init__(self, root: Path, folders: tuple[str, ...] = ("clusters", "overlays", "base")):
         """Index every object in the YAML files below these folders of root."""
@@ -154,7 +154,7 @@ class Sources:
     def find(
         self, kind: str, name: str, *keys: str, within: frozenset[str] | None = None
     ) -> tuple[str, int | None] | None:
-        """Return (path, line) of the deepest of the keys found: of a value, where it was set last.
+        """Return (path, line) of the deepest key that is found; an overlay's before the base's.
 
         Args:
             kind: The object's kind.
@@ -175,7 +175,8 @@ class Sources:
                 if not found:
                     break
                 depth, line, at = depth + 1, found[0].start_mark.line + 1, found[1]
-            # A value is the overlay's, which comes first; what is missing is missing in the base.
+            # Overlays are indexed first, so the overlay's value is found; a missing key is
+            # reported in the base.
             absent = depth < len(keys) or not keys
             if best is None or depth > best[0] or (absent and depth == best[0]):
                 best = (depth, path, line)

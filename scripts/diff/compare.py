@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import yaml
 
-from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread
+from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, shape_findings
 from scripts.diff import objects
 from scripts.diff.analyzers import ANALYZERS, REVISION_ANALYZERS, budget, pictures, versions
 from scripts.diff.model import Flag, Report, Sentence
@@ -34,8 +34,8 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
         result: list[T] = []
         try:
             result.extend(items)
-        except (RepositoryError, yaml.YAMLError, *MISSHAPEN) as error:
-            faults.extend(misread(place, error))
+        except (RepositoryError, yaml.YAMLError, *SHAPE_ERRORS) as error:
+            faults.extend(shape_findings(place, error))
         return result
 
     places: dict[Sentence | Flag, set[str]] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.checks.static import policies
-from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
+from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, progress, shape_findings
 from scripts.diff.objects import ClusterPair
 from scripts.model import charts
 from scripts.model.manifests import ClusterSync, Release, Repository
@@ -65,7 +65,7 @@ class BuiltRevision:
 
     def add_fault(self, path: str, error: Exception) -> None:
         """Report an error of this revision, at a path unless the error says where it is."""
-        for one in misread(path, error):
+        for one in shape_findings(path, error):
             self.faults.append(dataclasses.replace(one, message=f"{self.title}: {one.message}"))
 
     def _not_built(self, path: str, error: Exception) -> None:
@@ -75,18 +75,20 @@ class BuiltRevision:
     def _sync(self, cluster: str, engine: str) -> ClusterSync | None:
         try:
             return self.repository.sync(cluster, engine)
-        except (RepositoryError, *MISSHAPEN) as error:
+        except (RepositoryError, *SHAPE_ERRORS) as error:
             self.add_fault(f"clusters/{cluster}/{engine}", error)
             self.unreadable.add(f"{cluster}/{engine}")
             return None
 
     def _check_portable(self, sync: ClusterSync) -> None:
         """Report what is not rendered here, so that nothing is known of what it does."""
-        found = (fault for item in sync.objects() for fault in policies.portable(item))
+        found = (
+            fault for item in sync.objects() for fault in policies.works_with_both_engines(item)
+        )
         try:
             if here := self.repository.locate(sync, found):
                 raise RepositoryError(*here)
-        except (RepositoryError, *MISSHAPEN) as error:
+        except (RepositoryError, *SHAPE_ERRORS) as error:
             self.add_fault(sync.name, error)
 
 

@@ -1,1 +1,1 @@
-"""What the tree declares and what comes of it: manifests, charts, rendered objects, budgets."""
+"""What the tree declares, and what results from it: manifests, charts, pods, budgets, Secrets."""

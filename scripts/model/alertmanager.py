@@ -25,7 +25,7 @@ class AlertMatcher(NamedTuple):
 
 
 def matchers(texts: Iterable[Json]) -> list[AlertMatcher]:
-    """Return the matchers of a list in which a text may hold several."""
+    """Return the matchers of a list; a string may have several, separated by commas."""
     return [
         AlertMatcher(label, operator, value.strip(' "'))
         for text in texts

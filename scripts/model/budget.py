@@ -1,8 +1,8 @@
-"""What an environment takes, by release, beside what its `budget.yaml` allows.
+"""What an environment uses, by release, compared with what its `budget.yaml` allows.
 
-`make render` prints it. Requests are what the scheduler counts; series are the most
-that Prometheus can scrape at one time, as it refuses a scrape above its monitor's sampleLimit. What
-a pod that is gone has left behind stays in memory for up to three hours more, and is not counted.
+`make render` prints it. Requests are what the scheduler counts. Series are an upper bound of what
+Prometheus scrapes at one time, as it rejects a scrape above the sampleLimit of its monitor. Series
+of pods that are gone stay in memory for up to three hours, and are not counted.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # Prometheus adds to each scrape: up, scrape_duration_seconds, scrape_samples_scraped,
 # scrape_samples_post_metric_relabeling, scrape_series_added.
-REPORTED = 5
-OURS = "base/config"
+SYNTHETIC_SERIES = 5
+OWN_OBJECTS = "base/config"
 RECORDED = "recording rules"
 
 
 @dataclass
 class Usage:
-    """What one release takes.
+    """What one release uses.
 
     Attributes:
-        cpu: Requested, in cores.
-        memory: Requested, in bytes.
-        limit: Most memory that it can take, in bytes.
+        cpu: Requested CPU, in cores.
+        memory: Requested memory, in bytes.
+        limit: Memory limits, in bytes.
         volumes: Size of each volume in bytes, with its storage class.
         images: The images that it runs.
-        series: The most series that its monitors can bring.
+        series: An upper bound of the series that its monitors scrape.
     """
 
     cpu: float = 0
@@ -50,27 +50,27 @@ class Usage:
 
 
 def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
-    """Return what a pod of this PodSpec takes, as the scheduler counts it.
+    """Return the effective request or limit of a pod, as the scheduler computes it.
 
     Init containers run one after the other, before the others, beside the sidecars started before
     them: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/.
     """
 
-    def one(container: Mapping[str, Json]) -> float:
+    def amount(container: Mapping[str, Json]) -> float:
         return quantity(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
 
     highest = sidecars = 0.0
     for container in spec.get("initContainers") or []:
         if container.get("restartPolicy") == "Always":
-            sidecars += one(container)
+            sidecars += amount(container)
             highest = max(highest, sidecars)
         else:
-            highest = max(highest, sidecars + one(container))
-    return max(highest, sidecars + sum(map(one, spec["containers"])))
+            highest = max(highest, sidecars + amount(container))
+    return max(highest, sidecars + sum(map(amount, spec["containers"])))
 
 
 def environment(cluster: Cluster) -> str | None:
-    """Return the overlay that a cluster syncs; None where it syncs none, as the options."""
+    """Return the overlay that a cluster syncs; None for tests/options, which syncs none."""
     paths = [unit.path.split("/") for unit in cluster.sync.units]
     return next((path[1] for path in paths if path[0] == "overlays"), None)
 
@@ -84,30 +84,32 @@ def limits(cluster: Cluster) -> dict[str, Json]:
     return content
 
 
-def rows(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Usage]:
-    """Return what each release takes, and the configuration's monitors and rules."""
+def usage_by_release(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, Usage]:
+    """Return what each release uses, and the monitors and rules of the configuration."""
     nodes = int(budget.get("nodes", 1))
-    result = {release.name: Usage() for release in cluster.sync.releases} | {OURS: Usage()}
+    result = {release.name: Usage() for release in cluster.sync.releases} | {OWN_OBJECTS: Usage()}
     for pod in cluster.pods:
-        row, count = result[pod.owner.release or OURS], pod.count(nodes)
+        row, count = result[pod.owner.release or OWN_OBJECTS], pod.count(nodes)
         row.cpu += count * effective(pod.spec, "cpu", "requests")
         row.memory += count * effective(pod.spec, "memory", "requests")
         row.limit += count * effective(pod.spec, "memory", "limits")
         row.volumes += [_volume(claim) for claim in pod.claims for _ in range(count)]
         row.images |= {str(container.get("image")) for container in pod.containers}
     for claim in cluster.of("PersistentVolumeClaim"):
-        result[claim.release or OURS].volumes.append(_volume(claim.spec))
+        result[claim.release or OWN_OBJECTS].volumes.append(_volume(claim.spec))
     for item in cluster.of(*scraping.MONITORS):
-        bound = (int(item.spec.get("sampleLimit") or 0) + REPORTED) * scrapes(cluster, item, budget)
-        result[item.release or OURS].series += bound
+        bound = (int(item.spec.get("sampleLimit") or 0) + SYNTHETIC_SERIES) * scrapes(
+            cluster, item, budget
+        )
+        result[item.release or OWN_OBJECTS].series += bound
     result[RECORDED] = Usage(series=int(budget.get("series", {}).get("recorded", 0)))
     return result
 
 
 def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
-    """Return how many scrapes a monitor makes: its endpoints, times the targets of each.
+    """Return how many targets a monitor has, over all of its endpoints.
 
-    Targets that are not ours are those that the budget says there are.
+    How many there are of what this repository does not declare, the budget says.
     """
     declared = budget.get("series", {}).get("targets", {})
     if item.kind == "Probe":
@@ -115,7 +117,7 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
     if item.kind == "ScrapeConfig":
         return sum(len(config["targets"]) for config in item.spec.get("staticConfigs") or [])
     if item.name in ENGINES and item.name != cluster.sync.engine:
-        return 0  # A cluster runs one of the two.
+        return 0  # A cluster runs only one of the engines.
     total = 0
     nodes = int(budget.get("nodes", 1))
     for endpoint in scraping.endpoints(item):
@@ -124,14 +126,14 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
             continue
         for target in scraping.targets(cluster, item, endpoint):
             if target.service and target.service.name in scraping.NO_PODS:
-                # One API server behind the Service: a managed control plane's load balancer.
+                # Of API servers one is counted: the load balancer of a managed control plane.
                 total += 1 if target.service.namespace == "default" else nodes
             total += sum(pod.count(nodes) for pod in target.pods)
     return total
 
 
-def faults(cluster: Cluster) -> Iterator[Finding]:
-    """Compare what a cluster takes with its budget."""
+def findings(cluster: Cluster) -> Iterator[Finding]:
+    """Compare what a cluster uses with its budget."""
     path = _file(cluster)
     if path is None:
         return
@@ -146,11 +148,15 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
         for key in sorted((budget.get(section, {}) if section else budget).keys() - keys.keys()):
             text = f"{section}{'.' if section else ''}{key} is no limit that is checked"
             yield Finding(place, None, text, f"use one of {', '.join(sorted(keys))}")
-    taken = rows(cluster, budget)
-    for name in sorted(_undeclared(cluster, budget)):
+    usage = usage_by_release(cluster, budget)
+    for name in sorted(_monitors_without_target_count(cluster, budget)):
         text = f"how many targets has the monitor {name!r}?"
         yield Finding(place, None, text, f"say so in it: series.targets.{name}")
-    for text, fix in [*_sums(budget, taken), *_volumes(budget, taken), *_tier(budget)]:
+    for text, fix in [
+        *_totals_exceeded(budget, usage),
+        *_volumes_exceeded(budget, usage),
+        *_tier_exceeded(budget),
+    ]:
         yield Finding(place, None, f"{cluster.name}: {text}", fix)
     if "replicas" in budget:
         for pod in cluster.pods:
@@ -161,15 +167,15 @@ def faults(cluster: Cluster) -> Iterator[Finding]:
         yield from architectures(cluster, budget["architecture"])
 
 
-def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
-    """Monitors of what is not ours, of which the budget does not say how many there are."""
+def _monitors_without_target_count(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
+    """Return the monitors of external targets whose number the budget does not declare."""
     other = set(ENGINES) - {cluster.sync.engine}
     monitors = {item.name for item in cluster.of(*scraping.MONITORS)} & set(scraping.EXTERNAL)
     return monitors - other - set(budget.get("series", {}).get("targets", {}))
 
 
 def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
-    """Every image is known to run on the environment's processors."""
+    """Every image is known to support the environment's CPU architecture."""
     known = load(cluster.repository.root / IMAGES, cluster.repository.root)[0]
     for pod in cluster.pods:
         for container in pod.containers:
@@ -182,23 +188,23 @@ def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "use another image")
 
 
-def unused_images(everything: Sequence[Cluster]) -> Iterator[Finding]:
-    """`images.yaml` lists no image that nothing runs."""
+def unused_images(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """`images.yaml` lists no image that no pod runs."""
     run = {
         images.repository(str(container.get("image")))
-        for cluster in everything
+        for cluster in clusters
         for pod in cluster.pods
         for container in pod.containers
     }
-    root = everything[0].repository.root
+    root = clusters[0].repository.root
     for name in sorted(load(root / IMAGES, root)[0].keys() - run):
         yield Finding(IMAGES, None, f"nothing runs {name}", "remove it")
 
 
-def table(everything: Sequence[Cluster]) -> str:
-    """Return a table for each environment; engines that take the same share one."""
+def table(clusters: Sequence[Cluster]) -> str:
+    """Return a table for each environment; engines with equal usage share one."""
     bodies: dict[str, list[str]] = {}
-    for cluster in everything:
+    for cluster in clusters:
         if environment(cluster):
             bodies.setdefault(_body(cluster), []).append(cluster.name)
     return "\n\n".join(f"{', '.join(names)}\n{body}" for body, names in bodies.items())
@@ -206,17 +212,17 @@ def table(everything: Sequence[Cluster]) -> str:
 
 def _body(cluster: Cluster) -> str:
     budget = limits(cluster)
-    taken = rows(cluster, budget)
+    usage = usage_by_release(cluster, budget)
     total = Usage(
-        sum(row.cpu for row in taken.values()),
-        sum(row.memory for row in taken.values()),
-        sum(row.limit for row in taken.values()),
-        [volume for row in taken.values() for volume in row.volumes],
-        {image for row in taken.values() for image in row.images},
-        sum(row.series for row in taken.values()),
+        sum(row.cpu for row in usage.values()),
+        sum(row.memory for row in usage.values()),
+        sum(row.limit for row in usage.values()),
+        [volume for row in usage.values() for volume in row.volumes],
+        {image for row in usage.values() for image in row.images},
+        sum(row.series for row in usage.values()),
     )
     lines: list[tuple[str, ...]] = [("", "CPU", "memory", "limit", "volumes", "images", "series")]
-    lines += [_cells(name, row) for name, row in (*taken.items(), ("total", total))]
+    lines += [_cells(name, row) for name, row in (*usage.items(), ("total", total))]
     requests, volumes = budget.get("requests", {}), budget.get("volumes", {})
     allowed = Usage(
         quantity(requests.get("cpu", 0)),
@@ -257,14 +263,16 @@ def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
     return size, claim.get("storageClassName") or "the default"
 
 
-def _sums(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:
+def _totals_exceeded(
+    budget: Mapping[str, Json], usage: Mapping[str, Usage]
+) -> Iterator[tuple[str, str]]:
     requests = budget.get("requests", {})
     columns: tuple[tuple[str, dict[str, float], Json, Callable[[float], str]], ...] = (
-        ("CPU", {n: r.cpu for n, r in taken.items()}, requests.get("cpu"), millicores),
-        ("memory", {n: r.memory for n, r in taken.items()}, requests.get("memory"), mebibytes),
+        ("CPU", {n: r.cpu for n, r in usage.items()}, requests.get("cpu"), millicores),
+        ("memory", {n: r.memory for n, r in usage.items()}, requests.get("memory"), mebibytes),
         (
             "series",
-            {n: r.series for n, r in taken.items()},
+            {n: r.series for n, r in usage.items()},
             budget.get("series", {}).get("limit"),
             _count,
         ),
@@ -278,11 +286,13 @@ def _sums(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tu
             yield text, "lower a request or a sampleLimit, or raise the budget knowing its price"
 
 
-def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:
+def _volumes_exceeded(
+    budget: Mapping[str, Json], usage: Mapping[str, Usage]
+) -> Iterator[tuple[str, str]]:
     allowed = budget.get("volumes")
     if allowed is None:
         return
-    found = [volume for row in taken.values() for volume in row.volumes]
+    found = [volume for row in usage.values() for volume in row.volumes]
     fix = "correct the volume in the overlay's values"
     if len(found) > allowed.get("count", len(found)):
         yield f"{len(found)} volumes, and {allowed['count']} are allowed", fix
@@ -296,8 +306,8 @@ def _volumes(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator
             yield f"a volume of the storage class {kind}, not {allowed['storageClass']}", fix
 
 
-def _tier(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Whether the budget itself is within what the provider gives."""
+def _tier_exceeded(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """The budget itself is within the provider's free tier."""
     tier = budget.get("tier")
     if tier is None:
         return

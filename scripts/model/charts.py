@@ -1,4 +1,4 @@
-"""Charts: their archives, from the cache or a registry, and what Helm makes of them."""
+"""Charts: their archives, from the cache or a registry, and what Helm renders."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from scripts.model.manifests import ClusterSync, Release
 
 # Objects by (cluster sync's name, release's name).
 Rendered = dict[tuple[str, str], list[dict[str, Json]]]
-# Characters of a repository's name that its folder has; all others are one dash.
-_PLAIN = re.compile(r"[^\w.-]+")
+# Characters of a repository's name that become a dash in the name of its folder.
+_NOT_IN_FOLDER = re.compile(r"[^\w.-]+")
 # Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
 MIRROR = "CHARTS_MIRROR"
 
@@ -30,8 +30,8 @@ MIRROR = "CHARTS_MIRROR"
 def archive(release: Release) -> Path:
     """Return the chart's archive: from the cache, else pulled into it.
 
-    What is pulled is kept by its repository, as two may have other charts of one name and version.
-    An archive that somebody puts into the folder itself serves every repository.
+    Archives are cached by repository, as two repositories may have different charts of one name and
+    version. An archive that a user puts into the folder itself is used for every repository.
 
     Raises:
         RepositoryError: If neither the cache nor the registry has it; names the chart.
@@ -46,7 +46,7 @@ def archive(release: Release) -> Path:
 def _archive(repository: str, chart: str, version: str) -> Path | Finding:
     name = f"{chart}-{version}.tgz"
     own = tools.cache() / "charts"
-    folder = own / _PLAIN.sub("-", repository.rpartition("://")[2]).strip(".")
+    folder = own / _NOT_IN_FOLDER.sub("-", repository.rpartition("://")[2]).strip(".")
     for path in (own / name, folder / name):
         if path.exists():
             return path
@@ -82,25 +82,26 @@ def _archive(repository: str, chart: str, version: str) -> Path | Finding:
 
 
 def missing(syncs: list[ClusterSync]) -> list[Finding]:
-    """Return a finding for each chart of the cluster syncs that cannot be had."""
-    releases = {(r.repository, r.chart, r.version): r for e in syncs for r in e.releases}
+    """Return a finding for each chart of the cluster syncs that cannot be pulled."""
+    releases = {(r.repository, r.chart, r.version): r for sync in syncs for r in sync.releases}
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda r: _archive(r.repository, r.chart, r.version), releases.values())
     return [f for f in found if isinstance(f, Finding)]
 
 
 def add_allow_missing(parser: argparse.ArgumentParser) -> None:
-    """Add the option that `provable` is asked with."""
+    """Add the option `--allow-missing`, which `provable` takes."""
     text = "prove nothing where a chart cannot be had, and say so"
     parser.add_argument("--allow-missing", action="store_true", help=text)
 
 
 def provable(syncs: list[ClusterSync], *, allow_missing: bool) -> bool:
-    """Whether every chart is there, so that something can be proven; else say which is not.
+    """Say whether every chart is available, so that something can be proven; print what is not.
 
     Args:
-        syncs: Whose charts.
-        allow_missing: Prove nothing where one cannot be had. GitHub's runners reach every registry.
+        syncs: The cluster syncs.
+        allow_missing: Accept that a chart is missing. Never on GitHub, whose runners reach every
+            registry.
 
     Raises:
         RepositoryError: If one is missing and that is not allowed.
@@ -125,7 +126,7 @@ def render(release: Release) -> list[dict[str, Json]]:
 
 
 def template(release: Release, values: dict[str, Json] | None = None) -> str:
-    """Return Helm's output as it is, not cached.
+    """Return Helm's output, not cached.
 
     Args:
         release: What to render.
@@ -159,9 +160,9 @@ def template(release: Release, values: dict[str, Json] | None = None) -> str:
 
 def render_all(syncs: list[ClusterSync]) -> Rendered:
     """Render every release of the cluster syncs, in parallel."""
-    keys = {(e.name, r.name): content_key(r) for e in syncs for r in e.releases}
+    keys = {(sync.name, r.name): content_key(r) for sync in syncs for r in sync.releases}
     # Most cluster syncs share most releases, and a release's objects may be megabytes.
-    distinct = {keys[e.name, r.name]: r for e in syncs for r in e.releases}
+    distinct = {keys[sync.name, r.name]: r for sync in syncs for r in sync.releases}
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         objects = dict(zip(distinct, pool.map(render, distinct.values()), strict=True))
     return {name: objects[key] for name, key in keys.items()}

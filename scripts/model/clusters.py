@@ -1,4 +1,4 @@
-"""Which cluster a command is about where nobody names one, and what its environment may take."""
+"""The cluster that a command is for, by default or by `--cluster`, and its environment's budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT = "the only one, or the only one whose budget has volumes"
 
 
 def add_cluster(parser: argparse.ArgumentParser, text: str = "a folder of clusters/") -> None:
-    """Add `--cluster`; `chosen` says what it means where it is not given."""
+    """Add `--cluster`; `chosen` implements its default."""
     parser.add_argument("--cluster", default="", help=f"{text} (default: {DEFAULT})")
 
 
@@ -23,47 +23,51 @@ def known(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "clusters").glob("*") if path.is_dir())
 
 
-def chosen(root: Path, name: str, *, kept: bool = True) -> str:
-    """Return the cluster that is named, or the one that there is no doubt about.
+def chosen(root: Path, name: str, *, with_volumes: bool = True) -> str:
+    """Return the cluster that is named, or the default if it is unambiguous.
 
-    One that keeps nothing is for a laptop: of several, the only one with volumes is meant.
+    A cluster without volumes is for a laptop, so the default is the only one with volumes.
 
     Args:
         root: The repository.
-        name: What somebody named; may be empty.
-        kept: Whether one with volumes is meant, or one without.
+        name: The value of `--cluster`; may be empty.
+        with_volumes: Whether the default is a cluster with volumes, or one without.
 
     Raises:
-        RepositoryError: If there is no such cluster, or there are several to choose from.
+        RepositoryError: If there is no such cluster, or the default is ambiguous.
     """
-    there = known(root)
+    existing = known(root)
     if name:
-        if name in there:
+        if name in existing:
             return name
-        text, fix = f"there is no cluster {name}", f"use one of {', '.join(there)}"
+        text, fix = f"there is no cluster {name}", f"use one of {', '.join(existing)}"
         raise RepositoryError(Finding("clusters", None, text, fix))
-    found = there if len(there) == 1 else [one for one in there if keeps(root, one) is kept]
-    if len(found) == 1:
-        return found[0]
-    text = f"which of {', '.join(there)} is meant?" if there else "there is none"
-    fix = f"name it: --cluster={there[0]}" if there else "make one: README.md, Where do I change"
+    candidates = existing
+    if len(existing) > 1:
+        candidates = [one for one in existing if has_volumes(root, one) is with_volumes]
+    if len(candidates) == 1:
+        return candidates[0]
+    text = f"which of {', '.join(existing)} is meant?" if existing else "there is none"
+    fix = "make one: README.md, Where do I change"
+    if existing:
+        fix = f"name it: --cluster={existing[0]}"
     raise RepositoryError(Finding("clusters", None, text, fix))
 
 
-def keeps(root: Path, name: str) -> bool:
-    """Say whether a cluster keeps anything when its pods are gone: its budget has volumes."""
+def has_volumes(root: Path, name: str) -> bool:
+    """Say whether a cluster has volumes, by its budget, and so keeps data without its pods."""
     return bool((budget(root, name).get("volumes") or {}).get("count"))
 
 
-def keeping(root: Path, names: Sequence[str]) -> str:
-    """Return the first of some clusters that keeps anything, or the first where none does."""
-    return next((name for name in names if keeps(root, name)), names[0])
+def first_with_volumes(root: Path, names: Sequence[str]) -> str:
+    """Return the first cluster with volumes, or the first one where none has any."""
+    return next((name for name in names if has_volumes(root, name)), names[0])
 
 
 def environments(root: Path, name: str) -> list[str]:
-    """Return the folders of `overlays/` that a cluster syncs, by what its files name.
+    """Return the folders of `overlays/` that a cluster's files name.
 
-    Nothing is built for it, as a tree that is being adapted may not build.
+    Nothing is built, as a tree that is being adapted may not build.
     """
     paths = (root / "clusters" / name).rglob("*.yaml")
     texts = [path.read_text(encoding="utf-8") for path in paths]

@@ -1,4 +1,4 @@
-"""Secrets: which ones a cluster reads, and what brings them."""
+"""Secrets: which ones a cluster reads, and what creates them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple
 from scripts.core.yamlfile import Json, maps
 from scripts.model import api_groups, secretfile, sops
 from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, group
-from scripts.model.secretfile import Declared
+from scripts.model.secretfile import DeclaredSecret
 
 OPERATOR = "monitoring.coreos.com"
 
 
 class Secret(NamedTuple):
-    """A Secret, by what reads, makes or describes it.
+    """A Secret, as an object reads it, an ExternalSecret makes it or a file declares it.
 
     Attributes:
         namespace: Its namespace.
         name: Its name.
         keys: Its keys; none where it is read as a whole.
-        optional: Whether what reads it does without, too.
+        optional: Whether it may be absent.
     """
 
     namespace: str
@@ -31,28 +31,28 @@ class Secret(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Needed:
+class NeededSecret:
     """A Secret that a cluster reads.
 
     Attributes:
         namespace: Where it is read.
         name: Its name.
         keys: The keys that are read.
-        declared: What is declared of it; None for one that is not.
-        brought: What of the sync brings it: a file or an ExternalSecret; empty for nothing.
-        encrypted: Whether that is a file of SOPS, whose key only the cluster has.
+        declared: Its declaration; None where there is none.
+        created_by: The encrypted file or the ExternalSecret that creates it; empty for neither.
+        encrypted: Whether that is a file encrypted with SOPS, whose key only the cluster has.
     """
 
     namespace: str
     name: str
     keys: frozenset[str]
-    declared: Declared | None
-    brought: str = ""
+    declared: DeclaredSecret | None
+    created_by: str = ""
     encrypted: bool = False
 
     @property
     def optional(self) -> str:
-        """What it is like without it; empty where something waits for it."""
+        """The effect of its absence; empty where something waits for it."""
         return self.declared.optional if self.declared else ""
 
     def __str__(self) -> str:
@@ -64,19 +64,37 @@ class Needed:
 Named = tuple[tuple[str, ...], Secret]
 
 
-def reads(sync: ClusterSync) -> Iterator[tuple[str, str, Named]]:
-    """Yield the Secrets that values and objects read, each with kind and name of what reads it."""
+class SecretReference(NamedTuple):
+    """An object of a cluster sync that reads a Secret.
+
+    Attributes:
+        kind: The object's kind.
+        name: The object's name.
+        keys: Keys, and indices of lists, that lead to where it names the Secret.
+        secret: The Secret.
+    """
+
+    kind: str
+    name: str
+    keys: tuple[str, ...]
+    secret: Secret
+
+
+def secrets_read(sync: ClusterSync) -> Iterator[SecretReference]:
+    """Yield what values and objects of a cluster sync read of Secrets."""
     for release in sync.releases:
-        for keys, secret in in_values(release.chart, release.namespace, release.values):
-            yield "HelmRelease", release.owner[1], (("spec", "values", *keys), secret)
+        for keys, secret in secrets_in_values(release.chart, release.namespace, release.values):
+            at = ("spec", "values", *keys)
+            yield SecretReference("HelmRelease", release.owner[1], at, secret)
     for item in sync.objects():
         if group(item) in {OPERATOR, api_groups.SOURCE}:
-            for named in in_values("", item["metadata"].get("namespace", ""), item):
-                yield item["kind"], item["metadata"]["name"], named
+            metadata = item["metadata"]
+            for keys, secret in secrets_in_values("", metadata.get("namespace", ""), item):
+                yield SecretReference(item["kind"], metadata["name"], keys, secret)
 
 
-def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
-    """Yield the Secrets that values or a spec name, by the conventions of what is used here."""
+def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
+    """Yield the Secrets that values or a spec name, by the conventions of the charts used."""
     yield from _selectors(namespace, values)
     for keys, holder in maps(values):
         if name := holder.get("existingSecret"):
@@ -99,12 +117,14 @@ def in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
                 yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
 
 
-def made(sync: ClusterSync, *, whole: bool = False) -> Iterator[tuple[str, Secret]]:
+def secrets_of_external_secrets(
+    sync: ClusterSync, *, whole: bool = False
+) -> Iterator[tuple[str, Secret]]:
     """Yield the Secrets that ExternalSecrets make, each with the ExternalSecret's name.
 
     Args:
         sync: The cluster.
-        whole: Also those that take whatever the store has, and so may have any key.
+        whole: Include those with `dataFrom`, which may have any key.
     """
     for item in sync.objects():
         if item["kind"] == "ExternalSecret" and (whole or "dataFrom" not in item["spec"]):
@@ -114,22 +134,26 @@ def made(sync: ClusterSync, *, whole: bool = False) -> Iterator[tuple[str, Secre
             yield metadata["name"], Secret(metadata["namespace"], name, keys)
 
 
-def needed(sync: ClusterSync, repository: Repository) -> list[Needed]:
+def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecret]:
     """Return the Secrets that a cluster reads, by namespace and name.
 
-    A Secret that is not declared is taken for one that somebody waits for.
+    A Secret that is not declared is treated as required.
     """
     known = secretfile.read(repository.root)
-    brought = {(s.namespace, s.name): f"ExternalSecret {n}" for n, s in made(sync, whole=True)}
+    created_by = {
+        (s.namespace, s.name): f"ExternalSecret {n}"
+        for n, s in secrets_of_external_secrets(sync, whole=True)
+    }
     folder = repository.root / "clusters" / sync.cluster / ENCRYPTED
     files: set[tuple[str, str]] = set()
     for path, item in sops.secrets(folder) if sync.synced else ():
         metadata = item.get("metadata") or {}
         place = metadata.get("namespace", ""), metadata.get("name", "")
-        brought[place] = str(path.relative_to(repository.root))
+        created_by[place] = str(path.relative_to(repository.root))
         files.add(place)
     keys: dict[tuple[str, str], frozenset[str]] = {}
-    for _, _, (_, secret) in reads(sync):
+    for reference in secrets_read(sync):
+        secret = reference.secret
         place = secret.namespace, secret.name
         keys[place] = keys.get(place, frozenset()) | secret.keys
     found = []
@@ -137,7 +161,9 @@ def needed(sync: ClusterSync, repository: Repository) -> list[Needed]:
         one = known.get(name)
         own = read or (one.names if one else frozenset())
         place = namespace, name
-        found.append(Needed(namespace, name, own, one, brought.get(place, ""), place in files))
+        found.append(
+            NeededSecret(namespace, name, own, one, created_by.get(place, ""), place in files)
+        )
     return found
 
 

@@ -15,7 +15,7 @@ FOLDER = "base/dashboards"
 PROMQL, LOGQL = "promql", "logql"
 # The query language of a data source, by Grafana's type of it.
 LANGUAGES = {"prometheus": PROMQL, "loki": LOGQL}
-# What Grafana puts in for its own variables, to a parser as good as any other value.
+# Values for Grafana's own variables; to a parser, any value is as good as another.
 BUILT_IN = {
     "__auto": "5m",
     "__interval": "1m",
@@ -32,10 +32,10 @@ _VARIABLE = re.compile(
 
 @dataclass(frozen=True)
 class DashboardQuery:
-    """A query, such as one of a dashboard.
+    """A query of a dashboard, a rule or a runbook.
 
     Attributes:
-        where: File and panel.
+        where: The file or object, and the panel or rule.
         lang: `promql` or `logql`.
         expr: The text.
         instant: Whether it is evaluated once, at the end of the time range.
@@ -48,7 +48,7 @@ class DashboardQuery:
 
 
 def load(root: Path) -> dict[str, Json]:
-    """Return the committed dashboards below a root, by file name.
+    """Return the committed dashboards of a tree, by file name.
 
     Raises:
         RepositoryError: If a file is not JSON; names the line.
@@ -87,7 +87,7 @@ def queries(dashboard: Json) -> list[DashboardQuery]:
 
 
 def panels(dashboard: Json, *, rows: bool = False) -> Iterator[Json]:
-    """Yield panels, also those inside collapsed rows; the rows themselves only on request."""
+    """Yield panels, also those of collapsed rows; with `rows`, the rows as well."""
     for panel in dashboard.get("panels") or []:
         if panel.get("type") != "row" or rows:
             yield panel
@@ -109,7 +109,7 @@ def templates(dashboard: Json) -> Iterator[DashboardQuery]:
 
 
 def is_instant(target: Json) -> bool:
-    """Whether a query is evaluated once; of one that is both, the graph's points are what costs."""
+    """Say whether a query is only evaluated once, at the end of the time range."""
     if target.get("queryType") == "instant":
         return True
     return bool(target.get("instant")) and not target.get("range")

@@ -1,16 +1,16 @@
-"""Which monitor brings a metric, by its name: the one place that knows."""
+"""Which monitor scrapes a metric, by the metric's name."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-# Every Go program has these; which one is meant, only the selector's other labels say.
-EVERY = re.compile(r"(process|go)_.+")
-# Made by Prometheus itself.
-OWN = re.compile(r"ALERTS(_FOR_STATE)?|up|scrape_.+")
+# Every Go program exposes these; only the other labels of a selector say which program is meant.
+BY_EVERY_PROGRAM = re.compile(r"(process|go)_.+")
+# Recorded by Prometheus itself.
+BY_PROMETHEUS = re.compile(r"ALERTS(_FOR_STATE)?|up|scrape_.+")
 KUBELET = "kube-prometheus-stack-kubelet"
-# Who exposes a metric: its name, the monitor, and the path or port where a monitor has several.
+# A metric's name, its monitor, and the path or port if the monitor has several endpoints.
 EXPORTERS: tuple[tuple[str, str, str], ...] = (
     (r"(container|machine)_.+", KUBELET, "/metrics/cadvisor"),
     (r"(kubelet|kubernetes|rest_client|storage_operation|volume_manager)_.+", KUBELET, "/metrics"),
@@ -36,7 +36,7 @@ EXPORTERS: tuple[tuple[str, str, str], ...] = (
         "dapr-sidecars",
         "dapr-metrics",
     ),
-    # Flux' own controllers do not say whether an object is ready.
+    # Flux' controllers expose no metric of whether an object is ready; kube-state-metrics does.
     (r"gotk_resource_info", "kube-prometheus-stack-kube-state-metrics", "http"),
     (r"(gotk_(?!resource_info)|controller_runtime_).+", "flux", "http-prom"),
     (r"argocd_.+", "argocd", "metrics"),
@@ -62,12 +62,12 @@ COLLECTORS: tuple[tuple[str, str], ...] = (
 
 @functools.cache
 def monitors(metric: str) -> list[tuple[str, str]]:
-    """Return each monitor that brings a metric, with the path or port where it has several."""
+    """Return each monitor that scrapes a metric, with the path or port if it has several."""
     return [(name, place) for pattern, name, place in EXPORTERS if re.fullmatch(pattern, metric)]
 
 
 def collector(metric: str) -> str:
-    """Return the node_exporter collector of a metric; "" if it has none that can be switched."""
+    """Return the node_exporter collector of a metric; "" if it cannot be disabled."""
     for pattern, name in COLLECTORS:
         if match := re.fullmatch(pattern, metric):
             return match.expand(name)

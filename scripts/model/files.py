@@ -1,4 +1,4 @@
-"""The shapes of this repository's own files, as JSON schemas."""
+"""JSON schemas of this repository's own files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from scripts.core.yamlfile import Json
 
-# Where the application runs, and what is copied from there: an inventory that people write.
+# The inventory: where the application runs, and other facts that manifests and rules copy.
 INVENTORY = "base/application/application.yaml"
 
 
@@ -24,6 +24,6 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def invalid(pattern: str, document: Json) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield where a document is not as a pattern's schema says, as keys, and what is wrong."""
+    """Yield the keys at which a document does not match a pattern's schema, and what is wrong."""
     for error in Draft202012Validator(schemas()[pattern]).iter_errors(document):
         yield tuple(map(str, error.absolute_path)), error.message

@@ -1,24 +1,24 @@
-"""Images: the parts of their names, and what is known of each."""
+"""Names of images: repository, tag and digest."""
 
 from __future__ import annotations
 
 import re
 
+# What is known of each image: its CPU architectures, and the Go module that it is built from.
 IMAGES = "scripts/images.yaml"
 
-
-_IMAGE = re.compile(
+IMAGE_NAME = re.compile(
     r"(?P<repository>[^@]+?)(:(?P<tag>[^/:@]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
 
 def repository(image: str) -> str:
     """Return an image's repository, without tag and digest."""
-    match = _IMAGE.fullmatch(image)
+    match = IMAGE_NAME.fullmatch(image)
     return match["repository"] if match else image
 
 
 def version(image: str) -> str:
     """Return the version that an image's tag names, such as `3.14.0`; empty if it has no tag."""
-    match = _IMAGE.fullmatch(image)
+    match = IMAGE_NAME.fullmatch(image)
     return ((match and match["tag"]) or "").removeprefix("v").removesuffix("-distroless")

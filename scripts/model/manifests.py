@@ -1,7 +1,7 @@
-"""What each cluster's engine will sync, as both engines would build it, without either of them.
+"""What each cluster's engine syncs, built as Flux and Argo CD would build it.
 
-Cluster syncs are found by glob: `clusters/<cluster>/<engine>`, and `tests/options`, which turns on
-every opt-in component so that these are checked too.
+Cluster syncs are found by glob: `clusters/<cluster>/<engine>`, and `tests/options`, which enables
+every opt-in so that these are checked as well.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import tools
-from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, Violation
+from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, Violation
 from scripts.core.yamlfile import Json, Sources, load, load_all
 from scripts.model import api_groups
 
 ENGINES = ("flux", "argocd")
-# Beside the engines' folders: Secrets that SOPS has encrypted, for Flux alone (README, Secrets).
+# Beside the engines' folders: Secrets encrypted with SOPS, for Flux only (README, Secrets).
 ENCRYPTED = "secrets"
-# Within Flux's folder: what `flux bootstrap` writes, and only it changes.
+# In Flux' folder: the files of `flux bootstrap`, which nothing else changes.
 BOOTSTRAP = "flux-system"
-# Our namespaces, and those that an engine's own installation creates.
+# Our namespaces, and those that the installation of an engine creates.
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
-# What `tests/options` makes of every opt-in, in place of a cluster.
+# The limit of etcd and of the API server on one object.
+CONFIGMAP_BYTES = 1024 * 1024
+# The name of `tests/options`, in place of a cluster's.
 OPTIONS = "options"
 
 
 @dataclass(frozen=True)
 class Release:
-    """One Helm release, in terms that both engines share.
+    """One Helm release, as either engine installs it.
 
     Attributes:
         name: The release's name, as Helm sees it.
@@ -57,7 +59,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is applied in one go: a Flux Kustomization, or an Application of a git path.
+    """What is applied at once: a Flux Kustomization, or an Application of a path in git.
 
     Attributes:
         name: The Kustomization's or Application's name.
@@ -95,7 +97,7 @@ class ClusterSync:
 
     @property
     def synced(self) -> bool:
-        """Whether an engine syncs it; that of every opt-in is only built."""
+        """Whether an engine syncs it; `tests/options` is only built."""
         return self.cluster != OPTIONS
 
     def objects(self) -> Iterator[dict[str, Json]]:
@@ -105,7 +107,7 @@ class ClusterSync:
 
 
 def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
-    """Return a fault of a release's values, which are in the HelmRelease under either engine."""
+    """Return a violation in a release's values, which both engines read from the HelmRelease."""
     return Violation("HelmRelease", release.owner[1], ("spec", "values", *keys), message, fix)
 
 
@@ -122,8 +124,8 @@ def group(manifest: Mapping[str, Json]) -> str:
     return version.rpartition("/")[0]
 
 
-def of_engine(manifest: Mapping[str, Json]) -> bool:
-    """Say whether an object is one of Flux's or Argo CD's own, and so not alike under both."""
+def is_engine_object(manifest: Mapping[str, Json]) -> bool:
+    """Say whether an object is of Flux' or Argo CD's API, and so differs between the engines."""
     return group(manifest).endswith((api_groups.TOOLKIT, api_groups.ARGO_CD))
 
 
@@ -133,7 +135,7 @@ class Repository:
     def __init__(
         self, root: Path | None = None, on_error: Callable[[str, Exception], None] | None = None
     ):
-        """Take a tree; nothing is built before it is asked for.
+        """Take a tree; everything is built on first use.
 
         Args:
             root: The tree, by default this repository's.
@@ -145,13 +147,13 @@ class Repository:
 
     @functools.cached_property
     def sources(self) -> Sources:
-        """Where objects were written."""
+        """The files and lines of objects."""
         return Sources(self.root)
 
     def where(
         self, kind: str, name: str, *keys: str, sync: ClusterSync | None = None
     ) -> tuple[str, int | None]:
-        """Return (path, line) where an object, or a key in it, was written; else its name.
+        """Return (path, line) where an object, or a key of it, is written; else its name.
 
         Args:
             kind: The object's kind.
@@ -164,11 +166,11 @@ class Repository:
         found = self.sources.find(kind, name, *keys, within=within)
         return found or (f"{prefix}{kind} {name}", None)
 
-    def locate(self, sync: ClusterSync, faults: Iterable[Violation]) -> list[Finding]:
-        """Return the faults of a cluster sync's objects with the file and line of each."""
+    def locate(self, sync: ClusterSync, violations: Iterable[Violation]) -> list[Finding]:
+        """Return violations in a cluster sync's objects as findings, with file and line."""
         return [
             Finding(*self.where(kind, name, *keys, sync=sync), f"{kind} {name}: {message}", fix)
-            for kind, name, keys, message, fix in faults
+            for kind, name, keys, message, fix in violations
         ]
 
     def files(self, sync: ClusterSync) -> frozenset[str]:
@@ -179,7 +181,7 @@ class Repository:
     def _files(self, path: str) -> frozenset[str]:
         folder = self.root / path
         kustomized = (folder / "kustomization.yaml").is_file()
-        found = read_by(folder) if kustomized else _plain(folder)
+        found = files_of_kustomization(folder) if kustomized else _applied_files(folder)
         return frozenset(str(f.relative_to(self.root)) for f in found)
 
     @functools.cached_property
@@ -212,15 +214,15 @@ class Repository:
             RepositoryError: If a folder does not build or an engine is neither Flux nor Argo CD.
         """
         jobs: list[Callable[[], ClusterSync]] = [
-            functools.partial(self.sync, *one) for one in self.cluster_engines
+            functools.partial(self.sync, *names) for names in self.cluster_engines
         ]
         if (self.root / "tests/options").is_dir():
             jobs.append(self._options)
         with ThreadPoolExecutor(4) as pool:
             results = list(pool.map(_caught, jobs))
-        faults = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
-        if faults:
-            raise RepositoryError(*sorted(set(faults)))
+        findings = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
+        if findings:
+            raise RepositoryError(*sorted(set(findings)))
         return [result for result in results if isinstance(result, ClusterSync)]
 
     def sync(self, cluster: str, engine: str) -> ClusterSync:
@@ -237,9 +239,9 @@ class Repository:
         Raises:
             RepositoryError: If there is no such cluster.
         """
-        found = {e.engine: e for e in self.syncs if e.cluster == name and e.synced}
+        found = {s.engine: s for s in self.syncs if s.cluster == name and s.synced}
         if not found:
-            known = sorted({e.cluster for e in self.syncs if e.synced})
+            known = sorted({s.cluster for s in self.syncs if s.synced})
             text, fix = f"there is no cluster {name}", f"use one of {', '.join(known)}"
             raise RepositoryError(Finding("clusters", None, text, fix))
         return found
@@ -256,7 +258,7 @@ class Repository:
         """
         try:
             return self._build(path)
-        except (RepositoryError, *MISSHAPEN) as error:
+        except (RepositoryError, *SHAPE_ERRORS) as error:
             if self._on_error is None:
                 raise
             self._on_error(path, error)
@@ -271,11 +273,11 @@ class Repository:
                 )
             )
         digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
-        for source in read_by(folder):
+        for source in files_of_kustomization(folder):
             name = os.path.relpath(source, self.root)
             text = source.read_text(encoding="utf-8")
             if source.suffix == ".yaml":
-                _parsed(text, name)  # Names file and line, which kustomize does not.
+                _parsed(text, name)  # Its error has file and line, which kustomize's lacks.
             digest.update(f"{name} {len(text)} {text}".encode())
         cached = tools.cache() / "builds" / digest.hexdigest()
         if cached.exists():
@@ -296,13 +298,13 @@ class Repository:
 
     def _flux(self, cluster: str) -> ClusterSync:
         folder = self.root / "clusters" / cluster / "flux"
-        own = [o for path in _plain(folder) for o in load(path, self.root)]
+        own = [o for path in _applied_files(folder) for o in load(path, self.root)]
         units = [Unit("flux-system", str(folder.relative_to(self.root)), own)]
         for item in own:
             if item.get("kind") == "Kustomization" and group(item) == api_groups.KUSTOMIZE:
                 path = item["spec"]["path"].removeprefix("./")
                 after = tuple(d["name"] for d in item["spec"].get("dependsOn", []))
-                # Flux decrypts what is in there, and nothing else can.
+                # Only Flux can decrypt the Secrets in that folder.
                 objects = [] if decrypts(cluster, path) else self.build(path)
                 units.append(Unit(item["metadata"]["name"], path, objects, after))
         sync = ClusterSync(cluster, "flux", units)
@@ -377,7 +379,7 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
             repository, _, chart = source["spec"]["url"].removeprefix("oci://").rpartition("/")
             version = source["spec"].get("ref", {}).get("tag")
         else:
-            # One that is an OCI registry is named as in an Application: without the scheme.
+            # An OCI registry is named as in an Application: without the scheme.
             repository = source["spec"]["url"].removeprefix("oci://")
             chart, version = spec["chart"]["spec"]["chart"], spec["chart"]["spec"].get("version")
         if not version:
@@ -425,11 +427,11 @@ def _caught(job: Callable[[], ClusterSync]) -> ClusterSync | RepositoryError:
         return error
 
 
-def read_by(folder: Path) -> list[Path]:
+def files_of_kustomization(folder: Path) -> list[Path]:
     """Return every file that a kustomization reads, itself and its generators' files included.
 
-    What does not exist is left out, and a folder counts once even if it includes itself: kustomize
-    says both.
+    Files that do not exist are left out, and a folder that includes itself is read once: kustomize
+    reports both.
     """
     found: dict[Path, None] = {}
     folders = [folder]
@@ -442,7 +444,7 @@ def read_by(folder: Path) -> list[Path]:
         try:
             documents = _parsed(start.read_text(encoding="utf-8"), str(start))
         except RepositoryError:
-            continue  # The caller parses it too, and says so.
+            continue  # The caller parses it as well, and reports the error.
         content = documents[0] if documents and isinstance(documents[0], dict) else {}
         names = [*content.get("resources", []), *content.get("components", [])]
         names += [p["path"] for p in content.get("patches", []) if "path" in p]
@@ -459,17 +461,17 @@ def read_by(folder: Path) -> list[Path]:
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(text: str, path: str) -> tuple[Json, ...]:
-    """Parse a file that several builds read once; what is returned is not to be changed."""
+    """Parse a file once, for several builds; callers must not change the result."""
     return tuple(load_all(text, path))
 
 
-def _plain(folder: Path) -> list[Path]:
-    """Every file of a folder that Flux applies as it is, without its own of the bootstrap."""
+def _applied_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that Flux applies, without those of its bootstrap."""
     files = sorted(folder.rglob("*.yaml"))
     return [path for path in files if BOOTSTRAP not in path.relative_to(folder).parts]
 
 
 def _innermost(message: str, root: Path) -> str:
-    """The part of kustomize's nested message that says what is wrong."""
+    """Return the part of kustomize's nested message that says what is wrong."""
     text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
     return text.rsplit("accumulating resources from ", 1)[-1][-400:]

@@ -9,7 +9,7 @@ from scripts.core.yamlfile import Json
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
 
 
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/, the loosest first.
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/, the most permissive first.
 LEVELS = ("privileged", "baseline", "restricted")
 
 

@@ -1,4 +1,4 @@
-"""What runs in a cluster in the end: applied objects, rendered charts, and what the operator makes.
+"""What exists in a cluster after a sync: applied objects, rendered charts, the operator's objects.
 
 The Prometheus operator's part follows its source at the version of `scripts/schemas.yaml`
 (pkg/prometheus/server/statefulset.go, pkg/alertmanager/statefulset.go, pkg/kubelet/controller.go,
@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import charts
-from scripts.model.manifests import ClusterSync, Release, Repository, group, identity, of_engine
+from scripts.model.manifests import (
+    ClusterSync,
+    Release,
+    Repository,
+    group,
+    identity,
+    is_engine_object,
+)
 
 CLUSTER_SCOPED = frozenset(
     {
@@ -35,16 +42,18 @@ CLUSTER_SCOPED = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
-# What keeps pods running, and what runs them until they end.
+# Kinds that keep pods running, and kinds that run them to completion.
 WORKLOADS = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
 JOBS = frozenset({"CronJob", "Job"})
-# What the operator sets on each container that it makes.
+# The security context of each container that the operator creates.
 OPERATOR_CONTEXT: Mapping[str, Json] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-# Every cluster has it; its endpoints are the API servers.
+# The ConfigMap that Loki's rules are mounted from.
+LOKI_RULES_CONFIGMAP = "loki-rules"
+# Exists in every cluster; its endpoints are the API servers.
 API_SERVER: Mapping[str, Json] = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -59,7 +68,7 @@ API_SERVER: Mapping[str, Json] = {
 
 @dataclass(frozen=True)
 class Item:
-    """An object, and the release that brings it; None for what is applied as it is written."""
+    """An object, and the release that it is rendered from; None for an object of the tree."""
 
     manifest: Mapping[str, Json]
     release: str | None = None
@@ -101,7 +110,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Pod:
-    """The pods of one workload, Job or CronJob, or one that is declared itself.
+    """The pods of one workload, Job or CronJob, or a single Pod.
 
     Attributes:
         owner: The object that declares them.
@@ -133,7 +142,7 @@ class Pod:
         }
 
     def count(self, nodes: int) -> int:
-        """Return how many pods there are in a cluster of so many nodes."""
+        """Return how many pods there are in a cluster with this number of nodes."""
         return nodes if self.replicas is None else self.replicas
 
 
@@ -144,7 +153,7 @@ class Cluster:
     Attributes:
         repository: Where findings look for file and line.
         sync: The cluster under one engine.
-        items: What is applied and what the charts render.
+        items: Objects of the tree and of charts.
     """
 
     repository: Repository
@@ -158,12 +167,12 @@ class Cluster:
 
     @functools.cached_property
     def all(self) -> tuple[Item, ...]:
-        """The items, and what exists because of them: the operator's objects and the API server."""
-        return (*self.items, *operated(self.items), Item(API_SERVER))
+        """The items, what the operator creates for them, and the API server's Service."""
+        return (*self.items, *operator_objects(self.items), Item(API_SERVER))
 
     @functools.cached_property
     def pods(self) -> tuple[Pod, ...]:
-        """The pods of everything that has any."""
+        """The pods of all objects that have any."""
         return tuple(pod for item in self.all if (pod := pods_of(item)))
 
     @functools.cached_property
@@ -178,16 +187,16 @@ class Cluster:
         return [item for kind in kinds for item in self._by_kind.get(kind, [])]
 
     def rendered(self) -> list[Item]:
-        """Return what the charts render."""
+        """Return the objects of charts."""
         return [item for item in self.items if item.release]
 
     def finding(self, item: Item, text: str, fix: str) -> Finding:
-        """Return a finding at the release's values, or where the object was written."""
+        """Return a finding at the declaration of the object's release, or of the object."""
         if item.release is None:
             path, line = self.repository.where(item.kind, item.name, sync=self.sync)
         else:
             release = self.release(item.release)
-            # Only the base names the chart, so this is where the release is declared.
+            # Overlays name no chart, so this leads to the base.
             chart = "chart" if release.repository.startswith("http") else "chartRef"
             keys = ("spec", chart)
             path, line = self.repository.where(
@@ -210,7 +219,7 @@ def clusters(
     Args:
         repository: Where the cluster syncs were built from.
         syncs: Those to render, by default all.
-        rendered: What `charts.render_all` has returned for them, where somebody asked already.
+        rendered: The result of `charts.render_all` for them, if the caller has it.
 
     Raises:
         RepositoryError: If a chart is missing or refuses its values.
@@ -219,7 +228,7 @@ def clusters(
     rendered = charts.render_all(syncs) if rendered is None else rendered
     result = []
     for sync in syncs:
-        items = [Item(o) for o in sync.objects() if not of_engine(o)]
+        items = [Item(o) for o in sync.objects() if not is_engine_object(o)]
         for release in sync.releases:
             objects = rendered[sync.name, release.name]
             items += [Item(_in_namespace(o, release.namespace), release.name) for o in objects]
@@ -249,8 +258,8 @@ def pods_of(item: Item) -> Pod | None:
     return Pod(item, labels, spec["template"]["spec"], replicas, claims)
 
 
-def operated(items: tuple[Item, ...]) -> Iterator[Item]:
-    """Yield the workloads and Services that the Prometheus operator makes of these objects."""
+def operator_objects(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Yield the workloads and Services that the Prometheus operator creates for these objects."""
     flags = next(
         (
             dict(a.removeprefix("--").split("=", 1) for a in c.get("args") or [] if "=" in a)
@@ -263,7 +272,7 @@ def operated(items: tuple[Item, ...]) -> Iterator[Item]:
     )
     for item in items:
         if item.kind in OPERATED and group(dict(item.manifest)) == "monitoring.coreos.com":
-            yield from _operated(item, flags)
+            yield from _objects_of_resource(item, flags)
     if "kubelet-service" in flags:
         namespace, _, name = flags["kubelet-service"].partition("/")
         labels = {"k8s-app": "kubelet", "app.kubernetes.io/name": "kubelet"}
@@ -279,7 +288,7 @@ def operated(items: tuple[Item, ...]) -> Iterator[Item]:
 OPERATED = {"Prometheus": ("prometheus", 9090), "Alertmanager": ("alertmanager", 9093)}
 
 
-def _operated(item: Item, flags: Mapping[str, str]) -> Iterator[Item]:
+def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]:
     application, port = OPERATED[item.kind]
     spec = item.spec
     port_name = spec.get("portName") or "web"
@@ -355,11 +364,7 @@ def _object(
 
 
 def _in_namespace(manifest: dict[str, Json], namespace: str) -> dict[str, Json]:
-    """Put an object where Helm would: templates may leave the namespace to the release."""
+    """Return an object with the release's namespace, where its template sets none."""
     if manifest["kind"] in CLUSTER_SCOPED or manifest["metadata"].get("namespace"):
         return manifest
     return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
-
-
-# The ConfigMap that they are mounted from.
-CONFIG_MAP = "loki-rules"

@@ -1,4 +1,4 @@
-"""What this repository needs of a cluster, by the manifests and charts of one of its clusters."""
+"""What one of the clusters requires of Kubernetes, by its manifests and charts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from scripts.core.findings import Finding
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, load
 from scripts.model import budget, charts, credentials
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.images import repository as repository_of
-from scripts.model.manifests import Release, Repository, of_engine
+from scripts.model.manifests import Release, Repository, is_engine_object
 from scripts.model.pod_security import POD_SECURITY
 from scripts.model.rendered import Cluster, Item, Pod, clusters
 
 CRD_CHART = "prometheus-operator-crds"
+# The annotations of a default StorageClass.
+DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A volume that the stack asks for.
+    """A PersistentVolumeClaim of the stack.
 
     Attributes:
         namespace: Where the claim is.
@@ -34,27 +39,27 @@ class Claim:
     size: float
     storage_class: str | None
 
-    def is_(self, namespace: str, name: str) -> bool:
+    def matches(self, namespace: str, name: str) -> bool:
         """Say whether a claim in the cluster is this one."""
         return namespace == self.namespace and name.endswith(self.ending)
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """What one cluster of this repository needs; pods, claims and CRDs are none without charts.
+    """What one cluster requires; without charts, no pods, claims and CRDs are known.
 
     Attributes:
         name: The folder below `clusters/`.
         environment: The folder below `overlays/` that it syncs.
-        absent: A finding for each chart that cannot be had.
+        absent: A finding for each chart that cannot be pulled.
         limits: The environment's `budget.yaml`.
         pods: The pods of each workload.
         claims: The volumes.
         images: For each image's repository, the architectures that it is known to run on.
-        crds: The CRDs that the stack brings.
-        crd_release: The release that brings them.
+        crds: The CRDs that the stack installs.
+        crd_release: The release that installs them.
         namespaces: The Pod Security level that each namespace gets.
-        secrets: The Secrets that no sync brings.
+        secrets: The Secrets that no sync creates.
         declared: The objects that an engine reads, by engine.
     """
 
@@ -68,14 +73,14 @@ class Requirements:
     crds: tuple[Item, ...]
     crd_release: Release
     namespaces: Mapping[str, str]
-    secrets: tuple[Needed, ...]
+    secrets: tuple[NeededSecret, ...]
     declared: Mapping[str, tuple[Json, ...]]
 
 
 def read(name: str, repository: Repository) -> Requirements:
     """Build and render a cluster of this repository.
 
-    The engines get the same (`make validate` compares them), so the first one stands for both.
+    Both engines get the same objects (`make validate` compares them), so one of them is enough.
 
     Raises:
         RepositoryError: If there is no such cluster, or a chart refuses its values.
@@ -101,8 +106,8 @@ def read(name: str, repository: Repository) -> Requirements:
             for item in sync.objects()
             if item["kind"] == "Namespace"
         },
-        tuple(s for s in credentials.needed(sync, repository) if not s.brought),
-        {engine: tuple(filter(of_engine, one.objects())) for engine, one in syncs.items()},
+        tuple(s for s in credentials.needed_secrets(sync, repository) if not s.created_by),
+        {engine: tuple(filter(is_engine_object, one.objects())) for engine, one in syncs.items()},
     )
 
 
@@ -127,9 +132,3 @@ def _images(cluster: Cluster) -> dict[str, frozenset[str]]:
         image: frozenset(key for key, value in known.get(image, {}).items() if value is True)
         for image in sorted(run)
     }
-
-
-DEFAULT_CLASS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)

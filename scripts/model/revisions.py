@@ -1,4 +1,4 @@
-"""Revisions in git: their names, their files in a folder of their own, and what differs.
+"""Revisions in git: by name, unpacked into a folder, and compared.
 
 Nothing here writes to the user's working tree, index or branches.
 """
@@ -14,9 +14,9 @@ from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model import budget
 
-# Of the repository, what clusters are built from and judged by.
+# What clusters are built from and checked by.
 INPUTS = ("base", "clusters", "overlays", budget.IMAGES)
-# Where the main branch may be, the one that others see first.
+# Names of the main branch; the remote's come first.
 MAIN = ("origin/HEAD", "origin/main", "main", "origin/master", "master")
 WORKING_TREE = "working tree"
 
@@ -35,15 +35,15 @@ class Revision:
 
 
 def base(root: Path, name: str | None, head: Revision) -> Revision:
-    """Return the revision before.
+    """Return the revision to compare with.
 
     Args:
         root: The repository.
-        name: As the user named it; None for where the head left the main branch.
-        head: The revision after.
+        name: As the user named it; None for the merge base with the main branch.
+        head: The revision that is compared.
 
     Raises:
-        RepositoryError: If it is not there, with what to do.
+        RepositoryError: If it does not exist.
     """
     if name:
         return named(root, name)
@@ -67,7 +67,7 @@ def named(root: Path, name: str) -> Revision:
     """Return the commit of this name.
 
     Raises:
-        RepositoryError: If there is none, with what to do.
+        RepositoryError: If there is none.
     """
     found = git.run(
         root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
@@ -83,7 +83,7 @@ def working_tree(root: Path) -> Revision:
     """Return the working tree.
 
     Raises:
-        RepositoryError: If it is none of git's, or nothing is committed yet.
+        RepositoryError: If it is no git repository, or has no commit yet.
     """
     found = git.run(root, "rev-parse", "--verify", "HEAD")
     if found.returncode:
@@ -93,7 +93,7 @@ def working_tree(root: Path) -> Revision:
 
 
 def differs(root: Path, before: Revision, after: Revision) -> bool:
-    """Say whether any file that clusters are built from or judged by differs.
+    """Say whether any file that clusters are built from or checked by differs.
 
     Raises:
         RepositoryError: If git cannot compare them.
@@ -102,19 +102,19 @@ def differs(root: Path, before: Revision, after: Revision) -> bool:
 
 
 def differing(root: Path, before: Revision, after: Revision, paths: Iterable[str]) -> Iterator[str]:
-    """Yield files below some paths that are not the same, or not there, in one revision.
+    """Yield files below these paths that differ between two revisions.
 
     Raises:
         RepositoryError: If git cannot compare them.
     """
     commits = filter(None, [before.commit, after.commit])
-    questions = [("diff", "--name-only", "--no-renames", "--relative", *commits)]
+    commands = [("diff", "--name-only", "--no-renames", "--relative", *commits)]
     if not after.commit:
-        questions.append(("ls-files", "--others", "--exclude-standard"))
-    for question in questions:
-        answer = git.run(root, *question, "--", *paths)
+        commands.append(("ls-files", "--others", "--exclude-standard"))
+    for command in commands:
+        answer = git.run(root, *command, "--", *paths)
         if answer.returncode:
-            text = f"git {question[0]} fails: {_reason(answer)}"
+            text = f"git {command[0]} fails: {_reason(answer)}"
             raise RepositoryError(Finding("git", None, text, "run `git fsck`"))
         yield from answer.stdout.splitlines()
 
@@ -132,7 +132,7 @@ def content(root: Path, revision: Revision, path: str) -> str | None:
     listed = git.run(root, "ls-tree", "--name-only", revision.commit, "--", path)
     if listed.returncode == 0 and not listed.stdout:
         return None
-    # Not `git show`, which runs what the user's configuration names for such files.
+    # Not `git show`, which may run a program of the user's configuration (textconv).
     blob = git.run(root, "cat-file", "blob", f"{revision.commit}:./{path}")
     if blob.returncode:
         text = f"git cannot read {path} of {revision.title}: {_reason(blob)}"
@@ -165,7 +165,7 @@ def _short(root: Path, commit: str) -> str:
 
 
 def _shallow(root: Path) -> str:
-    """What a clone without its history explains."""
+    """Return an explanation that applies to a shallow clone."""
     shallow = git.run(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
     return " in this shallow clone" if shallow else ""
 

@@ -9,7 +9,11 @@ from scripts.core.yamlfile import Json
 from scripts.model.rendered import Cluster, Item, Pod
 
 MONITORS = ("PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor")
-# What these find is not in this repository.
+# The field that lists a monitor's endpoints; the other kinds are one endpoint themselves.
+ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
+# What Prometheus selects; fields of its spec and values of its chart begin with these.
+SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
+# Monitors whose targets this repository does not declare.
 EXTERNAL = {
     "argocd": "Argo CD itself",
     "dapr-control-plane": "Dapr",
@@ -39,12 +43,11 @@ class ScrapeTarget:
 
 def endpoints(item: Item) -> list[Mapping[str, Json]]:
     """Return the endpoints of a ServiceMonitor or PodMonitor."""
-    key = "podMetricsEndpoints" if item.kind == "PodMonitor" else "endpoints"
-    return list(item.spec.get(key) or [])
+    return list(item.spec.get(ENDPOINTS[item.kind]) or [])
 
 
 def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[ScrapeTarget]:
-    """Return what one endpoint of a ServiceMonitor or PodMonitor scrapes, as far as it is ours."""
+    """Return the targets of an endpoint that this repository declares."""
     port = endpoint["port"]
     if item.kind == "PodMonitor":
         pods = tuple(

@@ -1,4 +1,4 @@
-"""`base/secrets.yaml`: which Secrets there are to be, and how each of their values is made."""
+"""`base/secrets.yaml`: which Secrets a cluster needs, and how their values are generated."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ PATH = "base/secrets.yaml"
 
 
 @dataclass(frozen=True)
-class Key:
-    """A key of a Secret; just one of value, random and given is set.
+class SecretKey:
+    """A key of a Secret; exactly one of value, random and given is set.
 
     Attributes:
         name: Its name.
-        value: The value, where it is the same everywhere.
-        random: How many random bytes the value holds.
-        encoding: How random bytes become text: `hex`, or `base64url`, which has nothing that a
-            shell, a URL or an INI file would read as its own.
-        given: What only a user has, in words.
+        value: The value, if it is the same in all clusters.
+        random: The number of random bytes in the value.
+        encoding: How random bytes become text: `hex`, or `base64url`, which has no character
+            with a meaning in a shell, a URL or an INI file.
+        given: A description of the value, if only a user has it.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Key:
     given: str = ""
 
     def make(self) -> str:
-        """Return a value: another one at each call where it is random.
+        """Return the value; a random one differs at each call.
 
         Raises:
             ValueError: If only a user has it.
@@ -44,28 +44,28 @@ class Key:
         return make(self.random)
 
     def __str__(self) -> str:
-        """Return the name, and how the value is made."""
-        made = f"{self.random} random bytes" if self.random else self.given or self.value
-        return f"{self.name} ({made})"
+        """Return the name, and how the value is generated."""
+        source = f"{self.random} random bytes" if self.random else self.given or self.value
+        return f"{self.name} ({source})"
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredSecret:
     """A Secret as the file declares it.
 
     Attributes:
         name: Its name.
-        namespaces: Where it is, with the same values in each.
+        namespaces: Its namespaces; it has the same values in each.
         keys: Its keys.
         why: What it is for.
-        optional: What it is like without it; empty where something waits for it.
-        component: The folder of the opt-in that reads it; empty where it is no opt-in.
+        optional: The effect of its absence; empty if it is required.
+        component: The folder of the opt-in that reads it; empty if a cluster reads it anyway.
         line: Where it is in the file.
     """
 
     name: str
     namespaces: tuple[str, ...]
-    keys: tuple[Key, ...]
+    keys: tuple[SecretKey, ...]
     why: str
     optional: str = ""
     component: str = ""
@@ -77,16 +77,16 @@ class Declared:
         return frozenset(key.name for key in self.keys)
 
     @property
-    def given(self) -> tuple[Key, ...]:
+    def given(self) -> tuple[SecretKey, ...]:
         """The keys that only a user has."""
         return tuple(key for key in self.keys if key.given)
 
 
-def read(root: Path) -> dict[str, Declared]:
+def read(root: Path) -> dict[str, DeclaredSecret]:
     """Return the Secrets that a tree declares, by name; none where it has no such file.
 
     Raises:
-        RepositoryError: If the file is not YAML. Its shape is looked at by `make validate`.
+        RepositoryError: If the file is not YAML. `make validate` checks its schema.
     """
     path = root / PATH
     if not path.exists():
@@ -95,10 +95,10 @@ def read(root: Path) -> dict[str, Declared]:
     documents = load_all(text, PATH)
     content: dict[str, Json] = documents[0] if documents else {}
     return {
-        name: Declared(
+        name: DeclaredSecret(
             name,
             tuple(item["namespaces"]),
-            tuple(Key(key, **made) for key, made in item["keys"].items()),
+            tuple(SecretKey(key, **made) for key, made in item["keys"].items()),
             item["why"],
             item.get("optional", ""),
             item.get("component", ""),

@@ -1,4 +1,4 @@
-"""What is to be made: Secrets that are missing, and values for them."""
+"""Planning of `make secrets`: which Secrets are missing, and values for them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model import secretfile
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import ClusterSync
-from scripts.model.secretfile import Declared
+from scripts.model.secretfile import DeclaredSecret
 
+# Values of up to this length, such as a user's name, are no secret, and occur in other words.
+_NOT_SECRET = 12
 # Namespace and name.
 Place = tuple[str, str]
 # Values by key, as they are and not in base64.
@@ -20,18 +22,18 @@ Values = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Missing:
-    """A Secret that is to be made.
+class MissingSecret:
+    """A Secret that is missing in a cluster.
 
     Attributes:
         namespace: Its namespace.
-        declared: What is declared of it.
-        like: The namespace of the same Secret that is there, and whose values this one gets, too.
+        declared: Its declaration.
+        copy_from: The namespace in which the same Secret exists, with the values to copy.
     """
 
     namespace: str
-    declared: Declared
-    like: str = ""
+    declared: DeclaredSecret
+    copy_from: str = ""
 
     @property
     def place(self) -> Place:
@@ -48,49 +50,49 @@ class Plan:
     """What is to be done.
 
     Attributes:
-        make: What can be made.
-        give: What is for the user to make: it is optional, or only they have a value of it.
-        there: What is there already.
+        make: Secrets that can be generated.
+        give: Secrets for the user to make: they are optional, or only the user has a value.
+        existing: Secrets that exist already.
     """
 
-    make: tuple[Missing, ...]
-    give: tuple[Missing, ...]
-    there: tuple[Place, ...]
+    make: tuple[MissingSecret, ...]
+    give: tuple[MissingSecret, ...]
+    existing: tuple[Place, ...]
 
 
-def plan(needed: Iterable[Needed], there: Mapping[Place, frozenset[str] | None]) -> Plan:
-    """Compare what is needed with what is there.
+def plan(needed: Iterable[NeededSecret], existing: Mapping[Place, frozenset[str] | None]) -> Plan:
+    """Compare the Secrets that are needed with those that exist.
 
     Args:
         needed: The Secrets that a cluster reads.
-        there: The keys of each of them; None where there is no such Secret.
+        existing: The keys of each of them; None where it does not exist.
 
     Raises:
-        RepositoryError: If one that is there lacks a key, or one that is not there is not declared:
-            then nothing is to be made at all.
+        RepositoryError: If an existing one lacks a key, or a missing one is not declared: then
+            nothing is made at all.
     """
     findings: list[Finding] = []
-    make: list[Missing] = []
-    give: list[Missing] = []
+    make: list[MissingSecret] = []
+    give: list[MissingSecret] = []
     for one in needed:
-        keys, declared = there[one.namespace, one.name], one.declared
+        keys, declared = existing[one.namespace, one.name], one.declared
         if keys is not None:
-            findings += _half(one, keys)
+            findings += _incomplete(one, keys)
         elif declared is None:
             text = f"nothing says how Secret {one} is made"
             findings.append(Finding(secretfile.PATH, None, text, f"add {one.name} to it"))
         else:
-            like = [ns for ns in declared.namespaces if there.get((ns, one.name)) is not None]
-            missing = Missing(one.namespace, declared, like[0] if like else "")
-            by_user = declared.optional or (declared.given and not like)
+            copies = [ns for ns in declared.namespaces if existing.get((ns, one.name)) is not None]
+            missing = MissingSecret(one.namespace, declared, copies[0] if copies else "")
+            by_user = declared.optional or (declared.given and not copies)
             (give if by_user else make).append(missing)
     if findings:
         raise RepositoryError(*findings)
-    found = tuple(place for place, keys in there.items() if keys is not None)
+    found = tuple(place for place, keys in existing.items() if keys is not None)
     return Plan(tuple(make), tuple(give), found)
 
 
-def _half(one: Needed, keys: frozenset[str]) -> Iterator[Finding]:
+def _incomplete(one: NeededSecret, keys: frozenset[str]) -> Iterator[Finding]:
     if lacking := ", ".join(sorted(one.keys - keys)):
         text = f"is there without {lacking}; what is there is never changed, so nothing was made"
         yield Finding(
@@ -98,12 +100,12 @@ def _half(one: Needed, keys: frozenset[str]) -> Iterator[Finding]:
         )
 
 
-def values(make: Iterable[Missing], known: Mapping[Place, Values]) -> dict[Place, Values]:
+def values(make: Iterable[MissingSecret], known: Mapping[Place, Values]) -> dict[Place, Values]:
     """Return the values of each Secret that is to be made: the same in all of its namespaces.
 
     Args:
         make: What is to be made.
-        known: The values of each Secret that one of them is to be like.
+        known: The values of each Secret to copy from.
 
     Raises:
         RepositoryError: If one of those lacks a value, or has an empty one.
@@ -111,13 +113,13 @@ def values(make: Iterable[Missing], known: Mapping[Place, Values]) -> dict[Place
     made: dict[str, Values] = {}
     for one in make:
         name = one.declared.name
-        if one.like:
-            found = known[one.like, name]
+        if one.copy_from:
+            found = known[one.copy_from, name]
             made[name] = {key: found.get(key, b"") for key in sorted(one.declared.names)}
             if empty := [key for key, value in made[name].items() if not value]:
                 text = f"has no value of {empty[0]}, so {one} cannot be made like it"
                 fix = "delete it to have both made"
-                raise RepositoryError(Finding(f"Secret {one.like}/{name}", None, text, fix))
+                raise RepositoryError(Finding(f"Secret {one.copy_from}/{name}", None, text, fix))
         elif name not in made:
             made[name] = {key.name: key.make().encode() for key in one.declared.keys}
     return {one.place: made[one.declared.name] for one in make}
@@ -136,22 +138,18 @@ def manifest(place: Place, content: Values) -> dict[str, Json]:
     }
 
 
-def hidden(text: str, *contents: Values) -> str:
-    """Return what a program says without the values that it was given."""
+def redacted(text: str, *contents: Values) -> str:
+    """Return the output of a program with the values of Secrets replaced."""
     for content in contents:
         for value in content.values():
-            for said in (base64.b64encode(value).decode(), value.decode(errors="replace")):
-                # Shorter ones, such as a user's name, are no secret and are in many words.
-                text = text.replace(said, "…") if len(said) > _SHORT else text
+            for secret in (base64.b64encode(value).decode(), value.decode(errors="replace")):
+                text = text.replace(secret, "…") if len(secret) > _NOT_SECRET else text
     return text
-
-
-_SHORT = 12
 
 
 @dataclass(frozen=True)
 class Account:
-    """Where the account of Grafana's administrator is.
+    """The Secret with the account of Grafana's administrator.
 
     Attributes:
         place: The Secret.
@@ -165,7 +163,7 @@ class Account:
 
 
 def administrator(sync: ClusterSync) -> Account | None:
-    """Return where Grafana's administrator is; None for a Grafana that names no Secret."""
+    """Return the account of Grafana's administrator; None if its values name no Secret."""
     for release in sync.releases:
         admin = release.values.get("admin") or {}
         if release.chart == "grafana" and (name := admin.get("existingSecret")):

@@ -1,4 +1,4 @@
-"""Files of SOPS: the encrypted Secrets in a cluster's folder."""
+"""Files encrypted with SOPS: the Secrets in a cluster's folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json, load_all
+
+# Files beside the encrypted ones that are not encrypted.
+KUSTOMIZATION, RULES = "kustomization.yaml", ".sops.yaml"
 
 
 def secrets(folder: Path) -> Iterator[tuple[Path, dict[str, Json]]]:
@@ -18,10 +21,6 @@ def secrets(folder: Path) -> Iterator[tuple[Path, dict[str, Json]]]:
                     yield path, item
 
 
-# What belongs beside encrypted Secrets and is none.
-KUSTOMIZATION, RULES = "kustomization.yaml", ".sops.yaml"
-
-
 def parsed(text: str) -> list[Json]:
     """Return the documents of YAML or JSON; none of anything else."""
     try:
@@ -31,5 +30,5 @@ def parsed(text: str) -> list[Json]:
 
 
 def content(path: Path) -> str:
-    """Return a file's text; what is no UTF-8 in it is replaced."""
+    """Return a file's text; bytes that are not UTF-8 are replaced."""
     return path.read_text(encoding="utf-8", errors="replace")

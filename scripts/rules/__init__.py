@@ -1,8 +1,8 @@
-"""`make rules`: rules made of `base/config/slos`, `base/config/alerts` and each overlay's budget.
+"""`make rules`: rules generated from `base/config/slos`, `base/config/alerts` and budgets.
 
-Objectives are written in sloth's format and alerts in a short form of Prometheus' own, with the
-numbers of `base/config/thresholds.yaml` and the facts of `base/application` by name. What comes of
-them is committed, so that a cluster needs no controller more and a reviewer sees the rules.
+Objectives are written in sloth's format and alerts in a short form of Prometheus' own; both refer
+to `base/config/thresholds.yaml` and to facts of `base/application` by name. The generated rules are
+committed, so that a cluster needs no further controller and reviewers see them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def prometheus_rule(name: str, groups: list[dict[str, Any]], comment: str) -> st
     Args:
         name: Of the object.
         groups: Prometheus' rule groups.
-        comment: Its first line: what made it of what.
+        comment: A comment that names the generator and its input.
     """
     item = {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -59,7 +59,7 @@ def dump(item: dict[str, Any]) -> str:
     return yaml.dump(item, Dumper=_Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
 
 
-def each(content: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+def rules_of(content: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     """Yield each rule of a rule file, or of a PrometheusRule's spec."""
     for group in content.get("groups") or ():
         yield from group.get("rules") or ()

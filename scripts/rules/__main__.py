@@ -1,4 +1,4 @@
-"""Write every rule file that is generated, and remove those without a specification."""
+"""`make rules`: write every generated rule file, and remove those without a specification."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from scripts.rules import RULES, alerts, budgets, slos
 
 
 def main() -> int:
-    """Write all of them, or none where one cannot be made."""
+    """Write all files, or none if one cannot be generated."""
     files = {
         path: text
-        for maker in (alerts, budgets, slos)
-        for path, text in maker.render(tools.ROOT).items()
+        for generator in (alerts, budgets, slos)
+        for path, text in generator.render(tools.ROOT).items()
     }
     for path, text in files.items():
         target = tools.ROOT / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        known = target.is_file() and target.read_text(encoding="utf-8") == text
-        if not known:
+        unchanged = target.is_file() and target.read_text(encoding="utf-8") == text
+        if not unchanged:
             target.write_text(text, encoding="utf-8", newline="\n")
-        print(f"{'unchanged' if known else 'wrote':<10} {path}")
+        print(f"{'unchanged' if unchanged else 'wrote':<10} {path}")
     generated = [
         *tools.ROOT.glob(f"{RULES}/{alerts.PREFIX}*.yaml"),
         *tools.ROOT.glob(f"{RULES}/{slos.PREFIX}*.yaml"),

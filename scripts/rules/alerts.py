@@ -1,4 +1,4 @@
-"""Alerts: from a specification in `base/config/alerts` to rules of Prometheus or Loki."""
+"""Alerts: rules of Prometheus or Loki from the specifications in `base/config/alerts`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render(root: Path, facts: Facts | None = None) -> dict[Path, str]:
 
     Args:
         root: Of the tree.
-        facts: In place of the tree's own.
+        facts: Instead of the tree's own.
 
     Raises:
         RepositoryError: For a specification or a file of facts that cannot be used.
@@ -45,36 +45,38 @@ def render(root: Path, facts: Facts | None = None) -> dict[Path, str]:
     return files
 
 
-def annotated(
+def alert_annotations(
     alert: str, texts: Mapping[str, Json], facts: Facts, path: Path, root: Path
 ) -> dict[str, str]:
-    """Return what a person is told: the texts, and links to the runbook and a dashboard.
+    """Return an alert's annotations: its texts, and links to the runbook and a dashboard.
 
     Args:
         alert: Its name.
         texts: `summary`, `description` and `dashboard`: a uid, perhaps with variables.
-        facts: What placeholders stand for.
-        path: The specification that they are of.
+        facts: The values of placeholders.
+        path: The specification.
         root: Of the tree.
 
     Raises:
         RepositoryError: For a placeholder that is not known.
     """
-    said = {
+    annotations = {
         key: tidy(facts.fill(str(texts[key]), path, root)) for key in ("summary", "description")
     }
     links = {
         "runbook_url": facts.runbook(alert),
         "dashboard_url": facts.dashboard(str(texts["dashboard"])),
     }
-    return said | links
+    return annotations | links
 
 
 def _rule(rule: Mapping[str, Json], facts: Facts, path: Path, root: Path) -> dict[str, Any]:
     kind = "alert" if "alert" in rule else "record"
-    made: dict[str, Any] = {kind: rule[kind]}
-    made |= {key: tidy(facts.fill(str(rule[key]), path, root)) for key in _TEXTS if key in rule}
+    generated: dict[str, Any] = {kind: rule[kind]}
+    generated |= {
+        key: tidy(facts.fill(str(rule[key]), path, root)) for key in _TEXTS if key in rule
+    }
     if kind == "record":
-        return made | ({"labels": rule["labels"]} if "labels" in rule else {})
-    made["labels"] = {"severity": rule["severity"]}
-    return made | {"annotations": annotated(rule["alert"], rule, facts, path, root)}
+        return generated | ({"labels": rule["labels"]} if "labels" in rule else {})
+    generated["labels"] = {"severity": rule["severity"]}
+    return generated | {"annotations": alert_annotations(rule["alert"], rule, facts, path, root)}

@@ -1,7 +1,7 @@
-"""Budgets: the figures of `overlays/<environment>/budget.yaml`, as series of the clusters there.
+"""Budgets: recording rules with the limits of `overlays/<environment>/budget.yaml`.
 
 Dashboards and alerts compare with `todo:budget:limit`, so that each cluster shows its own budget,
-and nothing of the base knows an environment.
+and the base depends on no environment.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ RECORD = "todo:budget:limit"
 NAME = "budget"
 # Below the environment's folder.
 OUTPUT = Path("config/budget-rules.yaml")
-# The same in every environment, so that a copy of one is one.
+# The same in every environment, so that an environment can be copied.
 COMMENT = f"make rules made this of ../{FILE}: change that."
-# What is compared with, in base units, by the keys that lead to it; the label `resource` has them.
-FIGURES = (
+# The limits, as keys of the budget, which are also the values of the label `resource`.
+LIMITS = (
     "requests.cpu",
     "requests.memory",
     "series.limit",
@@ -38,23 +38,23 @@ def render(root: Path) -> dict[Path, str]:
     """Return the text of each environment's rule file, by its path below `root`.
 
     Raises:
-        RepositoryError: For a budget that cannot be read, or a figure that is no quantity.
+        RepositoryError: For a budget that cannot be read, or a limit that is no quantity.
     """
     files = {}
     for path in sorted(root.glob(f"overlays/*/{FILE}")):
         place = path.relative_to(root)
         rules = [
             {"record": RECORD, "expr": f"vector({_number(value)})", "labels": {"resource": name}}
-            for name, value in _figures(load(path, root), place)
+            for name, value in _limits(load(path, root), place)
         ]
         groups = [{"name": NAME, "rules": rules}]
         files[place.parent / OUTPUT] = prometheus_rule(NAME, groups, COMMENT)
     return files
 
 
-def _figures(documents: list[Json], place: Path) -> Iterator[tuple[str, float]]:
-    """Yield name and value of each figure; an environment need not have all, such as a tier."""
-    for name in FIGURES:
+def _limits(documents: list[Json], place: Path) -> Iterator[tuple[str, float]]:
+    """Yield name and value, in base units, of each limit that an environment has."""
+    for name in LIMITS:
         value: Json = documents[0] if documents else {}
         for key in name.split("."):
             value = value.get(key) if isinstance(value, dict) else None
@@ -69,5 +69,5 @@ def _figures(documents: list[Json], place: Path) -> Iterator[tuple[str, float]]:
 
 
 def _number(value: float) -> str:
-    """Write bytes in full: PromQL reads 1e+10, people do not."""
+    """Return a number in full: bytes such as 1e+10 are hard to read."""
     return str(int(value)) if value == int(value) else f"{value:.12g}"

@@ -1,4 +1,4 @@
-"""What rules are filled in with: thresholds, facts of the application, and links."""
+"""Values of placeholders in specifications: thresholds and facts of the application."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scripts.model.files import INVENTORY
 
 THRESHOLDS = Path("base/config/thresholds.yaml")
 RUNBOOKS = Path("base/config/runbooks")
-# What rules are made of.
+# The specifications of rules.
 SPECIFICATIONS = ("base/config/alerts/*.yaml", "base/config/slos/*.yaml")
 # Facts of the application that every alert's links begin with.
 LINKS = frozenset({"GRAFANA_URL", "RUNBOOKS_URL"})
@@ -52,8 +52,8 @@ class Facts:
                 raise RepositoryError(Finding(THRESHOLDS.as_posix(), line, message, fix))
         return cls(numbers, data)
 
-    def knowing(self, **numbers: float) -> Facts:
-        """Return the same, and numbers that only one specification knows."""
+    def with_thresholds(self, **numbers: float) -> Facts:
+        """Return a copy with further numbers, such as those of a single specification."""
         return dataclasses.replace(self, thresholds={**self.thresholds, **numbers})
 
     def fill(self, text: str, path: Path, root: Path) -> str:
@@ -88,8 +88,8 @@ class Facts:
         return f"{self.application['GRAFANA_URL'].rstrip('/')}/d/{path}"
 
 
-def named(root: Path) -> Iterator[str]:
-    """Yield the name of each fact that some rule is filled in with, links included."""
+def names_used(root: Path) -> Iterator[str]:
+    """Yield the name of each fact or threshold that a specification or link uses."""
     yield from LINKS
     for pattern in SPECIFICATIONS:
         for path in root.glob(pattern):

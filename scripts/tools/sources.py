@@ -1,4 +1,4 @@
-"""Sources of Go modules: documents, CRDs and configuration that programs bring along."""
+"""Sources of Go modules: CRDs, configuration and documentation of programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.core.findings import Finding, RepositoryError, progress
 
 
 def download(name: str, version: str) -> dict[str, str]:
-    """Download a Go module and return what Go says of it: `Dir` and `Sum`, or else `Error`."""
+    """Download a Go module and return Go's answer: `Dir` and `Sum`, or `Error`."""
     tools.cache().mkdir(parents=True, exist_ok=True)
     run = subprocess.run(
         [str(tools.go()), "mod", "download", "-json", f"{name}@{version}"],
@@ -29,7 +29,7 @@ def download(name: str, version: str) -> dict[str, str]:
 
 @functools.cache
 def module(name: str, version: str) -> Path:
-    """Return the folder of a Go module's source, from the module cache or the proxy.
+    """Return the folder with the source of a Go module, from the module cache or the proxy.
 
     Raises:
         RepositoryError: If the proxy does not serve it.

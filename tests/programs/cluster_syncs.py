@@ -1,4 +1,4 @@
-"""Entries with a fault put into them in memory: no copy of the tree, no build."""
+"""Cluster syncs that are edited in memory, without a copy of the tree and without a build."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def take(path: Path, component: str) -> None:
 
 
 def holding(repository: Repository, *syncs: ClusterSync) -> Repository:
-    """The repository with these entries in place of its own."""
+    """The repository with these cluster syncs in place of its own."""
     other = Repository(repository.root)
     other.__dict__.update(syncs=list(syncs), sources=repository.sources)
     return other

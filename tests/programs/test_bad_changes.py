@@ -79,10 +79,10 @@ def findings_of(
         if change["needs"] == "values":
             path = Path(change["file"]).stem
             ours = [v for v in unused_values.variants(repository) if v.release.name == path]
-            return unused_values.faults(repository, ours[:1])
+            return unused_values.findings(repository, ours[:1])
         installed = clusters(repository)
-        costs = [finding for cluster in installed for finding in budget.faults(cluster)]
-        found = [*rendered_checks.faults(installed), *costs]
+        costs = [finding for cluster in installed for finding in budget.findings(cluster)]
+        found = [*rendered_checks.findings(installed), *costs]
         return [f for f in found if (f.path, f.message) not in before]
     except RepositoryError as error:
         return list(error.findings)

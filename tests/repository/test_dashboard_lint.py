@@ -54,7 +54,7 @@ def _faults(dashboard: Json) -> list[str]:
     kustomization = yaml.safe_load(
         (tools.ROOT / dashboards.FOLDER / "kustomization.yaml").read_text()
     )
-    found = checks.faults(everything, PROVISIONED, kustomization)
+    found = checks.findings(everything, PROVISIONED, kustomization)
     asked = list(dashboards.queries(dashboard))
     unparsed = [f"{q.where}: {a.error}" for q, a in queries.parse(asked).items() if a.error]
     return [f.message for f in found] + unparsed

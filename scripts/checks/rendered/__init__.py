@@ -7,51 +7,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    exposed,
+    objects,
+    pods,
+    programs,
+    references,
+    relabelings,
+    scrape,
+)
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
 Check = Callable[[Cluster], Iterable[Finding]]
 
 CHECKS: tuple[Check, ...] = (
-    objects.hooks,
-    objects.secrets,
-    objects.crds,
-    objects.namespaces,
-    objects.roles,
-    objects.whitelisted,
-    pods.images,
-    pods.resources,
-    pods.restricted,
-    pods.host_paths,
-    programs.same,
-    referents.addresses,
-    referents.accounts,
-    referents.alertmanagers,
-    referents.configuration,
-    scrape.selected,
-    scrape.limited,
-    scrape.targeted,
-    relabelings.kept,
-    exposed.real,
+    objects.no_hooks,
+    objects.no_secrets,
+    objects.crds_kept,
+    objects.in_our_namespaces,
+    objects.secrets_unreadable,
+    objects.kinds_whitelisted,
+    pods.images_pinned,
+    pods.resources_set,
+    pods.keeps_to_restricted,
+    pods.host_paths_allowed,
+    programs.same_version_as_clusters,
+    references.service_addresses,
+    references.accounts_and_roles,
+    references.alertmanager_service,
+    references.configmaps_and_secrets,
+    scrape.monitors_selected,
+    scrape.sample_limit_set,
+    scrape.targets_found,
+    relabelings.read_metrics_kept,
+    exposed.metrics_and_labels_exist,
 )
 
 
-def faults(clusters: Sequence[Cluster]) -> list[Finding]:
-    """Run every check on every cluster; what holds for some clusters only names them."""
-    held: dict[Finding, list[str]] = {}
+def findings(clusters: Sequence[Cluster]) -> list[Finding]:
+    """Run every check on every cluster; a finding of some of the clusters names them."""
+    by_finding: dict[Finding, list[str]] = {}
     for cluster in clusters:
         for check in CHECKS:
             for finding in check(cluster):
-                held.setdefault(finding, []).append(cluster.name)
-    findings = [
+                by_finding.setdefault(finding, []).append(cluster.name)
+    found = [
         *objects.invalid(clusters),
-        *objects.unequal(clusters),
+        *objects.same_for_both_engines(clusters),
         *objects.unused_whitelist(clusters),
-        *programs.stale(clusters),
+        *programs.differences_still_exist(clusters),
     ]
-    for finding, names in held.items():
+    for finding, names in by_finding.items():
         distinct = dict.fromkeys(names)
         text = "" if len(distinct) == len(clusters) else f" ({', '.join(distinct)})"
-        findings.append(Finding(finding.path, finding.line, finding.message + text, finding.fix))
-    return findings
+        found.append(Finding(finding.path, finding.line, finding.message + text, finding.fix))
+    return found

@@ -1,4 +1,4 @@
-"""No rule of a chart and no panel reads a metric or a label that its exporter does not have."""
+"""No rule of a chart and no panel reads a metric or label that its exporter does not expose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scripts.checks.static import catalogue, queries
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
-# What rules of charts name, and why it is right that the catalogue has it not.
+# Names in rules of charts that the catalogue rightly lacks, with the reason.
 METRICS: Mapping[str, str] = {
     "kube_state_metrics_list_total": "counts lists, where an API server cannot stream them",
     "prometheus_remote_storage_failed_samples_total": "of an older Prometheus, behind an `or`",
@@ -21,23 +21,23 @@ LABELS: Mapping[str, str] = {
 }
 
 
-def real(cluster: Cluster) -> Iterator[Finding]:
-    """Every metric and label in rules and dashboards exists, by what the monitors really add."""
+def metrics_and_labels_exist(cluster: Cluster) -> Iterator[Finding]:
+    """Every metric and label in rules and dashboards exists, by what the rendered monitors add."""
     rules = {str(item): item for item in cluster.of("PrometheusRule")}
     names = catalogue.Names(item.manifest for item in cluster.all)
-    asked = queries.rule_queries(item.manifest for item in rules.values())
+    expressions = queries.rule_queries(item.manifest for item in rules.values())
     if not cluster.sync.synced:
-        asked += queries.dashboard_queries(cluster.repository)
-    for query, text, fix in catalogue.faults(names, asked):
+        expressions += queries.dashboard_queries(cluster.repository)
+    for query, text, fix in catalogue.unknown_names(names, expressions):
         item = rules.get(query.where.partition(": ")[0])
         if item is None:
             yield Finding(query.where, None, text, fix)
-        elif item.release is None or not excepted(text):
+        elif item.release is None or not is_excepted(text):
             yield cluster.finding(item, f"{query.where.partition(': ')[2]}: {text}", fix)
 
 
-def excepted(text: str) -> bool:
-    """Say whether a rule of a chart may say this."""
+def is_excepted(text: str) -> bool:
+    """Say whether a finding of a chart's rule is a known exception."""
     return any(text.endswith(f" exposes {name}") for name in METRICS) or any(
         f" has no label {name!r}" in text for name in LABELS
     )

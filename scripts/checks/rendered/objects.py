@@ -1,4 +1,4 @@
-"""What the charts may render: valid objects, no hooks, no secrets, no rights but the named ones."""
+"""Charts render valid objects only: no hooks, no Secrets, no permissions beyond those listed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scripts.core.findings import Finding
 from scripts.model.manifests import ENGINES, NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
 
-KEPT = {
+KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
 }
-# Who may read Secrets.
+# Roles that may read Secrets.
 SECRET_READERS = {
     # Writes the generated configuration into a Secret, and reads those that monitors name.
     "ClusterRole kube-prometheus-stack-operator",
@@ -38,8 +38,8 @@ def invalid(clusters: Sequence[Cluster]) -> list[Finding]:
     ]
 
 
-def unequal(clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """Compare what the two engines of a cluster render."""
+def same_for_both_engines(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """Both engines of a cluster render the same."""
     by_cluster: dict[str, dict[str, Cluster]] = {}
     for cluster in clusters:
         by_cluster.setdefault(cluster.sync.cluster, {})[cluster.sync.engine] = cluster
@@ -52,24 +52,24 @@ def unequal(clusters: Sequence[Cluster]) -> Iterator[Finding]:
         for key in sorted(left.keys() | right.keys(), key=str):
             one, other = left.get(key), right.get(key)
             if one is None or other is None or one.manifest != other.manifest:
-                found = one or other
-                assert found is not None  # noqa: S101 - the key is in one of them
+                item = one or other
+                assert item is not None  # noqa: S101 - the key is in one of them
                 yield engines["flux"].finding(
-                    found,
+                    item,
                     "Flux and Argo CD do not render it alike",
                     "let kustomize copy version, name and values to the Application",
                 )
 
 
-def hooks(cluster: Cluster) -> Iterator[Finding]:
-    """No Helm hook: its job is what hangs in a sync, and the engines run it differently."""
+def no_hooks(cluster: Cluster) -> Iterator[Finding]:
+    """No Helm hook: its job can block a sync, and the engines run hooks differently."""
     for item in cluster.rendered():
         if "helm.sh/hook" in item.annotations:
             yield cluster.finding(item, "a Helm hook", "turn off what brings it in the values")
 
 
-def secrets(cluster: Cluster) -> Iterator[Finding]:
-    """No Secret with content: it would come from the values in git, or be new at each render."""
+def no_secrets(cluster: Cluster) -> Iterator[Finding]:
+    """No Secret with content: it would come from values in git, or change at each render."""
     for item in cluster.rendered():
         content = (item.manifest.get("data"), item.manifest.get("stringData"))
         if item.kind == "Secret" and any(content):
@@ -78,7 +78,7 @@ def secrets(cluster: Cluster) -> Iterator[Finding]:
             )
 
 
-def crds(cluster: Cluster) -> Iterator[Finding]:
+def crds_kept(cluster: Cluster) -> Iterator[Finding]:
     """CRDs come from their own release, and no engine deletes them."""
     for item in cluster.rendered():
         if item.kind != "CustomResourceDefinition":
@@ -86,14 +86,14 @@ def crds(cluster: Cluster) -> Iterator[Finding]:
         if item.release != CRD_RELEASE:
             text = f"the release {item.release} brings a CRD"
             yield cluster.finding(item, text, f"turn it off; CRDs belong to {CRD_RELEASE}")
-        for key, value in KEPT.items():
+        for key, value in KEEP_ANNOTATIONS.items():
             if item.annotations.get(key) != value:
                 text = f"may be deleted with all its objects: {key} is not {value}"
                 yield cluster.finding(item, text, "set it in crds.annotations")
 
 
-def namespaces(cluster: Cluster) -> Iterator[Finding]:
-    """Charts put objects into our namespaces only, and create none."""
+def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
+    """Charts create objects in our namespaces only, and no namespace."""
     for item in cluster.rendered():
         if item.kind == "Namespace":
             yield cluster.finding(item, "the chart makes a namespace", "turn it off")
@@ -102,8 +102,8 @@ def namespaces(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
 
 
-def roles(cluster: Cluster) -> Iterator[Finding]:
-    """Nobody reads Secrets but who is named above."""
+def secrets_unreadable(cluster: Cluster) -> Iterator[Finding]:
+    """No role may read Secrets but SECRET_READERS."""
     for item in cluster.of("ClusterRole", "Role"):
         if str(item) not in SECRET_READERS and any(
             {"", "*"} & set(rule.get("apiGroups") or [])
@@ -114,29 +114,29 @@ def roles(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, "may read Secrets", "narrow the chart's RBAC values")
 
 
-def whitelisted(cluster: Cluster) -> Iterator[Finding]:
-    """The AppProject allows every kind that its Applications create."""
-    allowed = _allowed(cluster)
+def kinds_whitelisted(cluster: Cluster) -> Iterator[Finding]:
+    """The AppProject permits every kind that its Applications create."""
+    allowed = _allowed_kinds(cluster)
     if allowed is None:
         return
     project, kinds = allowed
-    for kind in sorted(_created(cluster) - kinds):
+    for kind in sorted(_created_kinds(cluster) - kinds):
         text = f"does not allow {kind[1]} of group {kind[0] or 'core'!r}"
         yield cluster.finding(project, text, f"add it to the {_list(kind)}")
 
 
 def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """The AppProject allows no kind that no cluster creates, opt-in components included."""
-    created = {kind for cluster in clusters for kind in _created(cluster)}
+    """The AppProject permits no kind that no cluster creates, opt-ins included."""
+    created = {kind for cluster in clusters for kind in _created_kinds(cluster)}
     for cluster in clusters:
-        if allowed := _allowed(cluster):
+        if allowed := _allowed_kinds(cluster):
             project, kinds = allowed
             for kind in sorted(kinds - created):
                 text = f"allows {kind[1]}, which nothing creates"
                 yield cluster.finding(project, text, f"remove it from the {_list(kind)}")
 
 
-def _allowed(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
+def _allowed_kinds(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
     projects = [o for o in cluster.sync.objects() if o["kind"] == "AppProject"]
     if not projects:
         return None
@@ -145,10 +145,10 @@ def _allowed(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
     return Item(projects[0]), {(k["group"], k["kind"]) for name in lists for k in spec[name]}
 
 
-def _created(cluster: Cluster) -> set[Kind]:
-    """Kinds that Applications of the project create: the charts' and those of the configuration.
+def _created_kinds(cluster: Cluster) -> set[Kind]:
+    """Return the kinds that the project's Applications create: of charts and of the configuration.
 
-    The root Application is not in the project; it creates what the unit of the releases holds.
+    The root Application is not in the project; it creates the objects of the releases' unit.
     """
     units = [u for u in cluster.sync.units[1:] if "releases" not in u.path]
     if not cluster.sync.synced:

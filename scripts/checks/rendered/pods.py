@@ -1,16 +1,16 @@
-"""What every pod keeps to: pinned images, resources, and its namespace's Pod Security Standard."""
+"""Pods have pinned images, resources, and comply with their namespace's Pod Security Standard."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding
-from scripts.model.images import _IMAGE
+from scripts.model.images import IMAGE_NAME
 from scripts.model.pod_security import violations
 from scripts.model.rendered import Cluster
 
 RESTRICTED = frozenset({"monitoring"})
-# What the pods of monitoring-node may see of their node.
+# Paths of their node that pods of monitoring-node may mount.
 HOST_PATHS = {
     "/": "node-exporter: file systems",
     "/proc": "node-exporter",
@@ -20,18 +20,18 @@ HOST_PATHS = {
 }
 
 
-def images(cluster: Cluster) -> Iterator[Finding]:
+def images_pinned(cluster: Cluster) -> Iterator[Finding]:
     """Every image is pinned by a tag other than `latest`, or by its digest."""
     for pod in cluster.pods:
         for container in pod.containers:
             image = str(container.get("image") or "")
-            match = _IMAGE.fullmatch(image)
+            match = IMAGE_NAME.fullmatch(image)
             if not match or (match["tag"] in {None, "latest"} and not match["digest"]):
                 text = f"container {container['name']}: the image {image!r} is not pinned"
                 yield cluster.finding(pod.owner, text, "set its tag in the values")
 
 
-def resources(cluster: Cluster) -> Iterator[Finding]:
+def resources_set(cluster: Cluster) -> Iterator[Finding]:
     """Every container requests CPU and memory and has a limit of memory."""
     for pod in cluster.pods:
         for container in pod.containers:
@@ -50,8 +50,8 @@ def resources(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "set the resources in the values")
 
 
-def restricted(cluster: Cluster) -> Iterator[Finding]:
-    """Pods of a restricted namespace keep to the profile, so that the API server admits them."""
+def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:
+    """Pods of a restricted namespace comply with the profile, or are not admitted."""
     for pod in cluster.pods:
         if pod.owner.namespace in RESTRICTED:
             for text in violations(pod.spec):
@@ -59,8 +59,8 @@ def restricted(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, f"not `restricted`: {text}", fix)
 
 
-def host_paths(cluster: Cluster) -> Iterator[Finding]:
-    """Pods see no more of their node than the paths above."""
+def host_paths_allowed(cluster: Cluster) -> Iterator[Finding]:
+    """Pods mount no paths of their node but HOST_PATHS."""
     for pod in cluster.pods:
         for volume in pod.spec.get("volumes") or []:
             path = (volume.get("hostPath") or {}).get("path")

@@ -1,8 +1,8 @@
-"""What is run here for checks, proofs and captures is the version that clusters run.
+"""Tools that stand for programs of the cluster have the version that clusters run.
 
-`scripts/images.yaml` says of which Go module an image is built. Each tool of `scripts/tools` of
-that module stands for what runs in the cluster, and what it proves holds for its own version only.
-What differs all the same is listed there, with why.
+`scripts/images.yaml` names the Go module that an image is built from. A tool of `scripts/tools`
+from the same module stands for the program in the cluster, and what it proves holds for its own
+version only. Known differences are listed there, with the reason.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from scripts.model import images
 from scripts.model.images import IMAGES
 from scripts.model.rendered import Cluster
 
-# An image's repository, a tool, the tool's version, and those that run in a cluster.
+# An image's repository, a tool, the tool's version, and the versions that run in a cluster.
 Difference = tuple[str, str, str, frozenset[str]]
 
 
-def same(cluster: Cluster) -> Iterator[Finding]:
-    """Every tool is a version that the cluster runs, or is known to differ from it just so."""
+def same_version_as_clusters(cluster: Cluster) -> Iterator[Finding]:
+    """Every tool has a version that the cluster runs, or the difference is listed."""
     known = list(_known(cluster.repository.root))
     for difference in _differences(cluster):
         if not any(_covers(one, difference) for one in known):
@@ -36,11 +36,11 @@ def same(cluster: Cluster) -> Iterator[Finding]:
             )
 
 
-def stale(clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """Every known difference is there, as it is described, in one cluster at least."""
-    there = {difference for cluster in clusters for difference in _differences(cluster)}
+def differences_still_exist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """Every listed difference exists, as described, in at least one cluster."""
+    existing = {difference for cluster in clusters for difference in _differences(cluster)}
     for known in _known(clusters[0].repository.root):
-        if not any(_covers(known, difference) for difference in there):
+        if not any(_covers(known, difference) for difference in existing):
             image, tool, built, run = known
             other = ", ".join(sorted(run)) or "of another version"
             text = f"no cluster has {image} {other} where {tool} is {built}"
@@ -55,13 +55,13 @@ def _differences(cluster: Cluster) -> Iterator[Difference]:
             image = str(container.get("image"))
             running.setdefault(images.repository(image), set()).add(images.version(image))
     for image, versions in sorted(running.items()):
-        # An image that is not described is named with its processors: see scripts/model/budget.py.
+        # An image that is not listed is a finding of scripts/model/budget.py.
         module = described.get(image, {}).get("module")
         for tool in tools.NAMES:
             if module not in (pinned := tools.modules(tool)):
                 continue
             built = tools.release(module, pinned[module])
-            # Two releases may bring one program at two versions; one of them is enough.
+            # Two releases may run one program in two versions; one of them is enough.
             if built not in versions:
                 yield image, tool, built, frozenset(versions)
 

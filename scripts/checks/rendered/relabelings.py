@@ -1,4 +1,4 @@
-"""No relabelling drops a metric that a rule or a dashboard reads, and no collector of it is off."""
+"""No relabeling drops a metric that rules or dashboards read, and its collector is enabled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import scraping
 from scripts.model.dashboards import DashboardQuery
-from scripts.model.exporters import EVERY, OWN, collector, monitors
+from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, collector, monitors
 from scripts.model.rendered import Cluster, Item, Pod
 
 
@@ -22,7 +22,7 @@ class MetricsEndpoint:
 
     Attributes:
         monitor: The monitor.
-        endpoint: The mapping that holds its metricRelabelings.
+        endpoint: The field with its metricRelabelings.
     """
 
     cluster: Cluster
@@ -31,31 +31,25 @@ class MetricsEndpoint:
 
     @property
     def pods(self) -> Iterator[Pod]:
-        """The pods behind it, where they are ours."""
+        """The pods behind it, where this repository declares them."""
         if self.monitor.kind not in {"Probe", "ScrapeConfig"}:
             for target in scraping.targets(self.cluster, self.monitor, self.endpoint):
                 yield from target.pods
 
 
-def kept(cluster: Cluster) -> Iterator[Finding]:
+def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
     """Every metric that is read is recorded by a rule, or exposed and kept by a monitor."""
     rules = queries.rule_queries(item.manifest for item in cluster.of("PrometheusRule"))
-    # Dashboards may show what only an opt-in component brings: there, all of these are on.
+    # Dashboards may show metrics of opt-ins, so they are checked where all opt-ins are enabled.
     panels = [] if cluster.sync.synced else queries.dashboard_queries(cluster.repository)
-    recorded = {
-        rule["record"]
-        for item in cluster.of("PrometheusRule")
-        for group in item.spec.get("groups") or []
-        for rule in group.get("rules") or []
-        if "record" in rule
-    }
+    recorded = queries.recorded_metrics(item.manifest for item in cluster.of("PrometheusRule"))
     by_name = {str(item): item for item in cluster.of("PrometheusRule")}
     # Most metrics are read by several queries.
-    loss = functools.cache(functools.partial(lost, cluster))
-    for query, metrics in used([*rules, *panels]).items():
+    reasons = functools.cache(functools.partial(reasons_lost, cluster))
+    for query, metrics in metrics_read([*rules, *panels]).items():
         item = by_name.get(query.where.partition(": ")[0])
         for metric in sorted(metrics - recorded):
-            for text, fix in loss(metric):
+            for text, fix in reasons(metric):
                 if item:
                     place = query.where.partition(": ")[2]
                     yield cluster.finding(item, f"{place} reads {metric}: {text}", fix)
@@ -63,15 +57,15 @@ def kept(cluster: Cluster) -> Iterator[Finding]:
                     yield Finding(query.where, None, f"reads {metric}: {text}", fix)
 
 
-def used(asked: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
+def metrics_read(expressions: Iterable[DashboardQuery]) -> dict[DashboardQuery, frozenset[str]]:
     """Return the metrics that each PromQL query reads, by Prometheus's own parser."""
-    promql = [query for query in asked if query.lang == "promql"]
-    return {query: answer.metrics for query, answer in queries.parse(promql).items()}
+    promql = [query for query in expressions if query.lang == "promql"]
+    return {query: parsed.metrics for query, parsed in queries.parse(promql).items()}
 
 
-def lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
-    """Return why no monitor delivers a metric, and what to do; nothing where one does."""
-    if OWN.fullmatch(metric) or EVERY.fullmatch(metric):
+def reasons_lost(cluster: Cluster, metric: str) -> list[tuple[str, str]]:
+    """Return why no monitor scrapes a metric, and what to do; nothing where one does."""
+    if BY_PROMETHEUS.fullmatch(metric) or BY_EVERY_PROGRAM.fullmatch(metric):
         return []
     if ":" in metric:
         return [("no rule records it", "add the recording rule, or correct the name")]
@@ -113,7 +107,7 @@ def keeps(relabelings: Iterable[Mapping[str, Json]], metric: str) -> bool:
 
 
 def _reason(source: MetricsEndpoint, metric: str) -> tuple[str, str] | None:
-    """Why this source does not deliver the metric, and what to do."""
+    """Return why an endpoint does not provide a metric, and what to do."""
     if not keeps(source.endpoint.get("metricRelabelings") or [], metric):
         text = f"{source.monitor.kind} {source.monitor.name} drops it"
         return text, "keep it in metricRelabelings, or turn the rule off"

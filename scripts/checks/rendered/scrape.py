@@ -1,4 +1,4 @@
-"""Every monitor is selected, limited, and finds what it is for, down to the container's port."""
+"""Every monitor is selected, has a sample limit, and finds targets with its port."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
-from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, endpoints, targets
-
-SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
+from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, SELECTORS, endpoints, targets
 
 
-def selected(cluster: Cluster) -> Iterator[Finding]:
-    """Prometheus takes every monitor and rule of every namespace, not only its release's own."""
+def monitors_selected(cluster: Cluster) -> Iterator[Finding]:
+    """Prometheus selects every monitor and rule of every namespace, not only of its release."""
     for item in cluster.of("Prometheus"):
         for name in SELECTORS:
             if item.spec.get(f"{name}Selector") != {}:
@@ -24,16 +22,16 @@ def selected(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, "leave it at the chart's default")
 
 
-def limited(cluster: Cluster) -> Iterator[Finding]:
-    """Every monitor of a chart has a sampleLimit: the series budget is proved by them."""
+def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
+    """Every monitor of a chart has a sampleLimit: the series budget relies on it."""
     for item in cluster.rendered():
         if item.kind in MONITORS and not item.spec.get("sampleLimit"):
             text = "no sampleLimit, so one target can fill Prometheus"
             yield cluster.finding(item, text, "set about twice what a target has")
 
 
-def targeted(cluster: Cluster) -> Iterator[Finding]:
-    """Monitors find Services, their ports and the pods' ports, where these are ours."""
+def targets_found(cluster: Cluster) -> Iterator[Finding]:
+    """Monitors find Services, their ports and the ports of pods that this repository declares."""
     for item in cluster.of("PodMonitor", "ServiceMonitor"):
         if item.name in EXTERNAL:
             continue

@@ -1,1 +1,1 @@
-"""."""
+"""`make validate`: checks of what the tree declares, one module a topic, without any chart."""

@@ -1,7 +1,7 @@
-"""An alert is what its specification makes, tells a person what to do, and links to what exists.
+"""Alerts are generated from their specifications, actionable, and link to what exists.
 
-What is checked besides: the runbooks' own queries, by the parsers and the catalogue of real names,
-as a query that fails in the night is worse than none.
+The queries of runbooks are checked as well, by the parsers and the catalogue of metrics: one that
+fails during an incident is worse than none.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from scripts.core.yamlfile import Json, line_with
 from scripts.model import dashboards, rendered
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import ClusterSync, Repository
-from scripts.rules import alerts, budgets, each, slos
-from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, named
+from scripts.rules import alerts, budgets, rules_of, slos
+from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, names_used
 
 SEVERITIES = ("critical", "warning", "info", "none")
-TEXTS = ("summary", "description", "runbook_url", "dashboard_url")
+ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 
 
@@ -57,29 +57,31 @@ class Alert:
 def check(repository: Repository) -> list[Finding]:
     """Check specifications, thresholds, every alert of every cluster sync, and the runbooks."""
     try:
-        findings = [*outdated(repository.root), *unused(repository.root)]
+        findings = [*rules_are_generated(repository.root), *thresholds_are_used(repository.root)]
     except RepositoryError as error:
         return list(error.findings)
-    # Entries have most alerts in common; an alert may have a rule for each severity.
-    distinct = {str(alert.rule): alert for sync in repository.syncs for alert in of(sync)}
+    # Cluster syncs share most alerts; an alert may have a rule for each severity.
+    distinct = {str(alert.rule): alert for sync in repository.syncs for alert in alerts_of(sync)}
     declared = list(distinct.values())
     variables = {
-        uid: {v["name"] for v in board.get("templating", {}).get("list", ())}
-        for uid, board in _boards(repository.root)
+        str(board["uid"]): {v["name"] for v in board.get("templating", {}).get("list", ())}
+        for board in dashboards.load(repository.root).values()
     }
     for alert in declared:
-        findings += [Finding(alert.where, None, *said) for said in told(alert, variables)]
+        findings += [
+            Finding(alert.where, None, text, fix) for text, fix in actionable(alert, variables)
+        ]
     findings += _expressions(alert.query for alert in declared if alert.lang == "logql")
     return [*findings, *runbooks(repository, {alert.name for alert in declared})]
 
 
-def of(sync: ClusterSync) -> Iterator[Alert]:
+def alerts_of(sync: ClusterSync) -> Iterator[Alert]:
     """Yield each alert of a cluster sync's own rules, those of Loki included."""
     for item in sync.objects():
         name = item["metadata"]["name"]
         if item["kind"] == "PrometheusRule":
             yield from _alerts(item["spec"], "promql", f"PrometheusRule {name}")
-        elif item["kind"] == "ConfigMap" and name == rendered.CONFIG_MAP:
+        elif item["kind"] == "ConfigMap" and name == rendered.LOKI_RULES_CONFIGMAP:
             for file, text in (item.get("data") or {}).items():
                 yield from _alerts(_parsed(text), "logql", f"{alerts.LOKI_RULES}/{file}")
 
@@ -90,10 +92,10 @@ def _parsed(text: str) -> dict[str, Json]:
     return dict(yaml.load(text, yaml.CSafeLoader))
 
 
-def outdated(root: Path) -> Iterator[Finding]:
-    """Every generated rule file is what its specification makes; sloth's are not made here."""
-    made = alerts.render(root) | budgets.render(root)
-    for path, text in made.items():
+def rules_are_generated(root: Path) -> Iterator[Finding]:
+    """Every rule file equals what `make rules` generates; those that sloth makes are left out."""
+    generated = alerts.render(root) | budgets.render(root)
+    for path, text in generated.items():
         committed = root / path
         if not committed.is_file() or committed.read_text(encoding="utf-8") != text:
             message = "is not what its specification makes"
@@ -102,27 +104,30 @@ def outdated(root: Path) -> Iterator[Finding]:
             )
 
 
-def unused(root: Path) -> Iterator[Finding]:
-    """Every threshold is compared with something."""
-    asked = {*named(root), slos.MINIMUM}
-    for name in sorted(Facts.of(root).thresholds.keys() - asked):
+def thresholds_are_used(root: Path) -> Iterator[Finding]:
+    """Every threshold is used by a rule."""
+    used = {*names_used(root), slos.MINIMUM}
+    for name in sorted(Facts.of(root).thresholds.keys() - used):
         line = line_with(root / THRESHOLDS, f"{name}:")
         yield Finding(THRESHOLDS.as_posix(), line, f"no rule names {name}", "use it, or delete it")
 
 
-def told(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with what an alert tells a person, and what to do about it.
+def actionable(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
+    """An alert has a severity, its annotations, its runbook and a dashboard that exists.
 
     Args:
         alert: The alert.
-        variables: Of each dashboard, by uid.
+        variables: The variables of each dashboard, by uid.
+
+    Yields:
+        What is wrong, and what to do.
     """
     severity = (alert.rule.get("labels") or {}).get("severity")
     if severity not in SEVERITIES:
         text = f"{alert.name} has the severity {severity}"
         yield text, f"use one of {', '.join(SEVERITIES)}: routes choose by it"
     annotations = alert.rule.get("annotations") or {}
-    for key in TEXTS:
+    for key in ANNOTATIONS:
         if not annotations.get(key):
             yield f"{alert.name} has no {key}", "give it one: it is what a person reads first"
     if not annotations.get("runbook_url", "").endswith(f"/{alert.name}.md"):
@@ -138,17 +143,17 @@ def told(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tuple[str,
         known = ", ".join(sorted(variables))
         yield f"{alert.name} links to the dashboard {uid!r}, which is not there", f"use {known}"
         return
-    asked = {part.partition("=")[0].removeprefix("var-") for part in query.split("&") if part}
-    for name in sorted(asked - variables[uid]):
+    linked = {part.partition("=")[0].removeprefix("var-") for part in query.split("&") if part}
+    for name in sorted(linked - variables[uid]):
         known = ", ".join(sorted(variables[uid]))
         yield f"{alert.name} sets the variable {name}, which {uid} does not have", f"use {known}"
 
 
 def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
-    """Each alert has a page with its headings, each page an alert, and its queries can be asked.
+    """Each alert has a runbook with all headings, each runbook an alert, and its queries are valid.
 
     Args:
-        repository: Whose pages.
+        repository: The tree.
         declared: The names of all alerts.
     """
     folder = repository.root / RUNBOOKS
@@ -157,24 +162,24 @@ def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
         place = f"{RUNBOOKS}/{name}.md"
         fix = f"write it: {', '.join(HEADINGS)}"
         yield Finding(place, None, f"{name} has no runbook", fix)
-    asked: list[DashboardQuery] = []
+    expressions: list[DashboardQuery] = []
     for name, path in pages.items():
         place = path.relative_to(repository.root).as_posix()
         if name not in declared:
             yield Finding(place, None, "no alert has this name", "rename the page, or delete it")
         text = path.read_text(encoding="utf-8")
-        found = tuple(re.findall(r"^## (.+)$", text, re.M))
-        if found != HEADINGS or not text.startswith(f"# {name}\n"):
-            message = f"its headings are {', '.join(found) or 'missing'}"
+        headings = tuple(re.findall(r"^## (.+)$", text, re.M))
+        if headings != HEADINGS or not text.startswith(f"# {name}\n"):
+            message = f"its headings are {', '.join(headings) or 'missing'}"
             yield Finding(place, 1, message, f"write # {name}, then ## {', ## '.join(HEADINGS)}")
-        asked += [
+        expressions += [
             DashboardQuery(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)
         ]
-    yield from _expressions(asked)
-    known = next((e for e in repository.syncs if not e.synced), None)
-    if known:
-        names = catalogue.Names(known.objects())
-        for query, text, fix in catalogue.faults(names, asked):
+    yield from _expressions(expressions)
+    options = next((sync for sync in repository.syncs if not sync.synced), None)
+    if options:
+        names = catalogue.Names(options.objects())
+        for query, text, fix in catalogue.unknown_names(names, expressions):
             yield Finding(query.where, None, text, fix)
 
 
@@ -186,15 +191,10 @@ def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
             yield found["language"], line, found["text"].strip()
 
 
-def _expressions(asked: Iterable[DashboardQuery]) -> Iterator[Finding]:
-    for query, answer in queries.parse(asked).items():
-        yield from queries.judge(query, answer)
+def _expressions(expressions: Iterable[DashboardQuery]) -> Iterator[Finding]:
+    for query, parsed in queries.parse(expressions).items():
+        yield from queries.query_findings(query, parsed)
 
 
 def _alerts(content: Mapping[str, Json], lang: str, where: str) -> Iterator[Alert]:
-    yield from (Alert(rule, lang, where) for rule in each(content) if "alert" in rule)
-
-
-def _boards(root: Path) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    for board in dashboards.load(root).values():
-        yield str(board["uid"]), board
+    yield from (Alert(rule, lang, where) for rule in rules_of(content) if "alert" in rule)

@@ -1,4 +1,4 @@
-"""The application's inventory does not contradict itself, in what no schema can say."""
+"""The application's inventory is consistent, beyond what its schema can express."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scripts.core.yamlfile import line_of, load
 from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 
-# What is probed, and must be where the application is.
+# Addresses that are probed: they must be in the application's namespaces.
 PROBED = ("FRONTEND_URL", "BACKEND_URL")
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-# An alternative of the pattern that is a name, and no pattern itself.
-_PLAIN = re.compile(r"[\w-]+")
-# Segments are letters, digits and marks that RE2 takes for themselves, or a parameter's name.
+# An alternative of the pattern that is a plain name.
+_NAME = re.compile(r"[\w-]+")
+# A segment is a parameter's name, or characters without a meaning in RE2.
 _ROUTE = re.compile(r"/(?:[\w.~:@%-]|\{\w+\}|/)*")
 
 
@@ -33,21 +33,22 @@ def check(repository: Repository) -> list[Finding]:
     for key, part, message, fix in contradictions(data):
         line = line_of(path.read_text(encoding="utf-8"), "data", key)
         if part and line:
-            # Of a value with several lines, the one that is wrong.
-            after = enumerate(lines[line:], line + 1)
-            line = next((n for n, text in after if text.strip() == part), line)
+            # The line that is wrong in a value of several lines.
+            following = enumerate(lines[line:], line + 1)
+            line = next((n for n, text in following if text.strip() == part), line)
         findings.append(Finding(INVENTORY, line, f"{key} {message}", fix))
     return findings
 
 
 def contradictions(data: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what the inventory cannot mean.
+    """Yield what is inconsistent in the inventory.
 
     Args:
         data: Its values, of the shape that `files.schema.json` asks for.
 
     Yields:
-        The value's name, its line that is wrong or nothing, what is wrong, and what to do.
+        The value's name, the line of it that is wrong (empty for the whole), what is wrong, and
+        what to do.
     """
     pattern = data["NAMESPACES"]
     namespaces = _compiled(pattern)
@@ -55,9 +56,9 @@ def contradictions(data: Mapping[str, str]) -> Iterator[tuple[str, str, str, str
         fix = "write names of namespaces with `|` between them"
         yield "NAMESPACES", "", f"is no regular expression: {pattern}", fix
     else:
-        yield from _named(pattern, namespaces)
+        yield from _namespace_names(pattern, namespaces)
         for key in PROBED:
-            yield from _placed(key, data[key], namespaces, pattern)
+            yield from _probe_address(key, data[key], namespaces, pattern)
     for route in data["ROUTES"].splitlines():
         if not _ROUTE.fullmatch(route):
             text = f"has a line that is no route template: {route or 'an empty line'}"
@@ -72,17 +73,19 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-def _named(pattern: str, namespaces: re.Pattern[str]) -> Iterator[tuple[str, str, str, str]]:
+def _namespace_names(
+    pattern: str, namespaces: re.Pattern[str]
+) -> Iterator[tuple[str, str, str, str]]:
     if namespaces.fullmatch(""):
         fix = "take out what is empty on a side of `|`, or optional"
         yield "NAMESPACES", "", f"also matches an empty namespace: {pattern}", fix
     for name in pattern.split("|"):
-        if _PLAIN.fullmatch(name) and not LABEL.fullmatch(name):
+        if _NAME.fullmatch(name) and not LABEL.fullmatch(name):
             fix = "write it as `kubectl get namespaces` does: lower case, digits and dashes"
             yield "NAMESPACES", "", f"names no namespace that can exist: {name}", fix
 
 
-def _placed(
+def _probe_address(
     key: str, url: str, namespaces: re.Pattern[str], pattern: str
 ) -> Iterator[tuple[str, str, str, str]]:
     try:

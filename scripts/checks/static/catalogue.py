@@ -1,8 +1,8 @@
 """Every metric and label that a query names exists, in what its exporter really exposes.
 
-A metric's labels are the exporter's (`scripts/model/catalogue`) and the target's, which our
-monitors add. What a rule records has the labels of its expression. All is an upper bound: what is
-refused cannot be there, so a query that names it draws nothing, or sums what it should tell apart.
+A metric has the labels of its exporter (`scripts/model/catalogue`) and those of the target, which
+our monitors add. A recorded metric has the labels of its expression. Both are upper bounds: a name
+that is refused cannot exist, and a query with it returns nothing or aggregates too much.
 """
 
 from __future__ import annotations
@@ -12,45 +12,49 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from scripts.checks.static import queries
-from scripts.checks.static.monitors import ENDPOINTS, MONITORS
-from scripts.checks.static.queries import Answer
+from scripts.checks.static.queries import ParsedQuery
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import catalogue
 from scripts.model.dashboards import DashboardQuery
-from scripts.model.exporters import EVERY, KUBELET, OWN, monitors
+from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, KUBELET, monitors
 from scripts.model.manifests import Repository
+from scripts.model.scraping import ENDPOINTS, MONITORS
+from scripts.rules import rules_of
 
 # What Prometheus and its operator add to each target, by the kind of the monitor: pkg/prometheus/
 # promcfg.go of the operator at the version of `scripts/schemas.yaml`.
-_ALWAYS = frozenset({"instance", "job"})
-_POD = _ALWAYS | {"container", "endpoint", "namespace", "pod"}
+_EVERY_TARGET = frozenset({"instance", "job"})
+_POD = _EVERY_TARGET | {"container", "endpoint", "namespace", "pod"}
 TARGET_LABELS: Mapping[str, frozenset[str]] = {
     "PodMonitor": _POD,
-    "Probe": _ALWAYS | {"namespace"},
-    "ScrapeConfig": _ALWAYS,
+    "Probe": _EVERY_TARGET | {"namespace"},
+    "ScrapeConfig": _EVERY_TARGET,
     "ServiceMonitor": _POD | {"service"},
 }
-# Behind these Services are nodes or API servers, no pods.
-_NO_POD = _ALWAYS | {"endpoint", "namespace", "service"}
+# The targets behind these Services are nodes or API servers, not pods.
+_NO_POD = _EVERY_TARGET | {"endpoint", "namespace", "service"}
 _KUBELET = _NO_POD | {"metrics_path", "node"}
-# Where a chart brings the monitor, only the rendered check knows it: here, what it might add.
+# What the monitors of charts may add; only the rendered checks know what they do add.
 _OF_CHARTS = TARGET_LABELS["ServiceMonitor"] | _KUBELET
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check the queries of each cluster's rules, and of the dashboards where every option is on."""
+    """Check the queries of each cluster's rules, and of dashboards with all opt-ins enabled."""
     findings = []
     for sync in repository.syncs:
         objects = list(sync.objects())
         names, rules = Names(objects), _rules_of(objects)
-        for query, text, fix in faults(names, rules):
+        for query, text, fix in unknown_names(names, rules):
             name, keys = rules[query]
             path, line = repository.where("PrometheusRule", name, *keys, sync=sync)
             findings.append(Finding(path, line, f"{query.where}: {text}", fix))
         if not sync.synced:
             panels = queries.dashboard_queries(repository)
-            findings += [Finding(q.where, None, *said) for q, *said in faults(names, panels)]
+            findings += [
+                Finding(query.where, None, text, fix)
+                for query, text, fix in unknown_names(names, panels)
+            ]
     return findings
 
 
@@ -70,30 +74,30 @@ def _rules_of(
     }
 
 
-def faults(
-    names: Names, asked: Iterable[DashboardQuery]
+def unknown_names(
+    names: Names, expressions: Iterable[DashboardQuery]
 ) -> Iterator[tuple[DashboardQuery, str, str]]:
-    """Yield each metric or label that cannot be there, with what is wrong and what to do.
+    """Yield each query with a metric or label that does not exist, what is wrong and what to do.
 
     Args:
         names: What is scraped and recorded.
-        asked: Queries of rules or dashboards; those in LogQL are left out. Recorded names are not
-            judged: other checks look for the rule.
+        expressions: Queries of rules or dashboards; those in LogQL are skipped, and so are names
+            of recorded metrics, whose rules other checks look for.
     """
-    promql = [query for query in asked if query.lang == "promql"]
-    for query, answer in queries.parse(promql).items():
-        for metric in sorted(answer.metrics):
+    promql = [query for query in expressions if query.lang == "promql"]
+    for query, parsed in queries.parse(promql).items():
+        for metric in sorted(parsed.metrics):
             if ":" not in metric and not names.known(metric):
                 near = catalogue.nearest(metric)
                 fix = f"write {near}" if near else "correct it, or add its exporter to the capture"
                 yield query, f"no exporter exposes {metric}", fix
-        for demand in answer.demands:
-            known = names.labels(demand.metrics)
-            if known is None or demand.label in known:
+        for reference in parsed.label_references:
+            known = names.labels(reference.metrics)
+            if known is None or reference.label in known:
                 continue
-            whose = " and ".join(sorted(demand.metrics)) or "what it is applied to"
-            where = "" if demand.place == "selector" else f", which {demand.place} names"
-            text = f"{whose} has no label {demand.label!r}{where}"
+            operand = " and ".join(sorted(reference.metrics)) or "what it is applied to"
+            where = "" if reference.place == "selector" else f", which {reference.place} names"
+            text = f"{operand} has no label {reference.label!r}{where}"
             fix = (
                 f"use one of {', '.join(sorted(known))}" if known else "keep it in the aggregation"
             )
@@ -112,7 +116,7 @@ class Names:
         return (
             metric in catalogue.series()
             or metric in self._recorded
-            or OWN.fullmatch(metric) is not None
+            or BY_PROMETHEUS.fullmatch(metric) is not None
         )
 
     def labels(self, metrics: Iterable[str]) -> frozenset[str] | None:
@@ -134,18 +138,18 @@ class Names:
     def _resolve(self, metric: str) -> frozenset[str] | None:
         if metric in self._recorded:
             found: frozenset[str] = frozenset()
-            for labels, answer in self._recorded[metric]:
-                inner = self.labels(answer.output.metrics)
-                if inner is None or answer.output.any:
+            for labels, parsed in self._recorded[metric]:
+                inner = self.labels(parsed.result.metrics)
+                if inner is None or parsed.result.unknown:
                     return None
-                found |= labels | answer.output.labels | inner
+                found |= labels | parsed.result.labels | inner
             return found - {"__name__"}
-        if OWN.fullmatch(metric):
-            return None if metric.startswith("ALERTS") else _OF_CHARTS  # An alert's are its own.
+        if BY_PROMETHEUS.fullmatch(metric):
+            return None if metric.startswith("ALERTS") else _OF_CHARTS  # Alerts set labels.
         if metric not in catalogue.series():
             return None
         exposed = frozenset().union(*(labels for _, labels in catalogue.series()[metric]))
-        if EVERY.fullmatch(metric):
+        if BY_EVERY_PROGRAM.fullmatch(metric):
             return exposed | _OF_CHARTS
         return exposed.union(*self._targets(metric, exposed)) - self._dropped(metric)
 
@@ -154,20 +158,19 @@ class Names:
         return {}
 
     @cached_property
-    def _recorded(self) -> dict[str, list[tuple[frozenset[str], Answer]]]:
+    def _recorded(self) -> dict[str, list[tuple[frozenset[str], ParsedQuery]]]:
         rules = [
             (rule, DashboardQuery("", "promql", str(rule["expr"])))
             for item in self._objects
             if item["kind"] == "PrometheusRule"
-            for group in item["spec"].get("groups") or []
-            for rule in group.get("rules") or []
+            for rule in rules_of(item["spec"])
             if "record" in rule
         ]
-        answers = queries.parse([query for _, query in rules])
-        found: dict[str, list[tuple[frozenset[str], Answer]]] = {}
+        parsed = queries.parse([query for _, query in rules])
+        found: dict[str, list[tuple[frozenset[str], ParsedQuery]]] = {}
         for rule, query in rules:
             labels = frozenset(rule.get("labels") or {})
-            found.setdefault(rule["record"], []).append((labels, answers[query]))
+            found.setdefault(rule["record"], []).append((labels, parsed[query]))
         return found
 
     @cached_property
@@ -189,7 +192,7 @@ class Names:
                         yield item, endpoint
 
     def _targets(self, metric: str, exposed: frozenset[str]) -> Iterator[frozenset[str]]:
-        """Yield what the target's labels add, by each of the monitors."""
+        """Yield the labels that the target adds, for each of the monitors."""
         found = list(self._endpoints(metric))
         if not found:
             yield _OF_CHARTS | {f"exported_{label}" for label in exposed & _OF_CHARTS}

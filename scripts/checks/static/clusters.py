@@ -1,7 +1,7 @@
-"""Each cluster has an overlay and a name of its own, the same in its metrics, logs and alerts.
+"""Each cluster has its own overlay and its own name, the same in its metrics, logs and alerts.
 
-Two clusters of one name are one cluster to whoever reads both: alerts of one resolve those of the
-other, and a store that both write to mixes their series.
+Two clusters of one name cannot be told apart where both are read: alerts of one resolve those of
+the other, and a store that both write to mixes their series.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, get, line_with, load
 from scripts.model.manifests import ClusterSync, Repository, in_values
 
-# Where an environment says it, and what copies it (base/cluster).
+# Where an environment declares its name; base/cluster copies it from there.
 NAME = ("ConfigMap", "cluster", "data", "NAME")
 LABEL, VARIABLE = "cluster", "CLUSTER"
 OVERLAYS = "overlays"
 
 Place = tuple[str, int | None]
-At = tuple[str, ...]
+Keys = tuple[str, ...]
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check every synced cluster sync by itself, then the clusters against each other."""
+    """Check every cluster by itself, then the clusters against each other."""
     findings: list[Finding] = []
     named: dict[str, dict[str, ClusterSync]] = {}
     synced: dict[str, dict[str, list[Place]]] = {}
     for sync in repository.syncs:
         if not sync.synced:
             continue
-        findings += repository.locate(sync, labelled(sync))
-        found = environments(repository, sync)
-        findings += mixed(sync, found)
+        findings += repository.locate(sync, carries_cluster_name(sync))
+        found = overlays_of(repository, sync)
+        findings += one_overlay_per_cluster(sync, found)
         for environment, place in found.items():
             synced.setdefault(environment, {}).setdefault(sync.cluster, []).append(place)
         if name := _name(sync):
             named.setdefault(name, {}).setdefault(sync.cluster, sync)
-    findings += shared(synced)
-    # Clusters that share an overlay share its name, and are told so.
-    told = {tuple(clusters) for clusters in synced.values()}
+    findings += one_cluster_per_overlay(synced)
+    # Clusters that share an overlay share its name as well: that is one finding, not two.
+    reported = {tuple(clusters) for clusters in synced.values()}
     for name, syncs in named.items():
-        if tuple(syncs) not in told:
-            findings += twice(repository, name, syncs)
+        if tuple(syncs) not in reported:
+            findings += unique_name(repository, name, syncs)
     return findings
 
 
-def labelled(sync: ClusterSync) -> Iterator[Violation]:
-    """Metrics, logs and alerts of one cluster carry the same name."""
+def carries_cluster_name(sync: ClusterSync) -> Iterator[Violation]:
+    """Metrics, logs and alerts of a cluster have the same cluster label."""
     name = _name(sync)
     for release in sync.releases:
         if release.chart not in CARRIERS:
@@ -63,8 +63,8 @@ def labelled(sync: ClusterSync) -> Iterator[Violation]:
             yield in_values(release, at, text, "leave both to the environment's cluster.yaml")
 
 
-def environments(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
-    """Return the overlays that a cluster sync names, each with the first place where it does."""
+def overlays_of(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
+    """Return the overlays that a cluster sync names, each with the first file and line."""
     found: dict[str, Place] = {}
     kind, keys = "Kustomization", ["spec", "path"]
     if sync.engine == "argocd":
@@ -82,15 +82,17 @@ def environments(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
     return found
 
 
-def mixed(sync: ClusterSync, found: Mapping[str, Place]) -> Iterator[Finding]:
-    """A cluster syncs one overlay: the name and the budget of another are not its own."""
+def one_overlay_per_cluster(sync: ClusterSync, found: Mapping[str, Place]) -> Iterator[Finding]:
+    """A cluster syncs one overlay: the name and budget of another are another cluster's."""
     for environment in list(found)[1:]:
         text = f"{sync.name} syncs {OVERLAYS}/{environment} besides {OVERLAYS}/{next(iter(found))}"
         yield Finding(*found[environment], text, "name one overlay throughout")
 
 
-def shared(synced: Mapping[str, Mapping[str, Iterable[Place]]]) -> Iterator[Finding]:
-    """An overlay is one cluster's."""
+def one_cluster_per_overlay(
+    synced: Mapping[str, Mapping[str, Iterable[Place]]],
+) -> Iterator[Finding]:
+    """An overlay is synced by one cluster."""
     for environment, clusters in synced.items():
         first, *others = clusters
         for cluster in others:
@@ -100,8 +102,10 @@ def shared(synced: Mapping[str, Mapping[str, Iterable[Place]]]) -> Iterator[Find
                 yield Finding(*place, text, fix)
 
 
-def twice(repository: Repository, name: str, syncs: Mapping[str, ClusterSync]) -> Iterator[Finding]:
-    """A name is one cluster's."""
+def unique_name(
+    repository: Repository, name: str, syncs: Mapping[str, ClusterSync]
+) -> Iterator[Finding]:
+    """No two clusters have the same name."""
     first, *others = syncs
     for cluster in others:
         place = repository.where(*NAME, sync=syncs[cluster])
@@ -110,7 +114,7 @@ def twice(repository: Repository, name: str, syncs: Mapping[str, ClusterSync]) -
 
 
 def _name(sync: ClusterSync) -> str | None:
-    """Return what Prometheus calls the cluster; None where that is nowhere, or not filled in."""
+    """Return the cluster label of Prometheus; None where it is not set, or not filled in."""
     for release in sync.releases:
         if release.chart == "kube-prometheus-stack":
             _, name = _prometheus(release.values)
@@ -123,24 +127,25 @@ def _environment(path: str) -> str | None:
     return rest.partition("/")[0] if folder == OVERLAYS else None
 
 
-def _prometheus(values: Json) -> tuple[At, Json]:
+def _prometheus(values: Json) -> tuple[Keys, Json]:
     at = ("prometheus", "prometheusSpec", "externalLabels", LABEL)
     return at, get(values, *at)
 
 
-def _loki(values: Json) -> tuple[At, Json]:
+def _loki(values: Json) -> tuple[Keys, Json]:
     at = ("loki", "rulerConfig", "external_labels", LABEL)
     return at, get(values, *at)
 
 
-def _alloy(values: Json) -> tuple[At, Json]:
+def _alloy(values: Json) -> tuple[Keys, Json]:
     at = ("alloy", "extraEnv")
-    variables = {one.get("name"): one.get("value") for one in get(values, *at) or ()}
+    variables = {env.get("name"): env.get("value") for env in get(values, *at) or ()}
     return at, variables.get(VARIABLE)
 
 
-# What sends metrics, logs or alerts: where its values carry the name, and what they have there.
-CARRIERS: Mapping[str, Callable[[Json], tuple[At, Json]]] = {
+# By chart that sends metrics, logs or alerts: the keys of the cluster label in its values, and the
+# label.
+CARRIERS: Mapping[str, Callable[[Json], tuple[Keys, Json]]] = {
     "alloy": _alloy,
     "kube-prometheus-stack": _prometheus,
     "loki": _loki,

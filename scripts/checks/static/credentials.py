@@ -1,4 +1,4 @@
-"""Credentials: none in git, and each Secret that something reads is in `base/secrets.yaml`."""
+"""Credentials: none is in git, and `base/secrets.yaml` declares each Secret that is read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from pathlib import Path
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import leaves
 from scripts.model import secretfile
-from scripts.model.credentials import Secret, made, reads
+from scripts.model.credentials import (
+    Secret,
+    SecretReference,
+    secrets_of_external_secrets,
+    secrets_read,
+)
 from scripts.model.manifests import ClusterSync, Repository
 
-# What a credential looks like, wherever it stands.
+# What a credential looks like, in any value.
 LOOKS_SECRET = re.compile(
     r"\beyJ[\w-]{10,}\.[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b"
     r"|\bgh[pousr]_\w{30,}|\bxox[abpr]-[\w-]{10,}|\bsk-[\w-]{20,}"
@@ -22,7 +27,7 @@ LOOKS_SECRET = re.compile(
     r"|^\s*\w*(?i:password|passwd|token|secret|api_?key)\s*=\s*\"[^\"$]{6,}\"",
     re.MULTILINE,
 )
-# Keys whose value is a credential. `existingSecret`, `passwordKey` and the like only name one.
+# Keys whose values are credentials. `existingSecret`, `passwordKey` and the like only name one.
 KEY_OF_SECRET = re.compile(
     r"(^|[_-])(?i:password|passwd|secret|secret_key|token|api_?key|private_?key|access_?key)$"
     r"|(Password|Token|ApiKey|AccessKey|apiKey|accessKey|privateKey)$"
@@ -33,12 +38,13 @@ def check(repository: Repository) -> list[Finding]:
     """Look for credentials, and compare the Secrets that are read with those that are declared."""
     findings: list[Finding] = []
     known = declared(repository.root)
-    read: set[Secret] = set()
-    for sync in repository.syncs:
-        findings += repository.locate(sync, plain(sync))
-        findings += repository.locate(sync, undeclared(sync, known))
-        read |= {secret for _, _, (_, secret) in reads(sync)}
-    return [*findings, *idle(known, read), *misplaced(repository)]
+    references = [(sync, list(secrets_read(sync))) for sync in repository.syncs]
+    for sync, read in references:
+        findings += repository.locate(sync, no_plain_text(sync))
+        findings += repository.locate(sync, all_declared(read, known))
+        findings += repository.locate(sync, made_as_declared(sync, known))
+    secrets = {reference.secret for _, read in references for reference in read}
+    return [*findings, *all_read(known, secrets), *component_named(repository, references)]
 
 
 def declared(root: Path) -> dict[Secret, int]:
@@ -50,17 +56,24 @@ def declared(root: Path) -> dict[Secret, int]:
     }
 
 
-def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
-    """Find Secrets that are read or made otherwise than they are declared."""
-    keys_of = {(one.namespace, one.name): one.keys for one in known}
-    for kind, name, (keys, secret) in reads(sync):
-        own = keys_of.get((secret.namespace, secret.name))
+def all_declared(
+    references: Iterable[SecretReference], known: Mapping[Secret, int]
+) -> Iterator[Violation]:
+    """Each Secret that is read is declared, with the keys that are read."""
+    declared_keys = {(secret.namespace, secret.name): secret.keys for secret in known}
+    for kind, name, keys, secret in references:
+        own = declared_keys.get((secret.namespace, secret.name))
         if own is None or not secret.keys <= own:
             wanted = f" with {', '.join(sorted(secret.keys))}" if secret.keys else ""
             text = f"reads Secret {secret.namespace}/{secret.name}{wanted}, which is not declared"
             yield Violation(kind, name, keys, text, f"add it to {secretfile.PATH}")
-    for name, secret in made(sync):
-        own = keys_of.get((secret.namespace, secret.name))
+
+
+def made_as_declared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Violation]:
+    """Each ExternalSecret makes a Secret that is declared, with just its keys."""
+    declared_keys = {(secret.namespace, secret.name): secret.keys for secret in known}
+    for name, secret in secrets_of_external_secrets(sync):
+        own = declared_keys.get((secret.namespace, secret.name))
         if own != secret.keys:
             wanted = ", ".join(sorted(own)) if own else "no such Secret"
             text = f"makes {secret.name} with {', '.join(sorted(secret.keys))}"
@@ -68,8 +81,8 @@ def undeclared(sync: ClusterSync, known: Mapping[Secret, int]) -> Iterator[Viola
             yield Violation("ExternalSecret", name, ("spec", "data"), text, fix)
 
 
-def idle(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
-    """Find Secrets and keys that are declared and that nothing reads."""
+def all_read(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
+    """Each Secret that is declared is read, and each of its keys."""
     for one, line in known.items():
         uses = [s.keys for s in read if (s.namespace, s.name) == (one.namespace, one.name)]
         unread = one.keys.difference(*uses) if frozenset() not in uses else frozenset[str]()
@@ -81,21 +94,27 @@ def idle(known: Mapping[Secret, int], read: set[Secret]) -> Iterator[Finding]:
             yield Finding(secretfile.PATH, line, text, "remove the key")
 
 
-def misplaced(repository: Repository) -> Iterator[Finding]:
-    """Find Secrets that are read without the opt-in that they are declared for, or only by opt-ins.
+def component_named(
+    repository: Repository, references: Iterable[tuple[ClusterSync, Iterable[SecretReference]]]
+) -> Iterator[Finding]:
+    """A Secret that only an opt-in reads names it as `component`, and is read with it only.
 
-    What no cluster reads is an opt-in: tests/options alone reads it.
+    A Secret that no cluster reads is an opt-in's: tests/options alone reads it.
+
+    Args:
+        repository: Whose Secrets are declared.
+        references: What each cluster sync reads.
     """
     readers: dict[str, list[ClusterSync]] = {}
-    for sync in repository.syncs:
-        for name in dict.fromkeys(secret.name for _, _, (_, secret) in reads(sync)):
+    for sync, read in references:
+        for name in dict.fromkeys(reference.secret.name for reference in read):
             readers.setdefault(name, []).append(sync)
     for name, one in secretfile.read(repository.root).items():
         syncs = readers.get(name, [])
         if one.component:
-            found = [e for e in syncs if not _within(repository.files(e), one.component)]
-            if found:
-                text = f"{found[0].name} reads {name} without {one.component}"
+            others = [s for s in syncs if not _within(repository.files(s), one.component)]
+            if others:
+                text = f"{others[0].name} reads {name} without {one.component}"
                 yield Finding(secretfile.PATH, one.line, text, "correct its component")
         elif syncs and not any(sync.synced for sync in syncs):
             text = f"no cluster reads {name}: it belongs to an opt-in"
@@ -106,8 +125,8 @@ def _within(files: Iterable[str], folder: str) -> bool:
     return any(path.startswith(f"{folder}/") for path in files)
 
 
-def plain(sync: ClusterSync) -> Iterator[Violation]:
-    """Find Secrets, and what looks like a credential, in any object or value."""
+def no_plain_text(sync: ClusterSync) -> Iterator[Violation]:
+    """No object is a Secret, and no value of any object looks like a credential."""
     fix = "take it out, revoke it, and reference a Secret instead"
     for item in sync.objects():
         kind, name = item["kind"], item["metadata"]["name"]

@@ -1,6 +1,6 @@
-"""Checks of Grafana dashboards: pure functions from the committed JSON to findings.
+"""Checks of Grafana dashboards: functions from the committed JSON to findings.
 
-They read the JSON and not the Python that made it, so that they hold for what a cluster gets.
+They read the JSON and not the Python that generates it, as the JSON is what a cluster gets.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from scripts.model.dashboards import (
     templates,
     variable_names,
 )
-from scripts.model.manifests import Repository
+from scripts.model.manifests import CONFIGMAP_BYTES, Repository
 
 COLUMNS = 24
-# etcd's and the API server's limit on one object.
-CONFIGMAP_BYTES = 1024 * 1024
 NUMERIC = {"gauge", "stat", "timeseries"}
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
-# Redpanda's lag is a gauge, the sum over partitions; what a rule records has colons in its name.
+# Redpanda's lag is a gauge, the sum over partitions; recorded metrics have colons in their names.
 _COUNTER = re.compile(r"(?<![\w:])(?!\w+_lag_sum\b)\w+_(?:total|bucket|count|sum)\b(?!:|\s*\[)")
 
 
@@ -52,10 +50,10 @@ def check(repository: Repository) -> list[Finding]:
     kustomization = yamlfile.load(repository.root / FOLDER / "kustomization.yaml", repository.root)[
         0
     ]
-    return faults(load(repository.root), provisioned, kustomization)
+    return findings(load(repository.root), provisioned, kustomization)
 
 
-def faults(
+def findings(
     dashboards: Mapping[str, Json], datasources: Set[str], kustomization: Json
 ) -> list[Finding]:
     """Run every check.
@@ -65,18 +63,18 @@ def faults(
         datasources: uids that Grafana provisions.
         kustomization: Parsed `base/dashboards/kustomization.yaml`.
     """
-    findings = [f for name, dashboard in dashboards.items() for f in schema(name, dashboard)]
-    if findings:
-        # The other checks take the shape for granted.
-        return findings
+    found = [f for name, dashboard in dashboards.items() for f in schema(name, dashboard)]
+    if found:
+        # The other checks rely on the schema.
+        return found
     for name, dashboard in dashboards.items():
-        findings += _of_one(name, json.dumps(dashboard), frozenset(datasources))
-    return findings + links(dashboards) + configmaps(dashboards, kustomization)
+        found += _dashboard_findings(name, json.dumps(dashboard), frozenset(datasources))
+    return found + links(dashboards) + configmaps(dashboards, kustomization)
 
 
 @cache
-def _of_one(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding, ...]:
-    """Run the checks that need one dashboard only; most runs see most dashboards again."""
+def _dashboard_findings(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding, ...]:
+    """Run the checks of a single dashboard; cached, as most dashboards are checked repeatedly."""
     dashboard = json.loads(text)
     return (
         *uid(name, dashboard),
@@ -93,21 +91,21 @@ def _of_one(name: str, text: str, datasources: frozenset[str]) -> tuple[Finding,
 def schema(name: str, dashboard: Json) -> list[Finding]:
     """Compare with the schema of classic dashboards, `dashboard.schema.json`."""
     fix = "correct dashboards_py/grafana.py or the schema"
-    return [_finding(name, fault, fix) for fault in _schema_faults(json.dumps(dashboard))]
+    return [_finding(name, error, fix) for error in _schema_errors(json.dumps(dashboard))]
 
 
 @cache
-def _schema_faults(text: str) -> list[str]:
-    faults = []
+def _schema_errors(text: str) -> list[str]:
+    messages = []
     for error in _validator().iter_errors(json.loads(text)):
         place = "/".join(str(part) for part in error.absolute_path) or "the top level"
         message = error.message if len(error.message) <= 200 else f"fails {error.validator!r}"
-        faults.append(f"{place}: {message}")
-    return faults
+        messages.append(f"{place}: {message}")
+    return messages
 
 
 def uid(name: str, dashboard: Json) -> list[Finding]:
-    """The uid is the file's name, and so unique."""
+    """The uid is the file's name, and therefore unique."""
     if name == f"{dashboard['uid']}.json":
         return []
     message = f"uid {dashboard['uid']!r} is not the file's name"
@@ -115,7 +113,7 @@ def uid(name: str, dashboard: Json) -> list[Finding]:
 
 
 def ids(name: str, dashboard: Json) -> list[Finding]:
-    """No two panels have one id."""
+    """Ids of panels are unique."""
     counted = Counter(panel["id"] for panel in panels(dashboard, rows=True))
     return [
         _finding(name, f"{times} panels have id {number}", "give the panels different titles")
@@ -127,7 +125,7 @@ def ids(name: str, dashboard: Json) -> list[Finding]:
 def grid(name: str, dashboard: Json) -> list[Finding]:
     """Panels stay within the grid and do not overlap."""
     findings = []
-    # Panels share the grid with the dashboard's own, or with those of their collapsed row.
+    # The panels of a collapsed row have a grid of their own.
     rows = [p["panels"] for p in dashboard["panels"] if p["type"] == "row"]
     for group in (dashboard["panels"], *rows):
         for panel in group:
@@ -143,7 +141,7 @@ def grid(name: str, dashboard: Json) -> list[Finding]:
 
 
 def texts(name: str, dashboard: Json) -> list[Finding]:
-    """Each panel says what it shows, in which unit."""
+    """Each panel has a title, a description and a unit."""
     findings = []
     for panel in panels(dashboard):
         for key in ("title", "description"):
@@ -159,7 +157,7 @@ def texts(name: str, dashboard: Json) -> list[Finding]:
 
 
 def datasource_uids(name: str, dashboard: Json, provisioned: Set[str]) -> list[Finding]:
-    """Every datasource is one that Grafana is given at start."""
+    """Every data source is provisioned."""
     used = {uid for keys, uid in yamlfile.leaves(dashboard) if keys[-2:] == ("datasource", "uid")}
     fix = f"use one of: {', '.join(sorted(provisioned))}"
     return [
@@ -178,8 +176,8 @@ def variables(name: str, dashboard: Json) -> list[Finding]:
         for missing in sorted(used - defined.keys())
     ]
     findings += [
-        _finding(name, f"variable {idle!r} is not used", "remove it, or use it")
-        for idle in sorted(defined.keys() - used)
+        _finding(name, f"variable {unused!r} is not used", "remove it, or use it")
+        for unused in sorted(defined.keys() - used)
     ]
     for variable in defined.values():
         if not (variable.get("multi") or variable.get("includeAll")):
@@ -199,7 +197,7 @@ def variables(name: str, dashboard: Json) -> list[Finding]:
 
 
 def ranges(name: str, dashboard: Json) -> list[Finding]:
-    """Ranges follow the zoom: a fixed one skips samples, `$__interval` has too few for a rate."""
+    """Ranges follow the zoom: a fixed one skips samples, `$__interval` is too short for rate."""
     findings = []
     for query in templates(dashboard):
         allowed = {PROMQL: {"$__rate_interval"}, LOGQL: {"$__auto"}}[query.lang]
@@ -213,7 +211,7 @@ def ranges(name: str, dashboard: Json) -> list[Finding]:
 
 
 def counters(name: str, dashboard: Json) -> list[Finding]:
-    """A graph of a counter shows its rate or increase, not how long ago a process started."""
+    """A graph of a counter shows its rate or increase, not the total since the process started."""
     findings = []
     for query in templates(dashboard):
         if query.lang != PROMQL or query.instant:
@@ -226,11 +224,11 @@ def counters(name: str, dashboard: Json) -> list[Finding]:
 
 
 def links(dashboards: Mapping[str, Json]) -> list[Finding]:
-    """Links lead to dashboards that exist, and set variables that those have."""
+    """Links lead to dashboards that exist, and set variables that these dashboards have."""
     known = {board["uid"]: board for board in dashboards.values()}
     findings = []
     for name, dashboard in dashboards.items():
-        for target, query in _leading_on(json.dumps(dashboard)):
+        for target, query in _linked_dashboards(json.dumps(dashboard)):
             if target not in known:
                 message = f"a link leads to dashboard {target!r}, which does not exist"
                 findings.append(_finding(name, message, f"link to: {', '.join(sorted(known))}"))
@@ -239,8 +237,8 @@ def links(dashboards: Mapping[str, Json]) -> list[Finding]:
             sets = set(re.findall(r"\bvar-(\w+)=", query))
             sets |= set(re.findall(r"\$\{(\w+):queryparam\}", query))
             findings += [
-                _finding(name, f"a link sets {lost!r}, which {target} has not", "correct it")
-                for lost in sorted(sets - has)
+                _finding(name, f"a link sets {unknown!r}, which {target} has not", "correct it")
+                for unknown in sorted(sets - has)
             ]
         for link in dashboard["links"]:
             for tag in link["tags"]:
@@ -251,8 +249,8 @@ def links(dashboards: Mapping[str, Json]) -> list[Finding]:
 
 
 @cache
-def _leading_on(text: str) -> list[tuple[str, str]]:
-    """Return uid and query of each link in a dashboard."""
+def _linked_dashboards(text: str) -> list[tuple[str, str]]:
+    """Return uid and query string of each link in a dashboard."""
     found = (re.findall(r"/d/([\w-]+)(?:\?(\S*))?", t) for t in _texts(json.loads(text)))
     return [link for links in found for link in links]
 
@@ -260,7 +258,7 @@ def _leading_on(text: str) -> list[tuple[str, str]]:
 def configmaps(dashboards: Mapping[str, Json], kustomization: Json) -> list[Finding]:
     """Each dashboard is in exactly one ConfigMap, and each ConfigMap fits into etcd."""
     findings = []
-    here = "kustomization.yaml"
+    file_name = "kustomization.yaml"
     listed: Counter[str] = Counter()
     for generator in kustomization.get("configMapGenerator", []):
         files = generator.get("files", [])
@@ -268,13 +266,13 @@ def configmaps(dashboards: Mapping[str, Json], kustomization: Json) -> list[Find
         size = sum(_bytes(json.dumps(dashboards[file])) for file in files if file in dashboards)
         if size >= CONFIGMAP_BYTES:
             message = f"ConfigMap {generator['name']} has {size} bytes; {CONFIGMAP_BYTES} fit"
-            findings.append(_finding(here, message, "move dashboards to another folder"))
+            findings.append(_finding(file_name, message, "move dashboards to another folder"))
     for file in sorted(dashboards.keys() | listed.keys()):
         if file not in dashboards:
-            findings.append(_finding(here, f"{file} does not exist", "remove the line"))
+            findings.append(_finding(file_name, f"{file} does not exist", "remove the line"))
         elif listed[file] != 1:
             message = f"{file} is in {listed[file]} ConfigMaps"
-            findings.append(_finding(here, message, "list it once, under its Grafana folder"))
+            findings.append(_finding(file_name, message, "list it once, under its Grafana folder"))
     return findings
 
 
@@ -315,5 +313,5 @@ def _columns_without_unit(table: Json) -> list[str]:
 
 
 def _texts(dashboard: Json) -> Iterator[str]:
-    """Yield each text at any depth."""
+    """Yield each string at any depth."""
     return (value for _, value in yamlfile.leaves(dashboard) if isinstance(value, str))

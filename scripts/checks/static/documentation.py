@@ -1,9 +1,9 @@
-"""What a page tells to type or to open is there: targets, options, programs, paths, headings.
+"""The documentation names targets, options, programs, paths and headings that exist.
 
-Read are every README.md, CONTRIBUTING.md and the runbooks; of all but the runbooks also the `sh`
-blocks and what stands in backticks, where `<name>` stands for anything. Folders of clusters and
-environments are examples: a path is right if one of them has it, and one of an engine that nobody
-uses here is not looked for.
+Links are checked in every README.md, CONTRIBUTING.md and runbook; in all but the runbooks also `sh`
+blocks and inline code, where `<name>` matches anything. Folders of clusters and environments are
+examples: a path is correct if one of them has it, and paths of an engine that syncs no cluster here
+are skipped.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, ENGINES, Repository
 from scripts.rules.facts import RUNBOOKS
 
 PAGES = frozenset({"CONTRIBUTING.md", "README.md"})
-# What is of others, or made by a command.
-PRUNED = frozenset({"build", "fixtures", "node_modules", "__pycache__"})
-# Not there before somebody has made it.
-MADE = (
+# Files of others, and files that commands write.
+SKIPPED = frozenset({"build", "fixtures", "node_modules", "__pycache__"})
+# Files that exist only after a user has made them.
+MADE_BY_USERS = (
     "build/*",
     "clusters/*/.sops.yaml",
     f"clusters/*/{ENCRYPTED}*",
     f"clusters/*/flux/{ENCRYPTED}.yaml",
     f"clusters/*/flux/{BOOTSTRAP}*",
 )
-# What blocks may run besides make, each with what for.
+# Programs that blocks may run besides make, and what for.
 PROGRAMS = {
     "age-keygen": "a key that SOPS encrypts for",
     "amtool": "checks Alertmanager's configuration",
@@ -43,12 +43,12 @@ PROGRAMS = {
     "git": "clones, commits and pushes",
     "grep": "picks lines",
     "kind": "a cluster in Docker",
-    "kubectl": "asks and tells a cluster",
+    "kubectl": "reads and changes a cluster",
     "minikube": "a cluster on a laptop",
     "printf": "shell",
     "xargs": "lines to arguments",
 }
-# Arguments that are a path, whatever they look like; of kubectl's -k, a kustomization's.
+# Flags whose arguments are paths, and those of them whose paths are kustomizations.
 PATH_FLAGS = frozenset({"-f", "-k", "--filename", "--kustomize", "--path"})
 KUSTOMIZE_FLAGS = frozenset({"-k", "--kustomize"})
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
@@ -63,17 +63,17 @@ class MakeTarget:
     """A target of the Makefile.
 
     Attributes:
-        needs: Targets that are made first.
-        recipe: Its lines.
+        prerequisites: Targets that are made first.
+        recipe: The lines of its recipe.
     """
 
-    needs: tuple[str, ...]
+    prerequisites: tuple[str, ...]
     recipe: tuple[str, ...]
 
 
 @dataclass
 class Tree:
-    """What a page may name."""
+    """The repository's files, as far as a page may name them."""
 
     root: Path
     _options: dict[str, set[str] | None] = field(default_factory=dict)
@@ -85,30 +85,30 @@ class Tree:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         rule = re.compile(r"^([a-z][a-z0-9-]*):([^=\n#]*).*\n((?:\t.*\n?)*)", re.M)
         return {
-            name: MakeTarget(tuple(needs.split()), tuple(recipe.splitlines()))
-            for name, needs, recipe in rule.findall(text)
+            name: MakeTarget(tuple(prerequisites.split()), tuple(recipe.splitlines()))
+            for name, prerequisites, recipe in rule.findall(text)
         }
 
     @cached_property
     def engines(self) -> frozenset[str]:
         """The engines that sync a cluster of this repository."""
-        return frozenset(e for e in ENGINES if any(self.root.glob(f"clusters/*/{e}")))
+        return frozenset(name for name in ENGINES if any(self.root.glob(f"clusters/*/{name}")))
 
     @cached_property
     def top(self) -> frozenset[str]:
-        """What is at the root."""
+        """Names of the files and folders at the root."""
         return frozenset(path.name for path in self.root.iterdir())
 
     @cached_property
     def environment(self) -> str:
-        """The programs' text, where variables of the environment are read."""
+        """The source of all programs, in which environment variables are looked for."""
         return "\n".join(p.read_text(encoding="utf-8") for p in self.root.glob("scripts/**/*.py"))
 
     def recipes(self, name: str) -> Iterator[str]:
-        """Yield the lines that a target runs, those of what it needs first."""
+        """Yield the lines that a target runs, those of its prerequisites first."""
         if target := self.targets.get(name):
-            for need in target.needs:
-                yield from self.recipes(need)
+            for prerequisite in target.prerequisites:
+                yield from self.recipes(prerequisite)
             yield from target.recipe
 
     def options(self, module: str) -> set[str] | None:
@@ -120,9 +120,9 @@ class Tree:
         return self._options[module]
 
     def has(self, path: str, folder: Path) -> bool:
-        """Say whether a path is there, by the root or by the page's folder."""
-        here = folder.relative_to(self.root)
-        return any(self._has(p) for p in (Path(path), here / path))
+        """Say whether a path exists, relative to the root or to the page's folder."""
+        below = folder.relative_to(self.root)
+        return any(self._has(p) for p in (Path(path), below / path))
 
     def _has(self, path: Path) -> bool:
         parts = re.sub(r"[*…]+", "*", path.as_posix()).split("/")
@@ -133,16 +133,16 @@ class Tree:
         if self._unused(parts):
             return True
         pattern = "/".join(parts)
-        return any(fnmatch(pattern, made) for made in MADE) or any(self.root.glob(pattern))
+        return any(fnmatch(pattern, made) for made in MADE_BY_USERS) or any(self.root.glob(pattern))
 
     def _unused(self, parts: list[str]) -> bool:
-        """Say whether a path is of an engine that nobody uses here."""
-        place = {"clusters": 2, "base": 1}.get(parts[0], len(parts))
-        return any(p in ENGINES and p not in self.engines for p in parts[place : place + 1])
+        """Say whether a path belongs to an engine that syncs no cluster here."""
+        index = {"clusters": 2, "base": 1}.get(parts[0], len(parts))
+        return any(p in ENGINES and p not in self.engines for p in parts[index : index + 1])
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each thing that a page names and that is not there."""
+    """Return a finding for each thing that a page names and that does not exist."""
     tree = Tree(repository.root)
     pages = list(handbook(repository.root))
     findings: list[Finding] = []
@@ -153,22 +153,22 @@ def check(repository: Repository) -> list[Finding]:
             found += _prose(tree, path, text)
             found += _blocks(tree, path, text)
         place = path.relative_to(repository.root).as_posix()
-        findings += [Finding(place, line, *fault) for line, fault in found]
+        findings += [Finding(place, line, *message) for line, message in found]
     return findings
 
 
 def handbook(root: Path) -> Iterator[Path]:
-    """Yield each page for people that is of this repository, runbooks apart."""
+    """Yield each page of this repository except the runbooks."""
     for path in sorted(root.iterdir()):
         if path.name in PAGES:
             yield path
         hidden = path.name.startswith(".") and path.name != ".github"
-        if path.is_dir() and not path.is_symlink() and path.name not in PRUNED and not hidden:
+        if path.is_dir() and not path.is_symlink() and path.name not in SKIPPED and not hidden:
             yield from handbook(path)
 
 
 def _declared(path: Path) -> set[str]:
-    """Return the options that a command declares, by its source: no program is started."""
+    """Return the options that a command declares, read from its source without running it."""
     text = path.read_text(encoding="utf-8")
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     literals = (a.value for call in calls for a in call.args if isinstance(a, ast.Constant))
@@ -182,7 +182,7 @@ def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
     for number, line in markdown.prose(text):
         for found in LINK.finditer(line):
             if ":" in found["target"]:
-                continue  # Of the internet: nobody is asked when checks run.
+                continue  # A URL: checks use no network.
             target, _, anchor = found["target"].partition("#")
             place = (path.parent / target).resolve() if target else path
             if not place.is_relative_to(tree.root.resolve()) and target:
@@ -202,7 +202,7 @@ def _links(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
 def _prose(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
     for number, line in markdown.prose(text):
         for token, word in markdown.quoted(line):
-            yield from ((number, fault) for fault in _token(tree, path, token, word))
+            yield from ((number, message) for message in _token(tree, path, token, word))
 
 
 def _token(tree: Tree, path: Path, token: str, word: str) -> Iterator[Message]:
@@ -232,7 +232,7 @@ def _blocks(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
     for number, command in markdown.commands(text):
         try:
             for one in markdown.words(command):
-                yield from ((number, fault) for fault in _command(tree, path, one))
+                yield from ((number, message) for message in _command(tree, path, one))
         except ValueError as error:
             yield number, (f"is not shell: {error}", "correct the line")
 
@@ -274,7 +274,7 @@ def _make(tree: Tree, arguments: Iterable[str]) -> Iterator[Message]:
 
 
 def _variable(tree: Tree, targets: Iterable[str], name: str, value: str) -> Iterator[Message]:
-    """Yield what is wrong with a variable that is given to one of some targets."""
+    """Yield what is wrong with a variable that is passed to targets."""
     lines = [line for one in targets for line in tree.recipes(one) if f"$({name})" in line]
     if not lines:
         if not re.search(rf"\b{name}\b", tree.environment):

@@ -16,12 +16,12 @@ FIX = "revoke what it holds, and make it anew with `make secrets SECRETS=--sops`
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each value beside the engines' folders that is not encrypted."""
+    """Return a finding for each value in a folder of Secrets that is not encrypted."""
     return [
         finding
         for path in sorted(repository.root.glob(f"clusters/*/{ENCRYPTED}/**/*"))
         if path.is_file() and path.name != RULES
-        for finding in _of_file(path, str(path.relative_to(repository.root)))
+        for finding in _file_findings(path, str(path.relative_to(repository.root)))
     ]
 
 
@@ -34,18 +34,18 @@ def unencrypted(text: str, name: str) -> Iterator[Finding]:
     """
     for index, item in enumerate(parsed(text) or [None]):
         if not isinstance(item, dict):
-            said = "is no Secret in YAML or JSON, so nobody sees whether it is encrypted"
-            yield Finding(name, None, said, FIX)
+            message = "is no Secret in YAML or JSON, so nobody sees whether it is encrypted"
+            yield Finding(name, None, message, FIX)
             continue
-        for place in _plain(item):
-            said = f"{'.'.join(place)} is not encrypted"
-            yield Finding(name, line_of(text, *place, document=index), said, FIX)
+        for keys in _unencrypted_keys(item):
+            message = f"{'.'.join(keys)} is not encrypted"
+            yield Finding(name, line_of(text, *keys, document=index), message, FIX)
         if item.get("kind") == "Secret" and "sops" not in item:
             line = line_of(text, "metadata", document=index)
             yield Finding(name, line, "a Secret that SOPS has not encrypted", FIX)
 
 
-def _of_file(path: Path, name: str) -> Iterator[Finding]:
+def _file_findings(path: Path, name: str) -> Iterator[Finding]:
     text = content(path)
     if path.name != KUSTOMIZATION:
         yield from unencrypted(text, name)
@@ -53,12 +53,12 @@ def _of_file(path: Path, name: str) -> Iterator[Finding]:
     for item in parsed(text):
         for generator in item.get("secretGenerator") or () if isinstance(item, dict) else ():
             if generator.get("literals"):
-                said = "secretGenerator has values in plain text"
-                yield Finding(name, line_of(text, "secretGenerator"), said, FIX)
+                message = "secretGenerator has values in plain text"
+                yield Finding(name, line_of(text, "secretGenerator"), message, FIX)
 
 
-def _plain(item: dict[str, Json]) -> Iterator[tuple[str, ...]]:
-    """Yield where an object, or one in a list of them, has a value that is not encrypted."""
+def _unencrypted_keys(item: dict[str, Json]) -> Iterator[tuple[str, ...]]:
+    """Yield the keys of each value that is not encrypted, in an object or a List of objects."""
     for keys, holder in maps(item):
         for kind in ("data", "stringData") if keys[:1] != ("sops",) else ():
             for inner, value in leaves(holder.get(kind)):

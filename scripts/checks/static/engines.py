@@ -1,6 +1,7 @@
-"""Both engines of a cluster declare the same: releases, values, and every object besides.
+"""Both engines of a cluster get the same releases, values and objects.
 
-kustomize skips a misspelt replacement target in silence, so this is what proves the derivation.
+Applications are derived from HelmReleases by kustomize, which silently skips a misspelt replacement
+target; this check proves that the derivation is complete.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from itertools import chain
 
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves
-from scripts.model.manifests import ClusterSync, Repository, of_engine
+from scripts.model.manifests import ClusterSync, Repository, is_engine_object
 
-# What a release says under both engines, and where in an Application.
+# Fields of a release, and where an Application has them.
 SHARED = {
     "chart": ("source", "chart"),
     "version": ("source", "targetRevision"),
@@ -36,7 +37,7 @@ def check(repository: Repository) -> list[Finding]:
     for engines in clusters.values():
         if len(engines) == 2:
             pair = engines["flux"], engines["argocd"]
-            # All that Flux's cluster sync is built from, Argo CD's is too.
+            # Argo CD's sync reads all files that Flux' reads, so lines are looked up in it.
             findings += repository.locate(pair[1], chain(releases(*pair), objects(*pair)))
     return findings
 
@@ -56,25 +57,27 @@ def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
             continue
         one, other = dataclasses.asdict(left[name]), dataclasses.asdict(right[name])
         for key, at in SHARED.items():
-            for path, flux_has, argocd_has in unequal(one[key], other[key], key):
+            for path, flux_has, argocd_has in differences(one[key], other[key], key):
                 text = f"{path} is {flux_has} for Flux and {argocd_has} for Argo CD"
                 fix = "correct the skeleton, or its replacement in the kustomization.yaml beside it"
                 yield Violation("Application", name, ("spec", *at), text, fix)
 
 
 def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
-    """Compare everything that is applied besides the engines' own objects."""
+    """Compare all objects but the engines' own."""
     left, right = _applied(flux), _applied(argocd)
     for key in sorted(left.keys() | right.keys()):
         kind, _, name = key
-        for path, flux_has, argocd_has in unequal(left.get(key, ABSENT), right.get(key, ABSENT)):
+        for path, flux_has, argocd_has in differences(
+            left.get(key, ABSENT), right.get(key, ABSENT)
+        ):
             text = f"{path or 'it'} is {flux_has} for Flux and {argocd_has} for Argo CD"
             fix = "let both engines build the same overlay"
             yield Violation(kind, name, tuple(path.split(".")), text, fix)
 
 
 def placeholders(sync: ClusterSync) -> Iterator[Violation]:
-    """Find the values that are still `copied`, or `copied from …`."""
+    """No value is a placeholder any more: `copied`, or `copied from …`."""
     for item in sync.objects():
         for keys, value in leaves(item):
             if unfilled(value):
@@ -88,15 +91,15 @@ def unfilled(value: Json) -> bool:
     return isinstance(value, str) and (value == "copied" or value.startswith("copied from "))
 
 
-def unequal(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, str]]:
+def differences(one: Json, other: Json, path: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield the deepest paths at which two values differ, types included, with both values."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
             deeper = f"{path}.{key}" if path else str(key)
-            yield from unequal(one.get(key, ABSENT), other.get(key, ABSENT), deeper)
+            yield from differences(one.get(key, ABSENT), other.get(key, ABSENT), deeper)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from unequal(left, right, f"{path}.{index}")
+            yield from differences(left, right, f"{path}.{index}")
     elif type(one) is not type(other) or one != other:
         yield path, _short(one), _short(other)
 
@@ -105,7 +108,7 @@ def _applied(sync: ClusterSync) -> dict[tuple[str, str, str], dict[str, Json]]:
     return {
         (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
         for item in sync.objects()
-        if not of_engine(item)
+        if not is_engine_object(item)
     }
 
 

@@ -1,4 +1,4 @@
-"""This repository's own files have the shape that what reads them expects."""
+"""This repository's own files match their schemas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.model.manifests import Repository
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each place at which a file is not as its schema says."""
+    """Return a finding for each place at which a file does not match its schema."""
     findings = []
     for pattern in schemas():
         for path in sorted(repository.root.glob(pattern)):

@@ -1,4 +1,4 @@
-"""The log pipelines parse, get every variable that they read, and send only the allowed labels."""
+"""The log pipelines parse, have every variable that they read, and send only allowed labels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FROM_CHART = {"HOSTNAME": "node"}
 
 
 def environment(values: Mapping[str, Json]) -> dict[str, str]:
-    """Return the variables that a release's values give Alloy; a Secret's value is a stand-in."""
+    """Return the environment variables of a release of Alloy, with a placeholder for Secrets."""
     extra = values.get("alloy", {}).get("extraEnv", [])
     return FROM_CHART | {e["name"]: str(e.get("value", "from-a-secret")) for e in extra}
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each fault of a pipeline, for the values of each cluster sync."""
+    """Check each pipeline with the values of each cluster sync."""
     seen: set[tuple[str, str]] = set()
     findings: list[Finding] = []
     for sync in repository.syncs:

@@ -1,4 +1,4 @@
-"""What Prometheus is told to scrape and to record: bounded, unambiguous, by the field's names."""
+"""Monitors have a sample limit and keep series distinct; rules are named by the convention."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.checks.static.queries import dashboard_queries
+from scripts.checks.static.queries import dashboard_queries, recorded_metrics
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, maps
 from scripts.model import dashboards
 from scripts.model.manifests import ClusterSync, Repository, in_values
+from scripts.model.scraping import ENDPOINTS, MONITORS
 
-MONITORS = frozenset({"PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor"})
-# What each kind calls its list of endpoints; the others are one endpoint themselves.
-ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
-# The target's own label under another name: without it no two series are one.
+# A copy of a label of the target: without it, series stay distinct.
 DROPPABLE = frozenset({"exported_namespace"})
 # Prometheus's regular expressions are RE2, which has neither of these.
 NOT_RE2 = re.compile(r"\(\?(=|!|<=|<!|>)|\\[1-9]")
@@ -32,17 +30,17 @@ def check(repository: Repository) -> list[Finding]:
         for item in sync.objects():
             if item["kind"] in MONITORS:
                 findings += repository.locate(sync, monitor(item))
-        findings += repository.locate(sync, in_releases(sync))
+        findings += repository.locate(sync, chart_relabelings(sync))
         findings += repository.locate(sync, rules(sync))
         findings += [
             Finding(dashboards.FOLDER, None, f"no rule records {name}", "correct it, or record it")
-            for name in sorted(used - _records(sync))
+            for name in sorted(used - recorded_metrics(sync.objects()))
         ]
     return findings
 
 
 def monitor(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """A monitor of ours is bounded, names its job and ports, and keeps series apart."""
+    """A monitor has a sample limit, names its job and ports, and keeps series distinct."""
     kind, name, spec = item["kind"], item["metadata"]["name"], item["spec"]
     if not spec.get("sampleLimit"):
         text = "has no sampleLimit, so the series budget is no bound"
@@ -63,8 +61,8 @@ def monitor(item: Mapping[str, Json]) -> Iterator[Violation]:
         yield Violation(kind, name, keys, text, fix)
 
 
-def in_releases(sync: ClusterSync) -> Iterator[Violation]:
-    """What values say of a chart's own monitors keeps series apart, too."""
+def chart_relabelings(sync: ClusterSync) -> Iterator[Violation]:
+    """The relabelings that values set for the monitors of charts keep series distinct as well."""
     for release in sync.releases:
         for keys, text, fix in relabelings(release.values):
             yield in_values(release, keys, text, fix)
@@ -89,7 +87,7 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
         if wrong:
             yield keys, f"{regex!r} is no regular expression of Prometheus: {wrong}", "correct it"
         if not place.endswith("metricrelabelings"):
-            continue  # Labels of a target are still apart by its address.
+            continue  # Targets stay distinct by their addresses.
         if action in {"labeldrop", "labelkeep"} and regex not in DROPPABLE:
             text = f"{action} {regex} can make two series one, and counters wrong"
             yield keys, text, "drop the series instead"
@@ -99,9 +97,9 @@ def relabelings(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 
 def rules(sync: ClusterSync) -> Iterator[Violation]:
-    """Rules are named by the convention, each once, and read what others record."""
+    """Rules are named by the convention, recorded once, and read only what rules record."""
     seen: Counter[tuple[str, ...]] = Counter()
-    records = _records(sync)
+    records = recorded_metrics(sync.objects())
     for item in sync.objects():
         if item["kind"] != "PrometheusRule":
             continue
@@ -132,16 +130,5 @@ def rules(sync: ClusterSync) -> Iterator[Violation]:
 
 
 def recorded_names(expressions: Iterable[str]) -> set[str]:
-    """Return the names in expressions that our recording rules must provide."""
+    """Return the recorded metrics that expressions read."""
     return {name for text in expressions for name in _RECORDED.findall(text)}
-
-
-def _records(sync: ClusterSync) -> set[str]:
-    return {
-        rule["record"]
-        for item in sync.objects()
-        if item["kind"] == "PrometheusRule"
-        for group in item["spec"].get("groups", [])
-        for rule in group.get("rules") or []
-        if "record" in rule
-    }

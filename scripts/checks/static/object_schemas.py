@@ -1,4 +1,4 @@
-"""Every object is one that the API's schemas allow, by kubeconform; an unknown kind is a fault."""
+"""Every object is valid by the API's schemas, as kubeconform finds; unknown kinds are findings."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ CRD = "CustomResourceDefinition"
 def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
     """Validate objects against every supported version of Kubernetes.
 
-    What was found valid before is not asked again: the cache knows objects by their content, and
-    the schemas, kubeconform and this module that judged them.
-    CustomResourceDefinitions are left out: they are most of what there is to read, and upstream's.
+    Objects that were valid before are skipped: the cache has them by their content, and by the
+    versions of the schemas, kubeconform and this module.
+    CustomResourceDefinitions are left out: they are upstream's, and most of what there is to read.
 
     Returns:
-        Messages by the object's identity, each with the versions of Kubernetes that it holds for.
+        Messages by kind and name, each with the versions of Kubernetes that it applies to.
     """
     code = _digest(Path(__file__).read_text())[:12]
-    judged_by = f"{schemas.folder().name}-{tools.version('kubeconform')}-{code}"
-    known = tools.cache() / "valid" / judged_by
+    validator = f"{schemas.folder().name}-{tools.version('kubeconform')}-{code}"
+    known = tools.cache() / "valid" / validator
     distinct = {json.dumps(o, sort_keys=True) for o in objects if o.get("kind") != CRD}
-    asked = {_digest(o): o for o in sorted(distinct)}
-    asked = {digest: o for digest, o in asked.items() if not (known / digest).exists()}
-    if not asked:
+    pending = {_digest(o): o for o in sorted(distinct)}
+    pending = {digest: o for digest, o in pending.items() if not (known / digest).exists()}
+    if not pending:
         return {}
-    stream = "\n---\n".join(asked.values())
+    stream = "\n---\n".join(pending.values())
     places = [f"-schema-location={place}" for place in schemas.locations()]
 
     def validate(version: str) -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
             for message in _messages(resource):
                 found.setdefault((name, message), []).append(version)
     result: dict[str, set[str]] = {}
-    for (name, message), held in found.items():
-        suffix = "" if len(held) == len(versions) else f" (Kubernetes {', '.join(held)})"
+    for (name, message), where in found.items():
+        suffix = "" if len(where) == len(versions) else f" (Kubernetes {', '.join(where)})"
         result.setdefault(name, set()).add(message + suffix)
-    for digest, text in asked.items():
+    for digest, text in pending.items():
         item = json.loads(text)
         if f"{item.get('kind')} {item.get('metadata', {}).get('name')}" not in result:
             tools.write(known / digest, "")
@@ -88,7 +88,7 @@ def _digest(text: str) -> str:
 
 
 def _keys(message: str) -> list[str]:
-    """The keys that lead to what a message is about."""
+    """Return the keys that lead to what a message is about."""
     at = re.search(r"\(at '/([^']*)'\)", message)
     unknown = re.search(r"additional properties '([^']+)'", message)
     return [*(at[1].split("/") if at else ()), *([unknown[1]] if unknown else ())]

@@ -1,4 +1,4 @@
-"""Grafana is provisioned whole: data sources, folders with their ConfigMaps, the home dashboard."""
+"""Grafana's provisioning is complete: data sources, folders with ConfigMaps, the home dashboard."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def datasources(sync: ClusterSync, release: Release) -> Iterator[Violation]:
-    """Exactly one data source is the default, uids are unique, and dashboards know their types."""
+    """One data source is the default, uids are unique, and dashboards name the right types."""
     sources = dashboards.datasources(release.values)
     at = ("datasources",)
     defaults = [source["name"] for source in sources if source.get("isDefault")]
@@ -44,23 +44,23 @@ def datasources(sync: ClusterSync, release: Release) -> Iterator[Violation]:
             yield in_values(release, at, text, "give it a uid of its own: dashboards name it")
     types = {s["uid"]: s.get("type") for s in sources if "uid" in s and uids[s["uid"]] == 1}
     for name, text in _dashboards(sync, release):
-        for uid, kind in _asked(text):
+        for uid, kind in _datasource_types(text):
             if uid in types and kind != types[uid]:
                 text = f"{name} takes {uid} for {kind}; it is {types[uid]}"
                 yield in_values(release, at, text, "run `make dashboards`, or correct the type")
 
 
 def folders(_: ClusterSync, release: Release) -> Iterator[Violation]:
-    """Each provider reads the folder that the chart mounts a ConfigMap at, and no other does."""
+    """Each provider reads a folder that a ConfigMap is mounted at, and each such folder has one."""
     mounted = set(release.values.get("dashboardsConfigMaps") or {})
     providers = _providers(release)
     at = ("dashboardProviders",)
     for provider in providers:
         path = str(provider.get("options", {}).get("path")).rstrip("/")
         if not path.startswith(MOUNT) or path.removeprefix(MOUNT) not in mounted:
-            there = ", ".join(MOUNT + name for name in sorted(mounted)) or "nothing"
+            folders = ", ".join(MOUNT + name for name in sorted(mounted)) or "nothing"
             text = f"provider {provider['name']} reads {path}, where nothing is mounted"
-            yield in_values(release, at, text, f"the chart mounts {there}: correct options.path")
+            yield in_values(release, at, text, f"the chart mounts {folders}: correct options.path")
     read = {str(provider.get("options", {}).get("path")).rstrip("/") for provider in providers}
     for name in sorted(mounted):
         if MOUNT + name not in read:
@@ -74,7 +74,7 @@ def folders(_: ClusterSync, release: Release) -> Iterator[Violation]:
 
 
 def home(sync: ClusterSync, release: Release) -> Iterator[Violation]:
-    """The home dashboard is one that is mounted."""
+    """The home dashboard is mounted."""
     at = ("grafana.ini", "dashboards", "default_home_dashboard_path")
     path: Json = release.values
     for key in at:
@@ -101,7 +101,7 @@ def _dashboards(sync: ClusterSync, release: Release) -> Iterator[tuple[str, str]
 
 
 @functools.cache
-def _asked(text: str) -> list[tuple[Json, Json]]:
+def _datasource_types(text: str) -> list[tuple[Json, Json]]:
     """Return uid and type of each data source in a dashboard; all clusters mount the same ones."""
     try:
         dashboard = json.loads(text)

@@ -13,18 +13,19 @@ from scripts.core.yamlfile import Json
 from scripts.model import dashboards
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import Repository, identity
+from scripts.rules import rules_of
 
-# What Loki indexes: the labels that the log pipelines send. All else is structured metadata.
+# The labels that Loki indexes: those that the log pipelines send. All else is structured metadata.
 STREAM_LABELS = frozenset({"app", "cluster", "container", "level", "namespace"})
 
 
 @dataclass(frozen=True)
-class Demand:
-    """A label that a PromQL query names, and that only these metrics can bring.
+class LabelReference:
+    """A label that a PromQL query names, and that only these metrics can have.
 
     Attributes:
         label: The label.
-        place: Where it is named: `selector`, `by`, `without`, `on`, `ignoring`, `group_left`, …
+        place: What names it: `selector`, `by`, `without`, `on`, `ignoring`, `group_left`, …
         metrics: The metrics behind that part of the query.
     """
 
@@ -34,58 +35,58 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class Output:
+class ResultLabels:
     """An upper bound of the labels of a PromQL query's result.
 
     Attributes:
         labels: Those that the query names.
-        metrics: Those of these metrics come on top.
-        any: Nothing can be said.
+        metrics: Metrics whose labels the result has as well.
+        unknown: Whether there is no upper bound.
     """
 
     labels: frozenset[str]
     metrics: frozenset[str]
-    any: bool
+    unknown: bool
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a parser says of one query.
+class ParsedQuery:
+    """What the parser finds in one query.
 
     Attributes:
         error: Its message; empty where the query is valid.
         metrics: The names of the metrics that it selects (PromQL).
         selector_labels: The labels that its selectors name, by selector.
-        demands: What it takes for granted about labels (PromQL).
-        output: The labels of its result (PromQL).
+        label_references: The labels that it names, with the metrics that must have them (PromQL).
+        result: The labels of its result (PromQL).
     """
 
     error: str
     metrics: frozenset[str]
     selector_labels: tuple[frozenset[str], ...]
-    demands: tuple[Demand, ...]
-    output: Output
+    label_references: tuple[LabelReference, ...]
+    result: ResultLabels
 
 
-def parse(queries: Iterable[DashboardQuery]) -> dict[DashboardQuery, Answer]:
+def parse(queries: Iterable[DashboardQuery]) -> dict[DashboardQuery, ParsedQuery]:
     """Parse queries, all in one process.
 
     Returns:
-        An answer for each query.
+        What is found, by query.
     """
     distinct = list(dict.fromkeys(queries))
-    new = [k for k in dict.fromkeys((q.lang, q.expr) for q in distinct) if k not in _ANSWERS]
+    new = [k for k in dict.fromkeys((q.lang, q.expr) for q in distinct) if k not in _PARSED]
     if new:
-        asked = [{"id": str(n), "lang": lang, "expr": expr} for n, (lang, expr) in enumerate(new)]
-        run = tools.run("obscheck", "queries", stdin=json.dumps(asked))
+        request = [{"id": str(n), "lang": lang, "expr": expr} for n, (lang, expr) in enumerate(new)]
+        run = tools.run("obscheck", "queries", stdin=json.dumps(request))
         if run.returncode:
             raise RuntimeError(run.stderr)
-        _ANSWERS.update({new[int(a["id"])]: _answer(a) for a in json.loads(run.stdout)})
-    return {query: _ANSWERS[query.lang, query.expr] for query in distinct}
+        _PARSED.update({new[int(a["id"])]: _parsed(a) for a in json.loads(run.stdout)})
+    return {query: _PARSED[query.lang, query.expr] for query in distinct}
 
 
-# Every cluster sync asks most of what the others ask.
-_ANSWERS: dict[tuple[str, str], Answer] = {}
+# Cluster syncs share most queries.
+_PARSED: dict[tuple[str, str], ParsedQuery] = {}
 
 
 def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[DashboardQuery]:
@@ -96,10 +97,20 @@ def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[DashboardQuery]:
         )
         for item in objects
         if item.get("kind") == "PrometheusRule"
-        for group in item["spec"].get("groups", [])
-        for rule in group.get("rules") or []
+        for rule in rules_of(item["spec"])
         if (text := str(rule["expr"]))
     ]
+
+
+def recorded_metrics(objects: Iterable[Mapping[str, Json]]) -> set[str]:
+    """Return the metrics that the PrometheusRules among the objects record."""
+    return {
+        rule["record"]
+        for item in objects
+        if item["kind"] == "PrometheusRule"
+        for rule in rules_of(item["spec"])
+        if "record" in rule
+    }
 
 
 def dashboard_queries(repository: Repository) -> list[DashboardQuery]:
@@ -110,17 +121,19 @@ def dashboard_queries(repository: Repository) -> list[DashboardQuery]:
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each query that its server would refuse, or that selects no stream."""
     rules = [q for sync in repository.syncs for q in rule_queries(sync.objects())]
-    answers = parse([*rules, *dashboard_queries(repository)])
-    return [finding for query, answer in answers.items() for finding in judge(query, answer)]
+    queries = parse([*rules, *dashboard_queries(repository)])
+    return [
+        finding for query, parsed in queries.items() for finding in query_findings(query, parsed)
+    ]
 
 
-def judge(query: DashboardQuery, answer: Answer) -> Iterable[Finding]:
+def query_findings(query: DashboardQuery, parsed: ParsedQuery) -> Iterable[Finding]:
     """Yield why a server would refuse a query, or answer it with nothing."""
-    if answer.error:
-        message = f"not valid {query.lang}: {answer.error}: {query.expr[:120]}"
+    if parsed.error:
+        message = f"not valid {query.lang}: {parsed.error}: {query.expr[:120]}"
         yield Finding(query.where, None, message, "correct the expression")
     if query.lang == "logql":
-        for labels in answer.selector_labels:
+        for labels in parsed.selector_labels:
             for unknown in sorted(labels - STREAM_LABELS):
                 message = f"streams have no label {unknown!r}, so the query matches nothing"
                 yield Finding(
@@ -128,21 +141,23 @@ def judge(query: DashboardQuery, answer: Answer) -> Iterable[Finding]:
                 )
 
 
-def _answer(raw: dict[str, Any]) -> Answer:
+def _parsed(raw: dict[str, Any]) -> ParsedQuery:
     matched = [
-        Demand(m["label"], "selector", frozenset({s["metric"]}))
+        LabelReference(m["label"], "selector", frozenset({s["metric"]}))
         for s in raw["selectors"]
         for m in s["matchers"] or []
         if s["metric"] and m["label"] != "__name__"
     ]
-    asked = [Demand(d["label"], d["place"], frozenset(d["metrics"])) for d in raw["demands"]]
+    others = [
+        LabelReference(d["label"], d["place"], frozenset(d["metrics"])) for d in raw["demands"]
+    ]
     output = raw["output"]
-    return Answer(
+    return ParsedQuery(
         raw["error"] or "",
         frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
         tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
-        tuple(dict.fromkeys((*matched, *asked))),
-        Output(
+        tuple(dict.fromkeys((*matched, *others))),
+        ResultLabels(
             frozenset(output["labels"] or ()), frozenset(output["metrics"] or ()), output["any"]
         ),
     )

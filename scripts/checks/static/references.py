@@ -1,4 +1,4 @@
-"""What one object names, another one is: sources, mounts, Services, namespaces, projects."""
+"""Objects refer to what exists: sources, ConfigMaps, Services, namespaces, projects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from itertools import chain
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, maps
 from scripts.model.files import INVENTORY
-from scripts.model.manifests import ENGINE_NAMESPACES, ClusterSync, Release, Repository, in_values
+from scripts.model.manifests import (
+    ENGINE_NAMESPACES,
+    ClusterSync,
+    Release,
+    Repository,
+    in_values,
+)
 from scripts.model.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
 
@@ -19,25 +25,25 @@ _ADDRESS = re.compile(r"\b([a-z0-9][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.svc\b")
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check the references of every cluster sync, and that the application's inventory is used."""
+    """Check the references of every cluster sync, and that all of the inventory is used."""
     facts = load(repository.root / INVENTORY, repository.root)[0]["data"]
     findings = inventory(repository, facts)
     for sync in repository.syncs:
-        faults = chain(
+        violations = chain(
             sources(sync),
             chain.from_iterable(mounts(sync, release) for release in sync.releases),
             namespaces(sync),
             addresses(sync, str(facts["NAMESPACES"])),
             projects(sync),
         )
-        findings += repository.locate(sync, faults)
+        findings += repository.locate(sync, violations)
     return findings
 
 
 def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding]:
-    """Each fact about the application is copied somewhere; `placeholders` says if it arrived.
+    """Each fact about the application is copied by a replacement, or used by generated rules.
 
-    Those that rules are filled in with are compared with what is made.
+    Whether a copy arrives is checked by `engines.placeholders`.
     """
     copied = {
         replacement["source"]["fieldPath"].removeprefix("data.")
@@ -51,14 +57,14 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
             f"nothing copies {key}",
             "add a replacement that copies it to where it is needed, or remove it",
         )
-        for key in sorted(facts.keys() - copied - set(rule_facts.named(repository.root)))
+        for key in sorted(facts.keys() - copied - set(rule_facts.names_used(repository.root)))
     ]
 
 
 def sources(sync: ClusterSync) -> Iterator[Violation]:
     """Each source of charts has a release, in the namespace where the release looks for it."""
     used: set[tuple[str, str, str]] = set()
-    there = {
+    declared = {
         (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"])
         for item in sync.objects()
         if item["kind"] in SOURCES
@@ -70,22 +76,22 @@ def sources(sync: ClusterSync) -> Iterator[Violation]:
         reference = spec.get("chartRef") or spec["chart"]["spec"]["sourceRef"]
         wanted = (reference["kind"], reference.get("namespace", own), reference["name"])
         used.add(wanted)
-        if wanted not in there:
+        if wanted not in declared:
             text = f"its {wanted[0]} {wanted[2]} is not in the namespace {wanted[1]}"
             fix = "declare the source beside the release"
             yield Violation("HelmRelease", item["metadata"]["name"], ("spec",), text, fix)
-    for kind, _, name in sorted(there - used):
+    for kind, _, name in sorted(declared - used):
         yield Violation(kind, name, (), "no release comes from it", "remove it")
 
 
 def mounts(sync: ClusterSync, release: Release) -> Iterator[Violation]:
-    """Each ConfigMap that values name is built, in the release's namespace, with that key."""
+    """Each ConfigMap that values name exists in the release's namespace, with the key."""
     built = {
         item["metadata"]["name"]: item.get("data") or {}
         for item in sync.objects()
         if item["kind"] == "ConfigMap" and item["metadata"].get("namespace") == release.namespace
     }
-    for keys, name, key in _named(release):
+    for keys, name, key in _configmaps_named(release):
         if name not in built:
             text = f"no ConfigMap {name} is built in the namespace {release.namespace}"
             fix = f"correct the name, or build it; there are {', '.join(sorted(built)) or 'none'}"
@@ -96,7 +102,7 @@ def mounts(sync: ClusterSync, release: Release) -> Iterator[Violation]:
 
 
 def namespaces(sync: ClusterSync) -> Iterator[Violation]:
-    """Each namespace that is used is declared, or an engine's own."""
+    """Each namespace that is used is declared, or created by an engine's installation."""
     declared = {*ENGINE_NAMESPACES, *_declared(sync)}
     for release in sync.releases:
         if release.namespace not in declared:
@@ -111,7 +117,7 @@ def namespaces(sync: ClusterSync) -> Iterator[Violation]:
 
 
 def addresses(sync: ClusterSync, application: str) -> Iterator[Violation]:
-    """Each address of a Service is in a namespace of ours or of the application, or the API server.
+    """Addresses are of the API server, or of Services in our or the application's namespaces.
 
     Args:
         sync: A cluster under one engine.
@@ -131,7 +137,7 @@ def addresses(sync: ClusterSync, application: str) -> Iterator[Violation]:
 
 
 def projects(sync: ClusterSync) -> Iterator[Violation]:
-    """Each project exists, and admits just the repositories and namespaces that are used."""
+    """Each project exists, and permits exactly the repositories and namespaces that are used."""
     applications = {i["metadata"]["name"]: i for i in sync.objects() if i["kind"] == "Application"}
     found = {i["metadata"]["name"]: i for i in sync.objects() if i["kind"] == "AppProject"}
     for name, item in applications.items():
@@ -178,8 +184,8 @@ def pipeline(release: Release) -> tuple[str, str]:
     return own.get("name", release.name), own.get("key", "config.alloy")
 
 
-def _named(release: Release) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
-    """Yield keys, ConfigMap and its key, if one is named, by the conventions of the charts here."""
+def _configmaps_named(release: Release) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+    """Yield keys, ConfigMap and its key, if one is named, by the conventions of the used charts."""
     for folder, name in (release.values.get("dashboardsConfigMaps") or {}).items():
         yield ("dashboardsConfigMaps", folder), name, None
     if release.chart == "alloy":

@@ -1,4 +1,4 @@
-"""Values whose absence shows only in production: a full disk, an empty panel, a slow start."""
+"""Values whose absence is noticed only in production: a full disk, an empty panel, a slow start."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scripts.core.findings import Finding, Violation
 from scripts.core.quantities import byte_size, quantity
 from scripts.core.yamlfile import get
 from scripts.model.manifests import ClusterSync, Release, Repository, in_values
+from scripts.model.scraping import SELECTORS
 
-# Of its volume, what Prometheus may fill with blocks: the write-ahead log and the head come on top.
-FULL = 0.85
-SELECTORS = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
+# The share of its volume that Prometheus may fill with blocks; WAL and head block come on top.
+MAX_FILL = 0.85
 VOLUME = ("storageSpec", "volumeClaimTemplate", "spec", "resources", "requests", "storage")
 EVENTS = "loki.source.kubernetes_events"
 
@@ -29,7 +29,7 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def prometheus(release: Release) -> Iterator[Violation]:
-    """Prometheus loads what this repository declares, and never fills its volume."""
+    """Prometheus selects what this repository declares, and never fills its volume."""
     at = ("prometheus", "prometheusSpec")
     spec = get(release.values, *at) or {}
     for kind in SELECTORS:
@@ -37,27 +37,29 @@ def prometheus(release: Release) -> Iterator[Violation]:
         if spec.get(key) is not False:
             text = f"{key} is not false: only what the chart itself brings is loaded"
             yield in_values(release, (*at, key), text, f"set {key}: false")
-    kept, volume = spec.get("retentionSize"), get(spec, *VOLUME)
-    if not kept:
+    retention, volume = spec.get("retentionSize"), get(spec, *VOLUME)
+    if not retention:
         text = "no retentionSize: the volume fills, and Prometheus stops"
         yield in_values(
             release, (*at, "retentionSize"), text, "set it to 85 % of the volume at most"
         )
         return
     try:
-        too_much = volume is not None and byte_size(str(kept)) > FULL * quantity(str(volume))
+        too_much = volume is not None and byte_size(str(retention)) > MAX_FILL * quantity(
+            str(volume)
+        )
     except ValueError as error:
         fix = "write retentionSize as 40GiB and the volume as 50Gi"
         yield in_values(release, (*at, "retentionSize"), str(error), fix)
         return
     if too_much:
-        text = f"retentionSize {kept} is over 85 % of the volume of {volume}"
+        text = f"retentionSize {retention} is over 85 % of the volume of {volume}"
         fix = "leave room for the write-ahead log and the head block"
         yield in_values(release, (*at, "retentionSize"), text, fix)
 
 
 def loki(release: Release) -> Iterator[Violation]:
-    """Loki deletes what is past its retention, and takes no memory for caches."""
+    """Loki deletes what is older than its retention, and has no memory-hungry caches."""
     for key in ("retention_enabled", "delete_request_store"):
         if not get(release.values, "loki", "compactor", key):
             text = f"compactor.{key} is not set, so retention_period deletes nothing"
@@ -80,7 +82,7 @@ def loki(release: Release) -> Iterator[Violation]:
 
 
 def grafana(release: Release) -> Iterator[Violation]:
-    """Grafana starts from what it is given: no volume, no download, no password of its own."""
+    """Grafana starts without a volume, a download or a generated password."""
     if not get(release.values, "admin", "existingSecret"):
         text = "no admin.existingSecret: each render makes a new password, and a restart"
         yield in_values(release, ("admin", "existingSecret"), text, "name the Secret grafana-admin")
@@ -96,7 +98,7 @@ def grafana(release: Release) -> Iterator[Violation]:
 
 
 def crds(release: Release) -> Iterator[Violation]:
-    """A deleted release, under either engine, leaves the CRDs and so what they are the kinds of."""
+    """CRDs, and with them all custom resources, outlive their release under either engine."""
     at = ("crds", "annotations")
     found = get(release.values, *at) or {}
     options = set(str(found.get("argocd.argoproj.io/sync-options")).split(","))
@@ -110,7 +112,7 @@ def crds(release: Release) -> Iterator[Violation]:
 
 
 def events(sync: ClusterSync) -> Iterator[Violation]:
-    """One pod in the whole cluster sends Kubernetes' events: each further one sends all again."""
+    """Exactly one pod of the cluster sends Kubernetes' events: a second one duplicates them."""
     pipelines = {
         (item["metadata"].get("namespace"), item["metadata"]["name"]): item.get("data") or {}
         for item in sync.objects()

@@ -1,4 +1,4 @@
-"""Alertmanager's template routes, groups and holds back by alerts and labels that there are."""
+"""Alertmanager's template routes, groups and inhibits by alerts and labels that exist."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from scripts.model.manifests import Repository
 
 # Alerts of the chart that the template names.
 OF_CHART = frozenset({"InfoInhibitor"})
-# Keys of receivers that hold what only files may hold.
+# Keys of receivers whose values may only be in files.
 CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
 
 
 @dataclass(frozen=True)
-class Known:
-    """What can be matched.
+class AlertLabels:
+    """What matchers can match.
 
     Attributes:
         labels: Every label that an alert can have, by the alert's name.
@@ -31,8 +31,8 @@ class Known:
     labels: Mapping[str, frozenset[str]]
 
     def matching(self, texts: Sequence[str]) -> list[str]:
-        """Return the alerts that matchers choose, as far as their names say."""
-        patterns = [one.value for one in matchers(texts) if one.label == "alertname"]
+        """Return the names of the alerts that matchers of `alertname` select."""
+        patterns = [m.value for m in matchers(texts) if m.label == "alertname"]
         return [name for name in self.labels if all(re.fullmatch(p, name) for p in patterns)]
 
 
@@ -41,25 +41,27 @@ def check(repository: Repository) -> list[Finding]:
     path = repository.root / TEMPLATE
     run = tools.run("amtool", "check-config", path)
     if run.returncode:
-        said = " ".join(run.stdout.partition("FAILED:")[2].split()) or run.stderr.strip()
-        return [Finding(TEMPLATE, None, f"amtool: {said}", "correct what it names")]
+        error = " ".join(run.stdout.partition("FAILED:")[2].split()) or run.stderr.strip()
+        return [Finding(TEMPLATE, None, f"amtool: {error}", "correct what it names")]
     (config,) = load(path, repository.root)
-    known = Known(labels(repository))
-    found = [*faults(config, known), *credentials(config)]
+    alert_labels = AlertLabels(labels(repository))
+    found = [*unknown_matchers(config, alert_labels), *no_credentials(config)]
     return [Finding(TEMPLATE, line_with(path, key), text, fix) for key, text, fix in found]
 
 
-def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str, str]]:
-    """Yield a text to look for, what is wrong, and what to do."""
-    every = frozenset().union(*known.labels.values())
+def unknown_matchers(
+    config: Mapping[str, Json], known: AlertLabels
+) -> Iterator[tuple[str, str, str]]:
+    """Yield text of the template to find the line by, what is wrong, and what to do."""
+    all_labels = frozenset().union(*known.labels.values())
     for _, holder in maps(config):
         for key in ("matchers", "source_matchers", "target_matchers"):
             for text in map(str, holder.get(key) or ()):
                 for matcher in matchers([text]) or [AlertMatcher(text, "", "")]:
-                    yield from _matcher(text, matcher, known, every)
+                    yield from _matcher(text, matcher, known, all_labels)
         for label in holder.get("group_by") or ():
-            if label != "..." and label not in every:
-                yield f"group_by: [{', '.join(holder['group_by'])}]", *_no_label(label, every)
+            if label != "..." and label not in all_labels:
+                yield f"group_by: [{', '.join(holder['group_by'])}]", *_no_label(label, all_labels)
     for rule in config.get("inhibit_rules") or ():
         sources, targets = (known.matching(rule[f"{k}_matchers"]) for k in ("source", "target"))
         for label in rule.get("equal") or ():
@@ -70,8 +72,8 @@ def faults(config: Mapping[str, Json], known: Known) -> Iterator[tuple[str, str,
                     yield str(rule[f"{side}_matchers"][0]), text, fix
 
 
-def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
-    """No receiver holds a credential: files of the Secret do."""
+def no_credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+    """No receiver has a credential: those are files of the Secret."""
     for _, holder in maps(config.get("receivers") or []):
         for key, value in holder.items():
             if CREDENTIAL.search(key) and isinstance(value, str):
@@ -79,11 +81,11 @@ def credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
 
 
 def _matcher(
-    text: str, matcher: AlertMatcher, known: Known, every: frozenset[str]
+    text: str, matcher: AlertMatcher, known: AlertLabels, all_labels: frozenset[str]
 ) -> Iterator[tuple[str, str, str]]:
     label, values = matcher.label, matcher.value.split("|")
-    if label not in every:
-        yield text, *_no_label(label, every)
+    if label not in all_labels:
+        yield text, *_no_label(label, all_labels)
     elif label == "severity":
         for value in sorted(set(values) - set(SEVERITIES)):
             yield text, f"no alert has the severity {value}", f"use {', '.join(SEVERITIES)}"
@@ -94,8 +96,8 @@ def _matcher(
                 yield text, f"no alert is called {value}", fix
 
 
-def _no_label(label: str, every: frozenset[str]) -> tuple[str, str]:
-    return f"no alert has the label {label!r}", f"use one of {', '.join(sorted(every))}"
+def _no_label(label: str, all_labels: frozenset[str]) -> tuple[str, str]:
+    return f"no alert has the label {label!r}", f"use one of {', '.join(sorted(all_labels))}"
 
 
 def labels(repository: Repository) -> dict[str, frozenset[str]]:
@@ -103,14 +105,14 @@ def labels(repository: Repository) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for sync in repository.syncs:
         names = catalogue.Names(sync.objects())
-        declared = list(alerts.of(sync))
-        answers = queries.parse([alert.query for alert in declared])
+        declared = list(alerts.alerts_of(sync))
+        parsed = queries.parse([alert.query for alert in declared])
         for alert in declared:
             own = frozenset({"alertname", clusters.LABEL, *(alert.rule.get("labels") or {})})
             if alert.lang == "logql":
                 own |= queries.STREAM_LABELS
             else:
-                output = answers[alert.query].output
-                own |= output.labels | (names.labels(output.metrics) or frozenset())
+                result = parsed[alert.query].result
+                own |= result.labels | (names.labels(result.metrics) or frozenset())
             found[alert.name] = found.get(alert.name, frozenset()) | own
     return found

@@ -1,4 +1,4 @@
-"""The order of both engines' syncs: no cycle, CRDs before their objects, nothing before Grafana."""
+"""The order of syncs: no cycle, CRDs before custom resources, and Grafana waits for nothing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from scripts.checks.static.policies import without_itself
+from scripts.checks.static.policies import excludes_itself
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json
-from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, of_engine
+from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, is_engine_object
 
 CRD_RELEASE = "prometheus-operator-crds"
 CRD_GROUP = "monitoring.coreos.com"
-# The release that brings objects of that group besides our own.
+# Releases with objects of that group.
 CRD_CONSUMERS = ("kube-prometheus-stack",)
-FIRST = "grafana"
+GRAFANA = "grafana"
 WAVE = "argocd.argoproj.io/sync-wave"
 
 
@@ -25,13 +25,13 @@ def check(repository: Repository) -> list[Finding]:
     for sync in repository.syncs:
         if not sync.synced:
             continue  # No engine syncs it.
-        faults = flux(repository.root, sync) if sync.engine == "flux" else argocd(sync)
-        findings += repository.locate(sync, faults)
+        violations = flux(repository.root, sync) if sync.engine == "flux" else argocd(sync)
+        findings += repository.locate(sync, violations)
     return findings
 
 
 def flux(root: Path, sync: ClusterSync) -> Iterator[Violation]:
-    """Flux orders by dependsOn, and a Kustomization is ready when its health checks are."""
+    """Flux orders by dependsOn; a Kustomization is ready when its health checks pass."""
     kustomizations, releases = _named(sync, "Kustomization"), _named(sync, "HelmRelease")
     yield from _graph("Kustomization", kustomizations)
     yield from _graph("HelmRelease", releases)
@@ -47,37 +47,39 @@ def flux(root: Path, sync: ClusterSync) -> Iterator[Violation]:
             text = f"does not depend on {CRD_RELEASE}, whose kinds it uses"
             keys = ("spec", "dependsOn")
             yield Violation("HelmRelease", name, keys, text, "add it to spec.dependsOn")
-    if FIRST in releases and (needs := _depends_on(releases[FIRST])):
+    if GRAFANA in releases and (needs := _depends_on(releases[GRAFANA])):
         text = f"waits for {', '.join(sorted(needs))}"
         fix = "remove dependsOn: an open dashboard waits for nothing else"
-        yield Violation("HelmRelease", FIRST, ("spec", "dependsOn"), text, fix)
+        yield Violation("HelmRelease", GRAFANA, ("spec", "dependsOn"), text, fix)
     crds_ready = {u.name for u in sync.units if _ready_with_crds(u, kustomizations.get(u.name))}
     for unit in sync.units:
         custom = sorted({item["kind"] for item in unit.objects if group(item) == CRD_GROUP})
-        if custom and not crds_ready & _before(unit, sync.units):
+        if custom and not crds_ready & _units_before(unit, sync.units):
             text = f"applies {', '.join(custom)}, perhaps before their CRDs are there"
             fix = f"depend on a Kustomization whose health checks name HelmRelease {CRD_RELEASE}"
             yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
-        if unit.depends_on and _holds(unit, "HelmRelease", FIRST):
+        if unit.depends_on and _contains(unit, "HelmRelease", GRAFANA):
             text = f"brings Grafana and waits for {', '.join(unit.depends_on)}"
             fix = "remove dependsOn: an open dashboard waits for nothing else"
             yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
 
 
 def argocd(sync: ClusterSync) -> Iterator[Violation]:
-    """Argo CD creates by wave and repairs by retry: an Application's health holds up no other."""
+    """Argo CD orders by sync wave and retries: no Application waits for the health of another."""
     applications, projects = _named(sync, "Application"), _named(sync, "AppProject")
     crds = _wave(applications[CRD_RELEASE]) if CRD_RELEASE in applications else None
-    bringers = {u.name for u in sync.units if any(group(i) == CRD_GROUP for i in u.objects)}
+    with_custom_resources = {
+        u.name for u in sync.units if any(group(i) == CRD_GROUP for i in u.objects)
+    }
     for name, item in applications.items():
-        if item["spec"]["source"].get("path") == sync.units[0].path and not without_itself(item):
+        if item["spec"]["source"].get("path") == sync.units[0].path and not excludes_itself(item):
             text = "manages itself, so that its deletion waits for itself and never ends"
             fix = "leave it out of its own source, by a patch in spec.source.kustomize"
             yield Violation("Application", name, ("spec", "source"), text, fix)
         policy = item["spec"].get("syncPolicy", {})
         options = policy.get("syncOptions", [])
         at = ("spec", "syncPolicy", "syncOptions")
-        if name in {*CRD_CONSUMERS, *bringers}:
+        if name in {*CRD_CONSUMERS, *with_custom_resources}:
             if crds is None or _wave(item) <= crds:
                 text = f"is created no later than {CRD_RELEASE}, whose kinds it uses"
                 yield Violation(
@@ -148,14 +150,14 @@ def _kustomization(
 
 
 def _health_checks(sync: ClusterSync, name: str, item: Mapping[str, Json]) -> Iterator[Violation]:
-    there = {
+    applied = {
         (i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"])
         for unit in sync.units
         if unit.name == name
         for i in unit.objects
     }
     for index, wanted in enumerate(item["spec"].get("healthChecks", [])):
-        if (wanted["kind"], wanted.get("namespace"), wanted["name"]) not in there:
+        if (wanted["kind"], wanted.get("namespace"), wanted["name"]) not in applied:
             text = f"waits for {wanted['kind']} {wanted['name']}, which it does not apply"
             keys = ("spec", "healthChecks", str(index))
             yield Violation("Kustomization", name, keys, text, "correct the health check")
@@ -165,7 +167,7 @@ def _named(sync: ClusterSync, kind: str) -> dict[str, Mapping[str, Json]]:
     return {
         item["metadata"]["name"]: item
         for item in sync.objects()
-        if item["kind"] == kind and of_engine(item)
+        if item["kind"] == kind and is_engine_object(item)
     }
 
 
@@ -173,29 +175,29 @@ def _depends_on(item: Mapping[str, Json]) -> set[str]:
     return {d["name"] for d in item["spec"].get("dependsOn", [])}
 
 
-def _holds(unit: Unit, kind: str, name: str) -> bool:
+def _contains(unit: Unit, kind: str, name: str) -> bool:
     return any(i["kind"] == kind and i["metadata"]["name"] == name for i in unit.objects)
 
 
 def _ready_with_crds(unit: Unit, kustomization: Mapping[str, Json] | None) -> bool:
-    """Whether the unit is ready only when the CRDs' release is."""
+    """Say whether the unit is ready only when the CRDs' release is."""
     spec = kustomization["spec"] if kustomization else {}
-    if spec.get("wait"):  # Flux then ignores healthChecks and waits for all that it applies.
-        return _holds(unit, "HelmRelease", CRD_RELEASE)
+    if spec.get("wait"):  # Flux then ignores healthChecks and waits for every object.
+        return _contains(unit, "HelmRelease", CRD_RELEASE)
     checks = spec.get("healthChecks", [])
     return any(c["kind"] == "HelmRelease" and c["name"] == CRD_RELEASE for c in checks)
 
 
-def _before(unit: Unit, units: list[Unit]) -> set[str]:
-    """Names of all units that come before this one."""
+def _units_before(unit: Unit, units: list[Unit]) -> set[str]:
+    """Return the names of all units that this one depends on, directly or not."""
     by_name = {u.name: u for u in units}
     found: set[str] = set()
-    ahead = list(unit.depends_on)
-    while ahead:
-        name = ahead.pop()
+    pending = list(unit.depends_on)
+    while pending:
+        name = pending.pop()
         if name in by_name and name not in found:
             found.add(name)
-            ahead.extend(by_name[name].depends_on)
+            pending.extend(by_name[name].depends_on)
     return found
 
 

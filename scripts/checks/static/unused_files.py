@@ -1,4 +1,4 @@
-"""No file that no cluster reaches: such a file looks as if it did something."""
+"""Every file is read by a cluster, a check, a generator or a person."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from scripts.core.findings import Finding
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
 
 FOLDERS = ("base", "clusters", "overlays")
-# Read by the checks, a generator or a person, or by an engine without being listed anywhere.
-ELSEWHERE = (
+# Read by checks, a generator or a person, or by an engine without being listed anywhere.
+READ_ELSEWHERE = (
     "base/config/alerts/*.yaml",
     "base/config/alertmanager/*",
     "base/config/runbooks/*.md",
     "base/config/slos/*.yaml",
     "base/config/thresholds.yaml",
-    # Would change where the charts of tests/options come from; a test of its own builds it.
+    # Left out of tests/options, as it changes where charts come from; a test of its own builds it.
     "base/optional/mirror/*",
     "base/secrets.yaml",
     "*/README.md",
@@ -25,12 +25,12 @@ ELSEWHERE = (
     # Whom SOPS encrypts for.
     "clusters/*/.sops.yaml",
 )
-# Opt-in: reached by tests/options, where no cluster has opted in.
+# Opt-ins: read by tests/options, also where no cluster uses them.
 OPTIONAL = "base/optional/"
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Return a finding for each file below base, clusters and overlays that nothing reads."""
+    """Return a finding for each file in base, clusters and overlays that nothing reads."""
     clusters: set[str] = set()
     options: set[str] = set()
     for sync in repository.syncs:
@@ -45,7 +45,7 @@ def check(repository: Repository) -> list[Finding]:
     return [
         Finding(path, None, "no cluster reaches this file", _fix(path))
         for path in sorted(files - reached)
-        if not any(fnmatch(path, pattern) for pattern in ELSEWHERE)
+        if not any(fnmatch(path, pattern) for pattern in READ_ELSEWHERE)
     ]
 
 

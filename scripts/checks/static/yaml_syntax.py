@@ -1,4 +1,4 @@
-"""Every YAML file of the repository is YAML, without tabs and without a key that stands twice."""
+"""Every YAML file is valid YAML, without tabs and without duplicate keys."""
 
 from __future__ import annotations
 

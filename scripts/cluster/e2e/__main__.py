@@ -61,7 +61,11 @@ def main() -> int:
         progress("what is not committed is not synced: HEAD is")
     # One is disrupted, which has volumes: the others differ in values, not in what Flux does.
     flux = [sync.cluster for sync in syncs if sync.engine == "flux"]
-    name = "" if given.without_disruptions or not flux else clusters.keeping(repository.root, flux)
+    name = (
+        ""
+        if given.without_disruptions or not flux
+        else clusters.first_with_volumes(repository.root, flux)
+    )
     disrupted = [sync for sync in syncs if sync.engine == "flux" and sync.cluster == name]
     if given.jobs > 1 and len(syncs) > 1:
         others = [sync for sync in syncs if sync not in disrupted]

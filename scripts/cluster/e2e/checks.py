@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from scripts.checks.static.engines import unequal
+from scripts.checks.static.engines import differences
 from scripts.cluster.e2e.environment import Environment, scheduling_failures
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.api_groups import SOURCE
-from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, of_engine
+from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, is_engine_object
 from scripts.model.rendered import clusters
 from scripts.servers.kubernetes.client import (
     Client,
@@ -81,7 +81,7 @@ def rendered_objects(env: Environment) -> list[Object]:
     """Return every object that the commit in the cluster makes, the engine's own included."""
     tree = Repository(env.remote.tree)
     (cluster,) = (one for one in clusters(tree) if one.name == env.sync.name)
-    own = [item for item in cluster.sync.objects() if of_engine(item)]
+    own = [item for item in cluster.sync.objects() if is_engine_object(item)]
     return [*(dict(item.manifest) for item in cluster.items), *own]
 
 
@@ -114,7 +114,7 @@ def _differences(client: Client, item: Object) -> Iterator[str]:
     except KubernetesError as error:
         yield str(error)
         return
-    for path, there, rendered in unequal(
+    for path, there, rendered in differences(
         without_server_fields(live), without_server_fields(applied)
     ):
         yield f"{path} is {there} and would become {rendered}"

@@ -135,7 +135,7 @@ class Environment:
         Raises:
             RepositoryError: If it fails.
         """
-        needed = [n for n in credentials.needed(self.sync, self.repository) if n.encrypted]
+        needed = [n for n in credentials.needed_secrets(self.sync, self.repository) if n.encrypted]
         made = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed)).make
         namespaces = {one.namespace for one in needed}
         for item in self.sync.objects():

@@ -14,7 +14,7 @@ from scripts.cluster.e2e.monitoring_programs import MonitoringPrograms
 from scripts.cluster.e2e.prometheus_operator import API_GROUP, MONITORING
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.model.rendered import CONFIG_MAP
+from scripts.model.rendered import LOKI_RULES_CONFIGMAP
 from scripts.servers.kubernetes.client import namespace
 
 
@@ -151,7 +151,7 @@ def check_rules(env: Environment, programs: MonitoringPrograms) -> list[Finding]
 
 
 def _log_rules(env: Environment) -> list[str]:
-    found = env.client.get("v1", "ConfigMap", CONFIG_MAP, MONITORING)
+    found = env.client.get("v1", "ConfigMap", LOKI_RULES_CONFIGMAP, MONITORING)
     return list(found["data"].values())
 
 

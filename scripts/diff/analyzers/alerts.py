@@ -52,7 +52,7 @@ def of(cluster: Cluster) -> dict[str, list[Rule]]:
             for rule in group.get("rules") or ():
                 if "alert" in rule:
                     found.setdefault(rule["alert"], []).append(rule)
-    for alert in alerts.of(cluster.sync):
+    for alert in alerts.alerts_of(cluster.sync):
         if alert.lang == "logql":
             found.setdefault(alert.name, []).append(alert.rule)
     return found

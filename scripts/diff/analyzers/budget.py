@@ -103,7 +103,7 @@ def _place(cluster: Cluster) -> str:
 def _totals(cluster: Cluster) -> dict[str, float]:
     if not cluster.sync.units:
         return {}
-    rows = list(budget.rows(cluster, budget.limits(cluster)).values())
+    rows = list(budget.usage_by_release(cluster, budget.limits(cluster)).values())
     return {resource: line.total(rows) for resource, line in LINES.items()}
 
 
@@ -120,7 +120,7 @@ def _faults(cluster: Cluster) -> dict[str, Flag]:
     """Flags by what they say of a cluster, whichever engine syncs it."""
     place = _place(cluster)
     found = {}
-    for fault in budget.faults(cluster):
+    for fault in budget.findings(cluster):
         text = fault.message.removeprefix(f"{cluster.name}: ")
         found[text] = Flag(Danger.OVER_BUDGET, place, _sentence(text), _sentence(fault.fix))
     if architecture := budget.limits(cluster).get("architecture"):

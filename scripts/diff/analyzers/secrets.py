@@ -41,9 +41,9 @@ def _read_keys(cluster: Cluster) -> tuple[Keys, Keys]:
     """The keys that are read of each Secret, and those without which something waits."""
     every: Keys = {}
     needed: Keys = {}
-    named = [secret for _, _, (_, secret) in credentials.reads(cluster.sync)]
+    named = [reference.secret for reference in credentials.secrets_read(cluster.sync)]
     for pod in cluster.pods:
-        own = credentials.in_values("", pod.owner.namespace, pod.spec)
+        own = credentials.secrets_in_values("", pod.owner.namespace, pod.spec)
         named += [secret for _, secret in own]
     for secret in named:
         place = f"{secret.namespace}/{secret.name}"

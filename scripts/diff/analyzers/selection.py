@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.checks.static.monitors import MONITORS
 from scripts.diff.objects import ClusterPair
 from scripts.model.rendered import Cluster
-from scripts.model.scraping import matches
+from scripts.model.scraping import MONITORS, matches
 
 # Of each kind: who selects it, and what the fields begin with that say which.
 SELECTED = {

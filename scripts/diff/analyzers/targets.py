@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from scripts.checks.static.monitors import MONITORS
 from scripts.diff import normalization
 from scripts.diff.analyzers import selection
 from scripts.diff.analyzers.wording import described, listed
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.diff.value_diff import differences
+from scripts.model.scraping import MONITORS
 
 TOPIC = "Scrape targets"
 

@@ -13,7 +13,7 @@ from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json
 from scripts.model import charts
 from scripts.model.rendered import Cluster, rule_files
-from scripts.rules import each
+from scripts.rules import rules_of
 from scripts.servers import monitoring
 from scripts.servers.api import Api, ApiError
 from scripts.simulation import Day
@@ -132,7 +132,7 @@ def default_rules(cluster: Cluster) -> dict[str, Json]:
 
 def _alerts(rules: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     for content in rules.values():
-        yield from (rule for rule in each(content) if "alert" in rule)
+        yield from (rule for rule in rules_of(content) if "alert" in rule)
 
 
 def _of_rule(loki: Api, day: Day, rule: Mapping[str, Json]) -> Iterator[FiringAlert]:

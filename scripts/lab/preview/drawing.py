@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts import simulation
-from scripts.core.findings import MISSHAPEN, Finding, RepositoryError, misread, progress
+from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, progress, shape_findings
 from scripts.grafana import evaluation, frames, model, pages, picture_store
 from scripts.grafana.model import DashboardModel
 from scripts.model import revisions
@@ -95,7 +95,7 @@ def changes(
             dashboard = None
             try:
                 dashboard = _read(root, revision, path)
-            except (RepositoryError, *MISSHAPEN) as error:
+            except (RepositoryError, *SHAPE_ERRORS) as error:
                 findings += _refused(path, revision, error)
             dashboards.append(dashboard)
         one, other = (dashboard and dashboard.json for dashboard in dashboards)
@@ -135,7 +135,7 @@ def draw(changed: Iterable[ChangedDashboard]) -> list[Finding]:
                 page = Path(scratch) / f"{place.stem}.html"
                 try:
                     page.write_text(_page(running, dashboard, day))
-                except MISSHAPEN as error:
+                except SHAPE_ERRORS as error:
                     findings += _refused(dashboard.path, dashboard.revision, error)
                     continue
                 jobs[browser.PageJob(page, THEME, page.with_suffix(".png"))] = place, dashboard
@@ -174,7 +174,7 @@ def _page(running: Servers, dashboard: DrawnDashboard, day: simulation.Day) -> s
 
 def _refused(path: str, revision: Revision, error: Exception) -> Iterator[Finding]:
     """Say why a dashboard of a revision cannot be drawn."""
-    for one in misread(path, error):
+    for one in shape_findings(path, error):
         # What is committed cannot be corrected any more.
         fix = "name a newer BASE, or do without this picture" if revision.commit else one.fix
         yield _of(path, revision, one, fix)

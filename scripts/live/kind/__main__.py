@@ -113,7 +113,7 @@ def main() -> int:
     given = options()
     find_programs()
     repository = Repository()
-    name = clusters.chosen(repository.root, given.cluster, kept=False)
+    name = clusters.chosen(repository.root, given.cluster, with_volumes=False)
     sync = repository.cluster(name).get(given.engine)
     if sync is None:
         text, fix = f"is not synced by {given.engine}", "name the other engine, or another cluster"

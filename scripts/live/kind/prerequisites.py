@@ -22,7 +22,7 @@ URLS = ("FRONTEND_URL", "BACKEND_URL")
 
 def secret_values(sync: ClusterSync, repository: Repository) -> dict[Place, Values]:
     """Return what `make secrets` makes for a cluster that has no Secret yet."""
-    needed = [one for one in credentials.needed(sync, repository) if not one.brought]
+    needed = [one for one in credentials.needed_secrets(sync, repository) if not one.created_by]
     found = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed))
     return secrets.values(found.make, {})
 

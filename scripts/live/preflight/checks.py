@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
+from scripts.core.quantities import version_numbers
 from scripts.core.yamlfile import Json
 from scripts.live.preflight import capacity, storage
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model import schemas, secretfile
 from scripts.model.api_groups import TRACKING_ID
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.pod_security import LEVELS, POD_SECURITY
 from scripts.model.requirements import Requirements
 
@@ -181,7 +181,7 @@ def crds(required: Requirements, cluster: ClusterState) -> CheckResult:
     if not versions:
         return ok(f"{len(found)} of {release.name}, operator {wanted}")
     text = f"of operator {', '.join(sorted(versions))}, the sync makes them {wanted}"
-    if all(_numbers(version) < _numbers(wanted) for version in versions):
+    if all(version_numbers(version) < version_numbers(wanted) for version in versions):
         return warning(text, "upgrade every other prometheus-operator in the cluster first")
     return warning(text, f"upgrade {release.name} here first: what newer ones added would be lost")
 
@@ -322,7 +322,7 @@ def _result(check: PreflightCheck, required: Requirements, cluster: ClusterState
         return missing(f"not checked: {error}", "write the quantity as 500m, 2, 64Mi or 50Gi")
 
 
-def _lack(secret: Needed, cluster: ClusterState) -> str:
+def _lack(secret: NeededSecret, cluster: ClusterState) -> str:
     """Return what a Secret lacks, in words; nothing where it lacks nothing."""
     found = cluster.secrets.get((secret.namespace, secret.name))
     if found is None:
@@ -403,11 +403,7 @@ def _annotations(item: Json) -> Mapping[str, str]:
 
 
 def _minor(version: str) -> tuple[int, ...]:
-    return _numbers(version)[:2]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)))
+    return version_numbers(version)[:2]
 
 
 def _dotted(version: tuple[int, ...]) -> str:

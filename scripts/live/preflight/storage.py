@@ -101,7 +101,7 @@ def _others(required: Requirements, cluster: ClusterState) -> Iterator[tuple[str
 
 
 def _is_ours(required: Requirements, namespace: str, name: str) -> bool:
-    return any(claim.is_(namespace, name) for claim in required.claims)
+    return any(claim.matches(namespace, name) for claim in required.claims)
 
 
 def _has_dapr(cluster: ClusterState) -> bool:

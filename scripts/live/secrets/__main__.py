@@ -24,9 +24,9 @@ from scripts.core.yamlfile import Json
 from scripts.live.secrets.cluster import ClusterSecrets
 from scripts.live.secrets.encrypted_folder import EncryptedFolder
 from scripts.model import api_groups, clusters, credentials
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, decrypts, group
-from scripts.model.secrets import Account, Missing, Place, administrator, plan, values
+from scripts.model.secrets import Account, MissingSecret, Place, administrator, plan, values
 
 
 def options() -> argparse.Namespace:
@@ -45,7 +45,7 @@ def options() -> argparse.Namespace:
 
 
 def create(
-    sync: ClusterSync, needed: Sequence[Needed], cluster: ClusterSecrets, *, yes: bool
+    sync: ClusterSync, needed: Sequence[NeededSecret], cluster: ClusterSecrets, *, yes: bool
 ) -> int:
     """Create in the cluster what it lacks; return the exit code.
 
@@ -54,14 +54,14 @@ def create(
             there in part, if nobody brings a namespace. Later: if something is refused.
     """
     cluster.check_reachable()
-    own = [one for one in needed if not one.brought]
+    own = [one for one in needed if not one.created_by]
     found = plan(own, {(one.namespace, one.name): cluster.keys(_place(one)) for one in own})
     _check_shared(found.make, needed)
-    known = {_like(one): cluster.values(_like(one)) for one in found.make if one.like}
+    known = {_like(one): cluster.values(_like(one)) for one in found.make if one.copy_from}
     content = values(found.make, known)
     spaces = _lacking(sync, found.make, cluster)
     print(f"clusters/{sync.cluster} in {cluster.name}:")
-    for place in found.there:
+    for place in found.existing:
         print(colour(f"  there    {'/'.join(place)}", DIM))
     _print_synced(needed)
     for name in spaces:
@@ -82,12 +82,12 @@ def create(
     else:
         print("nothing to create")
     account = administrator(sync)
-    if account and account.place in {*content, *found.there}:
+    if account and account.place in {*content, *found.existing}:
         _print_login(account, cluster)
     return 1 if report(unmade) else 0
 
 
-def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: EncryptedFolder) -> int:
+def encrypt(sync: ClusterSync, needed: Sequence[NeededSecret], folder: EncryptedFolder) -> int:
     """Write what the cluster's folder lacks; return the exit code.
 
     Raises:
@@ -98,12 +98,14 @@ def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: EncryptedFolder
         fix = "run `make secrets` without --sops, or use External Secrets: README.md"
         raise RepositoryError(Finding(f"clusters/{sync.cluster}", None, text, fix))
     files = folder.there()
-    own = [one for one in needed if not one.brought or _place(one) in files]
+    own = [one for one in needed if not one.created_by or _place(one) in files]
     there = {_place(one): files[_place(one)][1] if _place(one) in files else None for one in own}
     found = plan(own, there)
-    known = {_like(m): folder.values(_like(m), files[_like(m)][0], m) for m in found.make if m.like}
+    known = {
+        _like(m): folder.values(_like(m), files[_like(m)][0], m) for m in found.make if m.copy_from
+    }
     content = values(found.make, known)
-    for place in found.there:
+    for place in found.existing:
         print(colour(f"  there    {folder.name(files[place][0])}", DIM))
     _print_planned(found.make, "encrypt")
     unmade = _report_given(found.give, "kubectl", sops=True)
@@ -116,7 +118,7 @@ def encrypt(sync: ClusterSync, needed: Sequence[Needed], folder: EncryptedFolder
 
 
 def _lacking(
-    sync: ClusterSync, make: Iterable[Missing], cluster: ClusterSecrets
+    sync: ClusterSync, make: Iterable[MissingSecret], cluster: ClusterSecrets
 ) -> dict[str, Json]:
     """Return the namespaces that are to be created, as the sync brings them: so it adopts them.
 
@@ -133,38 +135,40 @@ def _lacking(
     return {name: declared[name] for name in lacking}
 
 
-def _print_planned(make: Iterable[Missing], verb: str) -> None:
-    first: dict[str, Missing] = {}
+def _print_planned(make: Iterable[MissingSecret], verb: str) -> None:
+    first: dict[str, MissingSecret] = {}
     for one in make:
         made = ", ".join(map(str, one.declared.keys))
-        if one.like:
-            made = f"as in {one.like}, where it is read for that"
+        if one.copy_from:
+            made = f"as in {one.copy_from}, where it is read for that"
         elif (before := first.setdefault(one.declared.name, one)) is not one:
             made = f"as in {before.namespace}"
         print(f"  {verb:<8} {one}: {made}; {one.declared.why}")
 
 
-def _print_synced(needed: Iterable[Needed]) -> None:
+def _print_synced(needed: Iterable[NeededSecret]) -> None:
     for one in needed:
-        if one.brought:
-            print(colour(f"  synced   {one}: {one.brought}", DIM))
+        if one.created_by:
+            print(colour(f"  synced   {one}: {one.created_by}", DIM))
 
 
-def _check_shared(make: Iterable[Missing], needed: Iterable[Needed]) -> None:
+def _check_shared(make: Iterable[MissingSecret], needed: Iterable[NeededSecret]) -> None:
     """See that nothing is made that must be like what only the sync knows.
 
     Raises:
         RepositoryError: If something is.
     """
-    brought = {one.name: one for one in needed if one.brought}
+    brought = {one.name: one for one in needed if one.created_by}
     for one in make:
         if like := brought.get(one.declared.name):
-            text = f"must have the same value as {like}, which comes from {like.brought}"
+            text = f"must have the same value as {like}, which comes from {like.created_by}"
             fix = "have it come from there, too"
             raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
 
 
-def _report_given(give: Iterable[Missing], kubectl_: str, *, sops: bool = False) -> list[Finding]:
+def _report_given(
+    give: Iterable[MissingSecret], kubectl_: str, *, sops: bool = False
+) -> list[Finding]:
     """Say what only the user can make; return a finding for each that something waits for."""
     found = []
     for one in give:
@@ -210,12 +214,12 @@ def _print_flux_steps(sync: ClusterSync, folder: EncryptedFolder) -> None:
     )
 
 
-def _place(one: Needed) -> Place:
+def _place(one: NeededSecret) -> Place:
     return one.namespace, one.name
 
 
-def _like(one: Missing) -> Place:
-    return one.like, one.declared.name
+def _like(one: MissingSecret) -> Place:
+    return one.copy_from, one.declared.name
 
 
 def main() -> int:
@@ -226,7 +230,7 @@ def main() -> int:
     progress("working out what the cluster reads")
     engines = repository.cluster(name)
     sync = engines.get("flux") or next(iter(engines.values()))
-    needed = credentials.needed(sync, repository)
+    needed = credentials.needed_secrets(sync, repository)
     if given.sops:
         return encrypt(sync, needed, EncryptedFolder(tools.ROOT, name, given.age))
     return create(sync, needed, ClusterSecrets(kubectl.context()), yes=given.yes)

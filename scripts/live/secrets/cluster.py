@@ -13,7 +13,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.kubectl import ForbiddenError
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.cluster_state import KUBECTL, keys_of
-from scripts.model.secrets import Place, Values, hidden, manifest
+from scripts.model.secrets import Place, Values, manifest, redacted
 
 EXISTS = "(AlreadyExists)"
 _AGAIN = "correct it and run `make secrets` again: it makes what is still missing"
@@ -105,7 +105,7 @@ class ClusterSecrets:
                 text = "was made by somebody else just now, and is left as it is"
                 fix = "run `make secrets` again to see whether it is whole"
                 raise RepositoryError(Finding(where, None, text, fix))
-            raise _refused(where, hidden(error, content))
+            raise _refused(where, redacted(error, content))
 
     def _create(self, item: Mapping[str, Json]) -> str:
         """Create an object; return why that failed, or nothing.

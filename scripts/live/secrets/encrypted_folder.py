@@ -15,7 +15,7 @@ from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model import sops
 from scripts.model.manifests import ENCRYPTED
-from scripts.model.secrets import Missing, Place, Values, hidden, manifest
+from scripts.model.secrets import MissingSecret, Place, Values, manifest, redacted
 
 # What Flux decrypts.
 VALUES = "^(data|stringData)$"
@@ -59,7 +59,7 @@ class EncryptedFolder:
             found[metadata.get("namespace", ""), metadata.get("name", "")] = path, keys
         return found
 
-    def values(self, place: Place, path: Path, need: Missing) -> Values:
+    def values(self, place: Place, path: Path, need: MissingSecret) -> Values:
         """Decrypt a Secret; return its values.
 
         Raises:
@@ -103,7 +103,7 @@ class EncryptedFolder:
         plain = yaml.safe_dump(manifest(place, content), sort_keys=False)
         answer = self._sops("encrypt", *options, stdin=plain)
         if answer.returncode:
-            lines = hidden(answer.stderr, content).strip().splitlines()
+            lines = redacted(answer.stderr, content).strip().splitlines()
             text = f"was not encrypted: {lines[-1][:300] if lines else 'sops gives no reason'}"
             fix = "name who may decrypt it, by --age=<recipient> or a creation rule in .sops.yaml"
             raise RepositoryError(Finding(self.name(path), None, text, fix))

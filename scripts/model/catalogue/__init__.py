@@ -1,15 +1,15 @@
 """The metrics that real programs expose: one file a program, written by `make capture`.
 
-A file holds one or more YAML documents, the first of them what was scraped where the program could
-be run, then what only a document lists:
+A file has one or more YAML documents: first the metrics scraped from the program, where it can be
+run, then metrics that only its documentation lists:
 
     source: "kube-state-metrics v2.20.0"
     how: "run against kube-apiserver v1.34.3 with one object of each kind"
     metrics:
       kube_pod_info: "gauge created_by_kind created_by_name …"
 
-A metric is its type and its labels as the program exposes them: those of the target are added by
-the scrape. Histograms and summaries stand under their base name, without `le` and `quantile`.
+A metric has a type and labels as the program exposes them; the scrape adds those of the target.
+Histograms and summaries have their base name, without `le` and `quantile`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).resolve().parent
-# What a family of each type is exposed as: a suffix, and the label that only these series have.
+# The series of a family by its type: a suffix, and the label that only these series have.
 SERIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "histogram": (("_bucket", "le"), ("_sum", ""), ("_count", "")),
     "summary": (("", "quantile"), ("_sum", ""), ("_count", "")),
@@ -38,7 +38,7 @@ class Family:
     Attributes:
         file: The file that lists it, without its ending.
         source: The program and its version.
-        how: How it is known: `run …` or `document …`.
+        how: `run …` or `document …`.
         name: The family's name; a histogram's or summary's without suffix.
         type: One of `TYPES`.
         labels: What the program puts on it, `le` and `quantile` left out.
@@ -98,8 +98,8 @@ def read(path: Path) -> list[Family]:
 @functools.cache
 def nearest(name: str) -> str:
     """Return the series' name that a misspelt one was most likely meant to be; "" if none is."""
-    # All names of a long catalogue are too slow to compare: those that begin alike come first.
+    # Comparing all names is slow: those with the same prefix come first.
     prefix = name.partition("_")[0] + "_"
-    alike = [other for other in series() if other.startswith(prefix)]
-    found = difflib.get_close_matches(name, alike or series(), n=1, cutoff=0.7)
+    candidates = [other for other in series() if other.startswith(prefix)]
+    found = difflib.get_close_matches(name, candidates or series(), n=1, cutoff=0.7)
     return found[0] if found else ""

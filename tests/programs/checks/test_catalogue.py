@@ -185,7 +185,7 @@ def names(repository: Repository) -> check.Names:
 
 
 def said(names: check.Names, expression: str) -> list[str]:
-    found = check.faults(names, [DashboardQuery("test", "promql", expression)])
+    found = check.unknown_names(names, [DashboardQuery("test", "promql", expression)])
     return [f"{text} | {fix}" for _, text, fix in found]
 
 
@@ -278,14 +278,20 @@ def test_rules_and_dashboards_name_real_metrics_and_labels(repository: Repositor
 
 
 def test_every_chart_rule_names_real_metrics_and_labels(rendered: list[Cluster]) -> None:
-    assert [finding for cluster in rendered for finding in exposed.real(cluster)] == []
+    assert [
+        finding for cluster in rendered for finding in exposed.metrics_and_labels_exist(cluster)
+    ] == []
 
 
 def test_every_exception_for_a_chart_is_needed(
     rendered: list[Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposed, "excepted", lambda _: False)
-    texts = [finding.message for cluster in rendered for finding in exposed.real(cluster)]
+    monkeypatch.setattr(exposed, "is_excepted", lambda _: False)
+    texts = [
+        finding.message
+        for cluster in rendered
+        for finding in exposed.metrics_and_labels_exist(cluster)
+    ]
     for name in exposed.METRICS:
         assert any(f"no exporter exposes {name}" in text for text in texts)
     for label in exposed.LABELS:
@@ -303,13 +309,13 @@ def test_labels_of_a_chart_monitor_are_what_it_really_adds(rendered: list[Cluste
 def test_parsing_says_what_a_query_takes_for_granted() -> None:
     query = DashboardQuery("test", "promql", 'sum by (a) (m{b="c"}) / on (a) group_left (d) n')
     answer: Any = queries.parse([query])[query]
-    assert {(d.label, d.place, *d.metrics) for d in answer.demands} == {
+    assert {(d.label, d.place, *d.metrics) for d in answer.label_references} == {
         ("b", "selector", "m"),
         ("a", "by", "m"),
         ("a", "on", "n"),
         ("d", "group_left", "n"),
     }
-    assert answer.output.labels == {"a", "d"}
+    assert answer.result.labels == {"a", "d"}
 
 
 def test_the_catalogue_is_read_fast_enough_for_every_save() -> None:

@@ -210,7 +210,8 @@ def test_a_secret_that_is_not_declared(
     repository: Repository, kind: str, name: str, edit: Edit, says: str
 ) -> None:
     sync = edited(named(repository, OPTIONS), kind, name, edit)
-    assert_says(repository.locate(sync, credentials.undeclared(sync, ROWS)), says)
+    found = credentials.all_declared(model_credentials.secrets_read(sync), ROWS)
+    assert_says(repository.locate(sync, found), says)
 
 
 def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
@@ -219,7 +220,7 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
         _values(item)["alloy"]["extraEnv"].append({"name": "X", "valueFrom": source})
 
     sync = edited(named(repository, FLUX), "HelmRelease", "alloy", edit)
-    assert not list(credentials.undeclared(sync, ROWS))
+    assert not list(credentials.all_declared(model_credentials.secrets_read(sync), ROWS))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_a_configmap_s_key_is_no_secret(repository: Repository) -> None:
     ],
 )
 def test_what_names_no_secret(values: dict[str, Any]) -> None:
-    assert list(model_credentials.in_values("any", "monitoring", values)) == []
+    assert list(model_credentials.secrets_in_values("any", "monitoring", values)) == []
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_what_names_no_secret(values: dict[str, Any]) -> None:
 )
 def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
     def optional() -> list[bool]:
-        found = model_credentials.in_values("any", "monitoring", values)
+        found = model_credentials.secrets_in_values("any", "monitoring", values)
         return [secret.optional for _, secret in found]
 
     assert optional() == [False]
@@ -263,7 +264,7 @@ def test_a_secret_that_may_be_absent(values: dict[str, Any]) -> None:
 )
 def test_a_secret_made_otherwise_than_it_is_declared(repository: Repository, edit: Edit) -> None:
     sync = edited(named(repository, OPTIONS), "ExternalSecret", "grafana-admin", edit)
-    findings = repository.locate(sync, credentials.undeclared(sync, ROWS))
+    findings = repository.locate(sync, credentials.made_as_declared(sync, ROWS))
     assert_says(findings, r"external-secrets.yaml:\d+: ExternalSecret grafana-admin: makes grafana")
 
 
@@ -282,7 +283,7 @@ def test_what_is_declared_and_not_read() -> None:
         Secret("monitoring", "by-two", frozenset({"b"})),
     }
     assert_says(
-        list(credentials.idle(rows, read)),
+        list(credentials.all_read(rows, read)),
         "base/secrets.yaml:10: nothing reads Secret monitoring/unread",
         "base/secrets.yaml:11: nothing reads b of monitoring/half",
     )
@@ -291,7 +292,9 @@ def test_what_is_declared_and_not_read() -> None:
 def test_a_plain_secret(repository: Repository) -> None:
     secret = {"kind": "Secret", "metadata": {"name": "x"}, "stringData": {"password": "hunter2"}}
     sync = added(named(repository, FLUX), secret)
-    assert_says(repository.locate(sync, credentials.plain(sync)), "Secret x: a plain Secret")
+    assert_says(
+        repository.locate(sync, credentials.no_plain_text(sync)), "Secret x: a plain Secret"
+    )
 
 
 # Put together here, so that no scanner takes the tests for a leak.
@@ -314,7 +317,7 @@ def test_what_looks_like_a_credential_anywhere(repository: Repository, text: str
     configmap = {"kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"text": text}}
     sync = added(named(repository, FLUX), configmap)
     says = "ConfigMap x: data.text looks like a credential"
-    assert_says(repository.locate(sync, credentials.plain(sync)), says)
+    assert_says(repository.locate(sync, credentials.no_plain_text(sync)), says)
 
 
 @pytest.mark.parametrize(
@@ -341,16 +344,16 @@ def test_a_key_whose_value_is_a_credential(
         named(repository, FLUX), "HelmRelease", "grafana", lambda o: _values(o).update({key: value})
     )
     says = [rf"grafana.yaml:\d+: HelmRelease grafana: spec.values.{key} is a credential"]
-    assert_says(repository.locate(sync, credentials.plain(sync)), *(says if found else []))
+    assert_says(repository.locate(sync, credentials.no_plain_text(sync)), *(says if found else []))
 
 
 def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> None:
     """Told of a Secret of this tree that only opt-ins read, whichever it is."""
     of_clusters = {
-        secret.name
+        reference.secret.name
         for sync in repository.syncs
         if sync.synced
-        for _, _, (_, secret) in model_credentials.reads(sync)
+        for reference in model_credentials.secrets_read(sync)
     }
     declared = secretfile.read(repository.root).values()
     (opt_in, *_) = (one for one in declared if one.name not in of_clusters)
@@ -360,8 +363,9 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
         "metadata": {"name": "x", "namespace": opt_in.namespaces[0]},
         "spec": {"bearerTokenSecret": {"name": opt_in.name, "key": opt_in.keys[0].name}},
     }
-    sync = named(repository, FLUX)
-    found = list(credentials.misplaced(holding(repository, added(sync, item))))
+    sync = added(named(repository, FLUX), item)
+    references = [(sync, model_credentials.secrets_read(sync))]
+    found = list(credentials.component_named(holding(repository, sync), references))
     text = f"base/secrets.yaml:{opt_in.line}: {FLUX} reads {opt_in.name} without {opt_in.component}"
     assert_says(found, text)
 
@@ -369,7 +373,8 @@ def test_an_opt_in_s_secret_is_for_the_opt_in_alone(repository: Repository) -> N
 def test_a_secret_of_no_cluster_names_its_opt_in(copy: Repository) -> None:
     path = copy.root / secretfile.PATH
     path.write_text(re.sub(r"(?m)^  component: .*\n", "", path.read_text()))
-    found = list(credentials.misplaced(copy))
+    references = [(sync, model_credentials.secrets_read(sync)) for sync in copy.syncs]
+    found = list(credentials.component_named(copy, references))
     assert found
     assert all("it belongs to an opt-in" in one.message and one.line for one in found)
 
@@ -390,7 +395,10 @@ def test_what_the_sync_brings_is_known(repository: Repository, tmp_path: Path) -
     path = tmp_path / "clusters" / sync.cluster / ENCRYPTED / "monitoring/in-git.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("kind: Secret\nmetadata: {name: in-git, namespace: monitoring}\n")
-    found = {one.name: one.brought for one in model_credentials.needed(sync, Repository(tmp_path))}
+    found = {
+        one.name: one.created_by
+        for one in model_credentials.needed_secrets(sync, Repository(tmp_path))
+    }
     assert {name: found[name] for name in names} == {
         "token": "ExternalSecret token",
         "in-git": str(path.relative_to(tmp_path)),

@@ -1,4 +1,4 @@
-"""Each check of dashboards finds its fault in a dashboard that has it."""
+"""Each check of dashboards finds what an edit breaks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from scripts.checks.static import dashboards as checks
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards
+from scripts.model.manifests import CONFIGMAP_BYTES
 from tests.programs.dashboard_files import FOLDER, committed
 
 DATASOURCES = {"prometheus", "loki", "alertmanager"}
@@ -38,10 +39,10 @@ def test_a_lag_that_ends_in_sum_is_no_counter(overview: Json) -> None:
     assert checks.counters("todo-overview.json", overview) == []
 
 
-Fault = Callable[[Json], object]
+Edit = Callable[[Json], object]
 
 
-def rewrite(title: str, expr: str) -> Fault:
+def rewrite(title: str, expr: str) -> Edit:
     def apply(board: Json) -> None:
         panel(board, title)["targets"][0]["expr"] = expr
 
@@ -108,7 +109,7 @@ CPU = "container_cpu_usage_seconds_total"
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("edit", "says"),
     [
         (lambda b: b.update(uid="other"), "uid 'other' is not the file's name"),
         (same_id, "2 panels have id"),
@@ -139,10 +140,10 @@ CPU = "container_cpu_usage_seconds_total"
         (dead_tag, "tag 'nobody'; none has it"),
     ],
 )
-def test_each_check_finds_its_fault(overview: Json, fault: Fault, says: str) -> None:
-    fault(overview)
+def test_each_check_finds_what_is_broken(overview: Json, edit: Edit, says: str) -> None:
+    edit(overview)
     boards = committed() | {"todo-overview.json": overview}
-    messages = [f.message for f in checks.faults(boards, DATASOURCES, kustomization())]
+    messages = [f.message for f in checks.findings(boards, DATASOURCES, kustomization())]
     assert any(says in message for message in messages), messages
 
 
@@ -161,7 +162,7 @@ def null_as_text(board: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("edit", "says"),
     [
         (lambda b: b.update(__inputs=[]), "'__inputs' was unexpected"),
         (lambda b: b.update(schemaVersion=12), "42 was expected"),
@@ -181,9 +182,9 @@ def null_as_text(board: Json) -> None:
     ],
 )
 def test_the_schema_refuses_what_grafana_13_would_migrate(
-    overview: Json, fault: Fault, says: str
+    overview: Json, edit: Edit, says: str
 ) -> None:
-    fault(overview)
+    edit(overview)
     messages = [finding.message for finding in checks.schema("todo-overview.json", overview)]
     assert any(says in message for message in messages), messages
 
@@ -198,7 +199,7 @@ def test_configmaps_hold_each_dashboard_once_and_fit(overview: Json) -> None:
         "c.json is in 0 ConfigMaps",
         "lost.json does not exist",
     ]
-    overview["description"] = "x" * checks.CONFIGMAP_BYTES
+    overview["description"] = "x" * CONFIGMAP_BYTES
     lists = [{"name": "one", "files": ["a.json"]}]
     (finding,) = checks.configmaps({"a.json": overview}, {"configMapGenerator": lists})
     assert "ConfigMap one has" in finding.message

@@ -19,11 +19,6 @@ from tests.programs.cluster_syncs import (
 )
 
 
-@pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_monitor_and_rule_is_sound(repository: Repository, name: str) -> None:
-    assert monitors.check(holding(repository, named(repository, name))) == []
-
-
 def relabel(**rule: object) -> Edit:
     def edit(item: Any) -> None:
         item["spec"]["podMetricsEndpoints"][0]["metricRelabelings"].append(rule)

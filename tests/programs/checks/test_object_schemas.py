@@ -11,9 +11,7 @@ from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from tests.fixtures import CODE
 from tests.programs.cluster_syncs import (
-    CLUSTERS,
     FLUX,
-    OPTIONS,
     Edit,
     added,
     assert_says,
@@ -21,11 +19,6 @@ from tests.programs.cluster_syncs import (
     holding,
     named,
 )
-
-
-@pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_object_of_every_cluster_sync_is_valid(repository: Repository, name: str) -> None:
-    assert object_schemas.check(holding(repository, named(repository, name))) == []
 
 
 def test_as_many_versions_of_kubernetes_as_it_supports_itself() -> None:

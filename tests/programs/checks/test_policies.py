@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from scripts.checks.static import policies
-from scripts.model.manifests import BOOTSTRAP, Repository
+from scripts.model.manifests import BOOTSTRAP, CONFIGMAP_BYTES, Repository
 from tests.programs.cluster_syncs import (
     ARGOCD,
-    CLUSTERS,
     FLUX,
-    OPTIONS,
     Edit,
     added,
     assert_says,
@@ -21,11 +19,6 @@ from tests.programs.cluster_syncs import (
     holding,
     named,
 )
-
-
-@pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_cluster_sync_keeps_the_promises(repository: Repository, name: str) -> None:
-    assert policies.check(holding(repository, named(repository, name))) == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +163,7 @@ def test_every_cluster_sync_keeps_the_promises(repository: Repository, name: str
             FLUX,
             "ConfigMap",
             "alloy-logs",
-            lambda o: o["data"].update(more="x" * policies.CONFIGMAP_BYTES),
+            lambda o: o["data"].update(more="x" * CONFIGMAP_BYTES),
             r"ConfigMap alloy-logs: has \d+ bytes; 1048576 fit",
         ),
     ],
@@ -263,7 +256,7 @@ def test_a_file_that_does_not_belong(copy: Repository, path: str, text: str, say
         ),
         (
             "base/application/more.yaml",
-            f"kind: ConfigMap\nmetadata:\n  annotations:\n    {policies.LOCAL}: 'true'\n",
+            f"kind: ConfigMap\nmetadata:\n  annotations:\n    {policies.LOCAL_CONFIG}: 'true'\n",
         ),
         (f"clusters/oke-free/flux/{BOOTSTRAP}/gotk-components.yaml", "kind: Deployment\n"),
     ],

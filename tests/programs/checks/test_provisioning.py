@@ -9,7 +9,7 @@ import pytest
 from scripts.checks.static import provisioning
 from scripts.model.manifests import Repository
 from tests.fixtures import FROZEN
-from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
+from tests.programs.cluster_syncs import FLUX, Edit, assert_says, edited, holding, named
 
 HERE = r"base/releases/grafana.yaml:\d+: HelmRelease grafana"
 DASHBOARDS = FROZEN / "base/dashboards"
@@ -30,11 +30,6 @@ def providers(values: Any) -> list[dict[str, Any]]:
 
 def logs(values: Any) -> dict[str, Any]:
     return next(source for source in sources(values) if source["uid"] == "loki")
-
-
-@pytest.mark.parametrize("name", CLUSTERS)
-def test_every_cluster_s_grafana_is_whole(repository: Repository, name: str) -> None:
-    assert provisioning.check(holding(repository, named(repository, name))) == []
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from scripts.checks import rendered as checks
-from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    exposed,
+    objects,
+    pods,
+    programs,
+    references,
+    relabelings,
+    scrape,
+)
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
 
 
 def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
-    assert list(map(str, checks.faults(rendered))) == []
+    assert list(map(str, checks.findings(rendered))) == []
 
 
 def test_every_check_is_run() -> None:
     named = {
         function
-        for module in (exposed, objects, pods, programs, referents, relabelings, scrape)
+        for module in (exposed, objects, pods, programs, references, relabelings, scrape)
         for function in vars(module).values()
         if callable(function)
         and getattr(function, "__annotations__", {}).get("return") == "Iterator[Finding]"
@@ -29,7 +37,7 @@ def test_a_finding_names_the_file_that_declares_the_release(rendered: list[Clust
     broken = edited(
         named(rendered), "StatefulSet", "loki", lambda m: container(m).update(image="loki")
     )
-    (finding,) = pods.images(broken)
+    (finding,) = pods.images_pinned(broken)
     assert finding.path == "base/releases/loki.yaml"
     assert finding.line
     assert finding.message.startswith("StatefulSet monitoring/loki: ")
@@ -39,7 +47,7 @@ def test_a_finding_of_one_cluster_names_it(rendered: list[Cluster]) -> None:
     broken = edited(named(rendered), "StatefulSet", "loki", lambda m: container(m).pop("image"))
     (finding,) = [
         f
-        for f in checks.faults([broken, named(rendered, "local/flux")])
+        for f in checks.findings([broken, named(rendered, "local/flux")])
         if "not pinned" in f.message
     ]
     assert finding.message.endswith("(oke-free/flux)")

@@ -24,28 +24,28 @@ BROKEN: list[Broken] = [
     # Objects.
     (
         "a Helm hook",
-        objects.hooks,
+        objects.no_hooks,
         "Service",
         "loki",
         lambda m: m["metadata"].update(annotations={"helm.sh/hook": "pre-install"}),
     ),
     (
         "would be created in kube-system",
-        objects.namespaces,
+        objects.in_our_namespaces,
         "Service",
         "loki",
         lambda m: m["metadata"].update(namespace="kube-system"),
     ),
     (
         "may be deleted",
-        objects.crds,
+        objects.crds_kept,
         "CustomResourceDefinition",
         "prometheusrules.monitoring.coreos.com",
         lambda m: m["metadata"]["annotations"].pop("helm.sh/resource-policy"),
     ),
     (
         "may read Secrets",
-        objects.roles,
+        objects.secrets_unreadable,
         "ClusterRole",
         "alloy",
         lambda m: m["rules"][0]["resources"].append("secrets"),
@@ -63,18 +63,18 @@ def test_a_fault_is_found(
 
 def test_a_rendered_secret_is_found(rendered: list[Cluster]) -> None:
     cluster = added(named(rendered), "Secret", data={"password": "cGFzc3dvcmQ="})
-    (finding,) = objects.secrets(cluster)
+    (finding,) = objects.no_secrets(cluster)
     assert "Secret monitoring/added" in finding.message
-    assert list(objects.secrets(added(named(rendered), "Secret"))) == []
+    assert list(objects.no_secrets(added(named(rendered), "Secret"))) == []
 
 
 def test_a_crd_of_another_release_is_found(rendered: list[Cluster]) -> None:
     cluster = added(named(rendered), "CustomResourceDefinition", release="alloy")
-    assert any("alloy brings a CRD" in f.message for f in objects.crds(cluster))
+    assert any("alloy brings a CRD" in f.message for f in objects.crds_kept(cluster))
 
 
 def test_a_namespace_of_a_chart_is_found(rendered: list[Cluster]) -> None:
-    (finding,) = objects.namespaces(added(named(rendered), "Namespace"))
+    (finding,) = objects.in_our_namespaces(added(named(rendered), "Namespace"))
     assert "the chart makes a namespace" in finding.message
 
 
@@ -87,17 +87,17 @@ def test_a_namespace_of_a_chart_is_found(rendered: list[Cluster]) -> None:
 )
 def test_a_role_that_reads_secrets_is_found(rendered: list[Cluster], rule: Json) -> None:
     cluster = added(named(rendered), "Role", rules=[rule])
-    assert len(list(objects.roles(cluster))) == 1
+    assert len(list(objects.secrets_unreadable(cluster))) == 1
 
 
 def test_a_role_of_another_group_s_secrets_is_allowed(rendered: list[Cluster]) -> None:
     rule = {"apiGroups": ["vault.example"], "resources": ["secrets"], "verbs": ["get"]}
-    assert list(objects.roles(added(named(rendered), "Role", rules=[rule]))) == []
+    assert list(objects.secrets_unreadable(added(named(rendered), "Role", rules=[rule]))) == []
 
 
 def test_a_kind_that_the_project_does_not_allow_is_found(rendered: list[Cluster]) -> None:
     cluster = added(named(rendered, "oke-free/argocd"), "Job", api="batch/v1")
-    (finding,) = objects.whitelisted(cluster)
+    (finding,) = objects.kinds_whitelisted(cluster)
     assert finding.path == "base/argocd/applications/project.yaml"
     assert "does not allow Job of group 'batch'" in finding.message
 
@@ -115,7 +115,7 @@ def test_a_kind_that_nothing_creates_is_found(rendered: list[Cluster]) -> None:
 
 def test_engines_that_render_differently_are_found(rendered: list[Cluster]) -> None:
     broken = edited(named(rendered), "StatefulSet", "loki", lambda m: m["spec"].update(replicas=2))
-    findings = list(objects.unequal([broken, named(rendered, "oke-free/argocd")]))
+    findings = list(objects.same_for_both_engines([broken, named(rendered, "oke-free/argocd")]))
     assert [f.message.partition(":")[0] for f in findings] == ["StatefulSet monitoring/loki"]
 
 

@@ -28,49 +28,49 @@ BROKEN: list[Broken] = [
     # Images and resources.
     (
         "is not pinned",
-        pods.images,
+        pods.images_pinned,
         "Deployment",
         "grafana",
         lambda m: container(m).update(image="docker.io/grafana/grafana"),
     ),
     (
         "is not pinned",
-        pods.images,
+        pods.images_pinned,
         "Deployment",
         "grafana",
         lambda m: container(m).update(image="registry:5000/grafana:latest"),
     ),
     (
         "is not pinned",
-        pods.images,
+        pods.images_pinned,
         "Prometheus",
         STACK,
         lambda m: m["spec"].update(image="quay.io/prometheus/prometheus"),
     ),
     (
         "no limit of memory",
-        pods.resources,
+        pods.resources_set,
         "Deployment",
         "grafana",
         lambda m: container(m)["resources"].pop("limits"),
     ),
     (
         "no request of cpu and no request of memory",
-        pods.resources,
+        pods.resources_set,
         "DaemonSet",
         "alloy",
         lambda m: container(m, 1)["resources"].pop("requests"),
     ),
     (
         "prometheus has no request of cpu",
-        pods.resources,
+        pods.resources_set,
         "Prometheus",
         STACK,
         lambda m: m["spec"]["resources"]["requests"].pop("cpu"),
     ),
     (
         "config-reloader has no limit of memory",
-        pods.resources,
+        pods.resources_set,
         "Deployment",
         f"{STACK}-operator",
         argument("--config-reloader-memory-limit=48Mi", "--config-reloader-memory-limit=0"),
@@ -78,77 +78,77 @@ BROKEN: list[Broken] = [
     # Pod Security.
     (
         "runAsNonRoot",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "StatefulSet",
         "loki",
         lambda m: pod(m)["securityContext"].pop("runAsNonRoot"),
     ),
     (
         "no seccompProfile",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Alertmanager",
         STACK,
         lambda m: m["spec"]["securityContext"].pop("seccompProfile"),
     ),
     (
         "allowPrivilegeEscalation",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "blackbox-exporter",
         lambda m: container(m)["securityContext"].pop("allowPrivilegeEscalation"),
     ),
     (
         "capabilities are not dropped",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "alloy-events",
         lambda m: container(m)["securityContext"].pop("capabilities"),
     ),
     (
         "capabilities are added",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "alloy-events",
         lambda m: container(m)["securityContext"]["capabilities"].update(add=["NET_RAW"]),
     ),
     (
         "privileged",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "alloy-events",
         lambda m: container(m)["securityContext"].update(privileged=True),
     ),
     (
         "hostNetwork",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "grafana",
         lambda m: pod(m).update(hostNetwork=True),
     ),
     (
         "a host port",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "grafana",
         lambda m: container(m)["ports"][0].update(hostPort=3000),
     ),
     (
         "runAsUser 0",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "grafana",
         lambda m: pod(m)["securityContext"].update(runAsUser=0),
     ),
     (
         "volume node is a hostPath",
-        pods.restricted,
+        pods.keeps_to_restricted,
         "Deployment",
         "grafana",
         lambda m: pod(m)["volumes"].append({"name": "node", "hostPath": {"path": "/var/log"}}),
     ),
     (
         "mounts /etc",
-        pods.host_paths,
+        pods.host_paths_allowed,
         "DaemonSet",
         "alloy",
         lambda m: pod(m)["volumes"].append({"name": "node", "hostPath": {"path": "/etc"}}),
@@ -190,7 +190,12 @@ def test_pods_that_end_are_checked_and_counted(
     own = wrap({"containers": [container], "volumes": volumes})
     before = named(rendered)
     after = added(before, kind, spec=own)
-    for check in (pods.images, pods.resources, pods.restricted, pods.host_paths):
+    for check in (
+        pods.images_pinned,
+        pods.resources_set,
+        pods.keeps_to_restricted,
+        pods.host_paths_allowed,
+    ):
         assert any(f"{kind} monitoring/added: " in f.message for f in check(after)), check
-    taken = [budget.rows(c, budget.limits(c))["loki"].cpu for c in (before, after)]
+    taken = [budget.usage_by_release(c, budget.limits(c))["loki"].cpu for c in (before, after)]
     assert taken[1] - taken[0] == pytest.approx(expected)

@@ -52,10 +52,15 @@ def test_an_image_of_another_version_than_its_tool_is_found(rendered: list[Clust
     loki = "docker.io/grafana/loki"
     same = imaged(rendered, loki, tools.released("loki"))
     assert [
-        f for c in same for f in programs.same(c) if f.path == "scripts/tools/loki/go.mod"
+        f
+        for c in same
+        for f in programs.same_version_as_clusters(c)
+        if f.path == "scripts/tools/loki/go.mod"
     ] == []
     for cluster in imaged(rendered, loki, ELSE):
-        messages = [f.message for f in programs.same(cluster) if "loki/" in f.path]
+        messages = [
+            f.message for f in programs.same_version_as_clusters(cluster) if "loki/" in f.path
+        ]
         assert messages == [f"loki is {tools.released('loki')}, and {loki} is {ELSE}"]
 
 
@@ -73,20 +78,22 @@ def test_a_known_difference_holds_for_its_two_versions_only(
 
     clusters = described(rendered, tmp_path, differs)
     known = imaged(clusters, loki, ELSE)
-    assert [ours(programs.same(cluster)) for cluster in known] == [[]] * len(known)
-    assert ours(programs.stale(known)) == []
+    assert [ours(programs.same_version_as_clusters(cluster)) for cluster in known] == [[]] * len(
+        known
+    )
+    assert ours(programs.differences_still_exist(known)) == []
     gone = f"no cluster has {loki} {ELSE} where loki is {built}"
-    assert ours(programs.stale(imaged(clusters, loki, built))) == [gone]
+    assert ours(programs.differences_still_exist(imaged(clusters, loki, built))) == [gone]
     other = imaged(clusters, loki, "8.8.8")
-    assert all(ours(programs.same(cluster)) for cluster in other)
-    assert ours(programs.stale(other)) == [gone]
+    assert all(ours(programs.same_version_as_clusters(cluster)) for cluster in other)
+    assert ours(programs.differences_still_exist(other)) == [gone]
 
 
 def test_a_program_that_two_releases_bring_is_one_of_both(rendered: list[Cluster]) -> None:
     tool = "prometheus-config-reloader"
     image = f"quay.io/prometheus-operator/{tool}"
     cluster = imaged([named(rendered)], image, ELSE)[0]
-    assert any(tool in finding.path for finding in programs.same(cluster))
+    assert any(tool in finding.path for finding in programs.same_version_as_clusters(cluster))
     spec = {"containers": [{"name": "a", "image": f"{image}:v{tools.released(tool)}"}]}
     both = added(cluster, "Pod", spec=spec)
-    assert not any(tool in finding.path for finding in programs.same(both))
+    assert not any(tool in finding.path for finding in programs.same_version_as_clusters(both))

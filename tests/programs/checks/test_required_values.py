@@ -8,12 +8,8 @@ import pytest
 
 from scripts.checks.static import required_values
 from scripts.model.manifests import Repository
-from tests.programs.cluster_syncs import CLUSTERS, FLUX, Edit, assert_says, edited, holding, named
-
-
-@pytest.mark.parametrize("name", CLUSTERS)
-def test_every_cluster_is_set_up_for_production(repository: Repository, name: str) -> None:
-    assert required_values.check(holding(repository, named(repository, name))) == []
+from scripts.model.scraping import SELECTORS
+from tests.programs.cluster_syncs import FLUX, Edit, assert_says, edited, holding, named
 
 
 def spec(values: Any) -> Any:
@@ -42,7 +38,7 @@ PROMETHEUS, LOKI = "kube-prometheus-stack", "loki"
                 lambda v, key=f"{kind}SelectorNilUsesHelmValues": spec(v).pop(key),
                 f"{kind}SelectorNilUsesHelmValues is not false",
             )
-            for kind in required_values.SELECTORS
+            for kind in SELECTORS
         ),
         (
             LOKI,

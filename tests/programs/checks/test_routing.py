@@ -19,8 +19,8 @@ def config() -> Json:
 
 
 def test_the_template_names_only_what_there_is(config: Json, repository: Repository) -> None:
-    assert list(routing.faults(config, known(repository))) == []
-    assert list(routing.credentials(config)) == []
+    assert list(routing.unknown_matchers(config, known(repository))) == []
+    assert list(routing.no_credentials(config)) == []
 
 
 def test_comparing_by_a_label_that_only_one_side_has_is_found(
@@ -33,13 +33,13 @@ def test_comparing_by_a_label_that_only_one_side_has_is_found(
             "equal": ["node", "pod"],
         }
     ]
-    said = [text for _, text, _ in routing.faults(config, known(repository))]
+    said = [text for _, text, _ in routing.unknown_matchers(config, known(repository))]
     assert said == ["no alert that is the source has the label pod"]
 
 
 def test_a_credential_in_the_template_is_found(config: Json) -> None:
     config["receivers"][0]["slack_configs"] = [{"api_url": "https://example.org/hook"}]
-    (found,) = routing.credentials(config)
+    (found,) = routing.no_credentials(config)
     assert found[1:] == ("api_url holds what should be in a file", "use api_url_file")
 
 

@@ -8,9 +8,7 @@ from scripts.checks.static import sync_order
 from scripts.model.manifests import Repository
 from tests.programs.cluster_syncs import (
     ARGOCD,
-    CLUSTERS,
     FLUX,
-    OPTIONS,
     Edit,
     assert_says,
     edited,
@@ -21,11 +19,6 @@ from tests.programs.cluster_syncs import (
 FLUX_FILE = r"clusters/oke-free/flux/monitoring.yaml:\d+: Kustomization"
 BASE = r"base/releases/.+.yaml:\d+: HelmRelease"
 ARGOCD_FILE = r"(base|clusters)/.+.yaml:\d+: (Application|AppProject)"
-
-
-@pytest.mark.parametrize("name", [*CLUSTERS, OPTIONS])
-def test_every_cluster_syncs_in_order(repository: Repository, name: str) -> None:
-    assert sync_order.check(holding(repository, named(repository, name))) == []
 
 
 @pytest.mark.parametrize(

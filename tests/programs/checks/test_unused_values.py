@@ -29,24 +29,24 @@ def variant(cluster: Cluster, release: str, **values: Any) -> Variant:
     return Variant(cluster.sync, changed)
 
 
-def faults(cluster: Cluster, *found: Variant) -> list[Finding]:
-    return unused_values.faults(cluster.repository, list(found))
+def findings(cluster: Cluster, *found: Variant) -> list[Finding]:
+    return unused_values.findings(cluster.repository, list(found))
 
 
 @pytest.mark.usefixtures("rendered")
 def test_every_value_does_something(repository: Repository) -> None:
     assert (
-        list(map(str, unused_values.faults(repository, unused_values.variants(repository)))) == []
+        list(map(str, unused_values.findings(repository, unused_values.variants(repository)))) == []
     )
 
 
 def test_a_misspelt_key_is_found(cluster: Cluster) -> None:
-    (finding,) = faults(cluster, variant(cluster, BLACKBOX, podSecurityContex={"runAsUser": 1}))
+    (finding,) = findings(cluster, variant(cluster, BLACKBOX, podSecurityContex={"runAsUser": 1}))
     assert "podSecurityContex.runAsUser changes nothing that the chart renders" in finding.message
 
 
 def test_a_misplaced_key_is_found(cluster: Cluster) -> None:
-    (finding,) = faults(
+    (finding,) = findings(
         cluster,
         variant(
             cluster,
@@ -59,7 +59,7 @@ def test_a_misplaced_key_is_found(cluster: Cluster) -> None:
 
 
 def test_a_key_that_repeats_the_default_is_found(cluster: Cluster) -> None:
-    (finding,) = faults(cluster, variant(cluster, BLACKBOX, replicas=1))
+    (finding,) = findings(cluster, variant(cluster, BLACKBOX, replicas=1))
     assert finding.message == f"{BLACKBOX}: replicas is the chart's default"
     assert finding.path == f"base/releases/{BLACKBOX}.yaml"
 
@@ -75,8 +75,8 @@ def test_a_key_that_helps_in_one_variant_earns_its_place(cluster: Cluster) -> No
             "targets": [{"name": "a", "url": "http://a"}],
         },
     )
-    assert len(faults(cluster, useless)) == 1
-    assert faults(cluster, useless, useful) == []
+    assert len(findings(cluster, useless)) == 1
+    assert findings(cluster, useless, useful) == []
 
 
 def test_a_random_render_is_found(cluster: Cluster) -> None:
@@ -92,10 +92,10 @@ def test_a_key_without_which_nothing_renders_does_something(cluster: Cluster) ->
 
 def test_what_was_tried_is_not_tried_again(cluster: Cluster) -> None:
     first = variant(cluster, BLACKBOX, replicas=1)
-    faults(cluster, first)
+    findings(cluster, first)
     second = variant(cluster, BLACKBOX, replicas=1)
     assert second.knows(("replicas",))
-    faults(cluster, second)
+    findings(cluster, second)
     assert second.renders == 0
 
 

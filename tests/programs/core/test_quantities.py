@@ -62,3 +62,8 @@ def test_amounts_are_written_as_manifests_have_them() -> None:
     assert quantities.millicores(0.475) == "475m"
     assert quantities.mebibytes(1608 * 2**20) == "1608Mi"
     assert quantities.gibibytes(50 * 2**30) == "50Gi"
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    assert quantities.version_numbers("v1.34.3") == (1, 34, 3)
+    assert quantities.version_numbers("1.9") < quantities.version_numbers("v1.10.2-eks")

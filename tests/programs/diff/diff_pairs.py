@@ -11,7 +11,7 @@ from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import Analyzer
 from scripts.diff.model import Flag
 from scripts.diff.objects import ClusterPair
-from scripts.model.manifests import ClusterSync, Release, Repository, Unit, of_engine
+from scripts.model.manifests import ClusterSync, Release, Repository, Unit, is_engine_object
 from scripts.model.rendered import Cluster, Item
 
 Edit = Callable[[Json], object]
@@ -22,7 +22,7 @@ def cluster(*manifests: Json, releases: Iterable[Release] = (), unit: str = "uni
     sync = ClusterSync(
         "one", "flux", [Unit(unit, "overlays/none", list(manifests))], list(releases)
     )
-    items = tuple(Item(m) for m in manifests if not of_engine(m))
+    items = tuple(Item(m) for m in manifests if not is_engine_object(m))
     return Cluster(Repository(Path("/nonexistent")), sync, items)
 
 

@@ -15,8 +15,8 @@ CONFIG = FROZEN / TEMPLATE
 START = 1_700_000_000.0
 
 
-def known(repository: Repository) -> routing.Known:
-    return routing.Known(routing.labels(repository))
+def known(repository: Repository) -> routing.AlertLabels:
+    return routing.AlertLabels(routing.labels(repository))
 
 
 def firing(name: str, severity: str = "warning", **labels: str) -> FiringAlert:

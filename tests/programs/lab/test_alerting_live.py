@@ -16,7 +16,7 @@ from scripts.checks.static.clusters import LABEL
 from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE
 from scripts.model import scraping
-from scripts.model.rendered import CONFIG_MAP, Cluster
+from scripts.model.rendered import LOKI_RULES_CONFIGMAP, Cluster
 from scripts.rules.facts import RUNBOOKS
 from scripts.servers import monitoring
 from scripts.servers.api import Api
@@ -85,7 +85,7 @@ def impatient(cluster: Cluster) -> Cluster:
     """The cluster with Loki's alerts not waiting: that they wait is shown on the whole day."""
     items = []
     for item in cluster.items:
-        if item.kind == "ConfigMap" and item.name == CONFIG_MAP:
+        if item.kind == "ConfigMap" and item.name == LOKI_RULES_CONFIGMAP:
             data = {k: re.sub(r"for: \w+", "for: 0s", v) for k, v in item.manifest["data"].items()}
             items.append(dataclasses.replace(item, manifest={**item.manifest, "data": data}))
         else:

@@ -39,7 +39,9 @@ def test_amtool_routes_each_severity(labels: Mapping[str, str], receiver: str) -
 
 def test_every_severity_of_an_alert_has_a_route(repository: Repository) -> None:
     declared = {
-        alert.rule["labels"]["severity"] for sync in repository.syncs for alert in alerts.of(sync)
+        alert.rule["labels"]["severity"]
+        for sync in repository.syncs
+        for alert in alerts.alerts_of(sync)
     }
     text = CONFIG.read_text()
     assert declared == {"critical", "warning", "none"}

@@ -15,10 +15,10 @@ import pytest
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model import credentials
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import Repository
-from scripts.model.secretfile import Declared, Key
-from scripts.model.secrets import Missing, administrator, hidden, manifest, plan, values
+from scripts.model.secretfile import DeclaredSecret, SecretKey
+from scripts.model.secrets import MissingSecret, administrator, manifest, plan, redacted, values
 from tests.fixtures import CODE
 
 Keys = frozenset[str] | None
@@ -27,22 +27,24 @@ CLUSTER = "oke-free"
 
 # Plans and values
 
-RANDOM = Key("secret", random=24, encoding="base64url")
-PAIR = Declared("pair", ("one", "two"), (RANDOM,), "a test")
-FIXED = Declared("fixed", ("one",), (Key("user", value="me"), RANDOM), "a test")
-GIVEN = Declared("given", ("one",), (Key("user", value="me"), Key("code", given="yours")), "a test")
-OPTIONAL = Declared("optional", ("one",), (RANDOM,), "a test", optional="nobody minds")
+RANDOM = SecretKey("secret", random=24, encoding="base64url")
+PAIR = DeclaredSecret("pair", ("one", "two"), (RANDOM,), "a test")
+FIXED = DeclaredSecret("fixed", ("one",), (SecretKey("user", value="me"), RANDOM), "a test")
+GIVEN = DeclaredSecret(
+    "given", ("one",), (SecretKey("user", value="me"), SecretKey("code", given="yours")), "a test"
+)
+OPTIONAL = DeclaredSecret("optional", ("one",), (RANDOM,), "a test", optional="nobody minds")
 
 
-def need(*secrets: Declared) -> list[Needed]:
+def need(*secrets: DeclaredSecret) -> list[NeededSecret]:
     return [
-        Needed(namespace, one.name, one.names, one)
+        NeededSecret(namespace, one.name, one.names, one)
         for one in secrets
         for namespace in one.namespaces
     ]
 
 
-def there(needed: list[Needed], **keys: Keys) -> dict[tuple[str, str], Keys]:
+def there(needed: list[NeededSecret], **keys: Keys) -> dict[tuple[str, str], Keys]:
     """The keys of what is there, by `namespace_name`."""
     return {(n.namespace, n.name): keys.get(f"{n.namespace}_{n.name}") for n in needed}
 
@@ -52,19 +54,19 @@ def test_what_is_missing_is_made_or_given() -> None:
     found = plan(needed, there(needed))
     assert [str(one) for one in found.make] == ["one/pair", "two/pair", "one/fixed"]
     assert [str(one) for one in found.give] == ["one/given", "one/optional"]
-    assert found.there == ()
+    assert found.existing == ()
 
 
 def test_what_is_there_is_left() -> None:
     needed = need(FIXED, OPTIONAL)
     found = plan(needed, there(needed, one_fixed=frozenset({"user", "secret", "more"})))
-    assert (found.make, found.there) == ((), (("one", "fixed"),))
+    assert (found.make, found.existing) == ((), (("one", "fixed"),))
 
 
 def test_the_other_of_a_pair_is_like_the_one_that_is_there() -> None:
     needed = need(PAIR)
     (made,) = plan(needed, there(needed, two_pair=frozenset({"secret"}))).make
-    assert (str(made), made.like) == ("one/pair", "two")
+    assert (str(made), made.copy_from) == ("one/pair", "two")
     known = {("two", "pair"): {"secret": b"\xff\x00", "other": b"x"}}
     assert values([made], known) == {("one", "pair"): {"secret": b"\xff\x00"}}
 
@@ -86,27 +88,27 @@ def test_one_that_is_there_in_part_ends_it() -> None:
 
 
 def test_one_that_nobody_declares_ends_it() -> None:
-    needed = [Needed("one", "unknown", frozenset(), None), *need(PAIR)]
+    needed = [NeededSecret("one", "unknown", frozenset(), None), *need(PAIR)]
     with pytest.raises(RepositoryError, match="nothing says how Secret one/unknown is made"):
         plan(needed, there(needed))
 
 
 def test_values_are_random_and_the_same_in_each_namespace() -> None:
-    make = [Missing("one", PAIR), Missing("two", PAIR), Missing("one", FIXED)]
+    make = [MissingSecret("one", PAIR), MissingSecret("two", PAIR), MissingSecret("one", FIXED)]
     first, second = values(make, {}), values(make, {})
     assert first["one", "pair"] == first["two", "pair"] != second["one", "pair"]
     assert first["one", "fixed"]["user"] == b"me"
     assert first["one", "fixed"]["secret"] != first["one", "pair"]["secret"]
     assert len(base64.urlsafe_b64decode(first["one", "pair"]["secret"])) == RANDOM.random
-    assert len(bytes.fromhex(Key("k", random=16, encoding="hex").make())) == 16
+    assert len(bytes.fromhex(SecretKey("k", random=16, encoding="hex").make())) == 16
     with pytest.raises(ValueError, match="given by the user"):
-        Key("k", given="yours").make()
+        SecretKey("k", given="yours").make()
 
 
 def test_an_empty_value_is_not_copied() -> None:
     for content in ({"secret": b""}, {"other": b"x"}):
         with pytest.raises(RepositoryError, match="Secret two/pair: has no value of secret"):
-            values([Missing("one", PAIR, "two")], {("two", "pair"): content})
+            values([MissingSecret("one", PAIR, "two")], {("two", "pair"): content})
 
 
 def test_a_manifest_holds_any_bytes() -> None:
@@ -118,7 +120,7 @@ def test_a_manifest_holds_any_bytes() -> None:
 def test_no_value_is_in_what_is_passed_on() -> None:
     value = RANDOM.make().encode()
     encoded = base64.b64encode(value).decode()
-    said = hidden(f"me: {value.decode()} or {encoded} of me", {"secret": value, "user": b"me"})
+    said = redacted(f"me: {value.decode()} or {encoded} of me", {"secret": value, "user": b"me"})
     assert said == "me: … or … of me"
 
 
@@ -242,16 +244,16 @@ def played(tmp_path: Path) -> Played:
 
 
 @pytest.fixture(scope="module")
-def wanted(repository: Repository) -> list[Needed]:
+def wanted(repository: Repository) -> list[NeededSecret]:
     """What the cluster reads and a run makes, whatever that is in this tree."""
     sync = repository.cluster(CLUSTER)["flux"]
-    needed = credentials.needed(sync, repository)
+    needed = credentials.needed_secrets(sync, repository)
     made = [n for n in needed if not n.optional and n.declared and not n.declared.given]
     assert {n.name for n in made} < {n.name for n in needed}, "one that is not made, too"
     return made
 
 
-def paired(wanted: list[Needed]) -> tuple[str, str]:
+def paired(wanted: list[NeededSecret]) -> tuple[str, str]:
     """The keys of a Secret that is in two namespaces."""
     names = [one.name for one in wanted]
     name = next(name for name in names if names.count(name) > 1)
@@ -260,7 +262,7 @@ def paired(wanted: list[Needed]) -> tuple[str, str]:
 
 
 def test_everything_that_is_needed_is_made_once(
-    played: Played, wanted: list[Needed], repository: Repository
+    played: Played, wanted: list[NeededSecret], repository: Repository
 ) -> None:
     first = played.run("--yes")
     assert first.returncode == 0, first.stderr
@@ -302,7 +304,7 @@ def test_nothing_is_created_without_a_yes(played: Played) -> None:
 
 
 def test_the_lost_one_of_a_pair_is_made_like_the_other(
-    played: Played, wanted: list[Needed]
+    played: Played, wanted: list[NeededSecret]
 ) -> None:
     played.run("--yes")
     one, other = paired(wanted)
@@ -316,10 +318,10 @@ def test_the_lost_one_of_a_pair_is_made_like_the_other(
 
 @pytest.mark.parametrize("optional", [False, True])
 def test_with_a_secret_in_part_nothing_is_made(
-    played: Played, wanted: list[Needed], repository: Repository, optional: bool
+    played: Played, wanted: list[NeededSecret], repository: Repository, optional: bool
 ) -> None:
     sync = repository.cluster(CLUSTER)["flux"]
-    optionals = [one for one in credentials.needed(sync, repository) if one.optional]
+    optionals = [one for one in credentials.needed_secrets(sync, repository) if one.optional]
     one = (optionals if optional else wanted)[0]
     played.put({"kind": "Secret", "metadata": {"name": one.name, "namespace": one.namespace}})
     before = played.objects
@@ -331,7 +333,7 @@ def test_with_a_secret_in_part_nothing_is_made(
 
 
 def test_what_was_made_before_an_end_stays_and_the_rest_follows(
-    played: Played, wanted: list[Needed]
+    played: Played, wanted: list[NeededSecret]
 ) -> None:
     *_, last = wanted
     refused = {f"create secret/{last}": "error: connection lost, with DATA"}
@@ -347,7 +349,7 @@ def test_what_was_made_before_an_end_stays_and_the_rest_follows(
     assert made.items() <= played.objects.items(), "what was there is as it was"
 
 
-def test_what_is_sent_is_not_told(played: Played, wanted: list[Needed]) -> None:
+def test_what_is_sent_is_not_told(played: Played, wanted: list[NeededSecret]) -> None:
     first = wanted[0]
     played.set(refuses={f"create secret/{first}": "error: a webhook denies DATA"})
     answer = played.run("--yes")
@@ -355,7 +357,7 @@ def test_what_is_sent_is_not_told(played: Played, wanted: list[Needed]) -> None:
     assert "…" in line
 
 
-def test_another_s_secret_is_not_overwritten(played: Played, wanted: list[Needed]) -> None:
+def test_another_s_secret_is_not_overwritten(played: Played, wanted: list[NeededSecret]) -> None:
     first = wanted[0]
     taken = f'Error from server (AlreadyExists): secrets "{first.name}" already exists'
     played.set(refuses={f"create secret/{first}": taken})
@@ -366,7 +368,7 @@ def test_another_s_secret_is_not_overwritten(played: Played, wanted: list[Needed
     assert verbs <= {"get", "create", "version", "config"}
 
 
-def test_a_namespace_that_another_makes_is_used(played: Played, wanted: list[Needed]) -> None:
+def test_a_namespace_that_another_makes_is_used(played: Played, wanted: list[NeededSecret]) -> None:
     taken = "Error from server (AlreadyExists): already exists"
     space = wanted[0].namespace
     played.put({"kind": "Namespace", "metadata": {"name": space}})
@@ -380,7 +382,7 @@ def test_a_namespace_that_another_makes_is_used(played: Played, wanted: list[Nee
     assert f"secret/{wanted[0]}" in played.objects
 
 
-def test_a_namespace_that_goes_ends_it(played: Played, wanted: list[Needed]) -> None:
+def test_a_namespace_that_goes_ends_it(played: Played, wanted: list[NeededSecret]) -> None:
     space = wanted[0].namespace
     status = {"phase": "Terminating"}
     played.put({"kind": "Namespace", "metadata": {"name": space}, "status": status})
@@ -389,7 +391,7 @@ def test_a_namespace_that_goes_ends_it(played: Played, wanted: list[Needed]) -> 
     assert f"namespace {space}: is being deleted, so nothing was made" in answer.stderr
 
 
-def test_a_secret_that_may_not_be_read_ends_it(played: Played, wanted: list[Needed]) -> None:
+def test_a_secret_that_may_not_be_read_ends_it(played: Played, wanted: list[NeededSecret]) -> None:
     forbidden = 'Error from server (Forbidden): User "me" cannot get resource "secrets"'
     played.set(refuses={f"get secret/{wanted[-1]}": forbidden})
     answer = played.run("--yes")

@@ -21,7 +21,7 @@ from scripts.live.secrets import __main__ as command
 from scripts.live.secrets.cluster import ClusterSecrets
 from scripts.live.secrets.encrypted_folder import EncryptedFolder
 from scripts.model import credentials, secretfile
-from scripts.model.credentials import Needed
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import ENCRYPTED, Repository
 from tests.fixtures import CODE
 
@@ -80,20 +80,20 @@ def write(copy: Repository, age: str = RECIPIENT) -> int:
     repository = Repository(copy.root)
     sync = repository.cluster(CLUSTER)["flux"]
     folder = EncryptedFolder(copy.root, CLUSTER, age)
-    return command.encrypt(sync, credentials.needed(sync, repository), folder)
+    return command.encrypt(sync, credentials.needed_secrets(sync, repository), folder)
 
 
-def wanted(copy: Repository) -> list[Needed]:
+def wanted(copy: Repository) -> list[NeededSecret]:
     repository = Repository(copy.root)
-    needed = credentials.needed(repository.cluster(CLUSTER)["flux"], repository)
+    needed = credentials.needed_secrets(repository.cluster(CLUSTER)["flux"], repository)
     return [n for n in needed if not n.optional and n.declared and not n.declared.given]
 
 
-def file(copy: Repository, one: Needed) -> Path:
+def file(copy: Repository, one: NeededSecret) -> Path:
     return copy.root / "clusters" / CLUSTER / ENCRYPTED / one.namespace / f"{one.name}.yaml"
 
 
-def pair(copy: Repository) -> tuple[Needed, Needed]:
+def pair(copy: Repository) -> tuple[NeededSecret, NeededSecret]:
     needed = wanted(copy)
     names = [one.name for one in needed]
     first, second, *_ = (one for one in needed if names.count(one.name) > 1)
@@ -279,7 +279,9 @@ def test_a_cluster_is_left_to_the_sync(
     repository = Repository(copy.root)
     sync = repository.cluster(CLUSTER)["flux"]
     assert (
-        command.create(sync, credentials.needed(sync, repository), ClusterSecrets(""), yes=True)
+        command.create(
+            sync, credentials.needed_secrets(sync, repository), ClusterSecrets(""), yes=True
+        )
         == 0
     )
     told = capsys.readouterr().out
@@ -288,7 +290,7 @@ def test_a_cluster_is_left_to_the_sync(
     assert "nothing to create" in told
     first, second = pair(copy)
     file(copy, second).unlink()
-    needed = credentials.needed(sync, repository)
+    needed = credentials.needed_secrets(sync, repository)
     with pytest.raises(RepositoryError, match=f"Secret {second}: must have .* as {first}"):
         command.create(sync, needed, ClusterSecrets(""), yes=True)
 

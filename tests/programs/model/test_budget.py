@@ -23,7 +23,7 @@ def named(clusters: list[Cluster], name: str = "oke-free/flux") -> Cluster:
 
 
 def messages(cluster: Cluster) -> list[str]:
-    return [finding.message for finding in budget.faults(cluster)]
+    return [finding.message for finding in budget.findings(cluster)]
 
 
 def edited(cluster: Cluster, kind: str, edit: Callable[[Json], object]) -> Cluster:
@@ -59,7 +59,7 @@ def limited(
 
 
 def test_every_environment_keeps_its_budget(rendered: list[Cluster]) -> None:
-    findings = [finding for cluster in rendered for finding in budget.faults(cluster)]
+    findings = [finding for cluster in rendered for finding in budget.findings(cluster)]
     assert list(map(str, [*findings, *budget.unused_images(rendered)])) == []
 
 

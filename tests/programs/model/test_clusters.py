@@ -36,7 +36,7 @@ def tree(root: Path, **volumes: int) -> Path:
 def test_the_only_one_that_can_be_meant(
     volumes: dict[str, int], kept: bool, meant: str, tmp_path: Path
 ) -> None:
-    assert clusters.chosen(tree(tmp_path, **volumes), "", kept=kept) == meant
+    assert clusters.chosen(tree(tmp_path, **volumes), "", with_volumes=kept) == meant
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_the_only_one_that_can_be_meant(
 def test_of_several_one_is_to_be_named(volumes: dict[str, int], kept: bool, tmp_path: Path) -> None:
     root = tree(tmp_path, **volumes)
     with pytest.raises(RepositoryError) as error:
-        clusters.chosen(root, "", kept=kept)
+        clusters.chosen(root, "", with_volumes=kept)
     (finding,) = error.value.findings
     assert finding.message == f"which of {', '.join(sorted(volumes))} is meant?"
-    assert clusters.chosen(root, finding.fix.rpartition("=")[2], kept=kept) in volumes
+    assert clusters.chosen(root, finding.fix.rpartition("=")[2], with_volumes=kept) in volumes
 
 
 def test_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -68,5 +68,5 @@ def test_a_tree_without_a_cluster_says_so(tmp_path: Path) -> None:
 
 def test_the_one_that_is_broken_has_volumes_if_any_has(tmp_path: Path) -> None:
     root = tree(tmp_path, a=0, b=1, c=2)
-    assert clusters.keeping(root, ["a", "b", "c"]) == "b"
-    assert clusters.keeping(root, ["a"]) == "a"
+    assert clusters.first_with_volumes(root, ["a", "b", "c"]) == "b"
+    assert clusters.first_with_volumes(root, ["a"]) == "a"

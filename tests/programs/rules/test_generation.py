@@ -90,7 +90,7 @@ def test_rules_of_loki_are_a_file_that_its_ruler_reads(copy: Repository) -> None
 
 
 def test_every_fact_that_a_specification_names_is_seen(copy: Repository) -> None:
-    named = set(facts.named(copy.root))
+    named = set(facts.names_used(copy.root))
     assert named >= facts.LINKS
     assert {"REMINDER_BINDING", "NAMESPACES", "node_memory_ratio"} <= named
 

@@ -42,7 +42,11 @@ def test_a_specification_is_no_lost_file_and_needs_no_schema_of_kubernetes(
     (copy.root / slos.SPECIFICATIONS / "another.yaml").write_text("apiVersion: v1\nkind: List\n")
     lost = [finding.path for finding in unused_files.check(copy)]
     assert lost == ["base/config/slos/stray.yml"]
-    places = [f.path for f in policies.base(copy.root) if "without a schema" in f.message]
+    places = [
+        f.path
+        for f in policies.base_files_are_conventional(copy.root)
+        if "without a schema" in f.message
+    ]
     assert places == ["base/config/slos/another.yaml"]
 
 

@@ -186,9 +186,9 @@ def test_files_that_a_module_lacks_are_built_in_of_a_copy(
     monkeypatch.setattr(
         sources, "module", lambda *asked: {("example.com/page", "v1.2.3"): module}[asked]
     )
-    assert tools._completed("page", temporary) == []
+    assert tools._module_with_missing_files("page", temporary) == []
     (folder / "missing").write_text("ui/app/dist/index.html\n")
-    assert tools._completed("page", temporary) == [f"-modfile={temporary}/go.mod"]
+    assert tools._module_with_missing_files("page", temporary) == [f"-modfile={temporary}/go.mod"]
     copy = temporary / "module"
     assert (copy / "ui/app/dist/index.html").read_bytes() == b""
     assert (copy / "ui/web.go").read_text() == "package ui\n"

@@ -1,4 +1,4 @@
-"""What an object names exists: Services, accounts, roles, ConfigMaps, Secrets, and their keys."""
+"""Objects refer to what exists: Services, accounts, roles, ConfigMaps, Secrets, and their keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.model import secretfile
 from scripts.model.manifests import NAMESPACES
 from scripts.model.rendered import Cluster, Item, Pod
 
-# The address of a Service of ours, wherever it stands: with its namespace, or a URL's host.
+# The address of one of our Services: a URL's host, or a name that ends with `.svc`.
 _ADDRESS = re.compile(
     rf"(?:(?P<scheme>\w+)://)?(?P<name>[a-z0-9][a-z0-9-]*)\.(?P<namespace>{'|'.join(sorted(NAMESPACES))})"
     r"(?P<suffix>\.svc(?:\.cluster\.local)?)?(?::(?P<port>\d+))?(?![\w.-])"
@@ -23,7 +23,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Reference:
-    """A ConfigMap or Secret that something reads; without a key, as a whole."""
+    """A ConfigMap or Secret that an object reads, or one key of it."""
 
     kind: str
     namespace: str
@@ -31,8 +31,8 @@ class Reference:
     key: str | None = None
 
 
-def addresses(cluster: Cluster) -> Iterator[Finding]:
-    """Every address of a Service of ours, in any text of any object, leads to one and its port."""
+def service_addresses(cluster: Cluster) -> Iterator[Finding]:
+    """Every address of one of our Services, in any string of any object, exists with its port."""
     services: dict[tuple[str, str], set[int]] = {
         (s.namespace, s.name): {p["port"] for p in s.spec.get("ports") or []}
         for s in cluster.of("Service")
@@ -51,8 +51,8 @@ def addresses(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, f"use {ports}")
 
 
-def alertmanagers(cluster: Cluster) -> Iterator[Finding]:
-    """Prometheus sends its alerts to a Service and a named port that exist."""
+def alertmanager_service(cluster: Cluster) -> Iterator[Finding]:
+    """Prometheus sends its alerts to a Service and port that exist."""
     ports = {
         (s.namespace, s.name, p.get("name")) for s in cluster.of("Service") for p in s.spec["ports"]
     }
@@ -67,8 +67,8 @@ def alertmanagers(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, "sends its alerts nowhere", "enable Alertmanager")
 
 
-def accounts(cluster: Cluster) -> Iterator[Finding]:
-    """Pods run under accounts that exist, and roles are bound to accounts and roles that exist."""
+def accounts_and_roles(cluster: Cluster) -> Iterator[Finding]:
+    """ServiceAccounts of pods, and accounts and roles of bindings, exist."""
     existing = {(i.kind, i.namespace, i.name) for i in cluster.all}
     for pod in cluster.pods:
         name = pod.spec.get("serviceAccountName") or "default"
@@ -88,10 +88,10 @@ def accounts(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, "let the chart make it, or correct its name")
 
 
-def configuration(cluster: Cluster) -> Iterator[Finding]:
+def configmaps_and_secrets(cluster: Cluster) -> Iterator[Finding]:
     """Every ConfigMap and Secret that is read exists, with the keys that are read.
 
-    Secrets are not in git: those count that `base/secrets.yaml` declares.
+    Secrets are not in git; those that `base/secrets.yaml` declares count as existing.
     """
     existing = _existing(cluster)
     read: list[tuple[Item, Reference]] = [(p.owner, r) for p in cluster.pods for r in _of_pod(p)]
@@ -115,10 +115,10 @@ def _addresses(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
     found = set()
     for _, text in leaves(item.manifest):
         if not isinstance(text, str) or not ("://" in text or ".svc" in text):
-            continue  # Most texts; the expression takes its time.
+            continue  # The regular expression is slow, and most strings have no address.
         for match in _ADDRESS.finditer(text):
             if not (match["scheme"] or match["suffix"]):
-                continue  # Such as a label's value; an address has one or the other.
+                continue  # Such as the value of a label.
             port = int(match["port"]) if match["port"] else _PORTS.get(match["scheme"] or "")
             found.add((match[0], (match["namespace"], match["name"]), port))
     return found
@@ -135,7 +135,7 @@ def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
 
 
 def _of_pod(pod: Pod) -> Iterator[Reference]:
-    """Yield what a pod cannot start without."""
+    """Yield the ConfigMaps and Secrets that a pod cannot start without."""
     yield from _of_volumes(pod)
     yield from _of_environment(pod)
     yield from _of_sub_paths(pod)
@@ -196,7 +196,7 @@ def _of_custom(item: Item) -> Iterator[Reference]:
     for name in item.spec.get("configMaps") or []:
         yield Reference("ConfigMap", item.namespace, name)
     for _, selector in maps(item.spec):
-        # A SecretKeySelector, wherever it stands.
+        # A SecretKeySelector, in any field.
         known = {"name", "key"} <= selector.keys() <= {"name", "key", "optional"}
         if known and not selector.get("optional"):
             yield Reference("Secret", item.namespace, selector["name"], selector["key"])
