@@ -160,7 +160,11 @@ def findings(repository: Repository, releases: list[Variant]) -> list[Finding]:
         elif trial.keys and not changed:
             value = functools.reduce(lambda at, key: at[key], trial.keys, release.values)
             if default(release, trial.keys) == value:
-                found.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
+                # An overlay may return to the default that its base has left.
+                files = repository.files(first.sync)
+                place = ("HelmRelease", release.owner[1], *keys)
+                if repository.sources.layers(*place, within=files) < 2:
+                    found.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
             else:
                 text = f"{name} changes nothing that the chart renders"
                 fix = f"correct its name or its place: compare the values of {release.chart}"

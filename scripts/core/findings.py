@@ -87,10 +87,17 @@ def report(findings: Iterable[Finding]) -> int:
 def execute(command: Callable[[], int]) -> NoReturn:
     """Run a command and exit with its code, or with 1 and the findings that ended it."""
     try:
-        sys.exit(command())
+        code = command()
+        sys.stdout.flush()
+        sys.exit(code)
     except RepositoryError as error:
         report(error.findings)
         sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has enough. Python would complain at exit, too:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def interruptible(command: Callable[[], int], text: str) -> int:

@@ -182,6 +182,17 @@ class Sources:
                 best = (depth, path, line)
         return best[1:] if best else None
 
+    def layers(self, kind: str, name: str, *keys: str, within: frozenset[str]) -> int:
+        """Return how many of some files set a key of an object: the base, and overlays over it."""
+        count = 0
+        for path, node in self._objects.get((kind, name), []):
+            at: yaml.Node | None = node if path in within else None
+            for key in keys:
+                found = child(at, key) if at else None
+                at = found[1] if found else None
+            count += at is not None
+        return count
+
 
 def get(value: Json, *keys: str) -> Json:
     """Return what the keys lead to in nested maps; None where one of them is missing."""

@@ -270,16 +270,14 @@ def files(*options: str) -> set[str]:
     return {path for path in listed.splitlines() if (ROOT / path).is_file()}
 
 
-def test_what_flux_packs_builds_and_is_manifests_only(
-    repository: Repository, tmp_path: Path
-) -> None:
+def test_what_flux_packs_builds_and_is_manifests_only(tmp_path: Path) -> None:
     packed = files() - files("--ignored", "--exclude-from=.sourceignore")
     assert {path.split("/")[0] for path in packed} == {"base", "clusters", "overlays"}
     assert not any(path.endswith(".md") for path in packed)
     for path in packed:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, tmp_path / path)
-    syncs = [sync.name for sync in repository.syncs if sync.synced]
+    syncs = [sync.name for sync in Repository(ROOT).syncs if sync.synced]
     assert [sync.name for sync in Repository(tmp_path).syncs] == syncs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -62,6 +63,21 @@ def test_a_key_that_repeats_the_default_is_found(cluster: Cluster) -> None:
     (finding,) = findings(cluster, variant(cluster, BLACKBOX, replicas=1))
     assert finding.message == f"{BLACKBOX}: replicas is the chart's default"
     assert finding.path == f"base/releases/{BLACKBOX}.yaml"
+
+
+@pytest.mark.usefixtures("rendered")
+@pytest.mark.parametrize(("base", "needed"), [("30d", True), ("", False)])
+def test_an_overlay_may_return_to_the_default(copy: Repository, base: str, needed: bool) -> None:
+    overlay = copy.root / "overlays/oke-free/releases/kube-prometheus-stack.yaml"
+    key = "      prometheusSpec:\n"
+    overlay.write_text(overlay.read_text().replace(key, f"{key}        retention: 10d\n"))
+    release = copy.root / "base/releases/kube-prometheus-stack.yaml"
+    text = re.sub(
+        r"\n +retention: .*", f"\n        retention: {base}" if base else "", release.read_text()
+    )
+    release.write_text(text)
+    said = [str(one) for one in unused_values.findings(copy, unused_values.variants(copy))]
+    assert any("retention is the chart's default" in one for one in said) != needed
 
 
 def test_a_key_that_helps_in_one_variant_earns_its_place(cluster: Cluster) -> None:
