@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from scripts.checks.rendered import (
-    exposed,
+    metrics_exposed,
     objects,
     pods,
     programs,
@@ -41,7 +41,7 @@ CHECKS: tuple[Check, ...] = (
     scrape.sample_limit_set,
     scrape.targets_found,
     relabelings.read_metrics_kept,
-    exposed.metrics_and_labels_exist,
+    metrics_exposed.metrics_and_labels_exist,
 )
 
 

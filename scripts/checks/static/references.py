@@ -10,13 +10,7 @@ from itertools import chain
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, maps
 from scripts.model.files import INVENTORY
-from scripts.model.manifests import (
-    ENGINE_NAMESPACES,
-    ClusterSync,
-    Release,
-    Repository,
-    in_values,
-)
+from scripts.model.manifests import ENGINE_NAMESPACES, ClusterSync, Release, Repository, in_values
 from scripts.model.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
 

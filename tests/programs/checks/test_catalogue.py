@@ -15,7 +15,7 @@ import yaml
 from dashboards_py import metrics
 from dashboards_py.promql import Kind
 from scripts import tools
-from scripts.checks.rendered import exposed
+from scripts.checks.rendered import metrics_exposed
 from scripts.checks.static import catalogue as check
 from scripts.checks.static import queries
 from scripts.cluster.capture import documents, families
@@ -279,22 +279,24 @@ def test_rules_and_dashboards_name_real_metrics_and_labels(repository: Repositor
 
 def test_every_chart_rule_names_real_metrics_and_labels(rendered: list[Cluster]) -> None:
     assert [
-        finding for cluster in rendered for finding in exposed.metrics_and_labels_exist(cluster)
+        finding
+        for cluster in rendered
+        for finding in metrics_exposed.metrics_and_labels_exist(cluster)
     ] == []
 
 
 def test_every_exception_for_a_chart_is_needed(
     rendered: list[Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposed, "is_excepted", lambda _: False)
+    monkeypatch.setattr(metrics_exposed, "is_excepted", lambda _: False)
     texts = [
         finding.message
         for cluster in rendered
-        for finding in exposed.metrics_and_labels_exist(cluster)
+        for finding in metrics_exposed.metrics_and_labels_exist(cluster)
     ]
-    for name in exposed.METRICS:
+    for name in metrics_exposed.METRICS:
         assert any(f"no exporter exposes {name}" in text for text in texts)
-    for label in exposed.LABELS:
+    for label in metrics_exposed.LABELS:
         assert any(f"has no label {label!r}" in text for text in texts)
 
 

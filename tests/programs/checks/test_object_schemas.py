@@ -10,15 +10,7 @@ from scripts.model import schemas
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from tests.fixtures import CODE
-from tests.programs.cluster_syncs import (
-    FLUX,
-    Edit,
-    added,
-    assert_says,
-    edited,
-    holding,
-    named,
-)
+from tests.programs.cluster_syncs import FLUX, Edit, added, assert_says, edited, holding, named
 
 
 def test_as_many_versions_of_kubernetes_as_it_supports_itself() -> None:

@@ -6,15 +6,7 @@ import pytest
 
 from scripts.checks.static import sync_order
 from scripts.model.manifests import Repository
-from tests.programs.cluster_syncs import (
-    ARGOCD,
-    FLUX,
-    Edit,
-    assert_says,
-    edited,
-    holding,
-    named,
-)
+from tests.programs.cluster_syncs import ARGOCD, FLUX, Edit, assert_says, edited, holding, named
 
 FLUX_FILE = r"clusters/oke-free/flux/monitoring.yaml:\d+: Kustomization"
 BASE = r"base/releases/.+.yaml:\d+: HelmRelease"
