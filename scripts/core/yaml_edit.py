@@ -19,8 +19,17 @@ def compose(text: str) -> list[yaml.Node]:
     return list(yaml.compose_all(text, yaml.SafeLoader))
 
 
-def replaced(text: str, document: yaml.Node, keys: Iterable[str], value: Scalar) -> str:
+def replaced(
+    text: str, document: yaml.Node, keys: Iterable[str], value: Scalar, *, quoted: bool = False
+) -> str:
     """Return the text with another scalar at the keys, and indices of lists, of a document.
+
+    Args:
+        text: The YAML.
+        document: One of its documents, as `compose` returns it.
+        keys: They lead to the scalar.
+        value: The new one.
+        quoted: Whether a text keeps the quotes of the old one, as a version needs.
 
     Raises:
         KeyError: If one of them does not exist.
@@ -34,8 +43,11 @@ def replaced(text: str, document: yaml.Node, keys: Iterable[str], value: Scalar)
     start, end = node.start_mark.index, node.end_mark.index
     if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
         end = _block_end(text, name.start_mark.line, name.start_mark.column)
+    new = written(value, name.start_mark.column)
+    if quoted and isinstance(node, yaml.ScalarNode) and node.style in {"'", '"'}:
+        new = json.dumps(value)
     # A block scalar without a final newline is another value.
-    return text[:start] + written(value, name.start_mark.column) + (text[end:] or "\n")
+    return text[:start] + new + (text[end:] or "\n")
 
 
 def written(value: Scalar, column: int = 0) -> str:

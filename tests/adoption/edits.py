@@ -37,7 +37,7 @@ def put(path: Path, place: str, value: Scalar) -> None:
     elif not isinstance(holder, yaml.MappingNode):
         raise AbsentError(f"{path.name} has no map at {'.'.join(way)}")
     elif child(holder, last):
-        path.write_text(replaced(text, document, keys, value))
+        path.write_text(replaced(text, document, keys, value, quoted=True))
         return
     else:
         start, column = holder.start_mark.index, holder.start_mark.column
