@@ -150,8 +150,8 @@ def findings(repository: Repository, releases: list[Variant]) -> list[Finding]:
     for trial, changed in run(releases):
         first = trial.variants[0]
         release = first.release
-        keys = ("spec", "values", *trial.keys)
-        path, line = repository.where("HelmRelease", release.owner[1], *keys, sync=first.sync)
+        place = ("HelmRelease", release.owner[1], "spec", "values", *trial.keys)
+        path, line = repository.where(*place, sync=first.sync)
         name = f"{release.name}: {'.'.join(trial.keys)}"
         if not trial.keys and changed:
             text = f"{release.name} renders something else each time"
@@ -162,7 +162,6 @@ def findings(repository: Repository, releases: list[Variant]) -> list[Finding]:
             if default(release, trial.keys) == value:
                 # An overlay may return to the default that its base has left.
                 files = repository.files(first.sync)
-                place = ("HelmRelease", release.owner[1], *keys)
                 if repository.sources.layers(*place, within=files) < 2:
                     found.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
             else:
