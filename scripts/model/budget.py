@@ -57,7 +57,7 @@ def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
     """
 
     def one(container: Mapping[str, Json]) -> float:
-        return quantity(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
+        return _amount(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
 
     highest = sidecars = 0.0
     for container in spec.get("initContainers") or []:
@@ -252,9 +252,18 @@ def _count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def _amount(text: Json) -> float:
+    """Return a quantity; of what is none, `arithmetic.resources` of the checks speaks."""
+    try:
+        return quantity(text)
+    except ValueError:
+        return 0.0
+
+
 def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
-    size = quantity(claim["resources"]["requests"]["storage"])
-    return size, claim.get("storageClassName") or "the default"
+    return _amount(claim["resources"]["requests"]["storage"]), claim.get(
+        "storageClassName"
+    ) or "the default"
 
 
 def _sums(budget: Mapping[str, Json], taken: Mapping[str, Usage]) -> Iterator[tuple[str, str]]:

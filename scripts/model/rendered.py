@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, leaves
 from scripts.model import charts
 from scripts.model.manifests import ClusterSync, Release, Repository, group, identity, of_engine
 
@@ -55,6 +55,9 @@ API_SERVER: Mapping[str, Json] = {
     },
     "spec": {"ports": [{"name": "https", "port": 443}]},
 }
+
+# The last keys that lead to a value, and the value: charts mostly name alike what they render.
+Written = tuple[tuple[str, ...], Json]
 
 
 @dataclass(frozen=True)
@@ -181,23 +184,48 @@ class Cluster:
         """Return what the charts render."""
         return [item for item in self.items if item.release]
 
-    def finding(self, item: Item, text: str, fix: str) -> Finding:
-        """Return a finding at the release's values, or where the object was written."""
-        if item.release is None:
-            path, line = self.repository.where(item.kind, item.name, sync=self.sync)
-        else:
+    def finding(self, item: Item, text: str, fix: str, *written: Written) -> Finding:
+        """Return a finding at the release's values, or where the object was written.
+
+        Args:
+            item: The object at fault.
+            text: What is wrong.
+            fix: What to do.
+            written: What somebody may have written that makes it so. The line is that of the first
+                that is there; else the release's declaration, as it is the chart's default.
+        """
+        kind, name = item.kind, item.name
+        keys = self.written(item, *written)
+        if item.release is not None:
+            # Under Argo CD, too, values are written in the HelmRelease.
             release = self.release(item.release)
+            kind, name = "HelmRelease", release.owner[1]
             # Only the base names the chart, so this is where the release is declared.
             chart = "chart" if release.repository.startswith("http") else "chartRef"
-            keys = ("spec", chart)
-            path, line = self.repository.where(
-                "HelmRelease", release.owner[1], *keys, sync=self.sync
-            )
+            keys = ("spec", "values", *keys) if keys else ("spec", chart)
+        path, line = self.repository.where(kind, name, *keys, sync=self.sync)
         return Finding(path, line, f"{item}: {text}", fix)
+
+    def written(self, item: Item, *written: Written) -> tuple[str, ...]:
+        """Return the keys of the first of these that is in a release's values, or in the object.
+
+        Returns:
+            Nothing where none is: what is rendered is the chart's default.
+        """
+        whole = self.release(item.release).values if item.release else dict(item.manifest)
+        found = list(leaves(whole)) if written else []
+        return next(
+            (keys for end, value in written for keys, own in found if _ends(keys, end, own, value)),
+            (),
+        )
 
     def release(self, name: str) -> Release:
         """Return the release of this name."""
         return next(r for r in self.sync.releases if r.name == name)
+
+
+def _ends(keys: tuple[str, ...], end: tuple[str, ...], own: Json, value: Json) -> bool:
+    return keys[-len(end) :] == end and own == value
 
 
 def clusters(

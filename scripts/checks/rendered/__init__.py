@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    arithmetic,
+    exposed,
+    objects,
+    pods,
+    programs,
+    referents,
+    relabelings,
+    scrape,
+)
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
@@ -34,6 +43,12 @@ CHECKS: tuple[Check, ...] = (
     scrape.targeted,
     relabelings.kept,
     exposed.real,
+    arithmetic.resources,
+    arithmetic.scrapes,
+    arithmetic.panels,
+    arithmetic.ranges,
+    arithmetic.windows,
+    arithmetic.notifications,
 )
 
 
