@@ -53,9 +53,9 @@ def check(repository: Repository, installed: Sequence[Cluster]) -> list[Finding]
         installed: All its clusters, with their charts rendered.
     """
     costs = [finding for cluster in installed for finding in budget.faults(cluster)]
-    values = unused_values.faults(repository, unused_values.variants(repository))
-    images = budget.unused_images(installed)
-    return [*rendered_checks.faults(installed), *costs, *images, *values]
+    outcomes = rendered_checks.faults(installed)
+    values = unused_values.faults(repository, unused_values.variants(repository), outcomes)
+    return [*outcomes, *costs, *budget.unused_images(installed), *values]
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +144,18 @@ def run(found: list[Variant]) -> Iterator[tuple[Trial, bool]]:
         variant.save()
 
 
-def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
-    """Return a finding for each key that does nothing, and for each render that is random."""
+def faults(
+    repository: Repository, found: list[Variant], said: Collection[Finding] = ()
+) -> list[Finding]:
+    """Return a finding for each key that does nothing, and for each render that is random.
+
+    Args:
+        repository: The tree.
+        found: Every release of every cluster sync.
+        said: What is wrong with the outcome. While something is, no value of the same release is
+            said to be the chart's default and so to be removed: the default may be what is wrong.
+    """
+    blamed = {finding.path for finding in said}
     findings = []
     for trial, changed in run(found):
         first = trial.variants[0]
@@ -160,6 +170,8 @@ def faults(repository: Repository, found: list[Variant]) -> list[Finding]:
         elif trial.keys and not changed:
             value = functools.reduce(lambda at, key: at[key], trial.keys, release.values)
             if default(release, trial.keys) == value:
+                if blamed & {path, repository.where("HelmRelease", release.owner[1])[0]}:
+                    continue
                 findings.append(Finding(path, line, f"{name} is the chart's default", "remove it"))
             else:
                 text = f"{name} changes nothing that the chart renders"

@@ -277,9 +277,9 @@ def pods_of(item: Item) -> Pod | None:
     return Pod(item, labels, spec["template"]["spec"], replicas, claims)
 
 
-def operated(items: tuple[Item, ...]) -> Iterator[Item]:
-    """Yield the workloads and Services that the Prometheus operator makes of these objects."""
-    flags = next(
+def operator_flags(items: tuple[Item, ...]) -> dict[str, str]:
+    """Return the flags that the Prometheus operator is started with; none where it is not."""
+    return next(
         (
             dict(a.removeprefix("--").split("=", 1) for a in c.get("args") or [] if "=" in a)
             for item in items
@@ -289,6 +289,11 @@ def operated(items: tuple[Item, ...]) -> Iterator[Item]:
         ),
         {},
     )
+
+
+def operated(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Yield the workloads and Services that the Prometheus operator makes of these objects."""
+    flags = operator_flags(items)
     for item in items:
         if item.kind in OPERATED and group(dict(item.manifest)) == "monitoring.coreos.com":
             yield from _operated(item, flags)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from scripts.checks.rendered import (
     arithmetic,
     exposed,
+    loki,
     objects,
     pods,
     programs,
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     referents.alertmanagers,
     referents.configuration,
     scrape.selected,
+    scrape.discovered,
     scrape.limited,
     scrape.targeted,
     relabelings.kept,
@@ -49,6 +51,11 @@ CHECKS: tuple[Check, ...] = (
     arithmetic.ranges,
     arithmetic.windows,
     arithmetic.notifications,
+    loki.tenants,
+    loki.replicas,
+    loki.limits,
+    loki.retentions,
+    loki.rules,
 )
 
 

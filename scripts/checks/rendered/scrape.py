@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding
-from scripts.model.rendered import Cluster
+from scripts.model.rendered import Cluster, operator_flags
 from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, endpoints, targets
 
+# What Prometheus may discover: the operator's flag and its default, and the chart's value.
+DISCOVERED = {
+    "Endpoints": ("kubelet-endpoints", "true", "kubeletEndpointsEnabled"),
+    "EndpointSlice": ("kubelet-endpointslice", "false", "kubeletEndpointSliceEnabled"),
+}
 SELECTORS = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
 
 
@@ -22,6 +27,32 @@ def selected(cluster: Cluster) -> Iterator[Finding]:
             if item.spec.get(f"{name}NamespaceSelector") != {}:
                 text = f"{name}NamespaceSelector does not select everything"
                 yield cluster.finding(item, text, "leave it at the chart's default")
+
+
+def discovered(cluster: Cluster) -> Iterator[Finding]:
+    """The operator writes for the kubelet what Prometheus discovers of it."""
+    flags = operator_flags(cluster.items)
+    kinds = {
+        kind
+        for kind, (flag, default, _) in DISCOVERED.items()
+        if flags.get(flag, default) == "true"
+    }
+    if "kubelet-service" not in flags:
+        return
+    for item in cluster.of("Prometheus"):
+        role = item.spec.get("serviceDiscoveryRole") or "Endpoints"
+        if role in kinds:
+            continue
+        effect = "neither the kubelet nor cAdvisor is scraped"
+        if not kinds:
+            effect = "told to write nothing at all, it exits, and reconciles nothing any more"
+        yield cluster.finding(
+            item,
+            f"discovers the kubelet by {role}, which the operator does not write: {effect}",
+            f"set serviceDiscoveryRole and prometheusOperator.{DISCOVERED[role][2]} alike",
+            ((DISCOVERED[role][2],), False),
+            (("serviceDiscoveryRole",), role),
+        )
 
 
 def limited(cluster: Cluster) -> Iterator[Finding]:
