@@ -168,10 +168,19 @@ def _undeclared(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
     return monitors - other - set(budget.get("series", {}).get("targets", {}))
 
 
+# The label of a node's processors.
+ARCHITECTURE = "kubernetes.io/arch"
+
+
 def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
-    """Every image is known to run on the environment's processors."""
+    """Every image is known to run on the environment's processors, and no pod asks for others."""
     known = load(cluster.repository.root / IMAGES, cluster.repository.root)[0]
     for pod in cluster.pods:
+        wanted = (pod.spec.get("nodeSelector") or {}).get(ARCHITECTURE)
+        if wanted and wanted != architecture:
+            text = f"asks for a node of {wanted}, and the environment has {architecture} alone"
+            written = (("nodeSelector", ARCHITECTURE), wanted)
+            yield cluster.finding(pod.owner, text, "remove its nodeSelector", written)
         for container in pod.containers:
             name = images.repository(str(container.get("image")))
             if name not in known:

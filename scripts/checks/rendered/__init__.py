@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from scripts.checks.rendered import (
     arithmetic,
     exposed,
+    links,
     loki,
     objects,
     pods,
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     referents.accounts,
     referents.alertmanagers,
     referents.configuration,
+    links.resolved,
     scrape.selected,
     scrape.discovered,
     scrape.limited,

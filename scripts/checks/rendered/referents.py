@@ -40,7 +40,7 @@ def addresses(cluster: Cluster) -> Iterator[Finding]:
     for item in cluster.items:
         if item.kind == "CustomResourceDefinition":
             continue
-        for address, service, port in sorted(_addresses(item)):
+        for address, service, port in sorted(addresses_of(item)):
             if service not in services:
                 text = f"{address}: there is no Service {service[1]} in {service[0]}"
                 fix = f"use one of {', '.join(sorted(n for s, n in services if s == service[0]))}"
@@ -111,7 +111,8 @@ def configuration(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"use one of {', '.join(sorted(found))}")
 
 
-def _addresses(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
+def addresses_of(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
+    """Return each address of a Service of ours in an object: its text, Service and port."""
     found = set()
     for _, text in leaves(item.manifest):
         if not isinstance(text, str) or not ("://" in text or ".svc" in text):

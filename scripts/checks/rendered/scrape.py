@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster, operator_flags
-from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, endpoints, targets
+from scripts.model.scraping import EXTERNAL, MONITORS, endpoints, targets
 
 # What Prometheus may discover: the operator's flag and its default, and the chart's value.
 DISCOVERED = {
@@ -64,7 +64,7 @@ def limited(cluster: Cluster) -> Iterator[Finding]:
 
 
 def targeted(cluster: Cluster) -> Iterator[Finding]:
-    """Monitors find Services, their ports and the pods' ports, where these are ours."""
+    """Monitors find Services or pods with their ports, where these are ours."""
     for item in cluster.of("PodMonitor", "ServiceMonitor"):
         if item.name in EXTERNAL:
             continue
@@ -78,8 +78,3 @@ def targeted(cluster: Cluster) -> Iterator[Finding]:
                 what = "pod" if item.kind == "PodMonitor" else "Service"
                 text = f"no {what} with a port {endpoint['port']} is selected"
                 yield cluster.finding(item, text, fix)
-            for target in found:
-                service = target.service
-                if service and service.name not in NO_PODS and not target.pods:
-                    text = f"no pod behind the port {endpoint['port']} of {service}"
-                    yield cluster.finding(item, text, fix)

@@ -6,6 +6,7 @@ from scripts.checks import rendered as checks
 from scripts.checks.rendered import (
     arithmetic,
     exposed,
+    links,
     loki,
     objects,
     pods,
@@ -17,7 +18,18 @@ from scripts.checks.rendered import (
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
 
-MODULES = (arithmetic, exposed, loki, objects, pods, programs, referents, relabelings, scrape)
+MODULES = (
+    arithmetic,
+    exposed,
+    links,
+    loki,
+    objects,
+    pods,
+    programs,
+    referents,
+    relabelings,
+    scrape,
+)
 
 
 def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
