@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding
-from scripts.model.rendered import Cluster, operator_flags
-from scripts.model.scraping import EXTERNAL, MONITORS, endpoints, targets
+from scripts.model.rendered import Cluster, Item, operator_flags
+from scripts.model.scraping import EXTERNAL, LOOKS, MONITORS, endpoints, matches, targets
 
 # What Prometheus may discover: the operator's flag and its default, and the chart's value.
 DISCOVERED = {
@@ -64,17 +64,28 @@ def limited(cluster: Cluster) -> Iterator[Finding]:
 
 
 def targeted(cluster: Cluster) -> Iterator[Finding]:
-    """Monitors find Services or pods with their ports, where these are ours."""
-    for item in cluster.of("PodMonitor", "ServiceMonitor"):
-        if item.name in EXTERNAL:
+    """Monitors find Services or pods with their ports: ours, and what is known of the others."""
+    for item, port in missed(cluster):
+        if port is None:
+            yield cluster.finding(item, "an endpoint without a port's name", "name the port")
             continue
+        what = "pod" if item.kind == "PodMonitor" else "Service"
+        text = f"no {what} with a port {port} is selected"
+        fix = "correct selector, namespaceSelector or the port's name"
+        yield cluster.finding(item, text, fix, (("port",), port))
+
+
+def missed(cluster: Cluster) -> Iterator[tuple[Item, str | None]]:
+    """Yield each monitor that finds nothing, with the port of its endpoint; None if it has none."""
+    for item in cluster.of("PodMonitor", "ServiceMonitor"):
+        labels, ports = LOOKS.get(item.name, ({}, frozenset()))
         for endpoint in endpoints(item):
-            if "port" not in endpoint:
-                yield cluster.finding(item, "an endpoint without a port's name", "name the port")
-                continue
-            found = targets(cluster, item, endpoint)
-            fix = "correct selector, namespaceSelector or the port's name"
+            port = endpoint.get("port")
+            if item.name in LOOKS:
+                found = port in ports and matches(item.spec["selector"], labels)
+            elif item.name in EXTERNAL or port is None:
+                found = port is not None
+            else:
+                found = bool(targets(cluster, item, endpoint))
             if not found:
-                what = "pod" if item.kind == "PodMonitor" else "Service"
-                text = f"no {what} with a port {endpoint['port']} is selected"
-                yield cluster.finding(item, text, fix)
+                yield item, port

@@ -49,12 +49,27 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Selector:
+    """A metric that a PromQL query selects.
+
+    Attributes:
+        metric: Its name.
+        matchers: What its labels have to be: a label, how it is compared (`=`, `!=`, `=~`, `!~`),
+            and with what.
+    """
+
+    metric: str
+    matchers: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a parser says of one query.
 
     Attributes:
         error: Its message; empty where the query is valid.
         metrics: The names of the metrics that it selects (PromQL).
+        selectors: The same with what their labels have to be (PromQL).
         selector_labels: The labels that its selectors name, by selector.
         demands: What it takes for granted about labels (PromQL).
         output: The labels of its result (PromQL).
@@ -62,6 +77,7 @@ class Answer:
 
     error: str
     metrics: frozenset[str]
+    selectors: frozenset[Selector]
     selector_labels: tuple[frozenset[str], ...]
     demands: tuple[Demand, ...]
     output: Output
@@ -96,7 +112,7 @@ def rule_queries(objects: Iterable[Mapping[str, Json]]) -> list[DashboardQuery]:
         )
         for item in objects
         if item.get("kind") == "PrometheusRule"
-        for group in item["spec"].get("groups", [])
+        for group in item["spec"].get("groups") or []
         for rule in group.get("rules") or []
         if (text := str(rule["expr"]))
     ]
@@ -128,6 +144,11 @@ def judge(query: DashboardQuery, answer: Answer) -> Iterable[Finding]:
                 )
 
 
+def _selector(raw: dict[str, Any]) -> Selector:
+    matchers = ((m["label"], m["type"], m["value"]) for m in raw["matchers"] or [])
+    return Selector(raw["metric"], tuple(m for m in matchers if m[0] != "__name__"))
+
+
 def _answer(raw: dict[str, Any]) -> Answer:
     matched = [
         Demand(m["label"], "selector", frozenset({s["metric"]}))
@@ -140,6 +161,7 @@ def _answer(raw: dict[str, Any]) -> Answer:
     return Answer(
         raw["error"] or "",
         frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
+        frozenset(_selector(s) for s in raw["selectors"] if s["metric"]),
         tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
         tuple(dict.fromkeys((*matched, *asked))),
         Output(
