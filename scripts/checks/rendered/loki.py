@@ -7,6 +7,7 @@ https://grafana.com/docs/loki/latest/configure/.
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -153,9 +154,16 @@ def installed(cluster: Cluster) -> Iterator[Loki]:
         for text in (item.manifest.get("data") or {}).values():
             if "schema_config:" not in str(text):
                 continue
-            config = yaml.load(str(text), Loader=yaml.CSafeLoader)
+            config = _parsed(str(text))
             pods = (p for p in cluster.pods if p.owner.release == item.release and _targets(p))
             yield Loki(item, config, tuple(pods))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Mapping[str, Json]:
+    """Parse a configuration once for all checks and clusters; it is not to be changed."""
+    content: Mapping[str, Json] = yaml.load(text, Loader=yaml.CSafeLoader)
+    return content
 
 
 def _targets(pod: Pod) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,16 +114,27 @@ def configuration(cluster: Cluster) -> Iterator[Finding]:
 
 def addresses_of(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
     """Return each address of a Service of ours in an object: its text, Service and port."""
-    found = set()
-    for _, text in leaves(item.manifest):
-        if not isinstance(text, str) or not ("://" in text or ".svc" in text):
-            continue  # Most texts; the expression takes its time.
-        for match in _ADDRESS.finditer(text):
-            if not (match["scheme"] or match["suffix"]):
-                continue  # Such as a label's value; an address has one or the other.
-            port = int(match["port"]) if match["port"] else _PORTS.get(match["scheme"] or "")
-            found.add((match[0], (match["namespace"], match["name"]), port))
-    return found
+    return {
+        address
+        for _, text in leaves(item.manifest)
+        # Most texts are none of these; the expression takes its time.
+        if isinstance(text, str) and ("://" in text or ".svc" in text)
+        for address in _in_text(text)
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_text(text: str) -> tuple[tuple[str, tuple[str, str], int | None], ...]:
+    return tuple(
+        (
+            match[0],
+            (match["namespace"], match["name"]),
+            int(match["port"]) if match["port"] else _PORTS.get(match["scheme"] or ""),
+        )
+        for match in _ADDRESS.finditer(text)
+        # Not such as a label's value; an address has one or the other.
+        if match["scheme"] or match["suffix"]
+    )
 
 
 def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
