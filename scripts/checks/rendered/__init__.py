@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from scripts.checks.rendered import (
+    arithmetic,
+    links,
+    loki,
     metrics_exposed,
     objects,
     pods,
@@ -37,11 +40,27 @@ CHECKS: tuple[Check, ...] = (
     references.accounts_and_roles,
     references.alertmanager_service,
     references.configmaps_and_secrets,
+    links.resolved,
     scrape.monitors_selected,
+    scrape.kubelet_discovered,
     scrape.sample_limit_set,
     scrape.targets_found,
+    relabelings.expressions_valid,
+    relabelings.targets_kept,
+    relabelings.metric_lists_valid,
     relabelings.read_metrics_kept,
     metrics_exposed.metrics_and_labels_exist,
+    arithmetic.requests_within_limits,
+    arithmetic.scrapes_in_time,
+    arithmetic.time_interval_known,
+    arithmetic.ranges_hold_two_samples,
+    arithmetic.retention_covers_rules,
+    arithmetic.notifications_remembered,
+    loki.tenant_named,
+    loki.enough_ingesters,
+    loki.logs_accepted,
+    loki.retention_valid,
+    loki.rules_mounted,
 )
 
 
