@@ -31,8 +31,8 @@ from scripts.rules import slos
 
 # An analyzer gets one cluster under one engine at both revisions, rendered, and yields what it has
 # to say of it. What it yields of several clusters is reported once, with all of them. Where it
-# cannot read an object, it raises one of MISSHAPEN or a RepositoryError: the report says so, with
-# the cluster and the analyzer's module, and the others still run.
+# cannot read an object, it raises one of SHAPE_ERRORS or a RepositoryError: the report says so,
+# with the cluster and the analyzer's module, and the others still run.
 # A new one is a public function of a module here, and a line in this list.
 Analyzer = Callable[[ClusterPair], Analysis]
 ANALYZERS: tuple[Analyzer, ...] = (
