@@ -13,14 +13,19 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks import static
-from scripts.checks.static import application, file_schemas, yaml_syntax
+from scripts.checks.static import application, dashboards, file_schemas, yaml_syntax
 from scripts.core.findings import GREEN, Finding, RepositoryError, colour, counted, execute, report
 from scripts.model.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
 # What the other checks take for granted: files that can be read, have their shape, and agree on
 # where the application is.
-FIRST: tuple[Check, ...] = (yaml_syntax.check, file_schemas.check, application.check)
+FIRST: tuple[Check, ...] = (
+    yaml_syntax.check,
+    file_schemas.check,
+    application.check,
+    dashboards.shaped,
+)
 
 
 def static_checks() -> dict[str, Check]:
@@ -33,7 +38,7 @@ def static_checks() -> dict[str, Check]:
 def validate(repository: Repository) -> list[Finding]:
     """Return what every static check finds; a tree that does not build is only told why."""
     for check in FIRST:
-        if broken := check(repository):
+        if broken := _run(check, repository):
             return broken
     try:
         _ = repository.syncs
