@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    access,
+    exposed,
+    objects,
+    pods,
+    programs,
+    referents,
+    relabelings,
+    scrape,
+)
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
@@ -21,6 +30,8 @@ CHECKS: tuple[Check, ...] = (
     objects.twice,
     objects.roles,
     objects.whitelisted,
+    access.strangers,
+    access.outside,
     pods.images,
     pods.resources,
     pods.unique,

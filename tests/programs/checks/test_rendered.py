@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from scripts.checks import rendered as checks
-from scripts.checks.rendered import exposed, objects, pods, programs, referents, relabelings, scrape
+from scripts.checks.rendered import (
+    access,
+    exposed,
+    objects,
+    pods,
+    programs,
+    referents,
+    relabelings,
+    scrape,
+)
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
 
@@ -15,7 +24,7 @@ def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
 def test_every_check_is_run() -> None:
     named = {
         function
-        for module in (exposed, objects, pods, programs, referents, relabelings, scrape)
+        for module in (access, exposed, objects, pods, programs, referents, relabelings, scrape)
         for function in vars(module).values()
         if callable(function)
         and getattr(function, "__annotations__", {}).get("return") == "Iterator[Finding]"
