@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     objects.whitelisted,
     access.strangers,
     access.outside,
+    access.guarded,
     pods.images,
     pods.resources,
     pods.unique,

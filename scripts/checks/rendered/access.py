@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from scripts.core.findings import Finding
 from scripts.model.readers import INI, Settings, grafana, is_grafana, ways_in
 from scripts.model.rendered import Cluster
+from scripts.model.scraping import matches
 
 # Roles of somebody without a name; as a Viewer, he reads. https://grafana.com/docs/grafana/latest/administration/roles-and-permissions/
 READING = frozenset({"", "none", "viewer"})
@@ -45,6 +46,28 @@ def outside(cluster: Cluster) -> Iterator[Finding]:
             text = f"{way.service.name} asks nobody for a password, and {way.text}"
             fix = "take that out: Grafana shows what it has, and `kubectl port-forward` reaches it"
             yield cluster.finding(way.item, text, fix)
+
+
+def guarded(cluster: Cluster) -> Iterator[Finding]:
+    """A NetworkPolicy chooses some pod, and in a namespace that has one, each pod is chosen."""
+    policies = cluster.of("NetworkPolicy")
+    chosen: set[str] = set()
+    for policy in policies:
+        selector = policy.spec.get("podSelector") or {}
+        own = {
+            str(pod.owner)
+            for pod in cluster.pods
+            if pod.owner.namespace == policy.namespace and matches(selector, pod.labels)
+        }
+        chosen |= own
+        if not own:
+            fix = "correct its podSelector; kustomize's includeSelectors writes into it, too"
+            yield cluster.finding(policy, "chooses no pod, so it protects and admits nobody", fix)
+    places = {policy.namespace for policy in policies}
+    for pod in cluster.pods:
+        if pod.owner.namespace in places and str(pod.owner) not in chosen:
+            text = "no NetworkPolicy chooses its pods, so anybody in the cluster reaches them"
+            yield cluster.finding(pod.owner, text, "let one of base/config choose them")
 
 
 def _finding(

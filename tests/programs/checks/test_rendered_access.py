@@ -75,6 +75,22 @@ def test_only_what_asks_for_a_password_is_reached_from_outside(rendered: list[Cl
         assert not list(readers.exposed(pair(after, cluster)))
 
 
+def test_policies_choose_pods_and_pods_are_chosen(rendered: list[Cluster]) -> None:
+    cluster = named(rendered)
+    assert not list(access.guarded(cluster))
+
+    def choosing(name: str) -> Edit:
+        labels = {"matchLabels": {"app.kubernetes.io/name": name}}
+        return lambda policy: policy["spec"].update(podSelector=labels)
+
+    name = "grafana-from-anywhere"
+    (fault,) = access.guarded(edited(cluster, "NetworkPolicy", name, choosing("nobody")))
+    assert "chooses no pod" in fault.message
+    left = edited(cluster, "NetworkPolicy", "only-from-monitoring", choosing("loki"))
+    assert any("StatefulSet" in fault.message for fault in access.guarded(left))
+    assert all("no NetworkPolicy chooses" in fault.message for fault in access.guarded(left))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "flags"),
     [
