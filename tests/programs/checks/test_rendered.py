@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scripts.checks import rendered as checks
 from scripts.checks.rendered import (
+    access,
     metrics_exposed,
     objects,
     pods,
@@ -23,7 +24,16 @@ def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
 def test_every_check_is_run() -> None:
     named = {
         function
-        for module in (metrics_exposed, objects, pods, programs, references, relabelings, scrape)
+        for module in (
+            access,
+            metrics_exposed,
+            objects,
+            pods,
+            programs,
+            references,
+            relabelings,
+            scrape,
+        )
         for function in vars(module).values()
         if callable(function)
         and getattr(function, "__annotations__", {}).get("return") == "Iterator[Finding]"
