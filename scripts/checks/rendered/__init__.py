@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from scripts.checks.rendered import (
+    access,
     arithmetic,
     links,
     loki,
@@ -29,10 +30,15 @@ CHECKS: tuple[Check, ...] = (
     objects.no_secrets,
     objects.crds_kept,
     objects.in_our_namespaces,
+    objects.twice,
     objects.secrets_unreadable,
     objects.kinds_whitelisted,
+    access.strangers,
+    access.outside,
+    access.guarded,
     pods.images_pinned,
     pods.resources_set,
+    pods.unique,
     pods.keeps_to_restricted,
     pods.host_paths_allowed,
     programs.same_version_as_clusters,

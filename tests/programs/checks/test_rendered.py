@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scripts.checks import rendered as checks
 from scripts.checks.rendered import (
+    access,
     arithmetic,
     links,
     loki,
@@ -19,6 +20,7 @@ from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
 
 MODULES = (
+    access,
     arithmetic,
     metrics_exposed,
     links,
