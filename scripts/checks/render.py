@@ -53,9 +53,9 @@ def check(repository: Repository, rendered: Sequence[Cluster]) -> list[Finding]:
         rendered: All its clusters, with their charts rendered.
     """
     exceeded = [finding for cluster in rendered for finding in budget.findings(cluster)]
-    values = unused_values.findings(repository, unused_values.variants(repository))
-    images = budget.unused_images(rendered)
-    return [*rendered_checks.findings(rendered), *exceeded, *images, *values]
+    found = rendered_checks.findings(rendered)
+    values = unused_values.findings(repository, unused_values.variants(repository), found)
+    return [*found, *exceeded, *budget.unused_images(rendered), *values]
 
 
 def main() -> int:

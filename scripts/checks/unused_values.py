@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +144,18 @@ def run(releases: list[Variant]) -> Iterator[tuple[Trial, bool]]:
         variant.save()
 
 
-def findings(repository: Repository, releases: list[Variant]) -> list[Finding]:
-    """Return a finding for each key without effect, and for each release that renders at random."""
+def findings(
+    repository: Repository, releases: list[Variant], outcomes: Collection[Finding] = ()
+) -> list[Finding]:
+    """Return a finding for each key without effect, and for each release that renders at random.
+
+    Args:
+        repository: The tree.
+        releases: Every release of every cluster sync.
+        outcomes: Findings in what is rendered. While a release has some, no value of it is
+            reported as the chart's default, to be removed: the default may be what is wrong.
+    """
+    blamed = {finding.path for finding in outcomes}
     found = []
     for trial, changed in run(releases):
         first = trial.variants[0]
@@ -160,6 +170,8 @@ def findings(repository: Repository, releases: list[Variant]) -> list[Finding]:
         elif trial.keys and not changed:
             value = functools.reduce(lambda at, key: at[key], trial.keys, release.values)
             if default(release, trial.keys) == value:
+                if blamed & {path, repository.where("HelmRelease", release.owner[1])[0]}:
+                    continue
                 # An overlay may return to the default that its base has left.
                 files = repository.files(first.sync)
                 if repository.sources.layers(*place, within=files) < 2:

@@ -13,14 +13,19 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks import static
-from scripts.checks.static import application, file_schemas, yaml_syntax
+from scripts.checks.static import application, dashboards, file_schemas, yaml_syntax
 from scripts.core.findings import GREEN, Finding, RepositoryError, colour, counted, execute, report
 from scripts.model.manifests import Repository
 
 Check = Callable[[Repository], list[Finding]]
 # The other checks rely on these: files that parse, match their schema, and agree on where the
 # application is.
-FIRST: tuple[Check, ...] = (yaml_syntax.check, file_schemas.check, application.check)
+FIRST: tuple[Check, ...] = (
+    yaml_syntax.check,
+    file_schemas.check,
+    application.check,
+    dashboards.shaped,
+)
 
 
 def static_checks() -> dict[str, Check]:
@@ -33,7 +38,7 @@ def static_checks() -> dict[str, Check]:
 def validate(repository: Repository) -> list[Finding]:
     """Return what every static check finds; of a tree that does not build, only the reason."""
     for check in FIRST:
-        if findings := check(repository):
+        if findings := _run(check, repository):
             return findings
     try:
         _ = repository.syncs

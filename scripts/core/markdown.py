@@ -8,7 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 # A block of code: its language, and its text. In a list it is indented.
-BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.M | re.S)
+BLOCK = re.compile(
+    r"^(?P<indent> *)(?P<fence>```|~~~)(?P<language>\w*)[^\n]*\n(?P<text>.*?)^ *(?P=fence) *$",
+    re.M | re.S,
+)
+# Languages of blocks that somebody types; in the last one, behind a prompt.
+SHELL = frozenset({"bash", "console", "sh", "shell"})
+PROMPT = re.compile(r"^[$#] ")
 # A line and its continuations after a backslash.
 COMMAND = re.compile(r"(?:.*\\\n)*.+")
 # What readers replace with a name of their own.
@@ -17,12 +23,14 @@ ASSIGNMENT = re.compile(r"(?P<name>[A-Z][A-Z_]*)=(?P<value>.*)", re.S)
 
 
 def commands(text: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of each command in a page's `sh` blocks; `<name>` becomes `*`."""
+    """Yield line and text of each command in a page's blocks; `<name>` becomes `*`."""
     for block in BLOCK.finditer(text):
-        if block["language"] == "sh":
+        if block["language"] in SHELL:
             first = text.count("\n", 0, block.start()) + 2
             for found in COMMAND.finditer(block["text"]):
                 line = re.sub(r"\\\n *", "", found[0]).strip()
+                if block["language"] == "console":
+                    line = PROMPT.sub("", line) if PROMPT.match(line) else ""
                 if line and not line.startswith("#"):
                     yield first + block["text"].count("\n", 0, found.start()), _named(line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import yaml
 from scripts.core.findings import Finding, RepositoryError
 
 Json = Any  # What YAML holds: dict, list, str, int, float, bool or None.
+
+
+_DIGEST = re.compile(r"-[a-z0-9]{10}$")
 
 
 class _Loader(yaml.CSafeLoader):
@@ -145,10 +149,14 @@ class Sources:
                 for node in _compose(path.read_text(encoding="utf-8")):
                     kind, metadata = child(node, "kind"), child(node, "metadata")
                     name = metadata and child(metadata[1], "name")
-                    if kind and name:
-                        key = (str(kind[1].value), str(name[1].value))
-                        place = (str(path.relative_to(root)), node)
-                        self._objects.setdefault(key, []).append(place)
+                    found = [(str(kind[1].value), name[1], node)] if kind and name else []
+                    generators = child(node, "configMapGenerator")
+                    for item in generators[1].value if generators else ():
+                        if called := child(item, "name"):
+                            found.append(("ConfigMap", called[1], item))
+                    for what, own, at in found:
+                        place = (str(path.relative_to(root)), at)
+                        self._objects.setdefault((what, str(own.value)), []).append(place)
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 - lives as long as the run
     def find(
@@ -166,7 +174,9 @@ class Sources:
             None if no file holds an object of this kind and name.
         """
         best: tuple[int, str, int] | None = None
-        for path, node in self._objects.get((kind, name), []):
+        # A generated ConfigMap has a digest of its content behind its name.
+        own = name if (kind, name) in self._objects else _DIGEST.sub("", name)
+        for path, node in self._objects.get((kind, own), []):
             if within is not None and path not in within:
                 continue
             depth, line, at = 0, node.start_mark.line + 1, node

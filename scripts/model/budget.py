@@ -57,7 +57,7 @@ def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
     """
 
     def amount(container: Mapping[str, Json]) -> float:
-        return quantity(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
+        return _amount(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
 
     highest = sidecars = 0.0
     for container in spec.get("initContainers") or []:
@@ -174,10 +174,19 @@ def _monitors_without_target_count(cluster: Cluster, budget: Mapping[str, Json])
     return monitors - other - set(budget.get("series", {}).get("targets", {}))
 
 
+# The label of a node's processors.
+ARCHITECTURE = "kubernetes.io/arch"
+
+
 def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
-    """Every image is known to support the environment's CPU architecture."""
+    """Every image supports the environment's CPU architecture, and no pod asks for another."""
     known = load(cluster.repository.root / IMAGES, cluster.repository.root)[0]
     for pod in cluster.pods:
+        wanted = (pod.spec.get("nodeSelector") or {}).get(ARCHITECTURE)
+        if wanted and wanted != architecture:
+            text = f"asks for a node of {wanted}, and the environment has {architecture} alone"
+            written = (("nodeSelector", ARCHITECTURE), wanted)
+            yield cluster.finding(pod.owner, text, "remove its nodeSelector", written)
         for container in pod.containers:
             name = images.repository(str(container.get("image")))
             if name not in known:
@@ -258,9 +267,18 @@ def _count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def _amount(text: Json) -> float:
+    """Return a quantity; 0 for an invalid one, which `checks.rendered.arithmetic` reports."""
+    try:
+        return quantity(text)
+    except ValueError:
+        return 0.0
+
+
 def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
-    size = quantity(claim["resources"]["requests"]["storage"])
-    return size, claim.get("storageClassName") or "the default"
+    return _amount(claim["resources"]["requests"]["storage"]), claim.get(
+        "storageClassName"
+    ) or "the default"
 
 
 def _totals_exceeded(

@@ -27,6 +27,8 @@ ENCRYPTED = "secrets"
 BOOTSTRAP = "flux-system"
 # Our namespaces, and those that the installation of an engine creates.
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
+# What a chart may come from: those that have a version, which Argo CD gets, too.
+CHART_SOURCES = ("HelmRepository", "OCIRepository")
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
 # The limit of etcd and of the API server on one object.
 CONFIGMAP_BYTES = 1024 * 1024
@@ -366,12 +368,13 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
         own = item["metadata"].get("namespace", "default")
         reference = spec.get("chartRef") or spec.get("chart", {}).get("spec", {}).get("sourceRef")
         source = by_name.get((reference["kind"], reference["name"])) if reference else None
-        if source is None:
+        if source is None or source["kind"] not in CHART_SOURCES:
+            text = f"its source {reference and reference.get('name')} is declared nowhere"
             raise RepositoryError(
                 Finding(
                     f"HelmRelease {own}/{name}",
                     None,
-                    f"its source {reference and reference.get('name')} is declared nowhere",
+                    f"its chart is of no registry, but of a {source['kind']}" if source else text,
                     "name an OCIRepository in chartRef, or a HelmRepository in sourceRef",
                 )
             )

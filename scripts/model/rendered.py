@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, leaves
 from scripts.model import charts
 from scripts.model.manifests import (
     ClusterSync,
@@ -64,6 +64,9 @@ API_SERVER: Mapping[str, Json] = {
     },
     "spec": {"ports": [{"name": "https", "port": 443}]},
 }
+
+# The last keys that lead to a value, and the value: charts mostly name alike what they render.
+Written = tuple[tuple[str, ...], Json]
 
 
 @dataclass(frozen=True)
@@ -190,23 +193,48 @@ class Cluster:
         """Return the objects of charts."""
         return [item for item in self.items if item.release]
 
-    def finding(self, item: Item, text: str, fix: str) -> Finding:
-        """Return a finding at the declaration of the object's release, or of the object."""
-        if item.release is None:
-            path, line = self.repository.where(item.kind, item.name, sync=self.sync)
-        else:
+    def finding(self, item: Item, text: str, fix: str, *written: Written) -> Finding:
+        """Return a finding at the release's values or declaration, or at the object's.
+
+        Args:
+            item: The object at fault.
+            text: What is wrong.
+            fix: What to do.
+            written: What somebody may have written that makes it so. The line is that of the first
+                that is there; else the release's declaration, as it is the chart's default.
+        """
+        kind, name = item.kind, item.name
+        keys = self.written(item, *written)
+        if item.release is not None:
+            # Under Argo CD, too, values are written in the HelmRelease.
             release = self.release(item.release)
+            kind, name = "HelmRelease", release.owner[1]
             # Overlays name no chart, so this leads to the base.
             chart = "chart" if release.repository.startswith("http") else "chartRef"
-            keys = ("spec", chart)
-            path, line = self.repository.where(
-                "HelmRelease", release.owner[1], *keys, sync=self.sync
-            )
+            keys = ("spec", "values", *keys) if keys else ("spec", chart)
+        path, line = self.repository.where(kind, name, *keys, sync=self.sync)
         return Finding(path, line, f"{item}: {text}", fix)
+
+    def written(self, item: Item, *written: Written) -> tuple[str, ...]:
+        """Return the keys of the first of these that is in a release's values, or in the object.
+
+        Returns:
+            Nothing where none is: what is rendered is the chart's default.
+        """
+        whole = self.release(item.release).values if item.release else dict(item.manifest)
+        found = list(leaves(whole)) if written else []
+        return next(
+            (keys for end, value in written for keys, own in found if _ends(keys, end, own, value)),
+            (),
+        )
 
     def release(self, name: str) -> Release:
         """Return the release of this name."""
         return next(r for r in self.sync.releases if r.name == name)
+
+
+def _ends(keys: tuple[str, ...], end: tuple[str, ...], own: Json, value: Json) -> bool:
+    return keys[-len(end) :] == end and own == value
 
 
 def clusters(
@@ -258,9 +286,9 @@ def pods_of(item: Item) -> Pod | None:
     return Pod(item, labels, spec["template"]["spec"], replicas, claims)
 
 
-def operator_objects(items: tuple[Item, ...]) -> Iterator[Item]:
-    """Yield the workloads and Services that the Prometheus operator creates for these objects."""
-    flags = next(
+def operator_flags(items: tuple[Item, ...]) -> dict[str, str]:
+    """Return the flags that the Prometheus operator is started with; none where it is not."""
+    return next(
         (
             dict(a.removeprefix("--").split("=", 1) for a in c.get("args") or [] if "=" in a)
             for item in items
@@ -270,6 +298,11 @@ def operator_objects(items: tuple[Item, ...]) -> Iterator[Item]:
         ),
         {},
     )
+
+
+def operator_objects(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Yield the workloads and Services that the Prometheus operator creates for these objects."""
+    flags = operator_flags(items)
     for item in items:
         if item.kind in OPERATED and group(dict(item.manifest)) == "monitoring.coreos.com":
             yield from _objects_of_resource(item, flags)

@@ -22,6 +22,39 @@ EXTERNAL = {
     "ingress-nginx": "the cluster's ingress controller",
     "traefik": "the cluster's ingress controller",
 }
+# What these look like by their charts, Dapr's injector and Flux' manifests: labels, names of ports.
+LOOKS: Mapping[str, tuple[Mapping[str, str], frozenset[str]]] = {
+    "argocd": (
+        {"app.kubernetes.io/part-of": "argocd", "app.kubernetes.io/name": "argocd-metrics"},
+        frozenset({"metrics"}),
+    ),
+    "dapr-control-plane": (
+        {
+            "app": "dapr-operator",
+            "app.kubernetes.io/component": "operator",
+            "app.kubernetes.io/name": "dapr",
+            "app.kubernetes.io/part-of": "dapr",
+        },
+        frozenset({"metrics"}),
+    ),
+    "dapr-sidecars": (
+        {
+            "dapr.io/app-id": "todo-backend",
+            "dapr.io/metrics-enabled": "true",
+            "dapr.io/sidecar-injected": "true",
+        },
+        frozenset({"dapr-grpc", "dapr-http", "dapr-internal", "dapr-metrics"}),
+    ),
+    "flux": ({"app": "source-controller"}, frozenset({"http-prom"})),
+    "ingress-nginx": (
+        {"app.kubernetes.io/component": "controller", "app.kubernetes.io/name": "ingress-nginx"},
+        frozenset({"http", "https", "metrics"}),
+    ),
+    "traefik": (
+        {"app.kubernetes.io/name": "traefik"},
+        frozenset({"metrics", "traefik", "web", "websecure"}),
+    ),
+}
 # Services whose endpoints are no pods: each node's kubelet, the API servers.
 NO_PODS = frozenset({"kubernetes", "kube-prometheus-stack-kubelet"})
 
@@ -42,8 +75,8 @@ class ScrapeTarget:
 
 
 def endpoints(item: Item) -> list[Mapping[str, Json]]:
-    """Return the endpoints of a ServiceMonitor or PodMonitor."""
-    return list(item.spec.get(ENDPOINTS[item.kind]) or [])
+    """Return the endpoints of a ServiceMonitor or PodMonitor; none of another kind."""
+    return list(item.spec.get(ENDPOINTS.get(item.kind, "")) or [])
 
 
 def targets(cluster: Cluster, item: Item, endpoint: Mapping[str, Json]) -> list[ScrapeTarget]:

@@ -40,7 +40,8 @@ def reduced(root: Path, change: Change) -> Known:
     Returns:
         The environment, whether the opt-ins are left, and what the checks need.
     """
-    first, second, *_ = change["file"].split("/")
+    parts = [*str(change["file"]).split("/"), ""]
+    first, second = parts[0], parts[1]
     kept = second if first in {"clusters", "overlays"} else WHOLE
     others = [path for kind in ("clusters", "overlays") for path in (root / kind).glob("*/")]
     for path in others:

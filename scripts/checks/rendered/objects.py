@@ -102,6 +102,17 @@ def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
 
 
+def twice(cluster: Cluster) -> Iterator[Finding]:
+    """One release brings an object, or one unit: two would take it from each other."""
+    seen: dict[tuple[str, str], str | None] = {}
+    for item in cluster.items:
+        key = (group(item.manifest), str(item))
+        if seen.setdefault(key, item.release) != item.release:
+            owners = [f"the release {r}" if r else "a unit" for r in (seen[key], item.release)]
+            text = f"{owners[0]} and {owners[1]} bring it"
+            yield cluster.finding(item, text, "rename one of them, or turn it off in the values")
+
+
 def secrets_unreadable(cluster: Cluster) -> Iterator[Finding]:
     """No role may read Secrets but SECRET_READERS."""
     for item in cluster.of("ClusterRole", "Role"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scripts.checks.static import twice
 from scripts.core.findings import Finding
 from scripts.model.images import IMAGE_NAME
 from scripts.model.pod_security import violations
@@ -48,6 +49,16 @@ def resources_set(cluster: Cluster) -> Iterator[Finding]:
             if missing:
                 text = f"container {container['name']} has no {' and no '.join(missing)}"
                 yield cluster.finding(pod.owner, text, "set the resources in the values")
+
+
+def unique(cluster: Cluster) -> Iterator[Finding]:
+    """Of each name, a pod has one volume, mount, variable and port: the API server merges by it."""
+    for pod in cluster.pods:
+        for keys, name in twice.repeated(dict(pod.spec)):
+            if "ports" not in keys:
+                text = f"{'.'.join(keys[:-1])} has {name} a second time"
+                fix = "remove it from the values, where the chart has its own"
+                yield cluster.finding(pod.owner, text, fix)
 
 
 def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def service_addresses(cluster: Cluster) -> Iterator[Finding]:
     for item in cluster.items:
         if item.kind == "CustomResourceDefinition":
             continue
-        for address, service, port in sorted(_addresses(item)):
+        for address, service, port in sorted(addresses_of(item)):
             if service not in services:
                 text = f"{address}: there is no Service {service[1]} in {service[0]}"
                 fix = f"use one of {', '.join(sorted(n for s, n in services if s == service[0]))}"
@@ -111,17 +112,29 @@ def configmaps_and_secrets(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"use one of {', '.join(sorted(found))}")
 
 
-def _addresses(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
-    found = set()
-    for _, text in leaves(item.manifest):
-        if not isinstance(text, str) or not ("://" in text or ".svc" in text):
-            continue  # The regular expression is slow, and most strings have no address.
-        for match in _ADDRESS.finditer(text):
-            if not (match["scheme"] or match["suffix"]):
-                continue  # Such as the value of a label.
-            port = int(match["port"]) if match["port"] else _PORTS.get(match["scheme"] or "")
-            found.add((match[0], (match["namespace"], match["name"]), port))
-    return found
+def addresses_of(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
+    """Return each address of a Service of ours in an object: its text, Service and port."""
+    return {
+        address
+        for _, text in leaves(item.manifest)
+        # Most texts are none of these; the expression takes its time.
+        if isinstance(text, str) and ("://" in text or ".svc" in text)
+        for address in _in_text(text)
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_text(text: str) -> tuple[tuple[str, tuple[str, str], int | None], ...]:
+    return tuple(
+        (
+            match[0],
+            (match["namespace"], match["name"]),
+            int(match["port"]) if match["port"] else _PORTS.get(match["scheme"] or ""),
+        )
+        for match in _ADDRESS.finditer(text)
+        # Not such as a label's value; an address has one or the other.
+        if match["scheme"] or match["suffix"]
+    )
 
 
 def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:

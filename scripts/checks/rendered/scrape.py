@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding
-from scripts.model.rendered import Cluster
-from scripts.model.scraping import EXTERNAL, MONITORS, NO_PODS, SELECTORS, endpoints, targets
+from scripts.model.rendered import Cluster, Item, operator_flags
+from scripts.model.scraping import EXTERNAL, LOOKS, MONITORS, SELECTORS, endpoints, matches, targets
+
+# What Prometheus may discover: the operator's flag and its default, and the chart's value.
+DISCOVERED = {
+    "Endpoints": ("kubelet-endpoints", "true", "kubeletEndpointsEnabled"),
+    "EndpointSlice": ("kubelet-endpointslice", "false", "kubeletEndpointSliceEnabled"),
+}
 
 
 def monitors_selected(cluster: Cluster) -> Iterator[Finding]:
@@ -22,6 +28,32 @@ def monitors_selected(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, "leave it at the chart's default")
 
 
+def kubelet_discovered(cluster: Cluster) -> Iterator[Finding]:
+    """The operator writes for the kubelet what Prometheus discovers of it."""
+    flags = operator_flags(cluster.items)
+    kinds = {
+        kind
+        for kind, (flag, default, _) in DISCOVERED.items()
+        if flags.get(flag, default) == "true"
+    }
+    if "kubelet-service" not in flags:
+        return
+    for item in cluster.of("Prometheus"):
+        role = item.spec.get("serviceDiscoveryRole") or "Endpoints"
+        if role in kinds:
+            continue
+        effect = "neither the kubelet nor cAdvisor is scraped"
+        if not kinds:
+            effect = "told to write nothing at all, it exits, and reconciles nothing any more"
+        yield cluster.finding(
+            item,
+            f"discovers the kubelet by {role}, which the operator does not write: {effect}",
+            f"set serviceDiscoveryRole and prometheusOperator.{DISCOVERED[role][2]} alike",
+            ((DISCOVERED[role][2],), False),
+            (("serviceDiscoveryRole",), role),
+        )
+
+
 def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
     """Every monitor of a chart has a sampleLimit: the series budget relies on it."""
     for item in cluster.rendered():
@@ -31,22 +63,28 @@ def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
 
 
 def targets_found(cluster: Cluster) -> Iterator[Finding]:
-    """Monitors find Services, their ports and the ports of pods that this repository declares."""
-    for item in cluster.of("PodMonitor", "ServiceMonitor"):
-        if item.name in EXTERNAL:
+    """Monitors find Services or pods with their ports: ours, and what is known of the others."""
+    for item, port in missed(cluster):
+        if port is None:
+            yield cluster.finding(item, "an endpoint without a port's name", "name the port")
             continue
+        what = "pod" if item.kind == "PodMonitor" else "Service"
+        text = f"no {what} with a port {port} is selected"
+        fix = "correct selector, namespaceSelector or the port's name"
+        yield cluster.finding(item, text, fix, (("port",), port))
+
+
+def missed(cluster: Cluster) -> Iterator[tuple[Item, str | None]]:
+    """Yield each monitor that finds nothing, with the port of its endpoint; None if it has none."""
+    for item in cluster.of("PodMonitor", "ServiceMonitor"):
+        labels, ports = LOOKS.get(item.name, ({}, frozenset()))
         for endpoint in endpoints(item):
-            if "port" not in endpoint:
-                yield cluster.finding(item, "an endpoint without a port's name", "name the port")
-                continue
-            found = targets(cluster, item, endpoint)
-            fix = "correct selector, namespaceSelector or the port's name"
+            port = endpoint.get("port")
+            if item.name in LOOKS:
+                found = port in ports and matches(item.spec["selector"], labels)
+            elif item.name in EXTERNAL or port is None:
+                found = port is not None
+            else:
+                found = bool(targets(cluster, item, endpoint))
             if not found:
-                what = "pod" if item.kind == "PodMonitor" else "Service"
-                text = f"no {what} with a port {endpoint['port']} is selected"
-                yield cluster.finding(item, text, fix)
-            for target in found:
-                service = target.service
-                if service and service.name not in NO_PODS and not target.pods:
-                    text = f"no pod behind the port {endpoint['port']} of {service}"
-                    yield cluster.finding(item, text, fix)
+                yield item, port

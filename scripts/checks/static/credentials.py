@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from scripts.core.findings import Finding, Violation
-from scripts.core.yamlfile import leaves
+from scripts.core.yamlfile import Json, get, leaves
 from scripts.model import secretfile
 from scripts.model.credentials import (
     Secret,
@@ -32,6 +32,9 @@ KEY_OF_SECRET = re.compile(
     r"(^|[_-])(?i:password|passwd|secret|secret_key|token|api_?key|private_?key|access_?key)$"
     r"|(Password|Token|ApiKey|AccessKey|apiKey|accessKey|privateKey)$"
 )
+
+# Where an Application has what kustomize copies from the HelmRelease of its name.
+COPIED = ("spec", "source", "helm", "valuesObject")
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -130,6 +133,8 @@ def no_plain_text(sync: ClusterSync) -> Iterator[Violation]:
     fix = "take it out, revoke it, and reference a Secret instead"
     for item in sync.objects():
         kind, name = item["kind"], item["metadata"]["name"]
+        if kind == "ExternalSecret":
+            yield from _deleting(item)
         if kind == "Secret":
             text = "a plain Secret in git"
             yield Violation(
@@ -139,11 +144,36 @@ def no_plain_text(sync: ClusterSync) -> Iterator[Violation]:
         for keys, value in leaves(item):
             if not isinstance(value, str) or value.startswith("$") or not value:
                 continue
-            if _looks_secret(value):
-                yield Violation(kind, name, keys, f"{'.'.join(keys)} looks like a credential", fix)
-            elif KEY_OF_SECRET.search(keys[-1]):
-                text = f"{'.'.join(keys)} is a credential in plain text"
-                yield Violation(kind, name, keys, text, fix)
+            looks = _looks_secret(value)
+            if not looks and not KEY_OF_SECRET.search(_called(item, keys)):
+                continue
+            at = (kind, name, keys)
+            if keys[: len(COPIED)] == COPIED:
+                at = ("HelmRelease", name, ("spec", "values", *keys[len(COPIED) :]))
+            what = "looks like a credential" if looks else "is a credential in plain text"
+            yield Violation(*at, f"{'.'.join(at[2])} {what}", fix)
+
+
+def _deleting(item: Mapping[str, Json]) -> Iterator[Violation]:
+    """A key that is renamed or gone in the store deletes no Secret that something lives on.
+
+    https://external-secrets.io/latest/guides/ownership-deletion-policy/
+    """
+    at = ("spec", "target", "deletionPolicy")
+    if (policy := get(item, *at)) not in {None, "Retain"}:
+        text = f"deletionPolicy {policy}: what is gone in the store is gone here, in use or not"
+        fix = "remove it: Retain is the default"
+        yield Violation("ExternalSecret", item["metadata"]["name"], at, text, fix)
+
+
+def _called(item: Json, keys: tuple[str, ...]) -> str:
+    """Return what a value is called: its key, or the name beside it, as in a list of variables."""
+    if keys[-1] != "value":
+        return keys[-1]
+    holder = functools.reduce(
+        lambda at, key: at[int(key)] if isinstance(at, list) else at.get(key), keys[:-1], item
+    )
+    return str(holder.get("name", keys[-1]))
 
 
 @functools.cache

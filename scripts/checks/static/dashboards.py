@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from scripts.core import yamlfile
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, line_with
 from scripts.model.dashboards import (
     FOLDER,
     LOGQL,
@@ -33,9 +33,42 @@ from scripts.model.manifests import CONFIGMAP_BYTES, Repository
 COLUMNS = 24
 NUMERIC = {"gauge", "stat", "timeseries"}
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+SHAPE = "correct dashboards_py/grafana.py or the schema"
+FOREIGN = "write it in dashboards_py/dashboards, as dashboards_py/README.md says, and delete this"
+# A burn rate, or use of a request, may be several times its whole.
+FAR_ABOVE = 10
+
+# A division by more than a number, or what is recorded of one; and a share made per cent.
+_DIVIDES = re.compile(r"/(?!\s*[\d.])|:ratio")
+_HUNDRED = re.compile(r"\*\s*100\b(?!\.)|\b100\s*\*")
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""")
 # Redpanda's lag is a gauge, the sum over partitions; recorded metrics have colons in their names.
 _COUNTER = re.compile(r"(?<![\w:])(?!\w+_lag_sum\b)\w+_(?:total|bucket|count|sum)\b(?!:|\s*\[)")
+
+
+def shaped(repository: Repository) -> list[Finding]:
+    """Compare each committed dashboard with the schema, which all other checks take for granted.
+
+    Of one that comes from elsewhere, which is another file throughout, one finding says so.
+    """
+    findings = []
+    for name, board in load(repository.root).items():
+        place = f"{FOLDER}/{name}"
+        top = _schema()["properties"].keys()
+        lacking = sorted(set(_schema()["required"]) - set(board if isinstance(board, dict) else ()))
+        foreign = sorted(board.keys() - top) if isinstance(board, dict) else []
+        if lacking or foreign:
+            said = [f"has {', '.join(foreign)}"] if foreign else []
+            said += [f"lacks {', '.join(lacking)}"] if lacking else []
+            text = f"is not as `make dashboards` writes it: it {' and '.join(said)}"
+            line = line_with(repository.root / place, f'"{foreign[0]}"') if foreign else 1
+            findings.append(Finding(place, line, text, FOREIGN))
+        elif found := _schema_errors(json.dumps(board)):
+            text = (repository.root / place).read_text(encoding="utf-8")
+            for keys, message in found:
+                line = yamlfile.line_of(text, *keys)
+                findings.append(Finding(place, line, message, SHAPE))
+    return findings
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -81,6 +114,7 @@ def _dashboard_findings(name: str, text: str, datasources: frozenset[str]) -> tu
         *ids(name, dashboard),
         *grid(name, dashboard),
         *texts(name, dashboard),
+        *shares(name, dashboard),
         *datasource_uids(name, dashboard, datasources),
         *variables(name, dashboard),
         *ranges(name, dashboard),
@@ -90,18 +124,18 @@ def _dashboard_findings(name: str, text: str, datasources: frozenset[str]) -> tu
 
 def schema(name: str, dashboard: Json) -> list[Finding]:
     """Compare with the schema of classic dashboards, `dashboard.schema.json`."""
-    fix = "correct dashboards_py/grafana.py or the schema"
-    return [_finding(name, error, fix) for error in _schema_errors(json.dumps(dashboard))]
+    return [_finding(name, error, SHAPE) for _, error in _schema_errors(json.dumps(dashboard))]
 
 
 @cache
-def _schema_errors(text: str) -> list[str]:
-    messages = []
+def _schema_errors(text: str) -> list[tuple[tuple[str, ...], str]]:
+    """Return the schema's errors in a dashboard, each with the keys that lead there."""
+    errors = []
     for error in _validator().iter_errors(json.loads(text)):
-        place = "/".join(str(part) for part in error.absolute_path) or "the top level"
+        keys = tuple(str(part) for part in error.absolute_path)
         message = error.message if len(error.message) <= 200 else f"fails {error.validator!r}"
-        messages.append(f"{place}: {message}")
-    return messages
+        errors.append((keys, f"{'/'.join(keys) or 'the top level'}: {message}"))
+    return errors
 
 
 def uid(name: str, dashboard: Json) -> list[Finding]:
@@ -153,6 +187,34 @@ def texts(name: str, dashboard: Json) -> list[Finding]:
         if panel["type"] == "table":
             missing = [f"column {c!r} of {panel['title']!r}" for c in _columns_without_unit(panel)]
         findings += [_finding(name, f"{what} has no unit", "name one") for what in missing]
+    return findings
+
+
+def shares(name: str, dashboard: Json) -> list[Finding]:
+    """A share from 0 to 1 has the unit percentunit, and one from 0 to 100 percent.
+
+    https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
+    """
+    findings = []
+    for panel in panels(dashboard):
+        for what, settings, expressions in _with_units(panel):
+            unit, top = settings.get("unit"), settings.get("max")
+            divides = any(_DIVIDES.search(_STRING.sub("", text)) for text in expressions)
+            hundredfold = any(_HUNDRED.search(_STRING.sub("", text)) for text in expressions)
+            steps = (settings.get("thresholds") or {}).get("steps") or ()
+            highest = max((step["value"] or 0 for step in steps), default=0)
+            message = ""
+            if unit == "percent" and (top == 1 or (divides and not hundredfold)):
+                message = f"{what} shows a share from 0 to 1 as percent: 0.5 would be 0.5 %"
+                fix = "use the unit percentunit, with its max and thresholds from 0 to 1"
+            elif unit == "percentunit" and (hundredfold or top == 100):
+                message = f"{what} shows what goes to 100 as percentunit: 50 would be 5000 %"
+                fix = "use the unit percent, or divide no more than once"
+            elif unit == "percentunit" and highest > FAR_ABOVE:
+                message = f"{what} has a threshold of {highest}, which a share never reaches"
+                fix = f"write {highest / 100:g}: the unit percentunit goes from 0 to 1"
+            if message:
+                findings.append(_finding(name, message, fix))
     return findings
 
 
@@ -277,9 +339,14 @@ def configmaps(dashboards: Mapping[str, Json], kustomization: Json) -> list[Find
 
 
 @cache
-def _validator() -> Draft202012Validator:
+def _schema() -> dict[str, Json]:
     path = Path(__file__).with_name("dashboard.schema.json")
-    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(_schema())
 
 
 def _finding(name: str, message: str, fix: str) -> Finding:
@@ -297,6 +364,22 @@ def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
         one[start] < other[start] + other[size] and other[start] < one[start] + one[size]
         for start, size in (("x", "w"), ("y", "h"))
     )
+
+
+def _with_units(panel: Json) -> Iterator[tuple[str, Mapping[str, Json], list[str]]]:
+    """Yield what of a panel may have a unit: its name, settings and queries; also each column."""
+    title, config = f"panel {panel['title']!r}", panel["fieldConfig"]
+    asked = {t["refId"]: t["expr"] for t in panel["targets"] if t.get("expr")}
+    yield title, config["defaults"], list(asked.values())
+    renamed: dict[str, str] = {}
+    for step in panel.get("transformations") or ():
+        renamed |= {new: old for old, new in step["options"].get("renameByName", {}).items()}
+    for override in config["overrides"]:
+        name = override["matcher"]["options"]
+        reference = str(renamed.get(name, name)).removeprefix("Value #")
+        own = {one["id"]: one["value"] for one in override["properties"]}
+        expressions = [asked[reference]] if reference in asked else []
+        yield f"{name!r} of {title}", own, expressions
 
 
 def _columns_without_unit(table: Json) -> list[str]:

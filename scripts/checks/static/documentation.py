@@ -1,14 +1,14 @@
 """The documentation names targets, options, programs, paths and headings that exist.
 
-Links are checked in every README.md, CONTRIBUTING.md and runbook; in all but the runbooks also `sh`
-blocks and inline code, where `<name>` matches anything. Folders of clusters and environments are
-examples: a path is correct if one of them has it, and paths of an engine that syncs no cluster here
-are skipped.
+Links, blocks of commands and inline code are checked in every README.md, CONTRIBUTING.md and
+runbook; `<name>` matches anything. Folders of clusters and environments are examples: a path is
+correct if one of them has it, and paths of an engine that syncs no cluster here are skipped.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -46,8 +46,23 @@ PROGRAMS = {
     "kubectl": "reads and changes a cluster",
     "minikube": "a cluster on a laptop",
     "printf": "shell",
+    "tail": "picks lines",
     "xargs": "lines to arguments",
 }
+# Words of the shell itself.
+KEYWORDS = frozenset({"do", "done", "else", "fi", "for", "if", "read", "then", "while"})
+# Programs whose arguments, and how many of the last of them not, are there before they run.
+READERS = {"cd": 0, "cp": 1}
+# Options of kubectl on these pages: another that is all but one of them is misspelt.
+KUBECTL = frozenset(
+    {
+        *("--all-namespaces", "--container", "--containers", "--context", "--dry-run"),
+        *("--field-selector", "--filename", "--follow", "--for", "--force-conflicts"),
+        *("--from-file", "--from-literal", "--kustomize", "--namespace", "--output"),
+        *("--previous", "--selector", "--server-side", "--since", "--sort-by", "--tail"),
+        *("--timeout", "--type", "--watch"),
+    }
+)
 # Flags whose arguments are paths, and those of them whose paths are kustomizations.
 PATH_FLAGS = frozenset({"-f", "-k", "--filename", "--kustomize", "--path"})
 KUSTOMIZE_FLAGS = frozenset({"-k", "--kustomize"})
@@ -148,10 +163,7 @@ def check(repository: Repository) -> list[Finding]:
     findings: list[Finding] = []
     for path in [*pages, *sorted((repository.root / RUNBOOKS).glob("*.md"))]:
         text = path.read_text(encoding="utf-8")
-        found = list(_links(tree, path, text))
-        if path.name in PAGES:
-            found += _prose(tree, path, text)
-            found += _blocks(tree, path, text)
+        found = [*_links(tree, path, text), *_prose(tree, path, text), *_blocks(tree, path, text)]
         place = path.relative_to(repository.root).as_posix()
         findings += [Finding(place, line, *message) for line, message in found]
     return findings
@@ -206,8 +218,14 @@ def _prose(tree: Tree, path: Path, text: str) -> Iterator[tuple[int, Message]]:
 
 
 def _token(tree: Tree, path: Path, token: str, word: str) -> Iterator[Message]:
+    program = word.partition(" ")[0]
     if word.startswith("make "):
         yield from _make(tree, word.split()[1:])
+    elif program in PROGRAMS and program != word:
+        try:
+            yield from (f for one in markdown.words(word) for f in _command(tree, path, one))
+        except ValueError:
+            return  # A part of a command, as prose may name one.
     elif found := markdown.ASSIGNMENT.fullmatch(word):
         yield from _variable(tree, tree.targets, found["name"], found["value"].strip('"'))
     elif PATH.fullmatch(word):
@@ -244,15 +262,21 @@ def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Message]:
         return
     if program.endswith("/python") and arguments[:1] == ["-m"] and arguments[1:]:
         yield from _options(tree, arguments[1], " ".join(arguments[2:]))
-    elif program not in PROGRAMS:
+    elif program not in PROGRAMS and program not in KEYWORDS:
         fix = "correct its name, or say in scripts/checks/static/documentation.py what it is for"
         yield f"runs {program}, which no list of programs knows", fix
+    if program == "kubectl":
+        yield from _misspelt(arguments)
+    if program in READERS:
+        paths = [word for word in arguments if not word.startswith("-")]
+        arguments = paths[: len(paths) - READERS[program]]
     before = ""
     for word in arguments:
         flag, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
         before = word
         bare = value.removeprefix("./").rstrip("/")
-        named = bool(PATH.fullmatch(bare)) and bare.split("/")[0] in tree.top
+        first = bare.split("/")[0]
+        named = bool(PATH.fullmatch(bare)) and (first in tree.top or program in READERS)
         if not value or "$" in value or not (named or flag in PATH_FLAGS) or value in {".", "*"}:
             continue
         if not tree.has(bare, path.parent):
@@ -261,10 +285,17 @@ def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Message]:
             yield f"{bare} is no kustomization", "name a folder with a kustomization.yaml"
 
 
+def _misspelt(arguments: Iterable[str]) -> Iterator[Message]:
+    for option in {word.partition("=")[0] for word in arguments if word.startswith("--")}:
+        close = difflib.get_close_matches(option, KUBECTL, 1, 0.85)
+        if close and option not in KUBECTL:
+            yield f"gives kubectl the option {option}, which it does not know", f"write {close[0]}"
+
+
 def _make(tree: Tree, arguments: Iterable[str]) -> Iterator[Message]:
     given = list(arguments)
     targets = [word for word in given if re.fullmatch(r"[a-z][a-z0-9-]*", word)]
-    for name in targets:
+    for name in targets if tree.targets else ():  # Without a Makefile, it is another tree's.
         if name not in tree.targets:
             yield f"make {name}: the Makefile has no such target", "see `make help`"
             return

@@ -50,12 +50,27 @@ class ResultLabels:
 
 
 @dataclass(frozen=True)
+class Selector:
+    """A metric that a PromQL query selects.
+
+    Attributes:
+        metric: Its name.
+        matchers: What its labels have to be: a label, how it is compared (`=`, `!=`, `=~`, `!~`),
+            and with what.
+    """
+
+    metric: str
+    matchers: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class ParsedQuery:
     """What the parser finds in one query.
 
     Attributes:
         error: Its message; empty where the query is valid.
         metrics: The names of the metrics that it selects (PromQL).
+        selectors: The same with what their labels have to be (PromQL).
         selector_labels: The labels that its selectors name, by selector.
         label_references: The labels that it names, with the metrics that must have them (PromQL).
         result: The labels of its result (PromQL).
@@ -63,6 +78,7 @@ class ParsedQuery:
 
     error: str
     metrics: frozenset[str]
+    selectors: frozenset[Selector]
     selector_labels: tuple[frozenset[str], ...]
     label_references: tuple[LabelReference, ...]
     result: ResultLabels
@@ -141,6 +157,11 @@ def query_findings(query: DashboardQuery, parsed: ParsedQuery) -> Iterable[Findi
                 )
 
 
+def _selector(raw: dict[str, Any]) -> Selector:
+    matchers = ((m["label"], m["type"], m["value"]) for m in raw["matchers"] or [])
+    return Selector(raw["metric"], tuple(m for m in matchers if m[0] != "__name__"))
+
+
 def _parsed(raw: dict[str, Any]) -> ParsedQuery:
     matched = [
         LabelReference(m["label"], "selector", frozenset({s["metric"]}))
@@ -155,6 +176,7 @@ def _parsed(raw: dict[str, Any]) -> ParsedQuery:
     return ParsedQuery(
         raw["error"] or "",
         frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
+        frozenset(_selector(s) for s in raw["selectors"] if s["metric"]),
         tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
         tuple(dict.fromkeys((*matched, *others))),
         ResultLabels(

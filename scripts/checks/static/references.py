@@ -10,11 +10,17 @@ from itertools import chain
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, maps
 from scripts.model.files import INVENTORY
-from scripts.model.manifests import ENGINE_NAMESPACES, ClusterSync, Release, Repository, in_values
+from scripts.model.manifests import (
+    CHART_SOURCES,
+    ENGINE_NAMESPACES,
+    ClusterSync,
+    Release,
+    Repository,
+    in_values,
+)
 from scripts.model.rendered import API_SERVER
 from scripts.rules import facts as rule_facts
 
-SOURCES = ("HelmRepository", "OCIRepository")
 _ADDRESS = re.compile(r"\b([a-z0-9][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.svc\b")
 
 
@@ -61,7 +67,7 @@ def sources(sync: ClusterSync) -> Iterator[Violation]:
     declared = {
         (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"])
         for item in sync.objects()
-        if item["kind"] in SOURCES
+        if item["kind"] in CHART_SOURCES
     }
     for item in sync.objects():
         if item["kind"] != "HelmRelease":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.checks.static.policies import excludes_itself
 from scripts.core.findings import Finding, Violation
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, get
 from scripts.model.manifests import ClusterSync, Repository, Unit, decrypts, group, is_engine_object
 
 CRD_RELEASE = "prometheus-operator-crds"
@@ -47,6 +47,8 @@ def flux(root: Path, sync: ClusterSync) -> Iterator[Violation]:
             text = f"does not depend on {CRD_RELEASE}, whose kinds it uses"
             keys = ("spec", "dependsOn")
             yield Violation("HelmRelease", name, keys, text, "add it to spec.dependsOn")
+    for name, item in releases.items():
+        yield from _retried(name, item["spec"])
     if GRAFANA in releases and (needs := _depends_on(releases[GRAFANA])):
         text = f"waits for {', '.join(sorted(needs))}"
         fix = "remove dependsOn: an open dashboard waits for nothing else"
@@ -114,6 +116,14 @@ def argocd(sync: ClusterSync) -> Iterator[Violation]:
 
 def _graph(kind: str, items: Mapping[str, Mapping[str, Json]]) -> Iterator[Violation]:
     graph = {name: _depends_on(item) for name, item in items.items()}
+    for name, item in items.items():
+        own = item["metadata"].get("namespace")
+        for index, one in enumerate(item["spec"].get("dependsOn", [])):
+            there = items.get(one["name"], item)["metadata"].get("namespace")
+            if (wanted := one.get("namespace", own)) != there:
+                text = f"depends on {one['name']} in the namespace {wanted}; it is in {there}"
+                fix = "correct dependsOn: Flux would wait for ever"
+                yield Violation(kind, name, ("spec", "dependsOn", str(index)), text, fix)
     for name, needs in graph.items():
         for missing in sorted(needs - items.keys()):
             text = f"depends on {missing}, which does not exist"
@@ -127,6 +137,20 @@ def _graph(kind: str, items: Mapping[str, Mapping[str, Json]]) -> Iterator[Viola
         text = f"dependsOn is a cycle: {' → '.join(cycle)}"
         fix = "remove one of them: Flux would wait for ever and say nothing"
         yield Violation(kind, cycle[0], ("spec", "dependsOn"), text, fix)
+
+
+def _retried(name: str, spec: Mapping[str, Json]) -> Iterator[Violation]:
+    """A release is tried again for ever: a passing fault must not leave it failed.
+
+    https://fluxcd.io/flux/components/helm/helmreleases/#configuring-failure-handling
+    """
+    for action in ("install", "upgrade"):
+        own = spec.get(action) or {}
+        retried = get(own, "strategy", "name") == "RetryOnFailure"
+        if not retried and get(own, "remediation", "retries") != -1:
+            text = f"{action}: after its attempts it stays failed until somebody changes it"
+            fix = f"set {action}.strategy.name: RetryOnFailure"
+            yield Violation("HelmRelease", name, ("spec", action), text, fix)
 
 
 def _kustomization(

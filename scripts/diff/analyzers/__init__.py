@@ -14,18 +14,21 @@ from scripts.diff.analyzers import (
     network,
     objectives,
     projects,
+    readers,
     redaction,
     removal,
     retention,
     routing,
     secrets,
     storage,
+    suspension,
     targets,
     versions,
     workloads,
 )
 from scripts.diff.model import Analysis
 from scripts.diff.objects import ClusterPair, RevisionPair
+from scripts.model import sourceignore
 from scripts.model.alertmanager import TEMPLATE
 from scripts.rules import slos
 
@@ -54,6 +57,10 @@ ANALYZERS: tuple[Analyzer, ...] = (
     access.namespaces,
     projects.analyze,
     network.analyze,
+    readers.settings,
+    readers.exposed,
+    suspension.analyze,
+    suspension.unreached,
     workloads.stopped,
     workloads.restarted,
     versions.analyze,
@@ -64,4 +71,5 @@ RevisionAnalyzer = Callable[[RevisionPair], Analysis]
 REVISION_ANALYZERS: Mapping[str, RevisionAnalyzer] = {
     slos.SPECIFICATIONS.as_posix(): objectives.analyze,
     TEMPLATE: routing.analyze,
+    sourceignore.FILE: suspension.packed,
 }

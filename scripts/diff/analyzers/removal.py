@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from scripts.core.findings import counted
 from scripts.core.yamlfile import get
 from scripts.diff.analyzers.storage import deletes_claims
+from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
 from scripts.model.rendered import Cluster
@@ -51,6 +52,7 @@ def analyze(pair: ClusterPair) -> Analysis:
         if after is not None:
             yield from _protection_removed(engine, key, before, after)
             yield from _newly_switched_on(key, before, after)
+            yield from _kept_elsewhere(key, before, after)
         elif (other := added.get(key[2:])) is not None:
             if kept or (key.release and gone):
                 continue  # It stays, or its release has a flag of its own.
@@ -121,6 +123,18 @@ def _newly_switched_on(key: ObjectKey, before: Manifest, after: Manifest) -> Ana
         why = "An object is deleted, with what it holds, to change what cannot be changed in it."
         fix = f"Leave it off, and annotate the one object with {': '.join(FORCED)}."
         yield Flag(Danger.FORCING, str(key), why, fix)
+
+
+def _kept_elsewhere(key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
+    """Helm finds no release in another namespace, so helm-controller removes what it had.
+
+    helm-controller, ReleaseTargetChanged in internal/action/verify.go.
+    """
+    own = [get(one, "spec", "storageNamespace") or key.namespace for one in (before, after)]
+    if key.kind == "HelmRelease" and own[0] != own[1]:
+        why = f"{transition('Where Helm keeps it', *own)}: it is uninstalled, and installed anew."
+        fix = "Leave storageNamespace as it is."
+        yield Flag(Danger.RELEASE_RENAMED, f"release {key.name}", why, fix)
 
 
 def _releases(before: Cluster, after: Cluster) -> Analysis:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 
 import pytest
 import yaml
 
 from scripts.checks.static import dashboards as checks
+from scripts.checks.validate import validate
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards
-from scripts.model.manifests import CONFIGMAP_BYTES
+from scripts.model.manifests import CONFIGMAP_BYTES, Repository
+from tests.programs.cluster_syncs import assert_says
 from tests.programs.dashboard_files import FOLDER, committed
 
 DATASOURCES = {"prometheus", "loki", "alertmanager"}
@@ -74,6 +77,31 @@ def column_without_unit(board: Json) -> None:
         override["properties"] = [p for p in override["properties"] if p["id"] != "unit"]
 
 
+def as_unit(title: str, unit: str, **settings: object) -> Edit:
+    def apply(board: Json) -> None:
+        panel(board, title)["fieldConfig"]["defaults"].update(unit=unit, **settings)
+
+    return apply
+
+
+def both(*edits: Edit) -> Edit:
+    def apply(board: Json) -> None:
+        for edit in edits:
+            edit(board)
+
+    return apply
+
+
+def column_as_percent(board: Json) -> None:
+    containers = panel(board, "Containers")
+    names = containers["transformations"][-1]["options"]["renameByName"]
+    containers["targets"][0]["expr"] = "a / b"
+    column = names[f"Value #{containers['targets'][0]['refId']}"]
+    for override in containers["fieldConfig"]["overrides"]:
+        if override["matcher"]["options"] == column:
+            override["properties"] = [{"id": "unit", "value": "percent"}]
+
+
 def other_datasource(board: Json) -> None:
     panel(board, "Pods")["targets"][0]["datasource"]["uid"] = "mimir"
 
@@ -119,6 +147,28 @@ CPU = "container_cpu_usage_seconds_total"
         (without_unit, "panel 'Memory by pod' has no unit"),
         (column_without_unit, "column 'Restarts' of 'Containers' has no unit"),
         (other_datasource, "datasource 'mimir' is not provisioned"),
+        (
+            both(as_unit("CPU by pod", "percent"), rewrite("CPU by pod", "sum(a) / sum(b)")),
+            "panel 'CPU by pod' shows a share from 0 to 1 as percent",
+        ),
+        (as_unit("CPU by pod", "percent", max=1), "shows a share from 0 to 1 as percent"),
+        (
+            both(as_unit("CPU by pod", "percentunit"), rewrite("CPU by pod", "100 * a / b")),
+            "panel 'CPU by pod' shows what goes to 100 as percentunit",
+        ),
+        (as_unit("CPU by pod", "percentunit", max=100), "shows what goes to 100 as percentunit"),
+        (
+            as_unit(
+                "CPU by pod",
+                "percentunit",
+                thresholds={
+                    "mode": "absolute",
+                    "steps": [{"color": "green", "value": None}, {"color": "red", "value": 95}],
+                },
+            ),
+            "has a threshold of 95, which a share never reaches",
+        ),
+        (column_as_percent, "of panel 'Containers' shows a share from 0 to 1 as percent"),
         (undefined_variable, "variable 'app' is not defined"),
         (unused_variable, "variable 'idle' is not used"),
         (all_without_value, "variable 'namespace' has All without a value"),
@@ -145,6 +195,43 @@ def test_each_check_finds_what_is_broken(overview: Json, edit: Edit, says: str) 
     boards = committed() | {"todo-overview.json": overview}
     messages = [f.message for f in checks.findings(boards, DATASOURCES, kustomization())]
     assert any(says in message for message in messages), messages
+
+
+@pytest.mark.parametrize(
+    ("unit", "expr"),
+    [
+        ("percent", "100 * sum(a) / sum(b)"),
+        ("percent", "sum(a) / sum(b) * 100"),
+        ("percent", "a{path='/x'}"),
+        ("percent", "a / 100"),
+        ("percentunit", "sum(a) / sum(b)"),
+        ("percentunit", "1 - sum(a) / (b * 1000)"),
+        ("short", "a / b * 100"),
+    ],
+)
+def test_shares_in_their_unit(overview: Json, unit: str, expr: str) -> None:
+    both(as_unit("CPU by pod", unit), rewrite("CPU by pod", expr))(overview)
+    assert checks.shares("todo-overview.json", overview) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{\n"__inputs": [],\n"title": "x"}', r":2: is not as .+ it has __inputs and lacks annot"),
+        ("[]", r":1: is not as .+: it lacks annotations, .+ templating"),
+        ("{", r":1: not JSON"),
+        (None, r"todo-overview.json:1: is not as .+: it lacks templating"),
+        (None, r"todo-overview.json:\d+: schemaVersion: 42 was expected"),
+    ],
+)
+def test_a_dashboard_from_elsewhere_is_told_once(
+    text: str | None, says: str, copy: Repository
+) -> None:
+    board = committed()["todo-overview.json"]
+    board.update(schemaVersion=12) if "42" in says else board.pop("templating")
+    path = copy.root / dashboards.FOLDER / ("imported.json" if text else "todo-overview.json")
+    path.write_text(text or json.dumps(board, indent=2))
+    assert_says(validate(copy), says)
 
 
 def test_brackets_and_braces_in_a_matcher_are_no_range_and_no_counter(overview: Json) -> None:

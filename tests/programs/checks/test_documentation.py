@@ -8,6 +8,7 @@ import pytest
 
 from scripts.checks.static import documentation
 from scripts.model.manifests import Repository
+from scripts.rules.facts import RUNBOOKS
 
 MAKEFILE = """\
 .PHONY: look
@@ -40,6 +41,17 @@ flux create kustomization x \\
 .venv/bin/python -m scripts.look --far
 ```
 
+Then `cd overlays/<environment>`, or `kubectl apply -k clusters/laptop/argocd`, not `cd`.
+
+~~~bash
+cp -r overlays/laptop other && cd base/ | while read -r line; do
+~~~
+
+```console
+$ kubectl get pods --selector=x --show-labels
+NAME of/what is/printed
+```
+
 `make look` with `LOOK=--far` reads
 `overlays/<environment>/budget.yaml`, `base/*.yaml`, not `linux/arm64`.
 
@@ -67,6 +79,20 @@ def tree(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
 
 
+def test_runbooks_are_read_as_other_pages(tree: Repository) -> None:
+    folder = tree.root / RUNBOOKS
+    folder.mkdir(parents=True)
+    page = folder / "Any.md"
+    page.write_text("See `base/one.yaml`, and `make look`.\n")
+    assert documentation.check(tree) == []
+    page.write_text("See `base/two.yaml`.\n\n```sh\nkubectl apply -k clusters/laptop/argo\n```\n")
+    said = {(finding.line, finding.message) for finding in documentation.check(tree)}
+    assert {line for line, _ in said} == {1, 4}
+    (tree.root / "Makefile").unlink()
+    page.write_text("`make anything`\n")
+    assert [f for f in documentation.check(tree) if f.path.endswith("Any.md")] == []
+
+
 def test_a_good_readme_has_no_finding(tree: Repository) -> None:
     assert documentation.check(tree) == []
 
@@ -88,6 +114,14 @@ def test_a_good_readme_has_no_finding(tree: Repository) -> None:
         ("kubectl apply", "kubctl apply", "kubctl"),
         ("-k clusters/laptop/argocd", "-k clusters/laptop/argo", "clusters/laptop/argo"),
         ("-k clusters/laptop/argocd", "-k clusters/laptop/flux", "no kustomization"),
+        ("cd overlays/", "cd overlay/", "names overlay/"),
+        ("`kubectl apply -k clusters", "`kubectl apply -k cluster", "names cluster/laptop/argocd"),
+        ("-r overlays/laptop ", "-r overlay/laptop ", "names overlay/laptop"),
+        ("cd base/", "cd base/two", "names base/two"),
+        ("cp -r", "cpy -r", "runs cpy"),
+        ("$ kubectl", "$ kubctl", "runs kubctl"),
+        ("--selector=", "--selecter=", "the option --selecter"),
+        ("--server-side", "--serverside", "the option --serverside"),
         ("--path=./clusters/<cluster>/flux", "--path=./cluster/flux", "cluster/flux"),
         ("budget.yaml`", "budgets.yaml`", "budgets.yaml"),
         ("`base/*.yaml`", "`bass/one.yaml`", "bass/one.yaml"),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from scripts.checks import rendered as checks
 from scripts.checks.rendered import (
+    access,
+    arithmetic,
+    links,
+    loki,
     metrics_exposed,
     objects,
     pods,
@@ -15,6 +19,20 @@ from scripts.checks.rendered import (
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
 
+MODULES = (
+    access,
+    arithmetic,
+    metrics_exposed,
+    links,
+    loki,
+    objects,
+    pods,
+    programs,
+    references,
+    relabelings,
+    scrape,
+)
+
 
 def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
     assert list(map(str, checks.findings(rendered))) == []
@@ -23,7 +41,7 @@ def test_nothing_rendered_breaks_a_promise(rendered: list[Cluster]) -> None:
 def test_every_check_is_run() -> None:
     named = {
         function
-        for module in (metrics_exposed, objects, pods, programs, references, relabelings, scrape)
+        for module in MODULES
         for function in vars(module).values()
         if callable(function)
         and getattr(function, "__annotations__", {}).get("return") == "Iterator[Finding]"

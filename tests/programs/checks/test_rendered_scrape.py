@@ -13,7 +13,6 @@ from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import (
     KUBELET,
     STACK,
-    STATE,
     Broken,
     Check,
     Edit,
@@ -74,20 +73,6 @@ BROKEN: list[Broken] = [
         "Service",
         f"{STACK}-alertmanager",
         lambda m: m["metadata"]["labels"].pop("self-monitor"),
-    ),
-    (
-        "no pod behind the port http",
-        scrape.targets_found,
-        "Service",
-        STATE,
-        lambda m: m["spec"]["ports"][0].update(targetPort="metricz"),
-    ),
-    (
-        "no pod behind the port reloader-web",
-        scrape.targets_found,
-        "Service",
-        f"{STACK}-prometheus",
-        lambda m: m["spec"]["selector"].update({"operator.prometheus.io/name": "other"}),
     ),
 ]
 

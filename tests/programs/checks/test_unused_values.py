@@ -46,6 +46,16 @@ def test_a_misspelt_key_is_found(cluster: Cluster) -> None:
     assert "podSecurityContex.runAsUser changes nothing that the chart renders" in finding.message
 
 
+def test_a_default_is_no_advice_where_the_outcome_is_wrong(cluster: Cluster) -> None:
+    changed = variant(cluster, BLACKBOX, replicas=1)
+    (finding,) = findings(cluster, changed)
+    assert finding.message.endswith("replicas is the chart's default")
+    said = Finding(f"base/releases/{BLACKBOX}.yaml", 1, "one pod is too few", "run two")
+    assert unused_values.findings(cluster.repository, [changed], [said]) == []
+    elsewhere = Finding("base/releases/loki.yaml", 1, "one pod is too few", "run two")
+    assert unused_values.findings(cluster.repository, [changed], [elsewhere]) == [finding]
+
+
 def test_a_misplaced_key_is_found(cluster: Cluster) -> None:
     (finding,) = findings(
         cluster,

@@ -1,0 +1,83 @@
+"""Nobody reads metrics and logs who is not asked for a name and a password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scripts.core.findings import Finding
+from scripts.model.readers import INI, Settings, grafana, is_grafana, ways_in
+from scripts.model.rendered import Cluster
+from scripts.model.scraping import matches
+
+# Roles of somebody without a name; as a Viewer, he reads. https://grafana.com/docs/grafana/latest/administration/roles-and-permissions/
+READING = frozenset({"", "none", "viewer"})
+# Ways to sign in besides the form: sections of grafana.ini.
+NO_SIGN_IN = frozenset({"auth.anonymous", "auth.basic"})
+
+
+def strangers(cluster: Cluster) -> Iterator[Finding]:
+    """No stranger changes anything in Grafana, and somebody can sign in."""
+    for settings in grafana(cluster):
+        role = settings.get("auth.anonymous", "org_role")
+        anonymous = settings.on("auth.anonymous", "enabled")
+        if anonymous and role.strip().lower() not in READING:
+            text = f"whoever reaches Grafana is {role}: he reads all logs, and changes data sources"
+            fix = "remove auth.anonymous, or set org_role: Viewer"
+            yield _finding(cluster, settings, "auth.anonymous", "org_role", text, fix)
+        if settings.on("auth.proxy", "enabled") and not settings.get("auth.proxy", "whitelist"):
+            text = "whoever reaches Grafana is whom he says he is, in a header"
+            fix = "set auth.proxy.whitelist to the proxy's address"
+            yield _finding(cluster, settings, "auth.proxy", "enabled", text, fix)
+        other = any(
+            section.startswith("auth.") and section not in NO_SIGN_IN and settings.on(section, key)
+            for section, key in settings.values
+            if key == "enabled"
+        )
+        if settings.on("auth", "disable_login_form") and not other:
+            text = "nobody can sign in: the form is off, and there is no other way"
+            fix = "remove auth.disable_login_form, or enable a section such as auth.generic_oauth"
+            yield _finding(cluster, settings, "auth", "disable_login_form", text, fix)
+
+
+def outside(cluster: Cluster) -> Iterator[Finding]:
+    """What asks for no password is not reached from outside of the cluster."""
+    for way in ways_in(cluster):
+        if not is_grafana(cluster, way.service):
+            text = f"{way.service.name} asks nobody for a password, and {way.text}"
+            fix = "take that out: Grafana shows what it has, and `kubectl port-forward` reaches it"
+            yield cluster.finding(way.item, text, fix)
+
+
+def guarded(cluster: Cluster) -> Iterator[Finding]:
+    """A NetworkPolicy chooses some pod, and in a namespace that has one, each pod is chosen."""
+    policies = cluster.of("NetworkPolicy")
+    chosen: set[str] = set()
+    for policy in policies:
+        selector = policy.spec.get("podSelector") or {}
+        own = {
+            str(pod.owner)
+            for pod in cluster.pods
+            if pod.owner.namespace == policy.namespace and matches(selector, pod.labels)
+        }
+        chosen |= own
+        if not own:
+            fix = "correct its podSelector; kustomize's includeSelectors writes into it, too"
+            yield cluster.finding(policy, "chooses no pod, so it protects and admits nobody", fix)
+    places = {policy.namespace for policy in policies}
+    for pod in cluster.pods:
+        if pod.owner.namespace in places and str(pod.owner) not in chosen:
+            text = "no NetworkPolicy chooses its pods, so anybody in the cluster reaches them"
+            yield cluster.finding(pod.owner, text, "let one of base/config choose them")
+
+
+def _finding(
+    cluster: Cluster, settings: Settings, section: str, key: str, text: str, fix: str
+) -> Finding:
+    """Return a finding where the setting is written: in the release's values."""
+    release = settings.item.release
+    if release is None:
+        return cluster.finding(settings.item, text, fix)
+    keys = ("spec", "values", INI, section, key)
+    name = cluster.release(release).owner[1]
+    found = cluster.repository.where("HelmRelease", name, *keys, sync=cluster.sync)
+    return Finding(*found, f"{settings.item}: {text}", fix)

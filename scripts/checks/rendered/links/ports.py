@@ -1,0 +1,190 @@
+"""Ports that probes, Services and programs name, and ports of nodes."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import yaml
+
+from scripts.checks.rendered import loki
+from scripts.checks.rendered.links.model import Link
+from scripts.core.yamlfile import Json, get
+from scripts.model.rendered import Cluster, Item, Pod
+from scripts.model.scraping import matches
+
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+HOOKS = ("postStart", "preStop")
+# How programs are told where to listen; what stands behind the last colon is the port.
+_LISTEN = re.compile(r"--?(?:web\.listen-address|server\.http\.listen-addr|port)=(?:.*:)?(\d+)")
+GRAFANA_PORT = "3000"
+# What a node listens on itself: https://kubernetes.io/docs/reference/networking/ports-and-protocols/.
+OF_NODES: Mapping[str, str] = {
+    "22": "sshd",
+    "2379": "etcd",
+    "2380": "etcd",
+    "6443": "the API server",
+    "10248": "the kubelet",
+    "10249": "kube-proxy",
+    "10250": "the kubelet",
+    "10256": "kube-proxy",
+    "10257": "the controller manager",
+    "10259": "the scheduler",
+}
+# The module that blackbox exporter takes where none is named.
+MODULE = "http_2xx"
+
+
+def probes(cluster: Cluster) -> Iterator[Link]:
+    """Probes and hooks ask a port of their own container."""
+    for pod in cluster.pods:
+        for container in pod.containers:
+            names = {str(p["name"]) for p in container.get("ports") or [] if "name" in p}
+            hooks = container.get("lifecycle") or {}
+            asked = [(key, container.get(key)) for key in PROBES]
+            asked += [(key, hooks.get(key)) for key in HOOKS]
+            for key, handler in asked:
+                for way in ("httpGet", "tcpSocket"):
+                    port = ((handler or {}).get(way) or {}).get("port")
+                    if isinstance(port, str) and not port.isdigit():
+                        yield Link(
+                            pod.owner,
+                            f"container {container['name']}: {key} asks the port",
+                            port,
+                            names,
+                            "the container has no port of this name, so the pod is never ready",
+                            written=(((key, way, "port"), port),),
+                        )
+
+
+def services(cluster: Cluster) -> Iterator[Link]:
+    """A Service leads to a port of pods."""
+    for service in cluster.of("Service"):
+        selector = service.spec.get("selector")
+        if not selector:
+            continue
+        pods = [
+            pod
+            for pod in cluster.pods
+            if pod.owner.namespace == service.namespace
+            and matches({"matchLabels": selector}, pod.labels)
+        ]
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        found = {labels} if pods else set()
+        fix = "correct its selector, or the pods' labels"
+        yield Link(service, "selects", labels, found, "no pod has these labels", fix)
+        names = {name for pod in pods for name in (*pod.ports, *map(str, pod.ports.values()))}
+        for port in service.spec.get("ports") or []:
+            target = str(port.get("targetPort", port["port"]))
+            effect = "no pod behind it has this port, so nothing answers"
+            if pods:
+                written = (("targetPort",), port.get("targetPort"))
+                source = f"the port {port['port']} leads to"
+                yield Link(service, source, target, names, effect, written=(written,))
+
+
+def listening(cluster: Cluster) -> Iterator[Link]:
+    """A program listens on a port that its container declares, as all else reaches it there."""
+    for pod in cluster.pods:
+        for container in pod.spec["containers"]:
+            declared = {str(p["containerPort"]) for p in container.get("ports") or []}
+            if not declared:
+                continue
+            arguments = [*(container.get("command") or []), *(container.get("args") or [])]
+            matched = [found for a in arguments if (found := _LISTEN.fullmatch(str(a)))]
+            for port in [m[1] for m in matched] or _configured(cluster, pod, container):
+                yield Link(
+                    pod.owner,
+                    f"container {container['name']} listens on the port",
+                    port,
+                    declared,
+                    f"probes, Services and monitors ask for {', '.join(sorted(declared))}",
+                    "change both, or neither",
+                    tuple(
+                        ((key,), value)
+                        for key in ("http_port", "http_listen_port", "listenPort", "port")
+                        for value in (int(port), port)
+                    ),
+                )
+
+
+def of_nodes(cluster: Cluster) -> Iterator[Link]:
+    """A port of the node is free: neither the node's own, nor another pod's of each node."""
+    taken = Counter(port for pod in cluster.pods for port in _on_node(pod))
+    for pod in cluster.pods:
+        for port in sorted(_on_node(pod)):
+            owner = OF_NODES.get(port) or ("another pod" if taken[port] > 1 else "")
+            yield Link(
+                pod.owner,
+                "takes its node's port",
+                port,
+                () if owner else (port,),
+                f"{owner} has it, so no pod is started",
+                "use another port",
+                tuple(((key,), int(port)) for key in ("targetPort", "port", "hostPort")),
+            )
+
+
+def modules(cluster: Cluster) -> Iterator[Link]:
+    """A Probe names a module of blackbox exporter, and one that suits its targets."""
+    known: dict[str, Mapping[str, Json]] = {}
+    for item in cluster.of("ConfigMap"):
+        for text in (item.manifest.get("data") or {}).values():
+            if re.search(r"^modules:", str(text), re.MULTILINE):
+                known |= yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
+    for probe in cluster.of("Probe") if known else ():
+        name = probe.spec.get("module") or MODULE
+        effect = "blackbox exporter has no such module, so every probe fails"
+        written = ((("module",), name),)
+        yield Link(probe, "names the module", name, known, effect, written=written)
+        encrypted = get(known.get(name), "http", "fail_if_not_ssl")
+        for target in get(probe.spec, "targets", "staticConfig", "static") or []:
+            plain = str(target).startswith("http://")
+            yield Link(
+                probe,
+                "asks",
+                str(target),
+                () if encrypted and plain else (str(target),),
+                f"the module {name} fails without TLS (fail_if_not_ssl)",
+                "use another module, or https://",
+            )
+
+
+def _configured(cluster: Cluster, pod: Pod, container: Mapping[str, Json]) -> list[str]:
+    """Return the port that a program's configuration file names."""
+    for item in mounted(cluster, pod, container):
+        data = item.manifest.get("data") or {}
+        if "grafana.ini" in data:
+            parser = configparser.ConfigParser(interpolation=None, strict=False)
+            parser.read_string(str(data["grafana.ini"]))
+            return [parser.get("server", "http_port", fallback=GRAFANA_PORT)]
+        for one in loki.installed(cluster):
+            port = get(one.config, "server", "http_listen_port")
+            if one.item is item and port:
+                return [str(port)]
+    return []
+
+
+def mounted(cluster: Cluster, pod: Pod, container: Mapping[str, Json]) -> Iterator[Item]:
+    """Yield the ConfigMaps that a container mounts."""
+    mounts = {m["name"] for m in container.get("volumeMounts") or []}
+    names = {
+        (v.get("configMap") or {}).get("name")
+        for v in pod.spec.get("volumes") or []
+        if v["name"] in mounts
+    }
+    for item in cluster.of("ConfigMap"):
+        if item.name in names and item.namespace == pod.owner.namespace:
+            yield item
+
+
+def _on_node(pod: Pod) -> set[str]:
+    host = pod.spec.get("hostNetwork")
+    return {
+        str(port.get("hostPort") or port["containerPort"])
+        for container in pod.containers
+        for port in container.get("ports") or []
+        if host or port.get("hostPort")
+    }

@@ -1,0 +1,201 @@
+"""Loki's rendered configuration fits what is sent to it, and the pods that run it.
+
+What Loki takes where nothing is set is of its version 3:
+https://grafana.com/docs/loki/latest/configure/.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import yaml
+
+from scripts.checks.static.queries import STREAM_LABELS
+from scripts.core.findings import Finding
+from scripts.core.quantities import duration
+from scripts.core.yamlfile import Json, get
+from scripts.model.rendered import Cluster, Item, Pod
+
+# Chunks are deleted by the day's index that lists them.
+SHORTEST = 86400.0
+# What Loki calls its only tenant where it asks nobody for one.
+TENANT = "fake"
+REPLICATION_FACTOR, LABEL_NAMES, OLDEST = 3, 15, "168h"
+INGESTERS = frozenset({"all", "write", "ingester"})
+
+
+class Loki(NamedTuple):
+    """A Loki: its configuration, the object that holds it, and its pods."""
+
+    item: Item
+    config: Mapping[str, Json]
+    pods: tuple[Pod, ...]
+
+    @property
+    def ingesters(self) -> int:
+        """How many pods take in logs."""
+        return sum(pod.count(1) for pod in self.pods if _targets(pod) & INGESTERS)
+
+
+def tenant_named(cluster: Cluster) -> Iterator[Finding]:
+    """Who pushes and asks says which tenant it is, where Loki wants to know."""
+    for loki in installed(cluster):
+        enabled = loki.config.get("auth_enabled", True)
+        if enabled and not any("tenant_id" in text for text in _pipelines(cluster)):
+            text = "auth_enabled is true, and neither Alloy nor Grafana names a tenant"
+            yield cluster.finding(
+                loki.item,
+                f"{text}: every push and every query is refused with 401",
+                "set auth_enabled: false; the chart's default is true",
+                (("auth_enabled",), True),
+            )
+
+
+def enough_ingesters(cluster: Cluster) -> Iterator[Finding]:
+    """Each log line has as many copies as there are pods to keep them."""
+    for loki in installed(cluster):
+        own = get(loki.config, "common", "replication_factor")
+        factor = REPLICATION_FACTOR if own is None else int(own)
+        if factor > loki.ingesters:
+            text = f"replication_factor is {factor}, and {loki.ingesters} of its pods take in logs"
+            yield cluster.finding(
+                loki.item,
+                f"{text}: pushes and queries fail, as too few copies can be made",
+                f"set commonConfig.replication_factor: {max(loki.ingesters, 1)}",
+                (("replication_factor",), own),
+            )
+
+
+def logs_accepted(cluster: Cluster) -> Iterator[Finding]:
+    """Loki takes what Alloy sends."""
+    for loki in installed(cluster):
+        own = loki.config.get("limits_config") or {}
+        metadata = any("stage.structured_metadata" in text for text in _pipelines(cluster))
+        if own.get("allow_structured_metadata", True) is False and metadata:
+            text = "allow_structured_metadata is false, and Alloy sends structured metadata"
+            yield cluster.finding(
+                loki.item,
+                f"{text}: Loki refuses every push with 400",
+                "remove allow_structured_metadata",
+                (("allow_structured_metadata",), False),
+            )
+        most = own.get("max_label_names_per_series", LABEL_NAMES)
+        if int(most) < len(STREAM_LABELS):
+            text = f"max_label_names_per_series is {most}, and streams have {len(STREAM_LABELS)}"
+            yield cluster.finding(
+                loki.item,
+                f"{text} labels ({', '.join(sorted(STREAM_LABELS))}): every push is refused",
+                f"set {len(STREAM_LABELS)} or more",
+                (("max_label_names_per_series",), most),
+            )
+
+
+def retention_valid(cluster: Cluster) -> Iterator[Finding]:
+    """Logs are kept for days, and the schema covers the oldest that is taken in."""
+    for loki in installed(cluster):
+        own = loki.config.get("limits_config") or {}
+        streams = [s.get("period") for s in own.get("retention_stream") or []]
+        for key, text in (
+            ("retention_period", own.get("retention_period")),
+            *(("period", text) for text in streams),
+        ):
+            if text is None or not (wrong := _retention(str(text))):
+                continue
+            message = f"{key} {text}: {wrong}"
+            fix = "write it in hours, 24h or more, such as 168h"
+            yield cluster.finding(loki.item, message, fix, ((key,), text))
+        oldest = duration(str(own.get("reject_old_samples_max_age", OLDEST)))
+        today = datetime.datetime.now(datetime.UTC)
+        begin = (today - datetime.timedelta(seconds=oldest)).date()
+        since = min((str(period.get("from")) for period in _periods(loki)), default="")
+        if since[:10] > str(begin):
+            text = f"the schema begins on {since}, but lines from {begin} on are taken in"
+            yield cluster.finding(
+                loki.item,
+                f"{text}: for those, whole batches are refused",
+                "let the first period begin earlier, as long as it has no data",
+                (("from",), since),
+            )
+
+
+def rules_mounted(cluster: Cluster) -> Iterator[Finding]:
+    """The ruler's folder of the tenant is mounted: it reads no other."""
+    for loki in installed(cluster):
+        storage = get(loki.config, "ruler", "storage") or {}
+        folder = get(storage, "local", "directory")
+        if storage.get("type") != "local" or not folder or loki.config.get("auth_enabled", True):
+            continue
+        wanted = f"{str(folder).rstrip('/')}/{TENANT}"
+        for pod in loki.pods:
+            if not _targets(pod) & {"all", "backend", "ruler"}:
+                continue
+            mounts = [m for c in pod.spec["containers"] for m in c.get("volumeMounts") or []]
+            paths = [m["mountPath"].rstrip("/") for m in mounts]
+            # A ConfigMap is one folder, without any below it.
+            flat = {v["name"] for v in pod.spec.get("volumes") or [] if "configMap" in v}
+            above = [m for m in mounts if f"{wanted}/".startswith(f"{m['mountPath'].rstrip('/')}/")]
+            if wanted in paths or any(m["name"] not in flat for m in above):
+                continue
+            text = f"the ruler reads {wanted}, and nothing is mounted there"
+            yield cluster.finding(
+                pod.owner,
+                f"{text}: no alert on logs is ever evaluated",
+                f"mount the ConfigMap of rules at {wanted}",
+                *((("mountPath",), path) for path in paths),
+            )
+
+
+def installed(cluster: Cluster) -> Iterator[Loki]:
+    """Yield every Loki of a cluster."""
+    for item in cluster.of("ConfigMap"):
+        for text in (item.manifest.get("data") or {}).values():
+            if "schema_config:" not in str(text):
+                continue
+            config = _parsed(str(text))
+            pods = (p for p in cluster.pods if p.owner.release == item.release and _targets(p))
+            yield Loki(item, config, tuple(pods))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Mapping[str, Json]:
+    """Parse a configuration once for all checks and clusters; it is not to be changed."""
+    content: Mapping[str, Json] = yaml.load(text, Loader=yaml.CSafeLoader)
+    return content
+
+
+def _targets(pod: Pod) -> frozenset[str]:
+    """Return which of Loki's components a pod runs; none if it does not run Loki."""
+    for container in pod.spec["containers"]:
+        image = str(container.get("image")).partition("@")[0].rpartition(":")[0]
+        if image.rpartition("/")[2] == "loki":
+            arguments = [*(container.get("command") or []), *(container.get("args") or [])]
+            found = [a.partition("=")[2] for a in arguments if a.lstrip("-").startswith("target=")]
+            return frozenset((found or ["all"])[0].split(","))
+    return frozenset()
+
+
+def _periods(loki: Loki) -> list[Mapping[str, Json]]:
+    return list(get(loki.config, "schema_config", "configs") or [])
+
+
+def _pipelines(cluster: Cluster) -> Iterator[str]:
+    """Yield the texts of Alloy's configuration."""
+    for item in cluster.of("ConfigMap"):
+        for text in (item.manifest.get("data") or {}).values():
+            if "loki.write" in str(text) or "loki.process" in str(text):
+                yield str(text)
+
+
+def _retention(text: str) -> str:
+    try:
+        seconds = duration(text)
+    except ValueError as error:
+        return str(error)
+    if not seconds:
+        return "logs are kept for ever"
+    if seconds < SHORTEST:
+        return "logs are kept for 24h at least, as the index has a table for each day"
+    return ""

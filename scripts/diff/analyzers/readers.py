@@ -1,0 +1,58 @@
+"""Who may read more than before: strangers in Grafana, and whoever reaches a Service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scripts.diff.analyzers.wording import transition
+from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.objects import ClusterPair
+from scripts.model.readers import Settings, grafana, is_grafana, ways_in
+
+# What each of Grafana's settings lets people do; those are on or off.
+SWITCHES: Mapping[tuple[str, str], str] = {
+    ("auth.anonymous", "enabled"): "Whoever reaches Grafana reads it, without a name.",
+    ("auth.proxy", "enabled"): "Who somebody is, a header says: the proxy must be the only way in.",
+    ("auth", "disable_login_form"): "Passwords are of no use any more: is there another way in?",
+    ("security", "allow_embedding"): "Other sites may show it in a frame, and lead clicks to it.",
+    ("users", "allow_sign_up"): "Whoever reaches Grafana makes an account, and reads.",
+    ("users", "viewers_can_edit"): "Every Viewer gets Explore, and so every log line.",
+}
+# Of those that name a role, from the narrowest.
+ROLES = ("none", "viewer", "editor", "admin")
+ROLE_OF: Mapping[tuple[str, str], str] = {
+    ("auth.anonymous", "org_role"): "What strangers may do grows.",
+    ("users", "auto_assign_org_role"): "What each new account may do grows.",
+}
+FIX = "Take it out, or be sure who reaches Grafana: logs are in it."
+
+
+def settings(pair: ClusterPair) -> Analysis:
+    """Find settings of Grafana that let more people read, or people more."""
+    before = {str(one.item): one for one in grafana(pair.before)}
+    for after in grafana(pair.after):
+        old = before.get(str(after.item), Settings(after.item, {}))
+        for place, why in SWITCHES.items():
+            if after.on(*place) and not old.on(*place):
+                yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", why, FIX)
+        for place, why in ROLE_OF.items():
+            if _rank(after.get(*place)) > _rank(old.get(*place)):
+                text = f"{transition('Role', old.get(*place), after.get(*place))}. {why}"
+                yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", text, FIX)
+
+
+def exposed(pair: ClusterPair) -> Analysis:
+    """Find Services that are reached from outside, and were not."""
+    known = {(str(way.service), way.text) for way in ways_in(pair.before)}
+    for way in ways_in(pair.after):
+        if (str(way.service), way.text) not in known:
+            asks = is_grafana(pair.after, way.service)
+            who = "who has an account there" if asks else "anybody: it asks for no password"
+            why = f"It is reached from outside of the cluster, as {way.text}, by {who}."
+            fix = "Be sure that this is meant, and what your cloud bills for it."
+            yield Flag(Danger.EXPOSED, str(way.service), why, fix)
+
+
+def _rank(role: str) -> int:
+    name = role.strip().lower()
+    return ROLES.index(name) if name in ROLES else len(ROLES)
