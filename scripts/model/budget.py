@@ -49,15 +49,29 @@ class Usage:
     series: int = 0
 
 
-def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
+def effective(
+    spec: Mapping[str, Json],
+    resource: str,
+    bound: str,
+    read: Callable[[Json], float] = quantity,
+) -> float:
     """Return the effective request or limit of a pod, as the scheduler computes it.
 
     Init containers run one after the other, before the others, beside the sidecars started before
     them: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/.
+
+    Args:
+        spec: The pod's.
+        resource: Such as `cpu`.
+        bound: `requests` or `limits`.
+        read: Reads a quantity.
+
+    Raises:
+        ValueError: From `read`, for what is no quantity.
     """
 
     def amount(container: Mapping[str, Json]) -> float:
-        return _amount(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
+        return read(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
 
     highest = sidecars = 0.0
     for container in spec.get("initContainers") or []:
@@ -90,9 +104,9 @@ def usage_by_release(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, 
     result = {release.name: Usage() for release in cluster.sync.releases} | {OWN_OBJECTS: Usage()}
     for pod in cluster.pods:
         row, count = result[pod.owner.release or OWN_OBJECTS], pod.count(nodes)
-        row.cpu += count * effective(pod.spec, "cpu", "requests")
-        row.memory += count * effective(pod.spec, "memory", "requests")
-        row.limit += count * effective(pod.spec, "memory", "limits")
+        row.cpu += count * effective(pod.spec, "cpu", "requests", _amount)
+        row.memory += count * effective(pod.spec, "memory", "requests", _amount)
+        row.limit += count * effective(pod.spec, "memory", "limits", _amount)
         row.volumes += [_volume(claim) for claim in pod.claims for _ in range(count)]
         row.images |= {str(container.get("image")) for container in pod.containers}
     for claim in cluster.of("PersistentVolumeClaim"):
