@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,14 @@ import yaml
 
 from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, shape_findings
 from scripts.diff import objects
-from scripts.diff.analyzers import ANALYZERS, REVISION_ANALYZERS, budget, pictures, versions
+from scripts.diff.analyzers import (
+    ANALYZERS,
+    REVISION_ANALYZERS,
+    Analyzer,
+    budget,
+    pictures,
+    versions,
+)
 from scripts.diff.model import Flag, Report, Sentence
 from scripts.diff.objects import ClusterPair, RevisionPair
 from scripts.diff.rendering import BuiltRevision
@@ -41,8 +49,10 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
     places: dict[Sentence | Flag, set[str]] = {}
     for pair, analyzer in itertools.product(pairs, ANALYZERS):
         topic = analyzer.__module__.rpartition(".")[2]
+        known = _known(pair, pairs, analyzer)
         for one in read(f"{pair.name}, {topic}", analyzer(pair)):
-            places.setdefault(one, set()).add(pair.name)
+            if one not in known:
+                places.setdefault(one, set()).add(pair.name)
     revisions = RevisionPair(before.root, after.root, pairs)
     for path, revision_analyzer in REVISION_ANALYZERS.items():
         for one in read(path, revision_analyzer(revisions)):
@@ -79,6 +89,22 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
         tuple(dict.fromkeys((*before.faults, *after.faults, *faults))),
         bool(after.faults or faults or (before.faults and nothing_before)),
     )
+
+
+def _known(pair: ClusterPair, pairs: Sequence[ClusterPair], analyzer: Analyzer) -> set[Flag]:
+    """Return the flags of a new cluster that one which is there already would raise as a new one.
+
+    Somebody has looked at those: in the new cluster they are not what the change is about.
+    """
+    if pair.before.sync.units:
+        return set()
+    known: set[Flag] = set()
+    for other in pairs:
+        if other.before.sync.units and other.after.sync.engine == pair.after.sync.engine:
+            new = dataclasses.replace(other, before=pair.before, after=other.before)
+            with contextlib.suppress(RepositoryError, yaml.YAMLError, *SHAPE_ERRORS):
+                known |= {one for one in analyzer(new) if isinstance(one, Flag)}
+    return known
 
 
 def _merged(flags: Iterable[Flag]) -> Iterator[Flag]:

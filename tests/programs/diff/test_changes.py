@@ -98,3 +98,24 @@ def test_every_analyzer_is_asked() -> None:
         for name in re.findall(pattern, path.read_text())
     }
     assert written == asked
+
+
+@pytest.mark.usefixtures("rendered")
+def test_of_a_new_cluster_only_what_no_other_has_is_flagged(copy: Repository) -> None:
+    shutil.copytree(copy.root / "clusters/local", copy.root / "clusters/second")
+    shutil.copytree(copy.root / "overlays/local", copy.root / "overlays/second")
+    for path in (copy.root / "clusters/second").rglob("*.yaml"):
+        text = re.sub(r"(clusters|overlays)/local\b", r"\1/second", path.read_text())
+        path.write_text(text)
+    assert compared(FROZEN, copy.root).flags == ()
+    grafana = copy.root / "overlays/second/releases/grafana.yaml"
+    text = grafana.read_text()
+    assert "  values:\n" in text
+    opened = "  values:\n    service:\n      type: LoadBalancer\n"
+    grafana.write_text(text.replace("  values:\n", opened))
+    report = compared(FROZEN, copy.root)
+    assert {flag.name for flag in report.flags} == {Danger.EXPOSED}
+    assert {place for flag in report.flags for place in flag.places} == {
+        "second/argocd",
+        "second/flux",
+    }
