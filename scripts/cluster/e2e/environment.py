@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +70,7 @@ class Environment:
         repository: Repository,
         sync: ClusterSync,
         revision: str = "HEAD",
+        components: Sequence[str] = (),
     ) -> None:
         """Start everything but the sync.
 
@@ -78,7 +79,9 @@ class Environment:
             repository: Ours.
             sync: The cluster and its engine.
             revision: The commit that is synced first.
+            components: Opt-ins that the overlay takes in besides its own, of `base/optional`.
         """
+        self._components = components
         self.processes = processes
         self.repository = repository
         self.sync = sync
@@ -98,6 +101,9 @@ class Environment:
     def configure(self, tree: Path) -> None:
         """Change a revision as a user does who bootstraps it with a mirror."""
         use_mirror(tree, self.cluster, self.registry.host)
+        for environment in clusters.environments(tree, self.cluster):
+            path = tree / "overlays" / environment / "releases/kustomization.yaml"
+            append_to_list(path, "components", *(f"../../../{one}" for one in self._components))
         exclude_encrypted(tree, self.cluster)
         if self.sync.engine != "flux":
             return
