@@ -109,6 +109,11 @@ CASES = (
         "container init has no limit of memory",
         pod={"initContainers": [_INIT]},
     ),
+    AdmissionCase(
+        "more than fits into a message",
+        "too much is wrong",
+        pod={"containers": [{"name": f"app-{n}", "image": "example.com/app"} for n in range(20)]},
+    ),
     AdmissionCase("no resources on a node", "no limit", NODE, container={"resources": {}}),
     *(
         AdmissionCase(key, f"remove {key}", pod={key: True})
