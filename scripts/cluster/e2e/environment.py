@@ -61,6 +61,7 @@ class Environment:
         registry: Where it pulls charts from.
         revision: The commit that the engine should be at.
         infrastructure: Nodes, storage classes and volumes.
+        components: Opt-ins that its overlay takes in besides its own.
         flux_metrics_ports: The port on loopback of the metrics of each of Flux's controllers.
     """
 
@@ -79,9 +80,9 @@ class Environment:
             repository: Ours.
             sync: The cluster and its engine.
             revision: The commit that is synced first.
-            components: Opt-ins that the overlay takes in besides its own, of `base/optional`.
+            components: Folders of opt-ins that the overlay takes in besides its own.
         """
-        self._components = components
+        self.components = components
         self.processes = processes
         self.repository = repository
         self.sync = sync
@@ -103,7 +104,7 @@ class Environment:
         use_mirror(tree, self.cluster, self.registry.host)
         for environment in clusters.environments(tree, self.cluster):
             path = tree / "overlays" / environment / "releases/kustomization.yaml"
-            append_to_list(path, "components", *(f"../../../{one}" for one in self._components))
+            append_to_list(path, "components", *(f"../../../{one}" for one in self.components))
         exclude_encrypted(tree, self.cluster)
         if self.sync.engine != "flux":
             return
