@@ -1,7 +1,7 @@
 """The opt-in admission policies, as the API server evaluates them: every request is a dry run.
 
-They say in CEL what `scripts/checks/rendered/pods.py` says in Python. Which of both is right is not
-known here; that they disagree is a finding.
+They say in CEL what `scripts/checks/rendered/pods.py` says in Python. Where both disagree, either
+may be wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHECKS = (
     pods.keeps_to_restricted,
     pods.host_paths_allowed,
 )
-DISAGREES = f"make {COMPONENT} say what scripts/checks/rendered/pods.py says, or the other way"
+DISAGREES = f"correct {COMPONENT}/policy.yaml, or scripts/checks/rendered/pods.py"
 
 
 def components(root: Path) -> list[str]:

@@ -51,9 +51,8 @@ def sync_with_flux(
     table = StepTable(f"{sync.cluster}, synced by Flux")
     began = time.monotonic()
     with table.step("Kubernetes, Flux, the Git remote and the registry run"):
-        env = Environment(
-            processes, repository, sync, components=admission.components(repository.root)
-        )
+        optional = admission.components(repository.root)
+        env = Environment(processes, repository, sync, components=optional)
     with table.step("make preflight finds the cluster ready") as found:
         found += _preflight(env)
     before, others = checks.inventory(env.client), checks.foreign_versions(env.client)
@@ -99,9 +98,8 @@ def sync_with_argocd(
     table = StepTable(f"{sync.cluster}, synced by Argo CD")
     began = time.monotonic()
     with table.step("Kubernetes, Argo CD, the Git remote and the registry run"):
-        env = Environment(
-            processes, repository, sync, components=admission.components(repository.root)
-        )
+        optional = admission.components(repository.root)
+        env = Environment(processes, repository, sync, components=optional)
         argo = argocd.ArgoCD(env)
     before, others = checks.inventory(env.client), checks.foreign_versions(env.client)
     with table.step("everything is synced and healthy"):
