@@ -6,10 +6,12 @@ items (https://github.com/kubernetes-sigs/kustomize/issues/2734), and Helm does 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.checks import unused_values
@@ -212,34 +214,50 @@ def _written(repository: Repository, sync: ClusterSync, kind: str, name: str) ->
         patched = path.startswith(OVERLAYS) and path.endswith("/kustomization.yaml")
         for number, content in enumerate(_documents(text, path) if patched or name in text else ()):
             if patched:
-                yield from _patches(path, text, content.get("patches") or (), (kind, name))
+                for index, patch in enumerate(content.get("patches") or ()):
+                    own = _Written(path, text, None, (number, ("patches", str(index))))
+                    yield from _patch(repository, own, patch, (kind, name))
             elif _is(content, kind, name):
                 yield _Written(path, text, content, (number, ()))
 
 
-def _patches(
-    path: str, text: str, patches: Iterable[Mapping[str, Json]], named: tuple[str, str]
+def _patch(
+    repository: Repository, here: _Written, patch: Mapping[str, Json], named: tuple[str, str]
 ) -> Iterator[_Written]:
-    """Yield what a kustomization's own patches say of an object."""
-    for number, patch in enumerate(patches):
-        at = 0, ("patches", str(number))
-        target = patch.get("target") or {}
-        aimed = all(
-            re.fullmatch(str(target[key]), value)
-            for key, value in zip(("kind", "name"), named, strict=True)
-            if key in target
-        )
-        for content in _documents(str(patch.get("patch") or ""), path):
-            if isinstance(content, list):
-                pointers = (tuple(one["path"].strip("/").split("/")) for one in content)
-                if target and aimed:
-                    yield _Written(path, text, None, at, tuple(map(_unescaped, pointers)))
-            elif (target and aimed) or _is(content, *named):
-                yield _Written(path, text, content, at)
+    """Yield what an item of a kustomization's `patches` says of an object.
+
+    Args:
+        repository: Where its file is, if it has one.
+        here: Where the kustomization has the item.
+        patch: The item.
+        named: Kind and name of the object.
+    """
+    target = patch.get("target") or {}
+    aimed = bool(target) and all(
+        re.fullmatch(str(target[key]), value)
+        for key, value in zip(("kind", "name"), named, strict=True)
+        if key in target
+    )
+    text = str(patch.get("patch") or "")
+    if "path" in patch:
+        file = repository.root / here.path / ".." / str(patch["path"])
+        path = os.path.relpath(file, repository.root)
+        if not aimed or path.startswith("..") or not file.resolve().is_file():
+            return  # Without a target, the file names its object.
+        text = file.resolve().read_text(encoding="utf-8")
+        here = _Written(path, text, None, (0, ()))
+    for number, content in enumerate(_documents(text, here.path)):
+        at = here.at if here.at[1] else (number, ())
+        if isinstance(content, list):
+            pointers = tuple(_pointer(str(one.get("path"))) for one in content) if aimed else ()
+            yield dataclasses.replace(here, at=at, pointers=pointers)
+        elif aimed or _is(content, *named):
+            yield dataclasses.replace(here, at=at, content=content)
 
 
-def _unescaped(pointer: Keys) -> Keys:
-    return tuple(key.replace("~1", "/").replace("~0", "~") for key in pointer)
+def _pointer(path: str) -> Keys:
+    keys = path.strip("/").split("/")
+    return tuple(key.replace("~1", "/").replace("~0", "~") for key in keys)
 
 
 def _is(content: Json, kind: str, name: str) -> bool:

@@ -93,6 +93,10 @@ HEAD = "kind: HelmRelease\n      metadata: {name: %s}\n      "
             ":3 replaces",
         ),
         ("  - target: {name: o.e}\n    patch: '[{op: remove, path: /spec/values}]'\n", ":3 "),
+        ("  - {path: ops.yaml, target: {name: one}}\n", "overlays/a/releases/ops.yaml:1 "),
+        ("  - {path: any.yaml, target: {name: one}}\n", "overlays/a/releases/any.yaml:6 "),
+        ("  - {path: any.yaml, target: {name: two}}\n", None),
+        ("  - {path: missing.yaml, target: {name: one}}\n", None),
         ("  - target: {name: two}\n    patch: '[{op: remove, path: /spec/values}]'\n", None),
         ("  - target: {name: one}\n    patch: '[{op: remove, path: /spec/other}]'\n", None),
     ],
@@ -105,6 +109,8 @@ def test_the_patch_that_does_it_is_named(tmp_path: Path, patch: str, line: str |
     (base / "one.yaml").write_text(WITH % "      list: [old]")
     (overlay / "kustomization.yaml").write_text(KUSTOMIZATION % patch)
     (overlay / "one.yaml").write_text(WITH % "      list: [brand, unlike]")
+    (overlay / "any.yaml").write_text((overlay / "one.yaml").read_text().replace("one", "any"))
+    (overlay / "ops.yaml").write_text("- {op: replace, path: /spec/values/part/list, value: []}\n")
     releases = release("old"), release("brand", "unlike")
     # Declared, and not rendered: there is no such chart.
     sync = ClusterSync("a", "flux", [Unit("unit", "overlays/a/releases", [])])
