@@ -240,11 +240,11 @@ def _patch(
     )
     text = str(patch.get("patch") or "")
     if "path" in patch:
-        file = repository.root / here.path / ".." / str(patch["path"])
+        file = (repository.root / here.path).parent / str(patch["path"])
         path = os.path.relpath(file, repository.root)
-        if not aimed or path.startswith("..") or not file.resolve().is_file():
+        if not aimed or path.startswith("..") or not file.is_file():
             return  # Without a target, the file names its object.
-        text = file.resolve().read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
         here = _Written(path, text, None, (0, ()))
     for number, content in enumerate(_documents(text, here.path)):
         at = here.at if here.at[1] else (number, ())
