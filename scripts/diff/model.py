@@ -136,6 +136,7 @@ class Danger(enum.StrEnum):
     ALERT_SILENCED = "alert-silenced"
     ALERT_REMOVED = "alert-removed"
     ALERT_WEAKENED = "alert-weakened"
+    LIST_REPLACED = "list-replaced"
     MONITOR_UNSELECTED = "monitor-unselected"
     REDACTION_CHANGED = "redaction-changed"
     SUSPENDED = "suspended"

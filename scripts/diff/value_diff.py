@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from scripts.core.findings import RepositoryError
@@ -153,7 +153,7 @@ def differences(before: Json, after: Json, *steps: PathStep) -> Iterator[Differe
 
 def _lists(before: list[Json], after: list[Json], *steps: PathStep) -> Iterator[Difference]:
     name = str(steps[-1]) if steps else ""
-    keys = _identify(before, after, name)
+    keys = identify(name, before, after)
     if keys is None:
         found = _unordered(before, after) if name in SETS else _sequence(before, after)
         for step, one, other in found:
@@ -169,25 +169,36 @@ def _lists(before: list[Json], after: list[Json], *steps: PathStep) -> Iterator[
         yield Difference((*steps, "order"), *kept)
 
 
-def _identify(
-    before: list[Json], after: list[Json], name: str
-) -> tuple[list[ListItem], list[ListItem]] | None:
-    """Tell the items of both lists apart; None where nothing does."""
-    every = [*before, *after]
+def identify(name: str, *lists: list[Json]) -> list[list[ListItem]] | None:
+    """Tell the items of lists apart; None where nothing does.
+
+    Args:
+        name: The key that the lists are under.
+        lists: The lists; an item is known in all of them by the same keys.
+
+    Returns:
+        The identity of each item of each list.
+    """
+    every = list(itertools.chain.from_iterable(lists))
     if all(isinstance(item, dict) for item in every):
         for fields in IDENTITIES:
-            found = _members(every, fields)
-            one, other = found[: len(before)], found[len(before) :]
-            if found and not _repeated(one) and not _repeated(other):
-                return one, other
+            found = _split(_members(every, fields), lists)
+            if found and not any(map(_repeated, found)):
+                return found
         for fields in SHARED:
-            if found := _members(every, fields):
-                return _numbered(found[: len(before)]), _numbered(found[len(before) :])
+            if found := _split(_members(every, fields), lists):
+                return [_numbered(own) for own in found]
     elif name == "args" and all(_FLAG.fullmatch(str(item)) for item in every):
-        one, other = ([_argument_name(item) for item in items] for items in (before, after))
-        if not _repeated(one) and not _repeated(other):
-            return one, other
+        named = [[_argument_name(item) for item in items] for items in lists]
+        if not any(map(_repeated, named)):
+            return named
     return None
+
+
+def _split(members: list[ListItem], lists: Iterable[list[Json]]) -> list[list[ListItem]]:
+    """Return the identities of each list; nothing where there are none."""
+    rest = iter(members)
+    return [list(itertools.islice(rest, len(items))) for items in lists] if members else []
 
 
 def _members(items: Sequence[Mapping[str, Json]], fields: tuple[str, ...]) -> list[ListItem]:

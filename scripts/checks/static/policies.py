@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from scripts.checks.static.admission import ADMISSION_KINDS
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
 from scripts.model.api_groups import TOOLKIT
@@ -87,7 +88,9 @@ def in_our_namespaces(item: Mapping[str, Json]) -> Iterator[Violation]:
     """Every object is in one of our namespaces: the application is not touched."""
     namespace = item["metadata"].get("namespace")
     rbac = group(item) == "rbac.authorization.k8s.io"
-    if item["kind"] != "Namespace" and not rbac and namespace not in OUR_NAMESPACES:
+    # Those of a policy are in its binding, which `admission` looks at.
+    cluster_scoped = item["kind"] in {"Namespace", *ADMISSION_KINDS}
+    if not cluster_scoped and not rbac and namespace not in OUR_NAMESPACES:
         text = f"is created in the namespace {namespace or 'default'}, which is not ours"
         yield _violation(item, text, f"use one of {', '.join(sorted(OUR_NAMESPACES))}")
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,6 +61,7 @@ class Environment:
         registry: Where it pulls charts from.
         revision: The commit that the engine should be at.
         infrastructure: Nodes, storage classes and volumes.
+        components: Opt-ins that its overlay takes in besides its own.
         flux_metrics_ports: The port on loopback of the metrics of each of Flux's controllers.
     """
 
@@ -70,6 +71,7 @@ class Environment:
         repository: Repository,
         sync: ClusterSync,
         revision: str = "HEAD",
+        components: Sequence[str] = (),
     ) -> None:
         """Start everything but the sync.
 
@@ -78,7 +80,9 @@ class Environment:
             repository: Ours.
             sync: The cluster and its engine.
             revision: The commit that is synced first.
+            components: Folders of opt-ins that the overlay takes in besides its own.
         """
+        self.components = components
         self.processes = processes
         self.repository = repository
         self.sync = sync
@@ -98,6 +102,9 @@ class Environment:
     def configure(self, tree: Path) -> None:
         """Change a revision as a user does who bootstraps it with a mirror."""
         use_mirror(tree, self.cluster, self.registry.host)
+        for environment in clusters.environments(tree, self.cluster):
+            path = tree / "overlays" / environment / "releases/kustomization.yaml"
+            append_to_list(path, "components", *(f"../../../{one}" for one in self.components))
         exclude_encrypted(tree, self.cluster)
         if self.sync.engine != "flux":
             return

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from scripts.cluster.e2e import (
+    admission,
     argocd,
     checks,
     disruptions,
@@ -50,7 +51,8 @@ def sync_with_flux(
     table = StepTable(f"{sync.cluster}, synced by Flux")
     began = time.monotonic()
     with table.step("Kubernetes, Flux, the Git remote and the registry run"):
-        env = Environment(processes, repository, sync)
+        optional = admission.components(repository.root)
+        env = Environment(processes, repository, sync, components=optional)
     with table.step("make preflight finds the cluster ready") as found:
         found += _preflight(env)
     before, others = checks.inventory(env.client), checks.foreign_versions(env.client)
@@ -96,7 +98,8 @@ def sync_with_argocd(
     table = StepTable(f"{sync.cluster}, synced by Argo CD")
     began = time.monotonic()
     with table.step("Kubernetes, Argo CD, the Git remote and the registry run"):
-        env = Environment(processes, repository, sync)
+        optional = admission.components(repository.root)
+        env = Environment(processes, repository, sync, components=optional)
         argo = argocd.ArgoCD(env)
     before, others = checks.inventory(env.client), checks.foreign_versions(env.client)
     with table.step("everything is synced and healthy"):
@@ -132,6 +135,9 @@ def _check_objects(table: StepTable, env: Environment, before: Mapping[str, str]
         found += checks.drifted(env.client, expected, env.sync.name)
     with table.step("nothing else is there") as found:
         found += checks.orphaned(env, before, expected)
+    if admission.COMPONENT in env.components:
+        with table.step("bad pods are refused in our namespaces alone") as found:
+            found += admission.check(env, expected)
     return expected
 
 

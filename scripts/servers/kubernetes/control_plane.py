@@ -59,6 +59,8 @@ def api_server(processes: Processes, *, controlled: bool = False) -> Client:
         f"--secure-port={port}",
         f"--token-auth-file={folder / 'tokens.csv'}",
         "--authorization-mode=RBAC",
+        # As in every cluster of today: who may is up to Pod Security and to policies.
+        "--allow-privileged=true",
         f"--service-cluster-ip-range={SERVICES}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={_key(processes)}",
