@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ WHOLE = "oke-free"
 # What is compared with everything that can be turned on.
 WITH_OPTIONS = ("base/optional/", "base/dashboards/", "base/config/runbooks/")
 Known = tuple[str, bool, str]
+# A public report of the same fault: `owner/repository#number`.
+REPORT = re.compile(r"[\w.-]+/[\w.-]+#\d+")
 
 
 def reduced(root: Path, change: Change) -> Known:
@@ -120,5 +123,13 @@ def test_the_unchanged_copy_has_no_finding(copy: Repository) -> None:
 
 
 def test_there_are_enough_bad_changes_of_every_kind() -> None:
-    assert len(CHANGES) >= 30
+    kinds = Counter(change["kind"] for change in CHANGES)
+    assert len(kinds) >= 10
+    assert min(kinds.values()) >= 3
     assert len({change["fault"] for change in CHANGES}) == len(CHANGES)
+
+
+def test_public_reports_are_named_as_on_github() -> None:
+    reports = [change["report"] for change in CHANGES if "report" in change]
+    assert [one for one in reports if not REPORT.fullmatch(one)] == []
+    assert len(set(reports)) >= 40
