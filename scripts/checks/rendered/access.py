@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding
+from scripts.core.yamlfile import load
+from scripts.model.files import INVENTORY
 from scripts.model.readers import INI, Settings, grafana, is_grafana, ways_in
 from scripts.model.rendered import Cluster
 from scripts.model.scraping import matches
@@ -37,6 +40,23 @@ def strangers(cluster: Cluster) -> Iterator[Finding]:
             text = "nobody can sign in: the form is off, and there is no other way"
             fix = "remove auth.disable_login_form, or enable a section such as auth.generic_oauth"
             yield _finding(cluster, settings, "auth", "disable_login_form", text, fix)
+
+
+def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
+    """A browser sends Grafana's cookie back: a secure one goes over HTTPS, or to the same machine."""
+    root = cluster.repository.root
+    for settings in grafana(cluster):
+        url = settings.get("server", "root_url")
+        if "://" not in url or "%(" in url:
+            url = str(load(root / INVENTORY, root)[0]["data"].get("GRAFANA_URL", ""))
+        address = urlsplit(url)
+        host = address.hostname or ""
+        local = host.split(".")[-1] == "localhost" or host == "::1" or host.startswith("127.")
+        if address.scheme == "http" and not local and settings.on("security", "cookie_secure"):
+            text = f"cookie_secure is true, and people open {url}: browsers keep no such cookie"
+            fix = "let Grafana be reached by https, or set security.cookie_secure: false"
+            text += " of plain http, so that after the right password they are asked again"
+            yield _finding(cluster, settings, "security", "cookie_secure", text, fix)
 
 
 def outside(cluster: Cluster) -> Iterator[Finding]:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from scripts.checks.static import object_schemas
 from scripts.checks.static.sync_order import CRD_RELEASE
 from scripts.core.findings import Finding
+from scripts.model import images
 from scripts.model.manifests import ENGINES, NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
+from scripts.tools import version_numbers
 
 KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
@@ -20,6 +22,9 @@ SECRET_READERS = {
     "ClusterRole kube-prometheus-stack-operator",
 }
 READING = frozenset({"get", "list", "watch", "*"})
+# The Prometheus operator's image, and the annotation of its CRDs that names its version.
+OPERATOR = "/prometheus-operator/prometheus-operator"
+OPERATOR_VERSION = "operator.prometheus.io/version"
 
 Kind = tuple[str, str]
 
@@ -90,6 +95,24 @@ def crds_kept(cluster: Cluster) -> Iterator[Finding]:
             if item.annotations.get(key) != value:
                 text = f"may be deleted with all its objects: {key} is not {value}"
                 yield cluster.finding(item, text, "set it in crds.annotations")
+
+
+def crds_not_older_than_operator(cluster: Cluster) -> Iterator[Finding]:
+    """CRDs have the fields that the operator, and what is written for it, may use."""
+    running = {
+        images.version(str(container.get("image")))
+        for pod in cluster.pods
+        for container in pod.containers
+        if images.repository(str(container.get("image"))).endswith(OPERATOR)
+    }
+    for item in cluster.of("CustomResourceDefinition"):
+        of = item.annotations.get(OPERATOR_VERSION, "")
+        for version in sorted(running) if of else ():
+            if version_numbers(of) < version_numbers(version):
+                text = f"is of {of}, and the operator {version}: fields are refused, or lost"
+                fix = f"move the tag of {CRD_RELEASE} to a chart of {version}"
+                yield cluster.finding(item, text, fix)
+                return
 
 
 def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
