@@ -189,6 +189,20 @@ class Cluster:
         """Return every object of these kinds, the operator's included."""
         return [item for kind in kinds for item in self._by_kind.get(kind, [])]
 
+    def mounted(self, pod: Pod, container: Mapping[str, Json] | None = None) -> list[Item]:
+        """Return the ConfigMaps that a pod mounts, or one container of it."""
+        mounts = {m["name"] for m in (container or {}).get("volumeMounts") or []}
+        names = {
+            (volume.get("configMap") or {}).get("name")
+            for volume in pod.spec.get("volumes") or []
+            if container is None or volume["name"] in mounts
+        }
+        return [
+            item
+            for item in self.of("ConfigMap")
+            if item.name in names and item.namespace == pod.owner.namespace
+        ]
+
     def rendered(self) -> list[Item]:
         """Return the objects of charts."""
         return [item for item in self.items if item.release]
@@ -235,6 +249,16 @@ class Cluster:
 
 def _ends(keys: tuple[str, ...], end: tuple[str, ...], own: Json, value: Json) -> bool:
     return keys[-len(end) :] == end and own == value
+
+
+def mount_of(container: Mapping[str, Json], path: str) -> Mapping[str, Json] | None:
+    """Return the mount that a path of a container is on; None where it is in its image."""
+    above = [
+        mount
+        for mount in container.get("volumeMounts") or []
+        if f"{path}/".startswith(f"{mount['mountPath'].rstrip('/')}/")
+    ]
+    return max(above, key=lambda mount: len(mount["mountPath"]), default=None)
 
 
 def clusters(

@@ -17,7 +17,7 @@ from scripts.checks.static.queries import STREAM_LABELS
 from scripts.core.findings import Finding
 from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json, get
-from scripts.model.rendered import Cluster, Item, Pod
+from scripts.model.rendered import Cluster, Item, Pod, mount_of
 
 # Chunks are deleted by the day's index that lists them.
 SHORTEST = 86400.0
@@ -136,7 +136,7 @@ def rules_mounted(cluster: Cluster) -> Iterator[Finding]:
             paths = [m["mountPath"].rstrip("/") for m in mounts]
             # A ConfigMap is one folder, without any below it.
             flat = {v["name"] for v in pod.spec.get("volumes") or [] if "configMap" in v}
-            above = [m for m in mounts if f"{wanted}/".startswith(f"{m['mountPath'].rstrip('/')}/")]
+            above = [m for c in pod.spec["containers"] if (m := mount_of(c, wanted))]
             if wanted in paths or any(m["name"] not in flat for m in above):
                 continue
             text = f"the ruler reads {wanted}, and nothing is mounted there"

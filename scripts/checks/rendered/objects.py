@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from scripts.checks.static import object_schemas
 from scripts.checks.static.sync_order import CRD_RELEASE
 from scripts.core.findings import Finding
+from scripts.core.quantities import version_numbers
 from scripts.model import images
 from scripts.model.manifests import ENGINES, NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
-from scripts.tools import version_numbers
 
 KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
@@ -125,7 +125,7 @@ def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
 
 
-def twice(cluster: Cluster) -> Iterator[Finding]:
+def brought_once(cluster: Cluster) -> Iterator[Finding]:
     """One release brings an object, or one unit: two would take it from each other."""
     seen: dict[tuple[str, str], str | None] = {}
     for item in cluster.items:

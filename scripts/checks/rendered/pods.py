@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.checks.static import twice
+from scripts.checks.static import unique_names
 from scripts.core.findings import Finding
 from scripts.model.images import IMAGE_NAME
 from scripts.model.pod_security import violations
@@ -51,10 +51,10 @@ def resources_set(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "set the resources in the values")
 
 
-def unique(cluster: Cluster) -> Iterator[Finding]:
+def list_names_unique(cluster: Cluster) -> Iterator[Finding]:
     """Of each name, a pod has one volume, mount, variable and port: the API server merges by it."""
     for pod in cluster.pods:
-        for keys, name in twice.repeated(dict(pod.spec)):
+        for keys, name in unique_names.repeated(dict(pod.spec)):
             if "ports" not in keys:
                 text = f"{'.'.join(keys[:-1])} has {name} a second time"
                 fix = "remove it from the values, where the chart has its own"

@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.rendered.links.model import Link
-from scripts.checks.rendered.links.ports import mounted
 from scripts.checks.rendered.references import addresses_of
 from scripts.core.yamlfile import Json, leaves
 from scripts.model.rendered import Cluster, Item, Pod
-from scripts.model.scraping import EXTERNAL, endpoints, matches, targets
+from scripts.model.scraping import EXTERNAL, behind, endpoints, matches, targets
 
 NAME = "kubernetes.io/metadata.name"
 DNS = 53
 DNS_PORTS = frozenset({DNS, "dns", "dns-tcp"})
 
 
-def selected(cluster: Cluster) -> Iterator[Link]:
+def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
     """A policy selects pods of its namespace."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
@@ -38,7 +37,7 @@ def selected(cluster: Cluster) -> Iterator[Link]:
         )
 
 
-def opened(cluster: Cluster) -> Iterator[Link]:
+def opened_ports_exist(cluster: Cluster) -> Iterator[Link]:
     """What a policy opens is a port of the pods that it selects: a Service's port is none."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
@@ -56,7 +55,7 @@ def opened(cluster: Cluster) -> Iterator[Link]:
                     )
 
 
-def effective(cluster: Cluster) -> Iterator[Link]:
+def policies_admit_somebody(cluster: Cluster) -> Iterator[Link]:
     """A policy admits somebody, where others select its pods as well."""
     policies = cluster.of("NetworkPolicy")
     for policy in policies:
@@ -85,7 +84,7 @@ def effective(cluster: Cluster) -> Iterator[Link]:
         )
 
 
-def admitting(cluster: Cluster) -> Iterator[Link]:
+def needed_traffic_admitted(cluster: Cluster) -> Iterator[Link]:
     """Who has to reach a pod is admitted, and who may send anything at all may ask for names."""
     policies = cluster.of("NetworkPolicy")
     for policy in policies:
@@ -151,7 +150,7 @@ def _pairs(cluster: Cluster) -> Iterator[tuple[Pod, Pod, int]]:
     for source in cluster.pods:
         told = [source.owner]
         for container in source.spec["containers"]:
-            told += mounted(cluster, source, container)
+            told += cluster.mounted(source, container)
         for item in told:
             for _, address, port in sorted(addresses_of(item), key=str):
                 for pod, number in _behind(cluster, address, port):
@@ -163,20 +162,16 @@ def _behind(
     cluster: Cluster, address: tuple[str, str], port: int | None
 ) -> Iterator[tuple[Pod, int]]:
     for service in cluster.of("Service"):
-        selector = service.spec.get("selector")
-        if (service.namespace, service.name) != address or not selector:
+        if (service.namespace, service.name) != address:
             continue
         for one in service.spec.get("ports") or []:
             if one["port"] != port:
                 continue
             target = one.get("targetPort", one["port"])
-            for pod in cluster.pods:
-                if pod.owner.namespace == service.namespace and matches(
-                    {"matchLabels": selector}, pod.labels
-                ):
-                    number = target if isinstance(target, int) else pod.ports.get(target)
-                    if number:
-                        yield pod, number
+            for pod in behind(cluster, service):
+                number = target if isinstance(target, int) else pod.ports.get(target)
+                if number:
+                    yield pod, number
 
 
 def _selected(cluster: Cluster, policy: Item) -> list[Pod]:

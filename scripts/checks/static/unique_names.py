@@ -19,15 +19,15 @@ IDENTITIES = (("mountPath",), ("devicePath",), ("name", "namespace", "kind"))
 
 def check(repository: Repository) -> list[Finding]:
     """Look for what is there twice, in specifications, values and what is applied."""
-    findings = list(alerts(repository))
+    findings = list(alerts_named_once(repository))
     for sync in repository.syncs:
-        findings += shared(sync)
+        findings += objects_applied_once(sync)
         for release in sync.releases:
-            findings += repository.locate(sync, listed(release))
+            findings += repository.locate(sync, list_items_named_once(release))
     return findings
 
 
-def alerts(repository: Repository) -> Iterator[Finding]:
+def alerts_named_once(repository: Repository) -> Iterator[Finding]:
     """An alert of one name and severity is in one place, and a group has its name to itself."""
     seen: set[tuple[str, str]] = set()
     fix = "remove one of them, or give it another name: both would be sent"
@@ -57,14 +57,14 @@ def alerts(repository: Repository) -> Iterator[Finding]:
         others.add((name, labels))
 
 
-def listed(release: Release) -> Iterator[Violation]:
+def list_items_named_once(release: Release) -> Iterator[Violation]:
     """No list of values has two items of one name: which of them holds, nobody can say."""
     for keys, name in repeated(release.values):
         text = f"{'.'.join(keys[:-1])} has {name} a second time"
         yield in_values(release, keys, text, "remove one of them")
 
 
-def shared(sync: ClusterSync) -> Iterator[Finding]:
+def objects_applied_once(sync: ClusterSync) -> Iterator[Finding]:
     """One unit applies an object: two take it from each other, and either may prune it."""
     first: dict[str, str] = {}
     for unit in sync.units:
