@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts import tools
-from scripts.bench import dashboards, diff, rules, targets
+from scripts.bench import bad_changes, dashboards, diff, rules, targets
 from scripts.core.findings import execute
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "targets": targets.targets,
         "validate": targets.validate,
         "copies": targets.copies,
-        "bad-changes": partial(targets.bad_changes, tree, options.bad_changes),
+        "bad-changes": partial(bad_changes.tables, tree, options.bad_changes),
         "diff": partial(diff.tables, tree, options.changes),
         "e2e": targets.e2e,
         "dashboards": dashboards.tables,

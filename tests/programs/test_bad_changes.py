@@ -14,14 +14,9 @@ from typing import Any
 
 import pytest
 
-from scripts.bench import trees
-from scripts.checks import rendered as rendered_checks
-from scripts.checks import unused_values
+from scripts.bench import bad_changes, trees
 from scripts.checks.validate import validate
-from scripts.core.findings import Finding, RepositoryError
-from scripts.model import budget
 from scripts.model.manifests import Repository
-from scripts.model.rendered import clusters
 from tests.fixtures import BAD_CHANGES, FROZEN
 
 Change = dict[str, Any]
@@ -62,34 +57,8 @@ def known(_: Known, change: str) -> frozenset[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         root = shutil.copytree(FROZEN, folder, dirs_exist_ok=True)
         reduced(Path(root), json.loads(change))
-        found = findings_of(json.loads(change), Repository(Path(root)), frozenset())
+        found = bad_changes.findings(json.loads(change), Repository(Path(root)))
     return frozenset((finding.path, finding.message) for finding in found)
-
-
-def findings_of(
-    change: Change, repository: Repository, before: frozenset[tuple[str, str]]
-) -> list[Finding]:
-    """What the checks that this kind of fault needs say; those without charts come first.
-
-    Args:
-        change: The change.
-        repository: The copy.
-        before: Places and messages of what was said before it.
-    """
-    try:
-        found = [f for f in validate(repository) if (f.path, f.message) not in before]
-        if found or "needs" not in change:
-            return found
-        if change["needs"] == "values":
-            path = Path(change["file"]).stem
-            ours = [v for v in unused_values.variants(repository) if v.release.name == path]
-            return unused_values.findings(repository, ours[:1])
-        installed = clusters(repository)
-        costs = [finding for cluster in installed for finding in budget.findings(cluster)]
-        found = [*rendered_checks.findings(installed), *costs]
-        return [f for f in found if (f.path, f.message) not in before]
-    except RepositoryError as error:
-        return list(error.findings)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change["fault"])
@@ -111,7 +80,7 @@ def test_bad_change_is_found(
         place["file"] = f"{WITH_OPTIONS[0]}any"
     before = known(kind, json.dumps(place))
     trees.apply(change, copy.root)
-    found = [str(finding) for finding in findings_of(change, copy, before)]
+    found = [str(finding) for finding in bad_changes.findings(change, copy, before)]
     told = any(re.search(change["says"], text, re.DOTALL) for text in found)
     record_property("ours", told)
     assert told, found
