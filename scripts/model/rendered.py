@@ -251,6 +251,15 @@ def _ends(keys: tuple[str, ...], end: tuple[str, ...], own: Json, value: Json) -
     return keys[-len(end) :] == end and own == value
 
 
+def declared(cluster: Cluster, item: Item) -> Item:
+    """Return what somebody wrote: of what the operator makes, its custom resource."""
+    if item.labels.get("app.kubernetes.io/managed-by") != "prometheus-operator":
+        return item
+    name = item.labels.get("app.kubernetes.io/instance")
+    made = (one for one in cluster.of(*OPERATED) if one.name == name)
+    return next((one for one in made if item.name == f"{one.kind.lower()}-{name}"), item)
+
+
 def mount_of(container: Mapping[str, Json], path: str) -> Mapping[str, Json] | None:
     """Return the mount that a path of a container is on; None where it is in its image."""
     above = [

@@ -268,6 +268,11 @@ def ranges(name: str, dashboard: Json) -> list[Finding]:
         for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", query.expr)):
             if found not in allowed:
                 fix = f"use [{' or '.join(sorted(allowed))}]"
+                window, subquery, _ = found.partition(":")
+                if subquery:
+                    fix = f"record what the range is of by a rule, and {fix} of that"
+                if not window.startswith("$"):
+                    fix += f"; what spans {window} whatever the zoom is a rule's, too"
                 findings.append(_finding(name, f"{query.where}: range [{found}]", fix))
     return findings
 
