@@ -1,4 +1,4 @@
-"""`make bench`: how long targets, syncs and recoveries take, what dashboards and rules cost.
+"""`make bench`: how long things take, what dashboards and rules cost, who finds bad changes.
 
 Run as `python -m scripts.bench [PART …] [--tree=FOLDER] [--changes=FILE] [--bad-changes=FOLDER]`.
 Wall-clock seconds, medians. Compare ratios within one run: machines and their load differ.

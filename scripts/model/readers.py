@@ -86,7 +86,7 @@ def grafana(cluster: Cluster) -> Iterator[Settings]:
     https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/#override-configuration-with-environment-variables
     """
     for item in cluster.of("ConfigMap"):
-        text = (item.manifest.get("data") or {}).get(INI)
+        text = item.data.get(INI)
         if text is None:
             continue
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)

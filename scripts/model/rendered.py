@@ -106,6 +106,11 @@ class Item:
         """Its spec; empty where the kind has none."""
         return self.manifest.get("spec") or {}
 
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """The keys of a ConfigMap or a Secret; empty for any other kind."""
+        return self.manifest.get("data") or {}
+
     def __str__(self) -> str:
         """Return `Kind namespace/name`."""
         return identity(dict(self.manifest))
@@ -258,6 +263,11 @@ def declared(cluster: Cluster, item: Item) -> Item:
     name = item.labels.get("app.kubernetes.io/instance")
     made = (one for one in cluster.of(*OPERATED) if one.name == name)
     return next((one for one in made if item.name == f"{one.kind.lower()}-{name}"), item)
+
+
+def arguments(container: Mapping[str, Json]) -> list[str]:
+    """Return a container's command and arguments."""
+    return [*map(str, container.get("command") or []), *map(str, container.get("args") or [])]
 
 
 def mount_of(container: Mapping[str, Json], path: str) -> Mapping[str, Json] | None:

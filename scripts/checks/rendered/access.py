@@ -65,7 +65,7 @@ def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
 
 
 def passwordless_services_inside(cluster: Cluster) -> Iterator[Finding]:
-    """What asks for no password is not reached from outside of the cluster."""
+    """A Service without sign-in (all but Grafana's) is not reached from outside of the cluster."""
     for way in ways_in(cluster):
         if not is_grafana(cluster, way.service):
             text = f"{way.service.name} asks nobody for a password, and {way.text}"

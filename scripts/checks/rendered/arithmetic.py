@@ -115,7 +115,7 @@ def scrapes_in_time(cluster: Cluster) -> Iterator[Finding]:
 def time_interval_known(cluster: Cluster) -> Iterator[Finding]:
     """Grafana's data source knows the longest scrape interval: `$__rate_interval` is made of it."""
     for item in cluster.of("ConfigMap", "Secret"):
-        for key, text in (item.manifest.get("data") or {}).items():
+        for key, text in item.data.items():
             if "datasources:" not in str(text) or item.release is None:
                 continue
             content = yamlfile.load_all(str(text), f"{item}: {key}")[0]

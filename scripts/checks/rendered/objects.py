@@ -126,13 +126,13 @@ def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
 
 
 def brought_once(cluster: Cluster) -> Iterator[Finding]:
-    """One release brings an object, or one unit: two would take it from each other."""
+    """Each object comes from one release, or one unit: two would overwrite it in turn."""
     seen: dict[tuple[str, str], str | None] = {}
     for item in cluster.items:
         key = (group(item.manifest), str(item))
         if seen.setdefault(key, item.release) != item.release:
             owners = [f"the release {r}" if r else "a unit" for r in (seen[key], item.release)]
-            text = f"{owners[0]} and {owners[1]} bring it"
+            text = f"{owners[0]} and {owners[1]} create it, and overwrite it in turn"
             yield cluster.finding(item, text, "rename one of them, or turn it off in the values")
 
 

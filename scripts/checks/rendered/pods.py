@@ -52,7 +52,7 @@ def resources_set(cluster: Cluster) -> Iterator[Finding]:
 
 
 def list_names_unique(cluster: Cluster) -> Iterator[Finding]:
-    """Of each name, a pod has one volume, mount, variable and port: the API server merges by it."""
+    """No two volumes, mounts or variables of a pod have one name: the API server merges by it."""
     for pod in cluster.pods:
         for keys, name in unique_names.repeated(dict(pod.spec)):
             if "ports" not in keys:

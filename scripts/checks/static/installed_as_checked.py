@@ -29,7 +29,7 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """A release has one source, an OCIRepository one version of it, and of that the chart."""
+    """A release has one source, pinned by its tag alone, of which Flux takes the chart's layer."""
     name, spec = item["metadata"]["name"], item.get("spec") or {}
     if item["kind"] == "HelmRelease":
         if {"chart", "chartRef"} <= spec.keys():
@@ -57,7 +57,7 @@ def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
 
 
 def no_null_values(release: Release) -> Iterator[Violation]:
-    """No value is null: whether Helm gets it, and so removes the default, nobody can say.
+    """No value is null: whether Helm gets it, and so removes the default, depends on history.
 
     It does where the object is new, and not where a value becomes null
     (https://github.com/fluxcd/kustomize-controller/issues/372, likewise
@@ -73,7 +73,7 @@ def no_null_values(release: Release) -> Iterator[Violation]:
 
 
 def built_files_packed(repository: Repository) -> Iterator[Finding]:
-    """Flux packs every file that it builds from."""
+    """No ignore file leaves out of Flux' artifact what a Kustomization is built from."""
     lost: dict[sourceignore.Pattern, dict[str, None]] = {}
     for sync in repository.syncs:
         if sync.synced and sync.engine == "flux":

@@ -1,4 +1,4 @@
-"""Of what has a name there is one: alerts, groups of rules, items of lists, objects of units."""
+"""Names are given once: alerts, groups of rules, items of lists in values, objects of units."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check(repository: Repository) -> list[Finding]:
 
 
 def alerts_named_once(repository: Repository) -> Iterator[Finding]:
-    """An alert of one name and severity is in one place, and a group has its name to itself."""
+    """No two alerts have one name and severity, and no two groups of a file one name."""
     seen: set[tuple[str, str]] = set()
     fix = "remove one of them, or give it another name: both would be sent"
     for path in sorted((repository.root / SPECIFICATIONS).glob("*.yaml")):
@@ -58,14 +58,14 @@ def alerts_named_once(repository: Repository) -> Iterator[Finding]:
 
 
 def list_items_named_once(release: Release) -> Iterator[Violation]:
-    """No list of values has two items of one name: which of them holds, nobody can say."""
+    """No two items of a list in values have one name: charts and the API server keep either."""
     for keys, name in repeated(release.values):
         text = f"{'.'.join(keys[:-1])} has {name} a second time"
         yield in_values(release, keys, text, "remove one of them")
 
 
 def objects_applied_once(sync: ClusterSync) -> Iterator[Finding]:
-    """One unit applies an object: two take it from each other, and either may prune it."""
+    """Each object is applied by one unit: two overwrite it in turn, and either may prune it."""
     first: dict[str, str] = {}
     for unit in sync.units:
         names = dict.fromkeys(f"{item.get('apiVersion')} {identity(item)}" for item in unit.objects)

@@ -47,4 +47,4 @@ def test_rendered_pods_and_objects(rendered: list[Cluster]) -> None:
     (item,) = (item for item in cluster.items if str(item) == "Deployment monitoring/grafana")
     both = dataclasses.replace(cluster, items=(*cluster.items, Item(item.manifest)))
     (fault,) = objects.brought_once(both)
-    assert "the release grafana and a unit bring it" in fault.message
+    assert "the release grafana and a unit create it" in fault.message

@@ -17,7 +17,7 @@ CRDS = "apiextensions.k8s.io/customresourcedefinitions"
 
 
 def priority_classes_exist(cluster: Cluster) -> Iterator[Link]:
-    """A pod's priority is that of a class."""
+    """The priorityClassName of a pod is that of a PriorityClass."""
     known = PRIORITIES | {item.name for item in cluster.of("PriorityClass")}
     for pod in cluster.pods:
         if name := pod.spec.get("priorityClassName"):
@@ -28,10 +28,10 @@ def priority_classes_exist(cluster: Cluster) -> Iterator[Link]:
 
 
 def custom_resources_listable(cluster: Cluster) -> Iterator[Link]:
-    """kube-state-metrics may list what it is to make metrics of, and at a served version."""
+    """kube-state-metrics may list the custom resources that it watches, at a served version."""
     for pod in cluster.pods:
         for item in cluster.mounted(pod):
-            text = "\n".join(map(str, (item.manifest.get("data") or {}).values()))
+            text = "\n".join(map(str, item.data.values()))
             if "CustomResourceStateMetrics" not in text:
                 continue
             rights = _listed(cluster, pod)
@@ -70,7 +70,7 @@ def custom_resources_listable(cluster: Cluster) -> Iterator[Link]:
 
 
 def volumes_are_file_systems(cluster: Cluster) -> Iterator[Link]:
-    """A volume that is mounted is a file system."""
+    """A claim that is mounted has the volumeMode Filesystem."""
     for pod in cluster.pods:
         for claim in pod.claims:
             mode = claim.get("volumeMode") or "Filesystem"

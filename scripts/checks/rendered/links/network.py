@@ -21,7 +21,7 @@ DNS_PORTS = frozenset({DNS, "dns", "dns-tcp"})
 
 
 def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
-    """A policy selects pods of its namespace."""
+    """A NetworkPolicy selects pods of its namespace."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
         selector = policy.spec.get("podSelector") or {}
@@ -38,7 +38,7 @@ def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
 
 
 def opened_ports_exist(cluster: Cluster) -> Iterator[Link]:
-    """What a policy opens is a port of the pods that it selects: a Service's port is none."""
+    """The ports in a NetworkPolicy are ports of its pods; those of a Service do not count."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
         known = {str(name) for p in pods for name in (*p.ports, *p.ports.values())}
@@ -56,7 +56,7 @@ def opened_ports_exist(cluster: Cluster) -> Iterator[Link]:
 
 
 def policies_admit_somebody(cluster: Cluster) -> Iterator[Link]:
-    """A policy admits somebody, where others select its pods as well."""
+    """A NetworkPolicy admits somebody, unless it is the one that closes its pods to all."""
     policies = cluster.of("NetworkPolicy")
     for policy in policies:
         rules = policy.spec.get("ingress")
@@ -85,7 +85,7 @@ def policies_admit_somebody(cluster: Cluster) -> Iterator[Link]:
 
 
 def needed_traffic_admitted(cluster: Cluster) -> Iterator[Link]:
-    """Who has to reach a pod is admitted, and who may send anything at all may ask for names."""
+    """Policies admit the connections that are needed: scrapes, configured addresses, DNS."""
     policies = cluster.of("NetworkPolicy")
     for policy in policies:
         yield from _resolving(policies, policy, _selected(cluster, policy))

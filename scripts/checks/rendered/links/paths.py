@@ -9,7 +9,7 @@ from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
 from scripts.core.yamlfile import Json, leaves, line_with, load
 from scripts.model import alertmanager, readers
-from scripts.model.rendered import Cluster, Pod, Written, mount_of
+from scripts.model.rendered import Cluster, Pod, Written, arguments, mount_of
 
 # Flags that name a folder to write to.
 _STORAGE = re.compile(r"--?(?:storage\.(?:tsdb\.)?path|data\.dir)=(/.*)")
@@ -34,7 +34,7 @@ _GLOB = re.compile(r'"(/[^"*$]*/)[^"/]*[*$][^"]*"')
 
 
 def mounts_have_volumes(cluster: Cluster) -> Iterator[Link]:
-    """What a container mounts is a volume of its pod."""
+    """Each volumeMount names a volume of its pod."""
     for pod in cluster.pods:
         if _of_operator(pod):
             continue  # Of the volumes that it adds, only what is read is modelled.
@@ -53,7 +53,7 @@ def mounts_have_volumes(cluster: Cluster) -> Iterator[Link]:
 
 
 def written_paths_writable(cluster: Cluster) -> Iterator[Link]:
-    """What a program writes is on a volume where its container is read-only."""
+    """Where a container's own file system is read-only, its program writes to a volume."""
     for pod in cluster.pods:
         for container in pod.spec["containers"] if not _of_operator(pod) else ():
             if not (container.get("securityContext") or {}).get("readOnlyRootFilesystem"):
@@ -71,12 +71,12 @@ def written_paths_writable(cluster: Cluster) -> Iterator[Link]:
 
 
 def log_files_mounted(cluster: Cluster) -> Iterator[Link]:
-    """The log files that Alloy looks for are below a path of the node that it mounts."""
+    """Alloy mounts the folders of the node in which it looks for log files."""
     for pod in cluster.pods:
         for container in pod.spec["containers"]:
             for item in cluster.mounted(pod, container):
-                for key, text in (item.manifest.get("data") or {}).items():
-                    if not any(str(a).endswith(f"/{key}") for a in container.get("args") or []):
+                for key, text in item.data.items():
+                    if not any(a.endswith(f"/{key}") for a in arguments(container)):
                         continue
                     for folder in sorted({m[1].rstrip("/") for m in _GLOB.finditer(str(text))}):
                         yield Link(
@@ -91,7 +91,7 @@ def log_files_mounted(cluster: Cluster) -> Iterator[Link]:
 
 
 def receiver_files_mounted(cluster: Cluster) -> Iterator[Link]:
-    """The files that Alertmanager's configuration names are in folders that its pod has."""
+    """The files that Alertmanager's configuration names are in folders that its pod mounts."""
     root = cluster.repository.root
     template = root / alertmanager.TEMPLATE
     content = load(template, root)[0] if template.exists() else {}
@@ -116,8 +116,8 @@ def _written(
     cluster: Cluster, pod: Pod, container: Mapping[str, Json]
 ) -> Iterator[tuple[str, tuple[Written, ...]]]:
     """Yield each folder that a program writes to, and what names it in values."""
-    for argument in container.get("args") or []:
-        if match := _STORAGE.fullmatch(str(argument)):
+    for argument in arguments(container):
+        if match := _STORAGE.fullmatch(argument):
             yield match[1], ((("storagePath",), match[1]),)
     items = cluster.mounted(pod, container)
     for one in loki.installed(cluster):

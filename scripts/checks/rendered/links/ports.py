@@ -12,7 +12,7 @@ from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
 from scripts.core.yamlfile import Json, get
 from scripts.model import readers
-from scripts.model.rendered import Cluster, Pod
+from scripts.model.rendered import Cluster, Pod, arguments
 from scripts.model.scraping import behind
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -38,7 +38,7 @@ MODULE = "http_2xx"
 
 
 def probes_ask_own_ports(cluster: Cluster) -> Iterator[Link]:
-    """Probes and hooks ask a port of their own container."""
+    """Probes and lifecycle hooks name a port of their own container."""
     for pod in cluster.pods:
         for container in pod.containers:
             names = {str(p["name"]) for p in container.get("ports") or [] if "name" in p}
@@ -60,7 +60,7 @@ def probes_ask_own_ports(cluster: Cluster) -> Iterator[Link]:
 
 
 def services_lead_to_pods(cluster: Cluster) -> Iterator[Link]:
-    """A Service leads to a port of pods."""
+    """A Service selects pods, and its targetPorts are ports of theirs."""
     for service in cluster.of("Service"):
         selector = service.spec.get("selector")
         if not selector:
@@ -81,14 +81,13 @@ def services_lead_to_pods(cluster: Cluster) -> Iterator[Link]:
 
 
 def programs_listen_on_declared_ports(cluster: Cluster) -> Iterator[Link]:
-    """A program listens on a port that its container declares, as all else reaches it there."""
+    """A program listens on a port that its container declares: probes and Services use that."""
     for pod in cluster.pods:
         for container in pod.spec["containers"]:
             declared = {str(p["containerPort"]) for p in container.get("ports") or []}
             if not declared:
                 continue
-            arguments = [*(container.get("command") or []), *(container.get("args") or [])]
-            matched = [found for a in arguments if (found := _LISTEN.fullmatch(str(a)))]
+            matched = [found for a in arguments(container) if (found := _LISTEN.fullmatch(a))]
             for port in [m[1] for m in matched] or _configured(cluster, pod, container):
                 yield Link(
                     pod.owner,
@@ -106,7 +105,7 @@ def programs_listen_on_declared_ports(cluster: Cluster) -> Iterator[Link]:
 
 
 def node_ports_free(cluster: Cluster) -> Iterator[Link]:
-    """A port of the node is free: neither the node's own, nor another pod's of each node."""
+    """A host port is taken neither by a program of the node, nor by another pod."""
     taken = Counter(port for pod in cluster.pods for port in _on_node(pod))
     for pod in cluster.pods:
         for port in sorted(_on_node(pod)):
@@ -123,10 +122,10 @@ def node_ports_free(cluster: Cluster) -> Iterator[Link]:
 
 
 def probe_modules_fit(cluster: Cluster) -> Iterator[Link]:
-    """A Probe names a module of blackbox exporter, and one that suits its targets."""
+    """A Probe names a module that blackbox exporter has, and that its targets can pass."""
     known: dict[str, Mapping[str, Json]] = {}
     for item in cluster.of("ConfigMap"):
-        for text in (item.manifest.get("data") or {}).values():
+        for text in item.data.values():
             if re.search(r"^modules:", str(text), re.MULTILINE):
                 known |= yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
     for probe in cluster.of("Probe") if known else ():
