@@ -43,6 +43,8 @@ IGNORED = shutil.ignore_patterns(".cache", ".git", ".venv", "build", "node_modul
 OURS = "this repository"
 # What a tool never reads, it cannot judge.
 NOT_JUDGED = "-"
+# What is compared with everything that can be turned on.
+WITH_OPTIONS = ("base/optional/", "base/dashboards/", "base/config/runbooks/")
 # Places and messages of findings.
 Said = frozenset[tuple[str, str]]
 
@@ -76,30 +78,73 @@ def findings(change: Json, repository: Repository, before: Said = frozenset()) -
         repository: The changed tree.
         before: What they said before.
     """
+    found = [one for one in validate(repository) if (one.path, one.message) not in before]
+    if found or "needs" not in change:
+        return found
+    if change["needs"] == "values":
+        path = Path(change["file"]).stem
+        ours = [v for v in unused_values.variants(repository) if v.release.name == path]
+        return unused_values.findings(repository, ours[:1])
+    found = with_charts(repository)
+    return [one for one in found if (one.path, one.message) not in before]
+
+
+def with_charts(repository: Repository) -> list[Finding]:
+    """Return what `make render` says of a tree, but for unused values."""
     try:
-        found = [f for f in validate(repository) if (f.path, f.message) not in before]
-        if found or "needs" not in change:
-            return found
-        if change["needs"] == "values":
-            path = Path(change["file"]).stem
-            ours = [v for v in unused_values.variants(repository) if v.release.name == path]
-            return unused_values.findings(repository, ours[:1])
         installed = clusters(repository)
-        costs = [finding for cluster in installed for finding in budget.findings(cluster)]
-        found = [*rendered_checks.findings(installed), *costs]
-        return [f for f in found if (f.path, f.message) not in before]
     except RepositoryError as error:
         return list(error.findings)
+    costs = [finding for cluster in installed for finding in budget.findings(cluster)]
+    return [*rendered_checks.findings(installed), *costs]
 
 
 class Checks:
-    """`make validate` and `make render`."""
+    """`make validate` and `make render`, of one environment: each takes as long as the other."""
 
     name = OURS
 
+    def __init__(self, tree: Path) -> None:
+        """Take the tree that is changed."""
+        self._tree = tree
+        self._said: dict[tuple[str, bool, str], Said] = {}
+
     def finds(self, root: Path, change: Json) -> bool:
-        """Say whether a check finds anything."""
-        return bool(findings(change, Repository(root)))
+        """Say whether a check finds anything; the copy loses its other environments."""
+        return bool(self.findings(root, change))
+
+    def findings(self, root: Path, change: Json) -> list[Finding]:
+        """Return what the checks say of a changed tree, and did not say of it before."""
+        kept, optional = reduced(root, change)
+        key = (kept, optional, change.get("needs", ""))
+        if key not in self._said:
+            with tempfile.TemporaryDirectory() as folder:
+                copy = shutil.copytree(self._tree, Path(folder) / "tree", ignore=IGNORED)
+                reduced(copy, change)
+                repository = Repository(copy)
+                said = validate(repository)
+                said += with_charts(repository) if change.get("needs") == "charts" else []
+            self._said[key] = frozenset((one.path, one.message) for one in said)
+        return findings(change, Repository(root), self._said[key])
+
+
+def reduced(root: Path, change: Json) -> tuple[str, bool]:
+    """Leave one environment of a copy: the one that a change is about, or else the last.
+
+    Returns:
+        The environment, and whether the opt-ins are left.
+    """
+    first, second = [*str(change["file"]).split("/"), ""][:2]
+    # The last is the one that tests/options builds on.
+    *_, last = sorted(path.name for path in (root / "clusters").glob("*/"))
+    kept = second if first in {"clusters", "overlays"} else last
+    for path in (p for kind in ("clusters", "overlays") for p in (root / kind).glob("*/")):
+        if path.name != kept:
+            shutil.rmtree(path)
+    optional = str(change["file"]).startswith(WITH_OPTIONS)
+    if not optional:
+        shutil.rmtree(root / "tests", ignore_errors=True)
+    return kept, optional
 
 
 class Kustomize:
@@ -217,7 +262,7 @@ def tables(tree: Path, folder: Path | None) -> Iterator[str]:
         others: list[Judge] = [kustomize, ServerDryRun(kustomize, client)]
         with contextlib.suppress(RepositoryError):
             others.append(FlateTest(Flate(processes), tree))
-        yield f"\n{table(scores(tree, changes, Checks(), others))}"
+        yield f"\n{table(scores(tree, changes, Checks(tree), others))}"
 
 
 def scores(
@@ -240,7 +285,7 @@ def scores(
     unchanged: Json = {"file": "", "needs": "charts"}
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(tree, Path(folder) / "tree", ignore=IGNORED)
-        if wrong := [judge.name for judge in (ours, *others) if judge.finds(copy, unchanged)]:
+        if wrong := [judge.name for judge in (*others, ours) if judge.finds(copy, unchanged)]:
             text = f"{', '.join(wrong)}: something is found although nothing is changed"
             raise RepositoryError(Finding(str(tree), None, text, "correct the tree first"))
     for number, change in enumerate(changes, 1):
@@ -248,7 +293,8 @@ def scores(
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
             copy = shutil.copytree(tree, Path(folder) / "tree", ignore=IGNORED)
             trees.apply(change, copy)
-            answer = pool.submit(ours.finds, copy, change)
+            own = shutil.copytree(copy, Path(folder) / "own")
+            answer = pool.submit(ours.finds, own, change)
             read = change["file"] in built
             found = {judge.name: judge.finds(copy, change) if read else None for judge in others}
             found = {ours.name: answer.result(), **found}

@@ -32,7 +32,7 @@ def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
             labels or "any labels",
             {labels or "any labels"} if pods else (),
             f"there is none in {policy.namespace}, so it protects and opens nothing",
-            "correct podSelector",
+            "correct podSelector; kustomize's includeSelectors writes into it, too",
             tuple((("podSelector", *keys), value) for keys, value in leaves(dict(selector))),
         )
 
