@@ -1,4 +1,4 @@
-"""`make bench`: how long targets, syncs and recoveries take, what dashboards and rules cost.
+"""`make bench`: how long things take, what dashboards and rules cost, who finds bad changes.
 
 Run as `python -m scripts.bench [PART …] [--tree=FOLDER] [--changes=FILE] [--bad-changes=FOLDER]`.
 Wall-clock seconds, medians. Compare ratios within one run: machines and their load differ.
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts import tools
-from scripts.bench import dashboards, diff, rules, targets
+from scripts.bench import bad_changes, dashboards, diff, rules, targets
 from scripts.core.findings import execute
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "targets": targets.targets,
         "validate": targets.validate,
         "copies": targets.copies,
-        "bad-changes": partial(targets.bad_changes, tree, options.bad_changes),
+        "bad-changes": partial(bad_changes.tables, tree, options.bad_changes),
         "diff": partial(diff.tables, tree, options.changes),
         "e2e": targets.e2e,
         "dashboards": dashboards.tables,

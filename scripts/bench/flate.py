@@ -80,6 +80,19 @@ class Flate:
                 failures.append(f"{folder}: {' '.join(run.stderr.split())[-300:]}")
         return FlateResult(frozenset(objects), lines, tuple(failures))
 
+    def test(self, root: Path) -> bool:
+        """Say whether each cluster's Flux folder is good: sources, Kustomizations, releases."""
+        return all(
+            tools.run(
+                NAME,
+                *("test", "all", f"--path={path.relative_to(root)}", CRDS),
+                f"--cache-dir={self._cache}",
+                cwd=root,
+            ).returncode
+            == 0
+            for path in sorted(root.glob("clusters/*/flux"))
+        )
+
 
 def arguments(*flags: str) -> tuple[str, ...]:
     """Return its arguments, but for the folder and its cache."""

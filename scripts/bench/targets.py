@@ -15,8 +15,7 @@ import yaml
 from scripts import tools
 from scripts.bench import trees
 from scripts.bench.timing import median, timed
-from scripts.checks.static import object_schemas
-from scripts.core.findings import RepositoryError, progress
+from scripts.core.findings import progress
 from scripts.model import schemas
 from scripts.model.manifests import Repository
 
@@ -64,33 +63,6 @@ def copies() -> Iterator[str]:
             new = timed(work)[1]
             known = median(work, rounds=1)
         yield f"{count:<42}{new:>8.2f}{new / count:>8.3f}{known:>8.2f}"
-
-
-def bad_changes(tree: Path, folder: Path | None) -> Iterator[str]:
-    """Yield how many bad changes kustomize and `kubeconform -strict` stop without anything else.
-
-    What the checks of this repository find of them, `make test` says.
-
-    Args:
-        tree: The repository that copies are changed of.
-        folder: Lists of the changes; nothing is measured without.
-    """
-    if folder is None:
-        return
-    progress("bad changes, by kustomize build and kubeconform alone")
-    changes, stopped = trees.bad_changes(folder), 0
-    for change in changes:
-        with tempfile.TemporaryDirectory() as copy:
-            repository = Repository(trees.copied(tree, Path(copy)))
-            trees.apply(change, repository.root)
-            try:
-                objects = [item for sync in repository.syncs for item in sync.objects()]
-            except RepositoryError:
-                stopped += 1
-            else:
-                stopped += bool(object_schemas.invalid(objects))
-    alone = "kustomize build and kubeconform -strict alone stop"
-    yield f"\n{alone} {stopped} of {len(changes)} bad changes"
 
 
 def e2e() -> Iterator[str]:

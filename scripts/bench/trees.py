@@ -59,8 +59,15 @@ def changes(file: Path) -> list[Json]:
 
 
 def bad_changes(folder: Path) -> list[Json]:
-    """Return each change of the lists in a folder, with what checks have to report of it."""
-    return [change for path in sorted(folder.glob("*.yaml")) for change in changes(path)]
+    """Return each change of the lists in a folder, with what checks have to report of it.
+
+    A list is one kind of fault, named as its file: `who-may-read.yaml` is `who may read`.
+    """
+    return [
+        {**change, "kind": path.stem.replace("-", " ")}
+        for path in sorted(folder.glob("*.yaml"))
+        for change in changes(path)
+    ]
 
 
 def apply(edit: Json, root: Path) -> None:
@@ -70,7 +77,8 @@ def apply(edit: Json, root: Path) -> None:
         edit: `file`, relative to the root, and one of: `append`, a text; `cut`, the texts with
             which the part that goes begins and the part behind it, or an empty text for the end of
             the file; `swap`, the texts with which two parts begin, one behind the other, and the
-            rest; `replace` and `by`, two texts; `to`, another path. A text is where it comes first.
+            rest; `replace` and `by`, two texts; `to`, another path; `create`, the text of a new
+            file. A text is where it comes first.
         root: The copy.
 
     Raises:
@@ -79,6 +87,10 @@ def apply(edit: Json, root: Path) -> None:
     path = root / edit["file"]
     if "to" in edit:
         path.rename(root / edit["to"])
+        return
+    if "create" in edit:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(edit["create"])
         return
     text = path.read_text()
     try:

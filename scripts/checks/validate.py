@@ -24,7 +24,7 @@ FIRST: tuple[Check, ...] = (
     yaml_syntax.check,
     file_schemas.check,
     application.check,
-    dashboards.shaped,
+    dashboards.schema_kept,
 )
 
 

@@ -16,7 +16,7 @@ from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json, load
 from scripts.model import files, images, scraping
 from scripts.model.manifests import ENGINES
-from scripts.model.rendered import Cluster, Item
+from scripts.model.rendered import Cluster, Item, Pod, Written, declared
 
 IMAGES = images.IMAGES
 FILE = "budget.yaml"
@@ -49,29 +49,18 @@ class Usage:
     series: int = 0
 
 
-def effective(
-    spec: Mapping[str, Json],
-    resource: str,
-    bound: str,
-    read: Callable[[Json], float] = quantity,
-) -> float:
+def effective(spec: Mapping[str, Json], resource: str, bound: str) -> float:
     """Return the effective request or limit of a pod, as the scheduler computes it.
 
     Init containers run one after the other, before the others, beside the sidecars started before
     them: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/.
 
-    Args:
-        spec: The pod's.
-        resource: Such as `cpu`.
-        bound: `requests` or `limits`.
-        read: Reads a quantity.
-
     Raises:
-        ValueError: From `read`, for what is no quantity.
+        ValueError: For an amount that is no quantity.
     """
 
     def amount(container: Mapping[str, Json]) -> float:
-        return read(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
+        return quantity(((container.get("resources") or {}).get(bound) or {}).get(resource, 0))
 
     highest = sidecars = 0.0
     for container in spec.get("initContainers") or []:
@@ -104,9 +93,9 @@ def usage_by_release(cluster: Cluster, budget: Mapping[str, Json]) -> dict[str, 
     result = {release.name: Usage() for release in cluster.sync.releases} | {OWN_OBJECTS: Usage()}
     for pod in cluster.pods:
         row, count = result[pod.owner.release or OWN_OBJECTS], pod.count(nodes)
-        row.cpu += count * effective(pod.spec, "cpu", "requests", _amount)
-        row.memory += count * effective(pod.spec, "memory", "requests", _amount)
-        row.limit += count * effective(pod.spec, "memory", "limits", _amount)
+        row.cpu += count * _counted(pod, "cpu", "requests")
+        row.memory += count * _counted(pod, "memory", "requests")
+        row.limit += count * _counted(pod, "memory", "limits")
         row.volumes += [_volume(claim) for claim in pod.claims for _ in range(count)]
         row.images |= {str(container.get("image")) for container in pod.containers}
     for claim in cluster.of("PersistentVolumeClaim"):
@@ -166,19 +155,31 @@ def findings(cluster: Cluster) -> Iterator[Finding]:
     for name in sorted(_monitors_without_target_count(cluster, budget)):
         text = f"how many targets has the monitor {name!r}?"
         yield Finding(place, None, text, f"say so in it: series.targets.{name}")
+    overlay = place.rpartition("/")[0]
     for text, fix in [
-        *_totals_exceeded(budget, usage),
-        *_volumes_exceeded(budget, usage),
+        *_totals_exceeded(budget, usage, overlay),
+        *_volumes_exceeded(budget, usage, overlay),
         *_tier_exceeded(budget),
     ]:
         yield Finding(place, None, f"{cluster.name}: {text}", fix)
+    yield from _volumes_unfit(cluster, budget, overlay)
     if "replicas" in budget:
         for pod in cluster.pods:
             if pod.replicas is not None and pod.replicas > budget["replicas"]:
                 text = f"{pod.replicas} replicas, and {place} allows {budget['replicas']}"
-                yield cluster.finding(pod.owner, text, "lower it in the overlay's values")
+                yield _value(cluster, pod.owner, text, overlay, (("replicas",), pod.replicas))
     if "architecture" in budget:
         yield from architectures(cluster, budget["architecture"])
+
+
+def _value(cluster: Cluster, item: Item, text: str, overlay: str, *written: Written) -> Finding:
+    """Return a finding where a value is written, with the ways out: of all environments, or one."""
+    found = cluster.finding(declared(cluster, item), text, "", *written)
+    fix = f"change it in {found.path}"
+    if not found.path.startswith(f"{overlay}/"):
+        fix += f" for every environment, or by a patch in {overlay} for this one"
+    fix += f"; or change the limit in {overlay}/{FILE}"
+    return Finding(found.path, found.line, found.message, fix)
 
 
 def _monitors_without_target_count(cluster: Cluster, budget: Mapping[str, Json]) -> set[str]:
@@ -281,6 +282,14 @@ def _count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def _counted(pod: Pod, resource: str, bound: str) -> float:
+    """Return what a pod asks for; 0 where it is no quantity, as `_amount` does."""
+    try:
+        return effective(pod.spec, resource, bound)
+    except ValueError:
+        return 0.0
+
+
 def _amount(text: Json) -> float:
     """Return a quantity; 0 for an invalid one, which `checks.rendered.arithmetic` reports."""
     try:
@@ -296,7 +305,7 @@ def _volume(claim: Mapping[str, Json]) -> tuple[float, str]:
 
 
 def _totals_exceeded(
-    budget: Mapping[str, Json], usage: Mapping[str, Usage]
+    budget: Mapping[str, Json], usage: Mapping[str, Usage], overlay: str
 ) -> Iterator[tuple[str, str]]:
     requests = budget.get("requests", {})
     columns: tuple[tuple[str, dict[str, float], Json, Callable[[float], str]], ...] = (
@@ -315,27 +324,45 @@ def _totals_exceeded(
             most = sorted(column, key=lambda key: -column[key])[:3]
             largest = ", ".join(f"{key} {shown(column[key])}" for key in most)
             text = f"{shown(total)} of {name}, and {allowed} are allowed; most of it: {largest}"
-            yield text, "lower a request or a sampleLimit, or raise the budget knowing its price"
+            what = "a sampleLimit" if name == "series" else "a request"
+            yield text, f"lower {what}: {_ways(overlay)}; or raise the limit knowing its price"
+
+
+def _ways(overlay: str) -> str:
+    return f"in base for every environment, or by a patch in {overlay} for this one"
 
 
 def _volumes_exceeded(
-    budget: Mapping[str, Json], usage: Mapping[str, Usage]
+    budget: Mapping[str, Json], usage: Mapping[str, Usage], overlay: str
 ) -> Iterator[tuple[str, str]]:
     allowed = budget.get("volumes")
     if allowed is None:
         return
     found = [volume for row in usage.values() for volume in row.volumes]
-    fix = "correct the volume in the overlay's values"
+    fix = f"remove or shrink one: {_ways(overlay)}"
     if len(found) > allowed.get("count", len(found)):
         yield f"{len(found)} volumes, and {allowed['count']} are allowed", fix
     total = sum(size for size, _ in found)
     if "total" in allowed and total > quantity(allowed["total"]):
         yield f"{gibibytes(total)} of volumes, and {allowed['total']} are allowed", fix
-    for size, kind in found:
+
+
+def _volumes_unfit(cluster: Cluster, budget: Mapping[str, Json], overlay: str) -> Iterator[Finding]:
+    """Volumes are as large as the cloud makes them, and of the class that it bills as expected."""
+    allowed = budget.get("volumes", {})
+    claimed = [(pod.owner, claim) for pod in cluster.pods for claim in pod.claims]
+    claimed += [(item, item.spec) for item in cluster.of("PersistentVolumeClaim")]
+    for owner, claim in claimed:
+        written = claim["resources"]["requests"]["storage"]
+        size, kind = _volume(claim)
         if size < quantity(allowed.get("smallest", 0)):
-            yield f"a volume of {gibibytes(size)} is rounded up to {allowed['smallest']}", fix
+            text = f"a volume of {written} is rounded up to {allowed['smallest']}"
+            at = ((("size",), written), (("storage",), written))
+            yield _value(cluster, owner, text, overlay, *at)
         if kind != allowed.get("storageClass", kind):
-            yield f"a volume of the storage class {kind}, not {allowed['storageClass']}", fix
+            text = f"a volume of the storage class {kind}, not {allowed['storageClass']}"
+            keys = ("storageClass", "storageClassName")
+            yield _value(cluster, owner, text, overlay, *(((key,), kind) for key in keys))
 
 
 def _tier_exceeded(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

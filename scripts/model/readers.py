@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scripts.core.yamlfile import leaves
 from scripts.model.rendered import Cluster, Item
-from scripts.model.scraping import matches
+from scripts.model.scraping import behind
 
 INI = "grafana.ini"
 # https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/: of the settings that
@@ -86,7 +86,7 @@ def grafana(cluster: Cluster) -> Iterator[Settings]:
     https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/#override-configuration-with-environment-variables
     """
     for item in cluster.of("ConfigMap"):
-        text = (item.manifest.get("data") or {}).get(INI)
+        text = item.data.get(INI)
         if text is None:
             continue
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -128,25 +128,15 @@ def ways_in(cluster: Cluster) -> Iterator[Way]:
 
 def is_grafana(cluster: Cluster, service: Item) -> bool:
     """Say whether a Service is Grafana's, the one program here that asks who somebody is."""
-    selector = {"matchLabels": service.spec.get("selector") or {}}
-    chosen = [
-        pod
-        for pod in cluster.pods
-        if pod.owner.namespace == service.namespace
-        and selector["matchLabels"]
-        and matches(selector, pod.labels)
-    ]
-    return bool(chosen) and all(
-        any(_IMAGE.search(str(one.get("image"))) for one in pod.containers) for pod in chosen
+    pods = behind(cluster, service)
+    return bool(pods) and all(
+        any(_IMAGE.search(str(one.get("image"))) for one in pod.containers) for pod in pods
     )
 
 
 def _variables(cluster: Cluster, item: Item) -> Iterator[tuple[str, str]]:
     for pod in cluster.pods:
-        mounted = [
-            (volume.get("configMap") or {}).get("name") for volume in pod.spec.get("volumes") or ()
-        ]
-        if pod.owner.namespace == item.namespace and item.name in mounted:
+        if item in cluster.mounted(pod):
             for container in pod.containers:
                 for one in container.get("env") or ():
                     if "value" in one:

@@ -106,6 +106,11 @@ class Item:
         """Its spec; empty where the kind has none."""
         return self.manifest.get("spec") or {}
 
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """The keys of a ConfigMap or a Secret; empty for any other kind."""
+        return self.manifest.get("data") or {}
+
     def __str__(self) -> str:
         """Return `Kind namespace/name`."""
         return identity(dict(self.manifest))
@@ -189,6 +194,20 @@ class Cluster:
         """Return every object of these kinds, the operator's included."""
         return [item for kind in kinds for item in self._by_kind.get(kind, [])]
 
+    def mounted(self, pod: Pod, container: Mapping[str, Json] | None = None) -> list[Item]:
+        """Return the ConfigMaps that a pod mounts, or one container of it."""
+        mounts = {m["name"] for m in (container or {}).get("volumeMounts") or []}
+        names = {
+            (volume.get("configMap") or {}).get("name")
+            for volume in pod.spec.get("volumes") or []
+            if container is None or volume["name"] in mounts
+        }
+        return [
+            item
+            for item in self.of("ConfigMap")
+            if item.name in names and item.namespace == pod.owner.namespace
+        ]
+
     def rendered(self) -> list[Item]:
         """Return the objects of charts."""
         return [item for item in self.items if item.release]
@@ -235,6 +254,30 @@ class Cluster:
 
 def _ends(keys: tuple[str, ...], end: tuple[str, ...], own: Json, value: Json) -> bool:
     return keys[-len(end) :] == end and own == value
+
+
+def declared(cluster: Cluster, item: Item) -> Item:
+    """Return what somebody wrote: of what the operator makes, its custom resource."""
+    if item.labels.get("app.kubernetes.io/managed-by") != "prometheus-operator":
+        return item
+    name = item.labels.get("app.kubernetes.io/instance")
+    made = (one for one in cluster.of(*OPERATED) if one.name == name)
+    return next((one for one in made if item.name == f"{one.kind.lower()}-{name}"), item)
+
+
+def arguments(container: Mapping[str, Json]) -> list[str]:
+    """Return a container's command and arguments."""
+    return [*map(str, container.get("command") or []), *map(str, container.get("args") or [])]
+
+
+def mount_of(container: Mapping[str, Json], path: str) -> Mapping[str, Json] | None:
+    """Return the mount that a path of a container is on; None where it is in its image."""
+    above = [
+        mount
+        for mount in container.get("volumeMounts") or []
+        if f"{path}/".startswith(f"{mount['mountPath'].rstrip('/')}/")
+    ]
+    return max(above, key=lambda mount: len(mount["mountPath"]), default=None)
 
 
 def clusters(

@@ -55,8 +55,8 @@ def folder() -> Path:
         target = Path(partial) / "schemas"
         for version in kubernetes_versions():
             _kubernetes(version, target / f"v{version}-strict")
-        for pin in load(PINS, PINS.parents[1])[0]:
-            for path in sorted((_module(pin) / pin["crds"]).glob("*.yaml")):
+        for source in crd_folders():
+            for path in sorted(source.glob("*.yaml")):
                 for name, schema in _schemas(load_all(path.read_text(), path.name)):
                     (target / name).parent.mkdir(parents=True, exist_ok=True)
                     (target / name).write_text(json.dumps(schema))
@@ -64,6 +64,15 @@ def folder() -> Path:
         with contextlib.suppress(OSError):
             target.rename(made)
     return made
+
+
+def crd_folders() -> list[Path]:
+    """Return the folders of the CRDs that the schemas are made of.
+
+    Raises:
+        RepositoryError: As `folder`.
+    """
+    return [_module(pin) / pin["crds"] for pin in load(PINS, PINS.parents[1])[0]]
 
 
 def locations() -> list[str]:

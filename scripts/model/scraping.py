@@ -121,6 +121,21 @@ def matches(selector: Mapping[str, Json], labels: Mapping[str, str]) -> bool:
     return True
 
 
+def selected(cluster: Cluster, namespace: str, selector: Mapping[str, Json]) -> list[Pod]:
+    """Return the pods of a namespace that a LabelSelector selects; an empty one selects all."""
+    return [
+        pod
+        for pod in cluster.pods
+        if pod.owner.namespace == namespace and matches(selector, pod.labels)
+    ]
+
+
+def behind(cluster: Cluster, service: Item) -> list[Pod]:
+    """Return the pods behind a Service; none where it has no selector."""
+    labels = service.spec.get("selector")
+    return selected(cluster, service.namespace, {"matchLabels": labels}) if labels else []
+
+
 def in_scope(item: Item, namespace: str) -> bool:
     """Say whether a monitor looks into a namespace."""
     scope = item.spec.get("namespaceSelector") or {}
@@ -128,13 +143,7 @@ def in_scope(item: Item, namespace: str) -> bool:
 
 
 def _behind(cluster: Cluster, service: Item, port: Mapping[str, Json]) -> Iterator[Pod]:
-    selector = service.spec.get("selector")
     target = port.get("targetPort", port["port"])
-    for pod in cluster.pods:
-        if (
-            selector
-            and pod.owner.namespace == service.namespace
-            and matches({"matchLabels": selector}, pod.labels)
-            and (target in pod.ports if isinstance(target, str) else target in pod.ports.values())
-        ):
+    for pod in behind(cluster, service):
+        if target in (pod.ports if isinstance(target, str) else pod.ports.values()):
             yield pod

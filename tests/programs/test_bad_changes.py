@@ -2,91 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
-import shutil
-import tempfile
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.bench import trees
-from scripts.checks import rendered as rendered_checks
-from scripts.checks import unused_values
+from scripts.bench import bad_changes, trees
 from scripts.checks.validate import validate
-from scripts.core.findings import Finding, RepositoryError
-from scripts.model import budget
 from scripts.model.manifests import Repository
-from scripts.model.rendered import clusters
-from tests.fixtures import BAD_CHANGES, FROZEN
+from tests.fixtures import BAD_CHANGES, DIFF_CHANGES, FROZEN
 
 Change = dict[str, Any]
 CHANGES: list[Change] = trees.bad_changes(BAD_CHANGES)
+CHECKS = bad_changes.Checks(FROZEN)
 
 
-# What a cluster of the frozen repository is that has volumes, a tier and every opt-in beside it.
-WHOLE = "oke-free"
-# What is compared with everything that can be turned on.
-WITH_OPTIONS = ("base/optional/", "base/dashboards/", "base/config/runbooks/")
-Known = tuple[str, bool, str]
-
-
-def reduced(root: Path, change: Change) -> Known:
-    """Leave one environment of a copy, the one that a change is about: each takes as long.
-
-    Returns:
-        The environment, whether the opt-ins are left, and what the checks need.
-    """
-    parts = [*str(change["file"]).split("/"), ""]
-    first, second = parts[0], parts[1]
-    kept = second if first in {"clusters", "overlays"} else WHOLE
-    others = [path for kind in ("clusters", "overlays") for path in (root / kind).glob("*/")]
-    for path in others:
-        if path.name != kept:
-            shutil.rmtree(path)
-    optional = change["file"].startswith(WITH_OPTIONS)
-    if not optional:
-        shutil.rmtree(root / "tests")
-    return kept, optional, change.get("needs", "")
-
-
-@functools.cache
-def known(_: Known, change: str) -> frozenset[tuple[str, str]]:
-    """What is said of such a copy before it is changed, because something of it is left out."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = shutil.copytree(FROZEN, folder, dirs_exist_ok=True)
-        reduced(Path(root), json.loads(change))
-        found = findings_of(json.loads(change), Repository(Path(root)), frozenset())
-    return frozenset((finding.path, finding.message) for finding in found)
-
-
-def findings_of(
-    change: Change, repository: Repository, before: frozenset[tuple[str, str]]
-) -> list[Finding]:
-    """What the checks that this kind of fault needs say; those without charts come first.
-
-    Args:
-        change: The change.
-        repository: The copy.
-        before: Places and messages of what was said before it.
-    """
-    try:
-        found = [f for f in validate(repository) if (f.path, f.message) not in before]
-        if found or "needs" not in change:
-            return found
-        if change["needs"] == "values":
-            path = Path(change["file"]).stem
-            ours = [v for v in unused_values.variants(repository) if v.release.name == path]
-            return unused_values.findings(repository, ours[:1])
-        installed = clusters(repository)
-        costs = [finding for cluster in installed for finding in budget.findings(cluster)]
-        found = [*rendered_checks.findings(installed), *costs]
-        return [f for f in found if (f.path, f.message) not in before]
-    except RepositoryError as error:
-        return list(error.findings)
+# A public report of the same fault: `owner/repository#number`.
+REPORT = re.compile(r"[\w.-]+/[\w.-]+#\d+")
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change["fault"])
@@ -99,16 +33,8 @@ def test_bad_change_is_found(
     if "needs" in change:
         request.getfixturevalue("rendered")
     record_property("ours", False)
-    kind = reduced(copy.root, change)
-    place = {key: change[key] for key in ("file", "needs") if key in change}
-    if kind[1:] == (False, ""):
-        # All that need no chart are alike.
-        place["file"] = f"clusters/{kind[0]}/any"
-    elif kind[1] and not kind[2]:
-        place["file"] = f"{WITH_OPTIONS[0]}any"
-    before = known(kind, json.dumps(place))
     trees.apply(change, copy.root)
-    found = [str(finding) for finding in findings_of(change, copy, before)]
+    found = [str(finding) for finding in CHECKS.findings(copy.root, change)]
     told = any(re.search(change["says"], text, re.DOTALL) for text in found)
     record_property("ours", told)
     assert told, found
@@ -120,5 +46,15 @@ def test_the_unchanged_copy_has_no_finding(copy: Repository) -> None:
 
 
 def test_there_are_enough_bad_changes_of_every_kind() -> None:
-    assert len(CHANGES) >= 30
+    kinds = Counter(change["kind"] for change in CHANGES)
+    assert len(kinds) >= 10
+    assert min(kinds.values()) >= 3
     assert len({change["fault"] for change in CHANGES}) == len(CHANGES)
+
+
+def test_public_reports_are_named_as_on_github() -> None:
+    flagged = [change for change in trees.changes(DIFF_CHANGES) if "report" in change]
+    refused = [change for change in CHANGES if "report" in change]
+    wrong = [c for c in (*flagged, *refused) if not REPORT.fullmatch(c["report"])]
+    assert wrong == []
+    assert len({change["report"] for change in refused}) >= 40

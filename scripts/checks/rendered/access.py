@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding
+from scripts.core.yamlfile import load
+from scripts.model.files import INVENTORY
 from scripts.model.readers import INI, Settings, grafana, is_grafana, ways_in
 from scripts.model.rendered import Cluster
-from scripts.model.scraping import matches
+from scripts.model.scraping import selected
 
 # Roles of somebody without a name; as a Viewer, he reads. https://grafana.com/docs/grafana/latest/administration/roles-and-permissions/
 READING = frozenset({"", "none", "viewer"})
@@ -15,8 +18,8 @@ READING = frozenset({"", "none", "viewer"})
 NO_SIGN_IN = frozenset({"auth.anonymous", "auth.basic"})
 
 
-def strangers(cluster: Cluster) -> Iterator[Finding]:
-    """No stranger changes anything in Grafana, and somebody can sign in."""
+def strangers_only_read(cluster: Cluster) -> Iterator[Finding]:
+    """Nobody changes anything in Grafana who has not signed in, by the form or by a proxy."""
     for settings in grafana(cluster):
         role = settings.get("auth.anonymous", "org_role")
         anonymous = settings.on("auth.anonymous", "enabled")
@@ -28,6 +31,11 @@ def strangers(cluster: Cluster) -> Iterator[Finding]:
             text = "whoever reaches Grafana is whom he says he is, in a header"
             fix = "set auth.proxy.whitelist to the proxy's address"
             yield _finding(cluster, settings, "auth.proxy", "enabled", text, fix)
+
+
+def people_can_sign_in(cluster: Cluster) -> Iterator[Finding]:
+    """Grafana has a form to sign in, or another way."""
+    for settings in grafana(cluster):
         other = any(
             section.startswith("auth.") and section not in NO_SIGN_IN and settings.on(section, key)
             for section, key in settings.values
@@ -39,8 +47,25 @@ def strangers(cluster: Cluster) -> Iterator[Finding]:
             yield _finding(cluster, settings, "auth", "disable_login_form", text, fix)
 
 
-def outside(cluster: Cluster) -> Iterator[Finding]:
-    """What asks for no password is not reached from outside of the cluster."""
+def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
+    """A browser keeps Grafana's cookie: a secure one over HTTPS alone, or on the same machine."""
+    root = cluster.repository.root
+    for settings in grafana(cluster):
+        url = settings.get("server", "root_url")
+        if "://" not in url or "%(" in url:
+            url = str(load(root / INVENTORY, root)[0]["data"].get("GRAFANA_URL", ""))
+        address = urlsplit(url)
+        host = address.hostname or ""
+        local = host.split(".")[-1] == "localhost" or host == "::1" or host.startswith("127.")
+        if address.scheme == "http" and not local and settings.on("security", "cookie_secure"):
+            text = f"cookie_secure is true, and people open {url}: browsers keep no such cookie"
+            fix = "let Grafana be reached by https, or set security.cookie_secure: false"
+            text += " of plain http, so that after the right password they are asked again"
+            yield _finding(cluster, settings, "security", "cookie_secure", text, fix)
+
+
+def passwordless_services_inside(cluster: Cluster) -> Iterator[Finding]:
+    """A Service without sign-in (all but Grafana's) is not reached from outside of the cluster."""
     for way in ways_in(cluster):
         if not is_grafana(cluster, way.service):
             text = f"{way.service.name} asks nobody for a password, and {way.text}"
@@ -48,26 +73,22 @@ def outside(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(way.item, text, fix)
 
 
-def guarded(cluster: Cluster) -> Iterator[Finding]:
-    """A NetworkPolicy chooses some pod, and in a namespace that has one, each pod is chosen."""
-    policies = cluster.of("NetworkPolicy")
-    chosen: set[str] = set()
-    for policy in policies:
-        selector = policy.spec.get("podSelector") or {}
-        own = {
-            str(pod.owner)
-            for pod in cluster.pods
-            if pod.owner.namespace == policy.namespace and matches(selector, pod.labels)
-        }
-        chosen |= own
-        if not own:
-            fix = "correct its podSelector; kustomize's includeSelectors writes into it, too"
-            yield cluster.finding(policy, "chooses no pod, so it protects and admits nobody", fix)
-    places = {policy.namespace for policy in policies}
+def pods_guarded(cluster: Cluster) -> Iterator[Finding]:
+    """In a namespace that has a NetworkPolicy, one selects each pod.
+
+    Where a policy selects nothing at all, its selector is at fault: links.network says so.
+    """
+    chosen: dict[str, set[str]] = {}
+    mistaken: set[str] = set()
+    for policy in cluster.of("NetworkPolicy"):
+        pods = selected(cluster, policy.namespace, policy.spec.get("podSelector") or {})
+        chosen.setdefault(policy.namespace, set()).update(str(pod.owner) for pod in pods)
+        mistaken |= set() if pods else {policy.namespace}
     for pod in cluster.pods:
-        if pod.owner.namespace in places and str(pod.owner) not in chosen:
-            text = "no NetworkPolicy chooses its pods, so anybody in the cluster reaches them"
-            yield cluster.finding(pod.owner, text, "let one of base/config choose them")
+        own = chosen.get(pod.owner.namespace)
+        if own is not None and str(pod.owner) not in own and pod.owner.namespace not in mistaken:
+            text = "no NetworkPolicy selects its pods, so anybody in the cluster reaches them"
+            yield cluster.finding(pod.owner, text, "let one of base/config select them")
 
 
 def _finding(

@@ -12,7 +12,7 @@ from scripts.core.findings import Finding
 from scripts.core.quantities import duration, duration_text, quantity
 from scripts.core.yamlfile import Json
 from scripts.model import alertmanager
-from scripts.model.rendered import Cluster, Item, Written
+from scripts.model.rendered import Cluster, Item, Written, declared
 from scripts.model.scraping import MONITORS, endpoints
 
 MEBIBYTE = 2**20
@@ -53,7 +53,7 @@ class Rule(NamedTuple):
 def requests_within_limits(cluster: Cluster) -> Iterator[Finding]:
     """Amounts are some, and no limit is below what is requested."""
     for pod in cluster.pods:
-        owner = _declared(cluster, pod.owner)
+        owner = declared(cluster, pod.owner)
         for container in pod.containers:
             has = container.get("resources") or {}
             amounts: dict[tuple[str, str], float] = {}
@@ -115,7 +115,7 @@ def scrapes_in_time(cluster: Cluster) -> Iterator[Finding]:
 def time_interval_known(cluster: Cluster) -> Iterator[Finding]:
     """Grafana's data source knows the longest scrape interval: `$__rate_interval` is made of it."""
     for item in cluster.of("ConfigMap", "Secret"):
-        for key, text in (item.manifest.get("data") or {}).items():
+        for key, text in item.data.items():
             if "datasources:" not in str(text) or item.release is None:
                 continue
             content = yamlfile.load_all(str(text), f"{item}: {key}")[0]
@@ -236,15 +236,6 @@ def _amount(text: Json, resource: str) -> tuple[str, str] | None:
     thousandth = str(text).endswith("m")
     fix = "`m` is a thousandth: write Mi" if thousandth else "write Mi or Gi"
     return f"is {text}, {amount:g} bytes", fix
-
-
-def _declared(cluster: Cluster, owner: Item) -> Item:
-    """Return what somebody wrote: of what the operator makes, its custom resource."""
-    if owner.labels.get("app.kubernetes.io/managed-by") != "prometheus-operator":
-        return owner
-    name = owner.labels.get("app.kubernetes.io/instance")
-    made = (i for i in cluster.of("Prometheus", "Alertmanager") if i.name == name)
-    return next((i for i in made if owner.name == f"{i.kind.lower()}-{i.name}"), owner)
 
 
 def _interval(text: str) -> tuple[Written, ...]:

@@ -17,7 +17,7 @@ from scripts.checks.static.queries import STREAM_LABELS
 from scripts.core.findings import Finding
 from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json, get
-from scripts.model.rendered import Cluster, Item, Pod
+from scripts.model.rendered import Cluster, Item, Pod, arguments, mount_of
 
 # Chunks are deleted by the day's index that lists them.
 SHORTEST = 86400.0
@@ -136,7 +136,7 @@ def rules_mounted(cluster: Cluster) -> Iterator[Finding]:
             paths = [m["mountPath"].rstrip("/") for m in mounts]
             # A ConfigMap is one folder, without any below it.
             flat = {v["name"] for v in pod.spec.get("volumes") or [] if "configMap" in v}
-            above = [m for m in mounts if f"{wanted}/".startswith(f"{m['mountPath'].rstrip('/')}/")]
+            above = [m for c in pod.spec["containers"] if (m := mount_of(c, wanted))]
             if wanted in paths or any(m["name"] not in flat for m in above):
                 continue
             text = f"the ruler reads {wanted}, and nothing is mounted there"
@@ -151,7 +151,7 @@ def rules_mounted(cluster: Cluster) -> Iterator[Finding]:
 def installed(cluster: Cluster) -> Iterator[Loki]:
     """Yield every Loki of a cluster."""
     for item in cluster.of("ConfigMap"):
-        for text in (item.manifest.get("data") or {}).values():
+        for text in item.data.values():
             if "schema_config:" not in str(text):
                 continue
             config = _parsed(str(text))
@@ -171,8 +171,8 @@ def _targets(pod: Pod) -> frozenset[str]:
     for container in pod.spec["containers"]:
         image = str(container.get("image")).partition("@")[0].rpartition(":")[0]
         if image.rpartition("/")[2] == "loki":
-            arguments = [*(container.get("command") or []), *(container.get("args") or [])]
-            found = [a.partition("=")[2] for a in arguments if a.lstrip("-").startswith("target=")]
+            given = arguments(container)
+            found = [a.partition("=")[2] for a in given if a.lstrip("-").startswith("target=")]
             return frozenset((found or ["all"])[0].split(","))
     return frozenset()
 
@@ -184,7 +184,7 @@ def _periods(loki: Loki) -> list[Mapping[str, Json]]:
 def _pipelines(cluster: Cluster) -> Iterator[str]:
     """Yield the texts of Alloy's configuration."""
     for item in cluster.of("ConfigMap"):
-        for text in (item.manifest.get("data") or {}).values():
+        for text in item.data.values():
             if "loki.write" in str(text) or "loki.process" in str(text):
                 yield str(text)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from scripts.checks.static import object_schemas
 from scripts.checks.static.sync_order import CRD_RELEASE
 from scripts.core.findings import Finding
+from scripts.core.quantities import version_numbers
+from scripts.model import images
 from scripts.model.manifests import ENGINES, NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
 
@@ -20,6 +22,9 @@ SECRET_READERS = {
     "ClusterRole kube-prometheus-stack-operator",
 }
 READING = frozenset({"get", "list", "watch", "*"})
+# The Prometheus operator's image, and the annotation of its CRDs that names its version.
+OPERATOR = "/prometheus-operator/prometheus-operator"
+OPERATOR_VERSION = "operator.prometheus.io/version"
 
 Kind = tuple[str, str]
 
@@ -92,6 +97,24 @@ def crds_kept(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(item, text, "set it in crds.annotations")
 
 
+def crds_not_older_than_operator(cluster: Cluster) -> Iterator[Finding]:
+    """CRDs have the fields that the operator, and what is written for it, may use."""
+    running = {
+        images.version(str(container.get("image")))
+        for pod in cluster.pods
+        for container in pod.containers
+        if images.repository(str(container.get("image"))).endswith(OPERATOR)
+    }
+    for item in cluster.of("CustomResourceDefinition"):
+        of = item.annotations.get(OPERATOR_VERSION, "")
+        for version in sorted(running) if of else ():
+            if version_numbers(of) < version_numbers(version):
+                text = f"is of {of}, and the operator {version}: fields are refused, or lost"
+                fix = f"move the tag of {CRD_RELEASE} to a chart of {version}"
+                yield cluster.finding(item, text, fix)
+                return
+
+
 def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
     """Charts create objects in our namespaces only, and no namespace."""
     for item in cluster.rendered():
@@ -102,14 +125,14 @@ def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
 
 
-def twice(cluster: Cluster) -> Iterator[Finding]:
-    """One release brings an object, or one unit: two would take it from each other."""
+def brought_once(cluster: Cluster) -> Iterator[Finding]:
+    """Each object comes from one release, or one unit: two would overwrite it in turn."""
     seen: dict[tuple[str, str], str | None] = {}
     for item in cluster.items:
         key = (group(item.manifest), str(item))
         if seen.setdefault(key, item.release) != item.release:
             owners = [f"the release {r}" if r else "a unit" for r in (seen[key], item.release)]
-            text = f"{owners[0]} and {owners[1]} bring it"
+            text = f"{owners[0]} and {owners[1]} create it, and overwrite it in turn"
             yield cluster.finding(item, text, "rename one of them, or turn it off in the values")
 
 

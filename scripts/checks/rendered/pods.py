@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.checks.static import twice
+from scripts.checks.static import unique_names
 from scripts.core.findings import Finding
 from scripts.model.images import IMAGE_NAME
 from scripts.model.pod_security import violations
@@ -51,10 +51,10 @@ def resources_set(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(pod.owner, text, "set the resources in the values")
 
 
-def unique(cluster: Cluster) -> Iterator[Finding]:
-    """Of each name, a pod has one volume, mount, variable and port: the API server merges by it."""
+def list_names_unique(cluster: Cluster) -> Iterator[Finding]:
+    """No two volumes, mounts or variables of a pod have one name: the API server merges by it."""
     for pod in cluster.pods:
-        for keys, name in twice.repeated(dict(pod.spec)):
+        for keys, name in unique_names.repeated(dict(pod.spec)):
             if "ports" not in keys:
                 text = f"{'.'.join(keys[:-1])} has {name} a second time"
                 fix = "remove it from the values, where the chart has its own"
@@ -64,10 +64,11 @@ def unique(cluster: Cluster) -> Iterator[Finding]:
 def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:
     """Pods of a restricted namespace comply with the profile, or are not admitted."""
     for pod in cluster.pods:
-        if pod.owner.namespace in RESTRICTED:
-            for text in violations(pod.spec):
-                fix = "set the security context in the values"
-                yield cluster.finding(pod.owner, f"not `restricted`: {text}", fix)
+        if pod.owner.namespace in RESTRICTED and (found := list(violations(pod.spec))):
+            text = f"not `restricted`, so no pod is admitted: {'; '.join(found)}"
+            fix = "set the security context in the values; what needs its node goes elsewhere: "
+            fix += "namespaceOverride: monitoring-node"
+            yield cluster.finding(pod.owner, text, fix)
 
 
 def host_paths_allowed(cluster: Cluster) -> Iterator[Finding]:

@@ -138,10 +138,7 @@ def _in_text(text: str) -> tuple[tuple[str, tuple[str, str], int | None], ...]:
 
 
 def _existing(cluster: Cluster) -> dict[tuple[str, str, str], set[str]]:
-    found = {
-        (i.kind, i.namespace, i.name): {*(i.manifest.get("data") or {})}
-        for i in cluster.of("ConfigMap")
-    }
+    found = {(i.kind, i.namespace, i.name): {*i.data} for i in cluster.of("ConfigMap")}
     for secret in credentials.declared(cluster.repository.root):
         found["Secret", secret.namespace, secret.name] = {*secret.keys}
     return found

@@ -13,12 +13,13 @@ from scripts.checks.rendered import scrape
 from scripts.checks.static import queries
 from scripts.checks.static.queries import Selector
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json, leaves, maps
+from scripts.core.yamlfile import Json, leaves, load, maps
 from scripts.model import catalogue, relabeling, scraping
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, collector, monitors
+from scripts.model.files import INVENTORY
 from scripts.model.relabeling import Relabeling
-from scripts.model.rendered import Cluster, Item, Pod, Written
+from scripts.model.rendered import Cluster, Item, Pod, Written, arguments
 
 # What every scrape adds, whatever the exporter exposes.
 TARGET = frozenset(
@@ -38,6 +39,13 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "path": ("/v1.0/publish/pubsub/task-events", "/v1.0/state/statestore", ""),
     "pod": ("todo-backend-7d9f8c5b4-x2x9k",),
 }
+
+# Dapr's metrics whose `path` is what was asked for, ids included, unless it is set up otherwise:
+# https://docs.dapr.io/operations/observability/metrics/metrics-overview/#high-cardinality-metrics
+WHOLE_PATHS, PATH = re.compile(r"dapr_http_.+"), "path"
+# What a sidecar puts before an application's path: where it is asked, and where it asks.
+INVOKED = ("/v1.0/invoke/todo-backend/method", "")
+ID = "5f0c2d9a"
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,28 @@ def metric_lists_valid(cluster: Cluster) -> Iterator[Finding]:
                     yield cluster.finding(pod.owner, message, fix, *_listed(name, pattern))
 
 
+def request_paths_dropped(cluster: Cluster) -> Iterator[Finding]:
+    """No series has a whole request path as a label: there would be one for each user and thing."""
+    root = cluster.repository.root
+    routes = str(load(root / INVENTORY, root)[0]["data"].get("ROUTES", "")).split()
+    asked = [re.sub(r"\{\w+\}", ID, route) for route in routes if "{" in route]
+    paths = tuple(f"{prefix}{path}" for prefix in INVOKED for path in asked)
+    told: set[str] = set()
+    for metric, families in sorted(catalogue.series().items()):
+        if not WHOLE_PATHS.fullmatch(metric) or not any(PATH in own for _, own in families):
+            continue
+        for source in endpoints(cluster, metric):
+            kept = _kept_path(_rules(source), metric, paths)
+            if kept and str(source.monitor) not in told:
+                told.add(str(source.monitor))
+                text = f"keeps {metric} with the path {kept}: series for each id, until sampleLimit"
+                fix = "drop such series by __name__ and path in metricRelabelings"
+                written = [
+                    (("regex",), rule.regex) for rule in _rules(source) if PATH in rule.sources
+                ]
+                yield cluster.finding(source.monitor, f"{text} loses them all", fix, *written)
+
+
 def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
     """Every metric that is read is recorded by a rule, or exposed and kept by a monitor."""
     recorded = queries.recorded_metrics(item.manifest for item in cluster.of("PrometheusRule"))
@@ -242,7 +272,7 @@ def _reason(source: MetricsEndpoint, selector: Selector) -> Loss | None:
         )
     metric = selector.metric
     if metric.startswith("node_"):
-        flags = [a for pod in source.pods for c in pod.containers for a in c.get("args") or []]
+        flags = [a for pod in source.pods for c in pod.containers for a in arguments(c)]
         needed = collector(metric)
         if needed and f"--collector.{needed}" not in flags:
             text = f"node-exporter's collector {needed} is off"
@@ -258,6 +288,13 @@ def _reason(source: MetricsEndpoint, selector: Selector) -> Loss | None:
 
 def _rules(source: MetricsEndpoint) -> tuple[Relabeling, ...]:
     return relabeling.read(source.endpoint.get("metricRelabelings") or [])
+
+
+@functools.cache
+def _kept_path(rules: tuple[Relabeling, ...], metric: str, paths: tuple[str, ...]) -> str | None:
+    """Return the first of these paths that series of a metric are left with; None if none is."""
+    known = {"__name__": (metric,)}
+    return next((p for p in paths if not relabeling.loss(rules, {**known, PATH: (p,)}, ())), None)
 
 
 @functools.cache
@@ -320,7 +357,7 @@ def _of_target(
 def _state_metrics(cluster: Cluster) -> Iterator[tuple[Pod, dict[str, str]]]:
     """Yield the pods of kube-state-metrics with its flags."""
     for pod in cluster.pods:
-        flags = [str(a) for c in pod.containers for a in c.get("args") or []]
+        flags = [flag for c in pod.containers for flag in arguments(c)]
         if any("kube-state-metrics" in str(c.get("image")) for c in pod.containers):
             yield pod, dict(flag.split("=", 1) for flag in flags if "=" in flag)
 

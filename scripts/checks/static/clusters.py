@@ -7,7 +7,7 @@ the other, and a store that both write to mixes their series.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Finding, Violation
@@ -27,24 +27,37 @@ def check(repository: Repository) -> list[Finding]:
     """Check every cluster by itself, then the clusters against each other."""
     findings: list[Finding] = []
     named: dict[str, dict[str, ClusterSync]] = {}
-    synced: dict[str, dict[str, list[Place]]] = {}
+    synced = environments(repository)
     for sync in repository.syncs:
         if not sync.synced:
             continue
         findings += repository.locate(sync, carries_cluster_name(sync))
-        found = overlays_of(repository, sync)
-        findings += one_overlay_per_cluster(sync, found)
-        for environment, place in found.items():
-            synced.setdefault(environment, {}).setdefault(sync.cluster, []).append(place)
+        findings += one_overlay_per_cluster(sync, overlays_of(repository, sync))
         if name := _name(sync):
             named.setdefault(name, {}).setdefault(sync.cluster, sync)
-    findings += one_cluster_per_overlay(synced)
+    findings += one_cluster_per_overlay(synced, unsynced(repository))
     # Clusters that share an overlay share its name as well: that is one finding, not two.
     reported = {tuple(clusters) for clusters in synced.values()}
     for name, syncs in named.items():
         if tuple(syncs) not in reported:
             findings += unique_name(repository, name, syncs)
     return findings
+
+
+def environments(repository: Repository) -> dict[str, dict[str, list[Place]]]:
+    """Return the overlays that are synced, by which clusters, and where these name them."""
+    found: dict[str, dict[str, list[Place]]] = {}
+    for sync in repository.syncs:
+        if sync.synced:
+            for environment, place in overlays_of(repository, sync).items():
+                found.setdefault(environment, {}).setdefault(sync.cluster, []).append(place)
+    return found
+
+
+def unsynced(repository: Repository) -> list[str]:
+    """Return the overlays that no cluster syncs."""
+    folders = (repository.root / OVERLAYS).glob("*/releases")
+    return sorted({path.parent.name for path in folders} - environments(repository).keys())
 
 
 def carries_cluster_name(sync: ClusterSync) -> Iterator[Violation]:
@@ -90,14 +103,22 @@ def one_overlay_per_cluster(sync: ClusterSync, found: Mapping[str, Place]) -> It
 
 
 def one_cluster_per_overlay(
-    synced: Mapping[str, Mapping[str, Iterable[Place]]],
+    synced: Mapping[str, Mapping[str, Iterable[Place]]], spare: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """An overlay is synced by one cluster."""
+    """An overlay is synced by one cluster.
+
+    Args:
+        synced: As `environments` returns it.
+        spare: Overlays that no cluster syncs: the copy may be there, and not be named yet.
+    """
     for environment, clusters in synced.items():
         first, *others = clusters
         for cluster in others:
             text = f"the cluster {cluster} syncs {OVERLAYS}/{environment}, as the cluster {first}"
             fix = f"copy {OVERLAYS}/{environment}, name the copy here, and the cluster in the copy"
+            if spare:
+                own = cluster if cluster in spare else spare[0]
+                fix = f"name {OVERLAYS}/{own} here, and the cluster in its releases/cluster.yaml"
             for place in clusters[cluster]:
                 yield Finding(*place, text, fix)
 

@@ -46,7 +46,7 @@ _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""")
 _COUNTER = re.compile(r"(?<![\w:])(?!\w+_lag_sum\b)\w+_(?:total|bucket|count|sum)\b(?!:|\s*\[)")
 
 
-def shaped(repository: Repository) -> list[Finding]:
+def schema_kept(repository: Repository) -> list[Finding]:
     """Compare each committed dashboard with the schema, which all other checks take for granted.
 
     Of one that comes from elsewhere, which is another file throughout, one finding says so.
@@ -114,7 +114,7 @@ def _dashboard_findings(name: str, text: str, datasources: frozenset[str]) -> tu
         *ids(name, dashboard),
         *grid(name, dashboard),
         *texts(name, dashboard),
-        *shares(name, dashboard),
+        *shares_in_matching_unit(name, dashboard),
         *datasource_uids(name, dashboard, datasources),
         *variables(name, dashboard),
         *ranges(name, dashboard),
@@ -190,7 +190,7 @@ def texts(name: str, dashboard: Json) -> list[Finding]:
     return findings
 
 
-def shares(name: str, dashboard: Json) -> list[Finding]:
+def shares_in_matching_unit(name: str, dashboard: Json) -> list[Finding]:
     """A share from 0 to 1 has the unit percentunit, and one from 0 to 100 percent.
 
     https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
@@ -268,6 +268,11 @@ def ranges(name: str, dashboard: Json) -> list[Finding]:
         for found in re.findall(r"\[([^\]]*)\]", _STRING.sub("", query.expr)):
             if found not in allowed:
                 fix = f"use [{' or '.join(sorted(allowed))}]"
+                window, subquery, _ = found.partition(":")
+                if subquery:
+                    fix = f"record what the range is of by a rule, and {fix} of that"
+                if not window.startswith("$"):
+                    fix += f"; what spans {window} whatever the zoom is a rule's, too"
                 findings.append(_finding(name, f"{query.where}: range [{found}]", fix))
     return findings
 

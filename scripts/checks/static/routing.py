@@ -18,6 +18,8 @@ from scripts.model.manifests import Repository
 OF_CHART = frozenset({"InfoInhibitor"})
 # Keys of receivers whose values may only be in files.
 CREDENTIAL = re.compile(r"(url|token|password|secret|key)$")
+# Labels that do not say which of several things of one kind an alert is about.
+SAME = frozenset({"alertname", clusters.LABEL, "namespace", "severity"})
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,12 @@ class AlertLabels:
 
     Attributes:
         labels: Every label that an alert can have, by the alert's name.
+        of_logs: Names of the alerts that Loki evaluates: which labels their queries leave is not
+            known, so they have all of a stream's.
     """
 
     labels: Mapping[str, frozenset[str]]
+    of_logs: frozenset[str] = frozenset()
 
     def matching(self, texts: Sequence[str]) -> list[str]:
         """Return the names of the alerts that matchers of `alertname` select."""
@@ -44,8 +49,12 @@ def check(repository: Repository) -> list[Finding]:
         error = " ".join(run.stdout.partition("FAILED:")[2].split()) or run.stderr.strip()
         return [Finding(TEMPLATE, None, f"amtool: {error}", "correct what it names")]
     (config,) = load(path, repository.root)
-    alert_labels = AlertLabels(labels(repository))
-    found = [*unknown_matchers(config, alert_labels), *no_credentials(config)]
+    alert_labels = alert_labels_of(repository)
+    found = [
+        *unknown_matchers(config, alert_labels),
+        *uncompared(config, alert_labels),
+        *no_credentials(config),
+    ]
     return [Finding(TEMPLATE, line_with(path, key), text, fix) for key, text, fix in found]
 
 
@@ -65,11 +74,38 @@ def unknown_matchers(
     for rule in config.get("inhibit_rules") or ():
         sources, targets = (known.matching(rule[f"{k}_matchers"]) for k in ("source", "target"))
         for label in rule.get("equal") or ():
-            for names, side in ((sources, "source"), (targets, "target")):
-                if names and not any(label in known.labels[name] for name in names):
-                    text = f"no alert that is the {side} has the label {label}"
-                    fix = "compare labels that both have: a missing one equals a missing one"
-                    yield str(rule[f"{side}_matchers"][0]), text, fix
+            lacking = [
+                side
+                for names, side in ((sources, "source"), (targets, "target"))
+                if names and not any(label in known.labels[name] for name in names)
+            ]
+            if lacking:
+                text = f"no alert that is the {' or the '.join(lacking)} has the label {label}"
+                fix = "compare labels that both have: a missing one equals a missing one"
+                yield str(rule[f"{lacking[0]}_matchers"][0]), text, fix
+
+
+def uncompared(config: Mapping[str, Json], known: AlertLabels) -> Iterator[tuple[str, str, str]]:
+    """Yield inhibit rules without `equal` whose alerts both say which of several things is wrong.
+
+    One pod, job or node would hold back what is said of every other. A namespace may be left out:
+    it holds the whole application.
+    """
+    for rule in config.get("inhibit_rules") or ():
+        texts = [rule[f"{side}_matchers"] for side in ("source", "target")]
+        sources, targets = ([n for n in known.matching(t) if n not in known.of_logs] for t in texts)
+        # What a matcher sets to one value is not one of several.
+        fixed = {m.label for m in matchers([*texts[0], *texts[1]]) if m.operator == "="}
+        shared = {
+            label: target
+            for source in sources
+            for target in targets
+            for label in known.labels[source] & known.labels[target] - SAME - fixed
+        }
+        if shared and not rule.get("equal"):
+            label = min(shared)
+            text = f"without `equal`, it holds back {shared[label]} whatever {label} it is of"
+            yield str(texts[1][0]), text, f"add equal: [{label}]"
 
 
 def no_credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
@@ -100,9 +136,10 @@ def _no_label(label: str, all_labels: frozenset[str]) -> tuple[str, str]:
     return f"no alert has the label {label!r}", f"use one of {', '.join(sorted(all_labels))}"
 
 
-def labels(repository: Repository) -> dict[str, frozenset[str]]:
-    """Return an upper bound of each alert's labels, by its name."""
+def alert_labels_of(repository: Repository) -> AlertLabels:
+    """Return an upper bound of each alert's labels."""
     found: dict[str, frozenset[str]] = {}
+    of_logs: set[str] = set()
     for sync in repository.syncs:
         names = catalogue.Names(sync.objects())
         declared = list(alerts.alerts_of(sync))
@@ -111,8 +148,9 @@ def labels(repository: Repository) -> dict[str, frozenset[str]]:
             own = frozenset({"alertname", clusters.LABEL, *(alert.rule.get("labels") or {})})
             if alert.lang == "logql":
                 own |= queries.STREAM_LABELS
+                of_logs.add(alert.name)
             else:
                 result = parsed[alert.query].result
                 own |= result.labels | (names.labels(result.metrics) or frozenset())
             found[alert.name] = found.get(alert.name, frozenset()) | own
-    return found
+    return AlertLabels(found, frozenset(of_logs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
+from scripts.checks.static.clusters import OVERLAYS, environments, unsynced
 from scripts.core.findings import Finding
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
 
@@ -42,11 +43,16 @@ def check(repository: Repository) -> list[Finding]:
         for path in (repository.root / folder).rglob("*")
         if path.is_file()
     }
-    return [
+    whole = tuple(f"{OVERLAYS}/{name}/" for name in unsynced(repository))
+    findings = [
         Finding(path, None, "no cluster reaches this file", _fix(path))
         for path in sorted(files - reached)
-        if not any(fnmatch(path, pattern) for pattern in READ_ELSEWHERE)
+        if not path.startswith(whole) and not any(fnmatch(path, one) for one in READ_ELSEWHERE)
     ]
+    if any(len(clusters_) > 1 for clusters_ in environments(repository).values()):
+        return findings  # A copy that its cluster does not name yet: `clusters` says so.
+    fix = "name it in the files of clusters/<cluster>, or delete it"
+    return [*findings, *(Finding(path, None, "no cluster syncs it", fix) for path in whole)]
 
 
 def _fix(path: str) -> str:

@@ -69,7 +69,7 @@ def of(cluster: Cluster) -> dict[str, Model]:
     """Return every dashboard that a ConfigMap holds, by its file's name."""
     found = {}
     for item in cluster.of("ConfigMap"):
-        for file, text in (item.manifest.get("data") or {}).items():
+        for file, text in item.data.items():
             if file.endswith(".json") and '"panels"' in text:
                 found[file] = _parsed(file, text)
     return found

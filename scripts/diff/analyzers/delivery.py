@@ -74,7 +74,7 @@ def _secret_steps(cluster: Cluster, namespace: str, named: Mapping[str, Json]) -
     for secret in cluster.of("Secret"):
         if (secret.namespace, secret.name) == (namespace, named["name"]):
             plain = secret.manifest.get("stringData") or {}
-            encoded = secret.manifest.get("data") or {}
+            encoded = secret.data
             if named["key"] in {*plain, *encoded}:
                 text = plain.get(named["key"]) or base64.b64decode(encoded[named["key"]]).decode()
                 return [step for steps in load_all(text, str(secret)) for step in steps]

@@ -52,10 +52,7 @@ def analyze(pair: ClusterPair) -> Analysis:
 
 def _pipelines(cluster: Cluster) -> dict[str, LogPipeline]:
     """Return the pipeline of every workload, without files where it runs none."""
-    texts = {
-        (item.namespace, item.name): item.manifest.get("data") or {}
-        for item in cluster.of("ConfigMap")
-    }
+    texts = {(item.namespace, item.name): item.data for item in cluster.of("ConfigMap")}
     found = {}
     for pod in cluster.pods:
         files = {

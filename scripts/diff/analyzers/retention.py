@@ -105,7 +105,7 @@ def _periods(cluster: Cluster) -> Periods:
 def _loki(cluster: Cluster) -> Iterator[Mapping[str, Json]]:
     """Yield Loki's configuration, whatever the ConfigMap's name."""
     for item in cluster.of("ConfigMap"):
-        for text in (item.manifest.get("data") or {}).values():
+        for text in item.data.values():
             if "\nschema_config:" in text:
                 yield _parsed(text)
 

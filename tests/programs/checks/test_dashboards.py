@@ -211,7 +211,7 @@ def test_each_check_finds_what_is_broken(overview: Json, edit: Edit, says: str) 
 )
 def test_shares_in_their_unit(overview: Json, unit: str, expr: str) -> None:
     both(as_unit("CPU by pod", unit), rewrite("CPU by pod", expr))(overview)
-    assert checks.shares("todo-overview.json", overview) == []
+    assert checks.shares_in_matching_unit("todo-overview.json", overview) == []
 
 
 @pytest.mark.parametrize(
@@ -238,6 +238,27 @@ def test_brackets_and_braces_in_a_matcher_are_no_range_and_no_counter(overview: 
     rewrite("CPU by pod", f'rate({CPU}{{pod=~"[a-z]{{2}}x_total"}}[$__rate_interval])')(overview)
     assert checks.ranges("todo-overview.json", overview) == []
     assert checks.counters("todo-overview.json", overview) == []
+
+
+@pytest.mark.parametrize(
+    ("expr", "fix"),
+    [
+        ("rate(a_total[$__interval])", "use [$__rate_interval]"),
+        (
+            "rate(a_total[1h])",
+            "use [$__rate_interval]; what spans 1h whatever the zoom is a rule's, too",
+        ),
+        (
+            "max_over_time((a > 1)[1h:1m])",
+            "record what the range is of by a rule, and use [$__rate_interval] of that; "
+            "what spans 1h whatever the zoom is a rule's, too",
+        ),
+    ],
+)
+def test_what_to_do_about_a_range(overview: Json, expr: str, fix: str) -> None:
+    rewrite("CPU by pod", expr)(overview)
+    (found,) = checks.ranges("todo-overview.json", overview)
+    assert found.fix == fix
 
 
 def collapsed_beside_its_panels(board: Json) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.checks.rendered import access
+from scripts.checks.rendered import access, links
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import readers
 from scripts.diff.model import Flag
@@ -40,9 +40,31 @@ def grafana(rendered: list[Cluster], text: str) -> Cluster:
     ],
 )
 def test_settings_of_grafana(rendered: list[Cluster], text: str, says: str) -> None:
-    found = [fault.message for fault in access.strangers(grafana(rendered, text))]
+    cluster = grafana(rendered, text)
+    both = (*access.strangers_only_read(cluster), *access.people_can_sign_in(cluster))
+    found = [fault.message for fault in both]
     assert len(found) == bool(says)
     assert all(says in message for message in found)
+
+
+@pytest.mark.parametrize(
+    ("url", "secure", "found"),
+    [
+        ("http://grafana.example.org", "true", 1),
+        ("http://grafana.example.org", "false", 0),
+        ("https://grafana.example.org", "true", 0),
+        ("http://localhost:3000", "true", 0),
+        ("http://127.0.0.1:3000/grafana", "true", 0),
+        ("http://grafana.localhost", "true", 0),
+        ("%(protocol)s://%(domain)s/", "true", 0),
+        ("", "true", 0),
+    ],
+)
+def test_cookies_that_browsers_keep(
+    rendered: list[Cluster], url: str, secure: str, found: int
+) -> None:
+    text = f"[server]\nroot_url = {url}\n[security]\ncookie_secure = {secure}\n"
+    assert len(list(access.sessions_kept(grafana(rendered, text)))) == found
 
 
 def test_variables_come_before_the_file(rendered: list[Cluster]) -> None:
@@ -51,8 +73,10 @@ def test_variables_come_before_the_file(rendered: list[Cluster]) -> None:
         own.append({"name": "GF_AUTH_ANONYMOUS_ENABLED", "value": "false"})
 
     open_to_all = grafana(rendered, "[auth.anonymous]\nenabled = true\norg_role = Admin\n")
-    assert list(access.strangers(open_to_all))
-    assert not list(access.strangers(edited(open_to_all, "Deployment", "grafana", variables)))
+    assert list(access.strangers_only_read(open_to_all))
+    assert not list(
+        access.strangers_only_read(edited(open_to_all, "Deployment", "grafana", variables))
+    )
 
 
 ROUTE = {"rules": [{"backendRefs": [{"name": "loki", "port": 3100}]}]}
@@ -60,13 +84,13 @@ ROUTE = {"rules": [{"backendRefs": [{"name": "loki", "port": 3100}]}]}
 
 def test_only_what_asks_for_a_password_is_reached_from_outside(rendered: list[Cluster]) -> None:
     cluster = named(rendered)
-    assert not list(access.outside(cluster))
+    assert not list(access.passwordless_services_inside(cluster))
     by_port = edited(
         cluster, "Service", "grafana", lambda service: service["spec"].update(type="NodePort")
     )
-    assert not list(access.outside(by_port))
+    assert not list(access.passwordless_services_inside(by_port))
     route = added(cluster, "HTTPRoute", spec=ROUTE)
-    (fault,) = access.outside(route)
+    (fault,) = access.passwordless_services_inside(route)
     assert "HTTPRoute monitoring/added: loki asks nobody for a password" in fault.message
     for after, who in ((by_port, "who has an account there"), (route, "anybody")):
         (flag,) = readers.exposed(pair(cluster, after))
@@ -75,20 +99,21 @@ def test_only_what_asks_for_a_password_is_reached_from_outside(rendered: list[Cl
         assert not list(readers.exposed(pair(after, cluster)))
 
 
-def test_policies_choose_pods_and_pods_are_chosen(rendered: list[Cluster]) -> None:
+def test_each_pod_is_selected_by_a_policy(rendered: list[Cluster]) -> None:
     cluster = named(rendered)
-    assert not list(access.guarded(cluster))
+    assert not list(access.pods_guarded(cluster))
 
     def choosing(name: str) -> Edit:
         labels = {"matchLabels": {"app.kubernetes.io/name": name}}
         return lambda policy: policy["spec"].update(podSelector=labels)
 
-    name = "grafana-from-anywhere"
-    (fault,) = access.guarded(edited(cluster, "NetworkPolicy", name, choosing("nobody")))
-    assert "chooses no pod" in fault.message
     left = edited(cluster, "NetworkPolicy", "only-from-monitoring", choosing("loki"))
-    assert any("StatefulSet" in fault.message for fault in access.guarded(left))
-    assert all("no NetworkPolicy chooses" in fault.message for fault in access.guarded(left))
+    assert any("StatefulSet" in fault.message for fault in access.pods_guarded(left))
+    assert all("no NetworkPolicy selects" in fault.message for fault in access.pods_guarded(left))
+    # A policy that selects nothing is at fault itself.
+    wrong = edited(cluster, "NetworkPolicy", "only-from-monitoring", choosing("nobody"))
+    assert not list(access.pods_guarded(wrong))
+    assert any("selects the pods with" in fault.message for fault in links.resolved(wrong))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ BROKEN: list[Broken] = [
         "prometheusrules.monitoring.coreos.com",
         lambda m: m["metadata"]["annotations"].pop("helm.sh/resource-policy"),
     ),
+    # https://github.com/prometheus-community/helm-charts/issues/3624
+    (
+        "is of 0.67.1, and the operator 0.",
+        objects.crds_not_older_than_operator,
+        "CustomResourceDefinition",
+        "prometheusrules.monitoring.coreos.com",
+        lambda m: m["metadata"]["annotations"].update({objects.OPERATOR_VERSION: "0.67.1"}),
+    ),
     (
         "may read Secrets",
         objects.secrets_unreadable,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
-from scripts.checks.static import unused_files
+from scripts.checks.static import clusters, unused_files
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
 from tests.programs.cluster_syncs import OPTIONS, holding, named
 
@@ -41,6 +43,19 @@ def test_opting_in_for_a_test_reaches_only_what_is_optional(repository: Reposito
     paths = {finding.path for finding in findings}
     assert "base/config/monitors/dapr.yaml" in paths
     assert not {path for path in paths if path.startswith("base/optional")}
+
+
+def test_a_copied_overlay_that_no_cluster_names_is_said_once(copy: Repository) -> None:
+    shutil.copytree(copy.root / "overlays/local", copy.root / "overlays/prod")
+    (alone,) = unused_files.check(copy)
+    assert (alone.path, alone.message) == ("overlays/prod/", "no cluster syncs it")
+    # Its cluster is there, and still names the overlay that it was copied from.
+    shutil.copytree(copy.root / "clusters/local", copy.root / "clusters/prod")
+    again = Repository(copy.root)
+    assert unused_files.check(again) == []
+    assert {finding.fix for finding in clusters.check(again)} == {
+        "name overlays/prod here, and the cluster in its releases/cluster.yaml"
+    }
 
 
 def test_what_the_bootstrap_and_sops_write_is_no_orphan(copy: Repository) -> None:

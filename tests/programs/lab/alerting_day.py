@@ -16,7 +16,7 @@ START = 1_700_000_000.0
 
 
 def known(repository: Repository) -> routing.AlertLabels:
-    return routing.AlertLabels(routing.labels(repository))
+    return routing.alert_labels_of(repository)
 
 
 def firing(name: str, severity: str = "warning", **labels: str) -> FiringAlert:

@@ -15,11 +15,11 @@ from scripts.core import quantities
 from scripts.core.yamlfile import Json
 from scripts.model import budget
 from scripts.model.manifests import Repository
-from scripts.model.rendered import Cluster, Item
+from scripts.model.rendered import Cluster, Item, clusters
 
 
-def named(clusters: list[Cluster], name: str = "oke-free/flux") -> Cluster:
-    return next(cluster for cluster in clusters if cluster.name == name)
+def named(every: list[Cluster], name: str = "oke-free/flux") -> Cluster:
+    return next(cluster for cluster in every if cluster.name == name)
 
 
 def messages(cluster: Cluster) -> list[str]:
@@ -117,6 +117,25 @@ def test_what_is_over_a_limit_is_found(
 ) -> None:
     found = messages(limited(change))
     assert any(re.search(expected, message) for message in found), found
+
+
+@pytest.mark.usefixtures("rendered")
+def test_both_ways_out_of_what_does_not_fit_are_named(copy: Repository) -> None:
+    path = copy.root / "overlays/oke-free/budget.yaml"
+    text = path.read_text().replace("smallest: 50Gi", "smallest: 60Gi")
+    path.write_text(f"{text}replicas: 0\n")
+    cluster = named(clusters(copy))
+    places = {found.message: (found.path, found.fix) for found in budget.findings(cluster)}
+    limit = "or change the limit in overlays/oke-free/budget.yaml"
+    own = "overlays/oke-free/releases/loki.yaml"
+    assert places["StatefulSet monitoring/loki: a volume of 50Gi is rounded up to 60Gi"] == (
+        own,
+        f"change it in {own}; {limit}",
+    )
+    base = "base/releases/grafana.yaml"
+    ways = "for every environment, or by a patch in overlays/oke-free for this one"
+    text = "Deployment monitoring/grafana: 1 replicas, and overlays/oke-free/budget.yaml allows 0"
+    assert places[text] == (base, f"change it in {base} {ways}; {limit}")
 
 
 def test_more_nodes_take_more(

@@ -14,22 +14,22 @@ from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
 KINDS: tuple[Callable[[Cluster], Iterable[Link]], ...] = (
-    ports.probes,
-    ports.services,
-    ports.listening,
-    ports.of_nodes,
-    ports.modules,
-    paths.volumes,
-    paths.writable,
-    paths.readable,
-    paths.receivers,
-    network.selected,
-    network.opened,
-    network.effective,
-    network.admitting,
-    cluster_wide.priorities,
-    cluster_wide.custom_resources,
-    cluster_wide.file_systems,
+    ports.probes_ask_own_ports,
+    ports.services_lead_to_pods,
+    ports.programs_listen_on_declared_ports,
+    ports.node_ports_free,
+    ports.probe_modules_fit,
+    paths.mounts_have_volumes,
+    paths.written_paths_writable,
+    paths.log_files_mounted,
+    paths.receiver_files_mounted,
+    network.policies_select_pods,
+    network.opened_ports_exist,
+    network.policies_admit_somebody,
+    network.needed_traffic_admitted,
+    cluster_wide.priority_classes_exist,
+    cluster_wide.custom_resources_listable,
+    cluster_wide.volumes_are_file_systems,
 )
 
 

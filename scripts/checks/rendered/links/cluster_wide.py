@@ -16,8 +16,8 @@ PRIORITIES = frozenset({"system-cluster-critical", "system-node-critical"})
 CRDS = "apiextensions.k8s.io/customresourcedefinitions"
 
 
-def priorities(cluster: Cluster) -> Iterator[Link]:
-    """A pod's priority is that of a class."""
+def priority_classes_exist(cluster: Cluster) -> Iterator[Link]:
+    """The priorityClassName of a pod is that of a PriorityClass."""
     known = PRIORITIES | {item.name for item in cluster.of("PriorityClass")}
     for pod in cluster.pods:
         if name := pod.spec.get("priorityClassName"):
@@ -27,14 +27,12 @@ def priorities(cluster: Cluster) -> Iterator[Link]:
             yield Link(pod.owner, "has the priority", name, known, effect, fix, written)
 
 
-def custom_resources(cluster: Cluster) -> Iterator[Link]:
-    """kube-state-metrics may list what it is to make metrics of, and at a served version."""
+def custom_resources_listable(cluster: Cluster) -> Iterator[Link]:
+    """kube-state-metrics may list the custom resources that it watches, at a served version."""
     for pod in cluster.pods:
-        volumes = pod.spec.get("volumes") or []
-        names = {(volume.get("configMap") or {}).get("name") for volume in volumes}
-        for item in cluster.of("ConfigMap"):
-            text = "\n".join(map(str, (item.manifest.get("data") or {}).values()))
-            if item.name not in names or "CustomResourceStateMetrics" not in text:
+        for item in cluster.mounted(pod):
+            text = "\n".join(map(str, item.data.values()))
+            if "CustomResourceStateMetrics" not in text:
                 continue
             rights = _listed(cluster, pod)
             effect = "its role may not list them, so their metrics are missing"
@@ -71,8 +69,8 @@ def custom_resources(cluster: Cluster) -> Iterator[Link]:
                     )
 
 
-def file_systems(cluster: Cluster) -> Iterator[Link]:
-    """A volume that is mounted is a file system."""
+def volumes_are_file_systems(cluster: Cluster) -> Iterator[Link]:
+    """A claim that is mounted has the volumeMode Filesystem."""
     for pod in cluster.pods:
         for claim in pod.claims:
             mode = claim.get("volumeMode") or "Filesystem"

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.rendered.links.model import Link
-from scripts.checks.rendered.links.ports import mounted
 from scripts.checks.rendered.references import addresses_of
 from scripts.core.yamlfile import Json, leaves
 from scripts.model.rendered import Cluster, Item, Pod
-from scripts.model.scraping import EXTERNAL, endpoints, matches, targets
+from scripts.model.scraping import EXTERNAL, behind, endpoints, matches, targets
 
 NAME = "kubernetes.io/metadata.name"
 DNS = 53
 DNS_PORTS = frozenset({DNS, "dns", "dns-tcp"})
 
 
-def selected(cluster: Cluster) -> Iterator[Link]:
-    """A policy selects pods of its namespace."""
+def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
+    """A NetworkPolicy selects pods of its namespace."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
         selector = policy.spec.get("podSelector") or {}
@@ -33,13 +32,13 @@ def selected(cluster: Cluster) -> Iterator[Link]:
             labels or "any labels",
             {labels or "any labels"} if pods else (),
             f"there is none in {policy.namespace}, so it protects and opens nothing",
-            "correct podSelector",
+            "correct podSelector; kustomize's includeSelectors writes into it, too",
             tuple((("podSelector", *keys), value) for keys, value in leaves(dict(selector))),
         )
 
 
-def opened(cluster: Cluster) -> Iterator[Link]:
-    """What a policy opens is a port of the pods that it selects: a Service's port is none."""
+def opened_ports_exist(cluster: Cluster) -> Iterator[Link]:
+    """The ports in a NetworkPolicy are ports of its pods; those of a Service do not count."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
         known = {str(name) for p in pods for name in (*p.ports, *p.ports.values())}
@@ -56,8 +55,8 @@ def opened(cluster: Cluster) -> Iterator[Link]:
                     )
 
 
-def effective(cluster: Cluster) -> Iterator[Link]:
-    """A policy admits somebody, where others select its pods as well."""
+def policies_admit_somebody(cluster: Cluster) -> Iterator[Link]:
+    """A NetworkPolicy admits somebody, unless it is the one that closes its pods to all."""
     policies = cluster.of("NetworkPolicy")
     for policy in policies:
         rules = policy.spec.get("ingress")
@@ -85,8 +84,8 @@ def effective(cluster: Cluster) -> Iterator[Link]:
         )
 
 
-def admitting(cluster: Cluster) -> Iterator[Link]:
-    """Who has to reach a pod is admitted, and who may send anything at all may ask for names."""
+def needed_traffic_admitted(cluster: Cluster) -> Iterator[Link]:
+    """Policies admit the connections that are needed: scrapes, configured addresses, DNS."""
     policies = cluster.of("NetworkPolicy")
     for policy in policies:
         yield from _resolving(policies, policy, _selected(cluster, policy))
@@ -151,7 +150,7 @@ def _pairs(cluster: Cluster) -> Iterator[tuple[Pod, Pod, int]]:
     for source in cluster.pods:
         told = [source.owner]
         for container in source.spec["containers"]:
-            told += mounted(cluster, source, container)
+            told += cluster.mounted(source, container)
         for item in told:
             for _, address, port in sorted(addresses_of(item), key=str):
                 for pod, number in _behind(cluster, address, port):
@@ -163,20 +162,16 @@ def _behind(
     cluster: Cluster, address: tuple[str, str], port: int | None
 ) -> Iterator[tuple[Pod, int]]:
     for service in cluster.of("Service"):
-        selector = service.spec.get("selector")
-        if (service.namespace, service.name) != address or not selector:
+        if (service.namespace, service.name) != address:
             continue
         for one in service.spec.get("ports") or []:
             if one["port"] != port:
                 continue
             target = one.get("targetPort", one["port"])
-            for pod in cluster.pods:
-                if pod.owner.namespace == service.namespace and matches(
-                    {"matchLabels": selector}, pod.labels
-                ):
-                    number = target if isinstance(target, int) else pod.ports.get(target)
-                    if number:
-                        yield pod, number
+            for pod in behind(cluster, service):
+                number = target if isinstance(target, int) else pod.ports.get(target)
+                if number:
+                    yield pod, number
 
 
 def _selected(cluster: Cluster, policy: Item) -> list[Pod]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
-from scripts.checks.rendered.links.ports import mounted
 from scripts.core.yamlfile import Json, leaves, line_with, load
-from scripts.model import alertmanager
-from scripts.model.rendered import Cluster, Pod, Written
+from scripts.model import alertmanager, readers
+from scripts.model.rendered import Cluster, Pod, Written, arguments, mount_of
 
 # Flags that name a folder to write to.
 _STORAGE = re.compile(r"--?(?:storage\.(?:tsdb\.)?path|data\.dir)=(/.*)")
@@ -35,8 +33,8 @@ READ_ONLY = frozenset({"configMap", "downwardAPI", "projected", "secret"})
 _GLOB = re.compile(r'"(/[^"*$]*/)[^"/]*[*$][^"]*"')
 
 
-def volumes(cluster: Cluster) -> Iterator[Link]:
-    """What a container mounts is a volume of its pod."""
+def mounts_have_volumes(cluster: Cluster) -> Iterator[Link]:
+    """Each volumeMount names a volume of its pod."""
     for pod in cluster.pods:
         if _of_operator(pod):
             continue  # Of the volumes that it adds, only what is read is modelled.
@@ -54,8 +52,8 @@ def volumes(cluster: Cluster) -> Iterator[Link]:
                 )
 
 
-def writable(cluster: Cluster) -> Iterator[Link]:
-    """What a program writes is on a volume where its container is read-only."""
+def written_paths_writable(cluster: Cluster) -> Iterator[Link]:
+    """Where a container's own file system is read-only, its program writes to a volume."""
     for pod in cluster.pods:
         for container in pod.spec["containers"] if not _of_operator(pod) else ():
             if not (container.get("securityContext") or {}).get("readOnlyRootFilesystem"):
@@ -72,28 +70,28 @@ def writable(cluster: Cluster) -> Iterator[Link]:
                 )
 
 
-def readable(cluster: Cluster) -> Iterator[Link]:
-    """The log files that Alloy looks for are below a path of the node that it mounts."""
+def log_files_mounted(cluster: Cluster) -> Iterator[Link]:
+    """Alloy mounts the folders of the node in which it looks for log files."""
     for pod in cluster.pods:
         for container in pod.spec["containers"]:
-            for item in mounted(cluster, pod, container):
-                for key, text in (item.manifest.get("data") or {}).items():
-                    if not any(str(a).endswith(f"/{key}") for a in container.get("args") or []):
+            for item in cluster.mounted(pod, container):
+                for key, text in item.data.items():
+                    if not any(a.endswith(f"/{key}") for a in arguments(container)):
                         continue
                     for folder in sorted({m[1].rstrip("/") for m in _GLOB.finditer(str(text))}):
                         yield Link(
                             pod.owner,
                             f"container {container['name']} reads files of {key} below",
                             folder,
-                            (folder,) if _mount(container, folder) else (),
+                            (folder,) if mount_of(container, folder) else (),
                             "nothing is mounted there, so no file is found, and nothing is said",
                             "mount it: alloy.mounts.varlog for /var/log, else alloy.mounts.extra",
                             ((("varlog",), False), (("varlog",), None)),
                         )
 
 
-def receivers(cluster: Cluster) -> Iterator[Link]:
-    """The files that Alertmanager's configuration names are in folders that its pod has."""
+def receiver_files_mounted(cluster: Cluster) -> Iterator[Link]:
+    """The files that Alertmanager's configuration names are in folders that its pod mounts."""
     root = cluster.repository.root
     template = root / alertmanager.TEMPLATE
     content = load(template, root)[0] if template.exists() else {}
@@ -118,42 +116,30 @@ def _written(
     cluster: Cluster, pod: Pod, container: Mapping[str, Json]
 ) -> Iterator[tuple[str, tuple[Written, ...]]]:
     """Yield each folder that a program writes to, and what names it in values."""
-    for argument in container.get("args") or []:
-        if match := _STORAGE.fullmatch(str(argument)):
+    for argument in arguments(container):
+        if match := _STORAGE.fullmatch(argument):
             yield match[1], ((("storagePath",), match[1]),)
-    items = list(mounted(cluster, pod, container))
+    items = cluster.mounted(pod, container)
     for one in loki.installed(cluster):
         if one.item in items:
             for keys, value in leaves(dict(one.config)):
                 if keys[-1] in LOKI and str(value).startswith("/"):
                     yield str(value), (((keys[-1],), value),)
-    for item in items:
-        if text := (item.manifest.get("data") or {}).get("grafana.ini"):
-            parser = configparser.ConfigParser(interpolation=None, strict=False)
-            parser.read_string(str(text))
+    for settings in readers.grafana(cluster):
+        if settings.item in items:
             yield from ((path, ()) for path in GRAFANA)
-            logged = "file" in parser.get("log", "mode", fallback="console file")
+            logged = "file" in (settings.get("log", "mode") or "console file")
             for key in ("data", "logs") if logged else ("data",):
-                if path := parser.get("paths", key, fallback=""):
+                if path := settings.get("paths", key):
                     yield path.rstrip("/"), (((key,), path),)
 
 
 def _is_writable(pod: Pod, container: Mapping[str, Json], path: str) -> bool:
-    mount = _mount(container, path)
+    mount = mount_of(container, path)
     if not mount or mount.get("readOnly"):
         return False
     volumes = {v["name"]: v for v in pod.spec.get("volumes") or []}
     return not READ_ONLY & volumes.get(mount["name"], {}).keys()
-
-
-def _mount(container: Mapping[str, Json], path: str) -> Mapping[str, Json] | None:
-    """Return what a path of a container is on; None where it is its own file system."""
-    above = [
-        mount
-        for mount in container.get("volumeMounts") or []
-        if f"{path}/".startswith(f"{mount['mountPath'].rstrip('/')}/")
-    ]
-    return max(above, key=lambda mount: len(mount["mountPath"]), default=None)
 
 
 def _claimed(pod: Pod) -> set[str]:

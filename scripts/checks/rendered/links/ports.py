@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,9 @@ import yaml
 from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
 from scripts.core.yamlfile import Json, get
-from scripts.model.rendered import Cluster, Item, Pod
-from scripts.model.scraping import matches
+from scripts.model import readers
+from scripts.model.rendered import Cluster, Pod, arguments
+from scripts.model.scraping import behind
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 HOOKS = ("postStart", "preStop")
@@ -37,8 +37,8 @@ OF_NODES: Mapping[str, str] = {
 MODULE = "http_2xx"
 
 
-def probes(cluster: Cluster) -> Iterator[Link]:
-    """Probes and hooks ask a port of their own container."""
+def probes_ask_own_ports(cluster: Cluster) -> Iterator[Link]:
+    """Probes and lifecycle hooks name a port of their own container."""
     for pod in cluster.pods:
         for container in pod.containers:
             names = {str(p["name"]) for p in container.get("ports") or [] if "name" in p}
@@ -59,18 +59,13 @@ def probes(cluster: Cluster) -> Iterator[Link]:
                         )
 
 
-def services(cluster: Cluster) -> Iterator[Link]:
-    """A Service leads to a port of pods."""
+def services_lead_to_pods(cluster: Cluster) -> Iterator[Link]:
+    """A Service selects pods, and its targetPorts are ports of theirs."""
     for service in cluster.of("Service"):
         selector = service.spec.get("selector")
         if not selector:
             continue
-        pods = [
-            pod
-            for pod in cluster.pods
-            if pod.owner.namespace == service.namespace
-            and matches({"matchLabels": selector}, pod.labels)
-        ]
+        pods = behind(cluster, service)
         labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
         found = {labels} if pods else set()
         fix = "correct its selector, or the pods' labels"
@@ -85,15 +80,14 @@ def services(cluster: Cluster) -> Iterator[Link]:
                 yield Link(service, source, target, names, effect, written=(written,))
 
 
-def listening(cluster: Cluster) -> Iterator[Link]:
-    """A program listens on a port that its container declares, as all else reaches it there."""
+def programs_listen_on_declared_ports(cluster: Cluster) -> Iterator[Link]:
+    """A program listens on a port that its container declares: probes and Services use that."""
     for pod in cluster.pods:
         for container in pod.spec["containers"]:
             declared = {str(p["containerPort"]) for p in container.get("ports") or []}
             if not declared:
                 continue
-            arguments = [*(container.get("command") or []), *(container.get("args") or [])]
-            matched = [found for a in arguments if (found := _LISTEN.fullmatch(str(a)))]
+            matched = [found for a in arguments(container) if (found := _LISTEN.fullmatch(a))]
             for port in [m[1] for m in matched] or _configured(cluster, pod, container):
                 yield Link(
                     pod.owner,
@@ -110,8 +104,8 @@ def listening(cluster: Cluster) -> Iterator[Link]:
                 )
 
 
-def of_nodes(cluster: Cluster) -> Iterator[Link]:
-    """A port of the node is free: neither the node's own, nor another pod's of each node."""
+def node_ports_free(cluster: Cluster) -> Iterator[Link]:
+    """A host port is taken neither by a program of the node, nor by another pod."""
     taken = Counter(port for pod in cluster.pods for port in _on_node(pod))
     for pod in cluster.pods:
         for port in sorted(_on_node(pod)):
@@ -127,11 +121,11 @@ def of_nodes(cluster: Cluster) -> Iterator[Link]:
             )
 
 
-def modules(cluster: Cluster) -> Iterator[Link]:
-    """A Probe names a module of blackbox exporter, and one that suits its targets."""
+def probe_modules_fit(cluster: Cluster) -> Iterator[Link]:
+    """A Probe names a module that blackbox exporter has, and that its targets can pass."""
     known: dict[str, Mapping[str, Json]] = {}
     for item in cluster.of("ConfigMap"):
-        for text in (item.manifest.get("data") or {}).values():
+        for text in item.data.values():
             if re.search(r"^modules:", str(text), re.MULTILINE):
                 known |= yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
     for probe in cluster.of("Probe") if known else ():
@@ -154,30 +148,17 @@ def modules(cluster: Cluster) -> Iterator[Link]:
 
 def _configured(cluster: Cluster, pod: Pod, container: Mapping[str, Json]) -> list[str]:
     """Return the port that a program's configuration file names."""
-    for item in mounted(cluster, pod, container):
-        data = item.manifest.get("data") or {}
-        if "grafana.ini" in data:
-            parser = configparser.ConfigParser(interpolation=None, strict=False)
-            parser.read_string(str(data["grafana.ini"]))
-            return [parser.get("server", "http_port", fallback=GRAFANA_PORT)]
-        for one in loki.installed(cluster):
-            port = get(one.config, "server", "http_listen_port")
-            if one.item is item and port:
-                return [str(port)]
-    return []
-
-
-def mounted(cluster: Cluster, pod: Pod, container: Mapping[str, Json]) -> Iterator[Item]:
-    """Yield the ConfigMaps that a container mounts."""
-    mounts = {m["name"] for m in container.get("volumeMounts") or []}
-    names = {
-        (v.get("configMap") or {}).get("name")
-        for v in pod.spec.get("volumes") or []
-        if v["name"] in mounts
-    }
-    for item in cluster.of("ConfigMap"):
-        if item.name in names and item.namespace == pod.owner.namespace:
-            yield item
+    items = cluster.mounted(pod, container)
+    found = [
+        settings.get("server", "http_port") or GRAFANA_PORT
+        for settings in readers.grafana(cluster)
+        if settings.item in items
+    ]
+    for one in loki.installed(cluster):
+        port = get(one.config, "server", "http_listen_port")
+        if one.item in items and port:
+            found.append(str(port))
+    return found
 
 
 def _on_node(pod: Pod) -> set[str]:

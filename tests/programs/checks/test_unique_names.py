@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from scripts.checks.rendered import objects, pods
-from scripts.checks.static import twice
+from scripts.checks.static import unique_names
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, Item
@@ -28,23 +28,23 @@ from tests.programs.checks.rendered_edits import container, edited, named
     ],
 )
 def test_items_of_one_name(value: Json, found: list[tuple[str, str]]) -> None:
-    assert [(".".join(keys), name) for keys, name in twice.repeated(value)] == found
+    assert [(".".join(keys), name) for keys, name in unique_names.repeated(value)] == found
 
 
 def test_nothing_is_there_twice(repository: Repository) -> None:
-    assert twice.check(repository) == []
+    assert unique_names.check(repository) == []
 
 
 def test_rendered_pods_and_objects(rendered: list[Cluster]) -> None:
     cluster = named(rendered)
-    assert not [*pods.unique(cluster), *objects.twice(cluster)]
+    assert not [*pods.list_names_unique(cluster), *objects.brought_once(cluster)]
 
     def more(manifest: Json) -> None:
         container(manifest)["env"] = [{"name": "A"}, {"name": "A"}]
 
-    (fault,) = pods.unique(edited(cluster, "Deployment", "grafana", more))
+    (fault,) = pods.list_names_unique(edited(cluster, "Deployment", "grafana", more))
     assert "containers.0.env has A a second time" in fault.message
     (item,) = (item for item in cluster.items if str(item) == "Deployment monitoring/grafana")
     both = dataclasses.replace(cluster, items=(*cluster.items, Item(item.manifest)))
-    (fault,) = objects.twice(both)
-    assert "the release grafana and a unit bring it" in fault.message
+    (fault,) = objects.brought_once(both)
+    assert "the release grafana and a unit create it" in fault.message

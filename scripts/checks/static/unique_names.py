@@ -1,4 +1,4 @@
-"""Of what has a name there is one: alerts, groups of rules, items of lists, objects of units."""
+"""Names are given once: alerts, groups of rules, items of lists in values, objects of units."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ IDENTITIES = (("mountPath",), ("devicePath",), ("name", "namespace", "kind"))
 
 def check(repository: Repository) -> list[Finding]:
     """Look for what is there twice, in specifications, values and what is applied."""
-    findings = list(alerts(repository))
+    findings = list(alerts_named_once(repository))
     for sync in repository.syncs:
-        findings += shared(sync)
+        findings += objects_applied_once(sync)
         for release in sync.releases:
-            findings += repository.locate(sync, listed(release))
+            findings += repository.locate(sync, list_items_named_once(release))
     return findings
 
 
-def alerts(repository: Repository) -> Iterator[Finding]:
-    """An alert of one name and severity is in one place, and a group has its name to itself."""
+def alerts_named_once(repository: Repository) -> Iterator[Finding]:
+    """No two alerts have one name and severity, and no two groups of a file one name."""
     seen: set[tuple[str, str]] = set()
     fix = "remove one of them, or give it another name: both would be sent"
     for path in sorted((repository.root / SPECIFICATIONS).glob("*.yaml")):
@@ -57,15 +57,15 @@ def alerts(repository: Repository) -> Iterator[Finding]:
         others.add((name, labels))
 
 
-def listed(release: Release) -> Iterator[Violation]:
-    """No list of values has two items of one name: which of them holds, nobody can say."""
+def list_items_named_once(release: Release) -> Iterator[Violation]:
+    """No two items of a list in values have one name: charts and the API server keep either."""
     for keys, name in repeated(release.values):
         text = f"{'.'.join(keys[:-1])} has {name} a second time"
         yield in_values(release, keys, text, "remove one of them")
 
 
-def shared(sync: ClusterSync) -> Iterator[Finding]:
-    """One unit applies an object: two take it from each other, and either may prune it."""
+def objects_applied_once(sync: ClusterSync) -> Iterator[Finding]:
+    """Each object is applied by one unit: two overwrite it in turn, and either may prune it."""
     first: dict[str, str] = {}
     for unit in sync.units:
         names = dict.fromkeys(f"{item.get('apiVersion')} {identity(item)}" for item in unit.objects)

@@ -22,14 +22,14 @@ def check(repository: Repository) -> list[Finding]:
     """Check every chart's source, every release's values, and what Flux packs."""
     findings: list[Finding] = []
     for sync in repository.syncs:
-        found = chain.from_iterable(map(chart, sync.objects()))
-        empty = chain.from_iterable(map(nulls, sync.releases))
+        found = chain.from_iterable(map(chart_source_exact, sync.objects()))
+        empty = chain.from_iterable(map(no_null_values, sync.releases))
         findings += repository.locate(sync, chain(found, empty))
-    return [*findings, *packed(repository), *literal(repository)]
+    return [*findings, *built_files_packed(repository), *versions_copied(repository)]
 
 
-def chart(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """A release has one source, an OCIRepository one version of it, and of that the chart."""
+def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
+    """A release has one source, pinned by its tag alone, of which Flux takes the chart's layer."""
     name, spec = item["metadata"]["name"], item.get("spec") or {}
     if item["kind"] == "HelmRelease":
         if {"chart", "chartRef"} <= spec.keys():
@@ -56,8 +56,8 @@ def chart(item: Mapping[str, Json]) -> Iterator[Violation]:
         yield Violation("OCIRepository", name, keys, text, fix)
 
 
-def nulls(release: Release) -> Iterator[Violation]:
-    """No value is null: whether Helm gets it, and so removes the default, nobody can say.
+def no_null_values(release: Release) -> Iterator[Violation]:
+    """No value is null: whether Helm gets it, and so removes the default, depends on history.
 
     It does where the object is new, and not where a value becomes null
     (https://github.com/fluxcd/kustomize-controller/issues/372, likewise
@@ -72,8 +72,8 @@ def nulls(release: Release) -> Iterator[Violation]:
             yield in_values(release, keys, text, fix)
 
 
-def packed(repository: Repository) -> Iterator[Finding]:
-    """Flux packs every file that it builds from."""
+def built_files_packed(repository: Repository) -> Iterator[Finding]:
+    """No ignore file leaves out of Flux' artifact what a Kustomization is built from."""
     lost: dict[sourceignore.Pattern, dict[str, None]] = {}
     for sync in repository.syncs:
         if sync.synced and sync.engine == "flux":
@@ -89,7 +89,7 @@ def packed(repository: Repository) -> Iterator[Finding]:
         yield Finding(pattern.path or sourceignore.FILE, pattern.line, text, fix)
 
 
-def literal(repository: Repository) -> Iterator[Finding]:
+def versions_copied(repository: Repository) -> Iterator[Finding]:
     """An Application of a chart copies version and values: Renovate moves those of Flux alone."""
     syncs = [sync for sync in repository.syncs if sync.engine == "argocd"]
     files = {file for sync in syncs for file in repository.files(sync) if file.endswith(".yaml")}
