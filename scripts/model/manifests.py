@@ -7,9 +7,6 @@ every opt-in so that these are checked as well.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,8 +14,8 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, Violation
-from scripts.core.yamlfile import Json, Sources, load, load_all
-from scripts.model import api_groups
+from scripts.core.yamlfile import Json, Sources, load
+from scripts.model import api_groups, kustomization
 
 ENGINES = ("flux", "argocd")
 # Beside the engines' folders: Secrets encrypted with SOPS, for Flux only (README, Secrets).
@@ -183,7 +180,7 @@ class Repository:
     def _files(self, path: str) -> frozenset[str]:
         folder = self.root / path
         kustomized = (folder / "kustomization.yaml").is_file()
-        found = files_of_kustomization(folder) if kustomized else _applied_files(folder)
+        found = kustomization.files(folder) if kustomized else _applied_files(folder)
         return frozenset(str(f.relative_to(self.root)) for f in found)
 
     @functools.cached_property
@@ -218,13 +215,16 @@ class Repository:
         jobs: list[Callable[[], ClusterSync]] = [
             functools.partial(self.sync, *names) for names in self.cluster_engines
         ]
-        if (self.root / "tests/options").is_dir():
+        if (self.root / kustomization.OPTIONS).is_dir():
             jobs.append(self._options)
         with ThreadPoolExecutor(4) as pool:
             results = list(pool.map(_caught, jobs))
-        findings = [f for r in results if isinstance(r, RepositoryError) for f in r.findings]
-        if findings:
-            raise RepositoryError(*sorted(set(findings)))
+        # What does not build in an environment does not build with opt-ins, either.
+        own = len(self.cluster_engines)
+        for of in (results[:own], results[own:]):
+            findings = [f for r in of if isinstance(r, RepositoryError) for f in r.findings]
+            if findings:
+                raise RepositoryError(*sorted(set(findings)))
         return [result for result in results if isinstance(result, ClusterSync)]
 
     def sync(self, cluster: str, engine: str) -> ClusterSync:
@@ -259,44 +259,12 @@ class Repository:
             RepositoryError: With kustomize's reason, shortened to its last part.
         """
         try:
-            return self._build(path)
+            return kustomization.build(self.root, path)
         except (RepositoryError, *SHAPE_ERRORS) as error:
             if self._on_error is None:
                 raise
             self._on_error(path, error)
             return []
-
-    def _build(self, path: str) -> list[dict[str, Json]]:
-        folder = self.root / path
-        if not (folder / "kustomization.yaml").is_file():
-            raise RepositoryError(
-                Finding(
-                    path, None, "no kustomization.yaml here", "correct the path that points here"
-                )
-            )
-        digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
-        for source in files_of_kustomization(folder):
-            name = os.path.relpath(source, self.root)
-            text = source.read_text(encoding="utf-8")
-            if source.suffix == ".yaml":
-                _parsed(text, name)  # Its error has file and line, which kustomize's lacks.
-            digest.update(f"{name} {len(text)} {text}".encode())
-        cached = tools.cache() / "builds" / digest.hexdigest()
-        if cached.exists():
-            return list(json.loads(cached.read_text()))
-        built = tools.run("kustomize", "build", folder)
-        if built.returncode:
-            raise RepositoryError(
-                Finding(
-                    f"{path}/kustomization.yaml",
-                    None,
-                    f"kustomize build fails: {_innermost(built.stderr, self.root)}",
-                    f"run `kustomize build {path}`",
-                )
-            )
-        objects = load_all(built.stdout, f"{path} (built)")
-        tools.write(cached, json.dumps(objects))
-        return objects
 
     def _flux(self, cluster: str) -> ClusterSync:
         folder = self.root / "clusters" / cluster / "flux"
@@ -332,11 +300,10 @@ class Repository:
         return sync
 
     def _options(self) -> ClusterSync:
-        paths = sorted(p.parent for p in self.root.glob("tests/options/*/kustomization.yaml"))
-        units = [
-            Unit(p.name, str(p.relative_to(self.root)), self.build(str(p.relative_to(self.root))))
-            for p in paths
-        ]
+        folder = self.root / kustomization.OPTIONS
+        names = sorted(path.parent.name for path in folder.glob(f"*/{kustomization.FILE}"))
+        paths = [f"{kustomization.OPTIONS}/{name}" for name in names]
+        units = [Unit(n, p, self.build(p)) for n, p in zip(names, paths, strict=True)]
         sync = ClusterSync(OPTIONS, "flux", units)
         sync.releases.extend(flux_releases(list(sync.objects())))
         return sync
@@ -430,51 +397,7 @@ def _caught(job: Callable[[], ClusterSync]) -> ClusterSync | RepositoryError:
         return error
 
 
-def files_of_kustomization(folder: Path) -> list[Path]:
-    """Return every file that a kustomization reads, itself and its generators' files included.
-
-    Files that do not exist are left out, and a folder that includes itself is read once: kustomize
-    reports both.
-    """
-    found: dict[Path, None] = {}
-    folders = [folder]
-    while folders:
-        here = folders.pop()
-        start = here / "kustomization.yaml"
-        if start in found or not start.is_file():
-            continue
-        found[start] = None
-        try:
-            documents = _parsed(start.read_text(encoding="utf-8"), str(start))
-        except RepositoryError:
-            continue  # The caller parses it as well, and reports the error.
-        content = documents[0] if documents and isinstance(documents[0], dict) else {}
-        names = [*content.get("resources", []), *content.get("components", [])]
-        names += [p["path"] for p in content.get("patches", []) if "path" in p]
-        for generator in content.get("configMapGenerator", []):
-            names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
-        for name in names:
-            path = Path(os.path.normpath(here / str(name)))
-            if path.is_dir():
-                folders.append(path)
-            elif path.exists():
-                found[path] = None
-    return list(found)
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(text: str, path: str) -> tuple[Json, ...]:
-    """Parse a file once, for several builds; callers must not change the result."""
-    return tuple(load_all(text, path))
-
-
 def _applied_files(folder: Path) -> list[Path]:
     """Return the files of a folder that Flux applies, without those of its bootstrap."""
     files = sorted(folder.rglob("*.yaml"))
     return [path for path in files if BOOTSTRAP not in path.relative_to(folder).parts]
-
-
-def _innermost(message: str, root: Path) -> str:
-    """Return the part of kustomize's nested message that says what is wrong."""
-    text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
-    return text.rsplit("accumulating resources from ", 1)[-1][-400:]

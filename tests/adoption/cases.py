@@ -312,10 +312,10 @@ def bumped(root: Path) -> Mapping[str, str]:
 
 
 def opted_in(root: Path) -> None:
-    """Traefik's monitor and rules, in one environment."""
-    path = first(root, "overlays/*/config/kustomization.yaml")
-    path.write_text(path.read_text() + "components:\n  - ../../../base/optional/traefik\n")
-    edits.put(path.parents[1] / "budget.yaml", "series.targets.traefik", 1)
+    """Traefik's monitor and rules, in every environment: tests/options builds on one of them."""
+    for path in root.glob("overlays/*/config/kustomization.yaml"):
+        path.write_text(path.read_text() + "components:\n  - ../../../base/optional/traefik\n")
+        edits.put(path.parents[1] / "budget.yaml", "series.targets.traefik", 1)
 
 
 def second_release(root: Path) -> None:

@@ -1,0 +1,123 @@
+"""Kustomizations, built with the load restrictor on, as Flux and Argo CD build them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from scripts import tools
+from scripts.core.findings import Finding, RepositoryError
+from scripts.core.yamlfile import Json, load_all
+
+FILE = "kustomization.yaml"
+# It enables every opt-in, so that these are checked as well.
+OPTIONS = "tests/options"
+
+
+def build(root: Path, path: str) -> list[dict[str, Json]]:
+    """Return the objects of a kustomization; what is built once comes from the cache.
+
+    Args:
+        root: The repository's.
+        path: The folder, relative to the repository. Of one below `tests/options`, opt-ins that its
+            environment has taken in by itself are left out, as kustomize takes none in twice.
+
+    Raises:
+        RepositoryError: With kustomize's reason, shortened to its last part.
+    """
+    folder = root / path
+    if not (folder / FILE).is_file():
+        raise RepositoryError(
+            Finding(path, None, f"no {FILE} here", "correct the path that points here")
+        )
+    digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
+    for source in files(folder):
+        name = os.path.relpath(source, root)
+        text = source.read_text(encoding="utf-8")
+        if source.suffix == ".yaml":
+            _parsed(text, name)  # Its error has file and line, which kustomize's lacks.
+        digest.update(f"{name} {len(text)} {text}".encode())
+    cached = tools.cache() / "builds" / digest.hexdigest()
+    if cached.exists():
+        return list(json.loads(cached.read_text()))
+    with tempfile.TemporaryDirectory() as temporary:
+        if path.startswith(f"{OPTIONS}/"):
+            folder = _without_taken(folder, Path(temporary).resolve())
+        built = tools.run("kustomize", "build", folder)
+    if built.returncode:
+        text = f"kustomize build fails: {_innermost(built.stderr, root)}"
+        raise RepositoryError(
+            Finding(f"{path}/{FILE}", None, text, f"run `kustomize build {path}`")
+        )
+    objects = load_all(built.stdout, f"{path} (built)")
+    tools.write(cached, json.dumps(objects))
+    return objects
+
+
+def files(folder: Path) -> list[Path]:
+    """Return every file that a kustomization reads, itself and its generators' files included.
+
+    Files that do not exist are left out, and a folder that includes itself is read once: kustomize
+    reports both.
+    """
+    found: dict[Path, None] = {}
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        start = here / FILE
+        if start in found or not start.is_file():
+            continue
+        found[start] = None
+        try:
+            documents = _parsed(start.read_text(encoding="utf-8"), str(start))
+        except RepositoryError:
+            continue  # The caller parses it as well, and reports the error.
+        content = documents[0] if documents and isinstance(documents[0], dict) else {}
+        names = [*content.get("resources", []), *content.get("components", [])]
+        names += [p["path"] for p in content.get("patches", []) if "path" in p]
+        for generator in content.get("configMapGenerator", []):
+            names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
+        for name in names:
+            path = Path(os.path.normpath(here / str(name)))
+            if path.is_dir():
+                folders.append(path)
+            elif path.exists():
+                found[path] = None
+    return list(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str, path: str) -> tuple[Json, ...]:
+    """Parse a file once, for several builds; callers must not change the result."""
+    return tuple(load_all(text, path))
+
+
+def _without_taken(folder: Path, copy: Path) -> Path:
+    """Write a kustomization again, without the components that its resources have already.
+
+    Args:
+        folder: The kustomization's; it has resources and components alone.
+        copy: A folder outside of the repository.
+    """
+    content = _parsed((folder / FILE).read_text(encoding="utf-8"), str(folder / FILE))[0]
+    places = {
+        key: [Path(os.path.normpath(folder / name)) for name in content.get(key, ())]
+        for key in ("resources", "components")
+    }
+    taken = {file.parent for resource in places["resources"] for file in files(resource)}
+    places["components"] = [path for path in places["components"] if path not in taken]
+    relative = {key: [os.path.relpath(path, copy) for path in places[key]] for key in places}
+    (copy / FILE).write_text(yaml.safe_dump({**content, **relative}), encoding="utf-8")
+    return copy
+
+
+def _innermost(message: str, root: Path) -> str:
+    """Return the part of kustomize's nested message that says what is wrong."""
+    text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
+    return text.rsplit("accumulating resources from ", 1)[-1][-400:]
