@@ -312,10 +312,17 @@ def bumped(root: Path) -> Mapping[str, str]:
 
 
 def opted_in(root: Path) -> None:
-    """Traefik's monitor and rules, in every environment: tests/options builds on one of them."""
-    for path in root.glob("overlays/*/config/kustomization.yaml"):
-        path.write_text(path.read_text() + "components:\n  - ../../../base/optional/traefik\n")
-        edits.put(path.parents[1] / "budget.yaml", "series.targets.traefik", 1)
+    """Traefik's monitor and rules, in one environment."""
+    path = first(root, "overlays/*/config/kustomization.yaml")
+    path.write_text(path.read_text() + "components:\n  - ../../../base/optional/traefik\n")
+    edits.put(path.parents[1] / "budget.yaml", "series.targets.traefik", 1)
+
+
+def opted_in_everywhere(root: Path) -> None:
+    """Admission policies in every environment: tests/options builds on one of them."""
+    for path in root.glob("overlays/*/releases/kustomization.yaml"):
+        taken = "components:\n  - ../../../base/optional/admission-policies\n"
+        path.write_text(edits.read(path).replace("components:\n", taken))
 
 
 def second_release(root: Path) -> None:
@@ -372,5 +379,6 @@ CASES = (
     Case("a sample limit", "what is scraped", sample_limit),
     Case("a chart's next version", "a chart's version or values, everywhere", bumped),
     Case("an opt-in", "an opt-in", opted_in),
+    Case("an opt-in everywhere", "an opt-in", opted_in_everywhere),
     Case("a chart more", "a chart more", second_release),
 )
