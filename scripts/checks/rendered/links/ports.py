@@ -35,6 +35,7 @@ OF_NODES: Mapping[str, str] = {
 }
 # The module that blackbox exporter takes where none is named.
 MODULE = "http_2xx"
+PREFERRED = "preferred_ip_protocol"
 
 
 def probes(cluster: Cluster) -> Iterator[Link]:
@@ -133,7 +134,9 @@ def modules(cluster: Cluster) -> Iterator[Link]:
     for item in cluster.of("ConfigMap"):
         for text in (item.manifest.get("data") or {}).values():
             if re.search(r"^modules:", str(text), re.MULTILINE):
-                known |= yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
+                found = yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
+                known |= found
+                yield from _protocols(item, found)
     for probe in cluster.of("Probe") if known else ():
         name = probe.spec.get("module") or MODULE
         effect = "blackbox exporter has no such module, so every probe fails"
@@ -150,6 +153,22 @@ def modules(cluster: Cluster) -> Iterator[Link]:
                 f"the module {name} fails without TLS (fail_if_not_ssl)",
                 "use another module, or https://",
             )
+
+
+def _protocols(item: Item, found: Mapping[str, Json]) -> Iterator[Link]:
+    """A module prefers an IP protocol that there is: the exporter takes any other text for ip4."""
+    for name, module in found.items():
+        for prober in (module or {}).values():
+            preferred = prober.get(PREFERRED) if isinstance(prober, dict) else None
+            if preferred is not None:
+                yield Link(
+                    item,
+                    f"the module {name} has {PREFERRED}",
+                    str(preferred),
+                    ("ip4", "ip6"),
+                    "blackbox exporter takes it for ip4, and does not say so",
+                    written=(((PREFERRED,), preferred),),
+                )
 
 
 def _configured(cluster: Cluster, pod: Pod, container: Mapping[str, Json]) -> list[str]:

@@ -1,0 +1,61 @@
+"""Loki's own loader on its configuration, wherever the chart puts it, and on tenants' limits."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from scripts import tools
+from scripts.checks.rendered.refusals.model import Job, Refusal, argument, arguments, files, running
+from scripts.core.yamlfile import Json, get
+from scripts.model.rendered import Cluster, Item
+
+FIX = "correct it: Loki does not start"
+_ERROR = re.compile(r'err="((?:[^"\\]|\\.)*)"')
+# Variables of the pod in arguments, which Kubernetes fills in.
+_VARIABLE = re.compile(r"\$\((\w+)\)")
+# Loki cannot know that its configuration is in a temporary file here, and has no variables.
+_FOREIGN = re.compile(r"failed parsing config: \S+: | ?Use `-config\.expand-env.*|CONFIG ERROR: ")
+
+
+def configurations(cluster: Cluster) -> Iterator[Job]:
+    """Yield each Loki's configuration, and one with the limits of each tenant that has its own."""
+    for pod, container in running(cluster, "loki"):
+        mounted = files(cluster, pod, container)
+        path = argument(container, "config.file")
+        if path not in mounted:
+            continue
+        text, item = mounted[path]
+        flags = [a for a in arguments(container) if not a.lstrip("-").startswith("config.file=")]
+        yield _job(cluster, item, text, flags)
+        # Loki reads these limits as those of the configuration, but only once it runs.
+        config = yaml.load(text, Loader=yaml.CSafeLoader)
+        limits, limited = mounted.get(str(get(config, "runtime_config", "file")), ("", item))
+        overrides = get(yaml.load(limits, Loader=yaml.CSafeLoader) or {}, "overrides") or {}
+        for own in overrides.values():
+            config["limits_config"] = {**(config.get("limits_config") or {}), **(own or {})}
+            yield _job(cluster, limited, yaml.safe_dump(config), flags)
+
+
+def _job(cluster: Cluster, item: Item, text: str, flags: list[str]) -> Job:
+    return Job("loki", "Loki", {"config": text, "flags": flags}, cluster, item, FIX)
+
+
+def verify(given: Json) -> list[Refusal]:
+    """Return what Loki says of its configuration and flags; nothing if it takes them."""
+    flags = [_VARIABLE.sub("127.0.0.1", flag) for flag in given["flags"]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(given["config"])
+        run = tools.run("loki", *flags, f"-config.file={path}", "-verify-config")
+    if not run.returncode:
+        return []
+    output = run.stdout + run.stderr
+    logged = _ERROR.search(output)
+    lines = output.partition("\nRun with -help")[0]
+    text = logged[1].replace('\\"', '"') if logged else " ".join(lines.split())
+    return [Refusal(_FOREIGN.sub("", text))]
