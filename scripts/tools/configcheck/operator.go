@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	_ "unsafe" // for go:linkname
 
@@ -34,6 +35,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
+	yaml "sigs.k8s.io/yaml/goyaml.v3"
 )
 
 // The operator exports what selects and generates, not what makes the pods and checks the rest.
@@ -263,7 +265,7 @@ func prometheus(input json.RawMessage) ([]refusal, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := []refusal{}
+	var found []refusal
 	selector, err := operatorprometheus.NewResourceSelector(silent, p, all.store, all.namespaces,
 		operator.NewMetrics(prometheusclient.NewRegistry()), operator.NewFakeRecorder(len(in.Objects)+1, p))
 	if err != nil {
@@ -363,6 +365,30 @@ func rules(p *monitoringv1.Prometheus, all *objects) []refusal {
 	return found
 }
 
+// lost returns what is set in a configuration and no longer in what became of it.
+func lost(path string, before, after any) []string {
+	var found []string
+	switch before := before.(type) {
+	case map[string]any:
+		after, _ := after.(map[string]any)
+		for key, value := range before {
+			found = append(found, lost(strings.TrimPrefix(path+"."+key, "."), value, after[key])...)
+		}
+	case []any:
+		after, _ := after.([]any)
+		for i, value := range before {
+			if i < len(after) {
+				found = append(found, lost(fmt.Sprintf("%s[%d]", path, i), value, after[i])...)
+			}
+		}
+	default:
+		if after == nil && before != nil && !reflect.ValueOf(before).IsZero() {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
 // alertmanager takes an Alertmanager, the configuration in its Secret, and the AlertmanagerConfigs that it may select:
 // pkg/alertmanager/operator.go.
 func alertmanager(input json.RawMessage) ([]refusal, error) {
@@ -382,7 +408,7 @@ func alertmanager(input json.RawMessage) ([]refusal, error) {
 	if err != nil {
 		return said(err), nil
 	}
-	found := []refusal{}
+	var found []refusal
 	made := []byte(in.Secret)
 	if a.Spec.AlertmanagerConfigSelector != nil {
 		taken := map[string]*monitoringv1alpha1.AlertmanagerConfig{}
@@ -404,6 +430,14 @@ func alertmanager(input json.RawMessage) ([]refusal, error) {
 		}
 		if made, err = builder.MarshalJSON(); err != nil {
 			return nil, err
+		}
+		var before, after any
+		if err := errors.Join(yaml.Unmarshal([]byte(in.Secret), &before), yaml.Unmarshal(made, &after)); err != nil {
+			return nil, err
+		}
+		for _, path := range lost("", before, after) {
+			message := fmt.Sprintf("it knows %s, and leaves it out for Alertmanager %s", path, version)
+			found = append(found, refusal{Object: "Secret", Message: message})
 		}
 	}
 	if _, err := alertmanagerconfig.Load(string(made)); err != nil {

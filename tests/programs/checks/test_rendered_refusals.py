@@ -15,6 +15,7 @@ from scripts import tools
 from scripts.checks import render
 from scripts.checks.rendered import refusals
 from scripts.core.yamlfile import Json
+from scripts.model import schemas
 from scripts.model.alertmanager import TEMPLATE
 from scripts.model.rendered import Cluster, Item
 from tests.fixtures import CODE, FROZEN
@@ -66,7 +67,7 @@ BROKEN: list[tuple[str, str, str, Edit]] = [
         relabelling(sourceLabels=["a"], regex="go_.++", action="drop"),
     ),
     (
-        "dropequal action requires target_label",
+        "dropequal action needs targetLabel",
         "ServiceMonitor",
         KUBELET,
         relabelling(sourceLabels=["a"], action="dropequal"),
@@ -118,10 +119,10 @@ BROKEN: list[tuple[str, str, str, Edit]] = [
     ),
     ("unknown flag: --collectors", "Deployment", STATE, argument("--resources=", "--collectors=")),
     (
-        "blackbox_exporter refuses it: .*unknown prober",
+        "blackbox_exporter refuses it: .*field valid_status_code not found",
         "ConfigMap",
         "blackbox-exporter",
-        text("blackbox.yaml", "prober: http", "prober: https"),
+        text("blackbox.yaml", "    http:\n", "    http:\n      valid_status_code: [200]\n"),
     ),
     (
         "Loki refuses it: .*field enforce_metric_name not found",
@@ -240,10 +241,10 @@ def test_a_program_is_asked_once(
         return run(name, *arguments, **more)
 
     paths = {name: tools.path(name) for name in refusals.TOOLS}
-    crds = refusals.api.schemas.folder()
+    crds = schemas.folder()
     monkeypatch.setattr(tools, "cache", lambda: tmp_path)
     monkeypatch.setattr(tools, "path", paths.__getitem__)
-    monkeypatch.setattr(refusals.api.schemas, "folder", lambda: crds)
+    monkeypatch.setattr(schemas, "folder", lambda: crds)
     monkeypatch.setattr(tools, "run", count)
     first = refused(cluster, named(rendered, "oke-free/argocd"))
     assert sorted(asked) == ["configcheck", "loki"]

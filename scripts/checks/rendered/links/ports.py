@@ -35,6 +35,8 @@ OF_NODES: Mapping[str, str] = {
 }
 # The module that blackbox exporter takes where none is named.
 MODULE = "http_2xx"
+# What its modules may name: prober/handler.go and prober/utils.go of it.
+PROBERS = frozenset({"dns", "grpc", "http", "icmp", "tcp", "unix"})
 PREFERRED = "preferred_ip_protocol"
 
 
@@ -136,7 +138,7 @@ def modules(cluster: Cluster) -> Iterator[Link]:
             if re.search(r"^modules:", str(text), re.MULTILINE):
                 found = yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
                 known |= found
-                yield from _protocols(item, found)
+                yield from _known(item, found)
     for probe in cluster.of("Probe") if known else ():
         name = probe.spec.get("module") or MODULE
         effect = "blackbox exporter has no such module, so every probe fails"
@@ -155,11 +157,20 @@ def modules(cluster: Cluster) -> Iterator[Link]:
             )
 
 
-def _protocols(item: Item, found: Mapping[str, Json]) -> Iterator[Link]:
-    """A module prefers an IP protocol that there is: the exporter takes any other text for ip4."""
+def _known(item: Item, found: Mapping[str, Json]) -> Iterator[Link]:
+    """What a module names is known to the exporter, which says nothing when it starts."""
     for name, module in found.items():
-        for prober in (module or {}).values():
-            preferred = prober.get(PREFERRED) if isinstance(prober, dict) else None
+        prober = (module or {}).get("prober")
+        yield Link(
+            item,
+            f"the module {name} has the prober",
+            str(prober),
+            PROBERS,
+            "blackbox exporter has no such prober, and every probe fails",
+            written=((("prober",), prober),),
+        )
+        for settings in (module or {}).values():
+            preferred = settings.get(PREFERRED) if isinstance(settings, dict) else None
             if preferred is not None:
                 yield Link(
                     item,

@@ -20,10 +20,12 @@ NAMES = {
     "prometheus": "the Prometheus operator",
     "prometheus-operator": "the Prometheus operator",
 }
+LEFT_OUT = "correct it: the operator leaves the whole object out"
 # Of a message, not more than this is shown.
 LONGEST = 300
 # A name of so many letters may be part of other words.
 SHORT = 3
+_LINE = re.compile(r"(yaml: unmarshal errors: )?line \d+: ")
 # What messages quote; what they name as a field; words that are no plain English.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"|`([^`]+)`')
 _FIELD = re.compile(r"field (\S+) not found|flag: -*(\S+)|resource (\S+) does not exist")
@@ -77,17 +79,20 @@ class Job:
 
     def finding(self, refusal: Refusal) -> Finding:
         """Return a refusal as a finding, at what somebody wrote."""
-        message = refusal.message
+        place = self.place(refusal)
+        # Lines of what is rendered are nobody's.
+        message = refusal.message if place else _LINE.sub("", refusal.message)
         if len(message) > LONGEST:
             message = f"{message[:LONGEST]} …"
         text = f"{refusal.by or NAMES.get(self.program, self.program)} refuses it: {message}"
-        if place := self.place(refusal):
+        if place:
             return Finding(*place, text, self.fix)
         item = self.others.get(refusal.object, self.item)
         release = self.cluster.release(item.release) if item.release else None
         whole = release.values if release else dict(item.manifest)
         keys = _keys(whole, refusal.message, self.hints)
-        return Finding(*self.cluster.place(item, *keys), f"{item}: {text}", self.fix)
+        fix = self.fix if item is self.item else LEFT_OUT
+        return Finding(*self.cluster.place(item, *keys), f"{item}: {text}", fix)
 
 
 def _keys(whole: Json, message: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def flags(cluster: Cluster) -> Iterator[Job]:
 def prometheus(cluster: Cluster) -> Iterator[Job]:
     """Yield each Prometheus with what it may select."""
     chosen = cluster.of(*MONITORS, "PrometheusRule")
-    fix = "correct it: an object that is refused is left out, and of a Prometheus no change arrives"
+    fix = "correct it: no change reaches Prometheus any more"
     for item in cluster.of("Prometheus"):
         yield _reconciled(cluster, item, chosen, fix)
 
@@ -43,8 +43,7 @@ def alertmanager(cluster: Cluster) -> Iterator[Job]:
     """Yield each Alertmanager with the template of its Secret, and what it may select."""
     path = cluster.repository.root / template.TEMPLATE
     text = path.read_text() if path.exists() else ""
-
-    fix = "correct it: Alertmanager keeps the configuration that it has"
+    fix = "correct it: no change reaches Alertmanager any more"
     for item in cluster.of("Alertmanager"):
         chosen = cluster.of("AlertmanagerConfig")
         yield _reconciled(cluster, item, chosen, fix, text)
