@@ -62,7 +62,12 @@ func kubeStateMetrics(input json.RawMessage) ([]refusal, error) {
 	if err := found.Validate(); err != nil {
 		return said(err), nil
 	}
-	return append(said(stateMetricsSettings(found)), said(customResourceState(found, in.Files))...), nil
+	refused := append(said(stateMetricsSettings(found)), said(customResourceState(found, in.Files))...)
+	for i := range refused {
+		// Of every kind that there is, and each time in another order.
+		refused[i].Message, _, _ = strings.Cut(refused[i].Message, ". Available resources: ")
+	}
+	return refused, nil
 }
 
 // stateMetricsSettings follows the order of its start: pkg/app/server.go.

@@ -107,6 +107,16 @@ func said(err error) []refusal {
 	return []refusal{{Message: line(err)}}
 }
 
+// line returns an error's text on one line; what it lists on lines of its own comes after semicolons.
 func line(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	first, rest, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	text := strings.Join(strings.Fields(first), " ")
+	for i, more := range strings.Split(rest, "\n") {
+		if more = strings.Join(strings.Fields(more), " "); more != "" && i == 0 {
+			text += " " + more
+		} else if more != "" {
+			text += "; " + more
+		}
+	}
+	return text
 }

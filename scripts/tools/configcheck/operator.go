@@ -365,6 +365,20 @@ func rules(p *monitoringv1.Prometheus, all *objects) []refusal {
 	return found
 }
 
+// dropped says what of an Alertmanager's configuration the operator leaves out.
+func dropped(secret string, made []byte, version semver.Version) ([]refusal, error) {
+	var before, after any
+	if err := errors.Join(yaml.Unmarshal([]byte(secret), &before), yaml.Unmarshal(made, &after)); err != nil {
+		return nil, err
+	}
+	var found []refusal
+	for _, path := range lost("", before, after) {
+		message := fmt.Sprintf("%s is left out for Alertmanager %s", path, version)
+		found = append(found, refusal{Object: "Secret", Message: message})
+	}
+	return found, nil
+}
+
 // lost returns what is set in a configuration and no longer in what became of it.
 func lost(path string, before, after any) []string {
 	var found []string
@@ -431,13 +445,12 @@ func alertmanager(input json.RawMessage) ([]refusal, error) {
 		if made, err = builder.MarshalJSON(); err != nil {
 			return nil, err
 		}
-		var before, after any
-		if err := errors.Join(yaml.Unmarshal([]byte(in.Secret), &before), yaml.Unmarshal(made, &after)); err != nil {
-			return nil, err
-		}
-		for _, path := range lost("", before, after) {
-			message := fmt.Sprintf("it knows %s, and leaves it out for Alertmanager %s", path, version)
-			found = append(found, refusal{Object: "Secret", Message: message})
+		if len(taken) == 0 { // Else more comes before what there was.
+			more, err := dropped(in.Secret, made, version)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, more...)
 		}
 	}
 	if _, err := alertmanagerconfig.Load(string(made)); err != nil {

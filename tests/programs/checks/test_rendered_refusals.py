@@ -119,7 +119,7 @@ BROKEN: list[tuple[str, str, str, Edit]] = [
     ),
     ("unknown flag: --collectors", "Deployment", STATE, argument("--resources=", "--collectors=")),
     (
-        "blackbox_exporter refuses it: .*field valid_status_code not found",
+        "the blackbox exporter refuses it: .*field valid_status_code not found",
         "ConfigMap",
         "blackbox-exporter",
         text("blackbox.yaml", "    http:\n", "    http:\n      valid_status_code: [200]\n"),
@@ -143,6 +143,12 @@ BROKEN: list[tuple[str, str, str, Edit]] = [
         "StatefulSet",
         "loki",
         lambda m: container(m)["args"].append("-nothing"),
+    ),
+    (
+        "the API server refuses it: .*rollingUpdate requires type to be RollingUpdate",
+        "Prometheus",
+        STACK,
+        prometheus(updateStrategy={"type": "OnDelete", "rollingUpdate": {"maxUnavailable": 1}}),
     ),
     (
         "the API server refuses it: .*Duplicate value",
@@ -256,6 +262,7 @@ def test_a_program_is_asked_once(
 def test_what_is_not_built_is_said_only_where_that_is_allowed(
     allowed: bool,
     rendered: list[Cluster],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -267,6 +274,7 @@ def test_what_is_not_built_is_said_only_where_that_is_allowed(
 
     monkeypatch.setattr(tools, "built", lambda name: name != "loki")
     monkeypatch.setattr(render, "check", check)
+    monkeypatch.setattr(render, "OUTPUT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["render", str(FROZEN), *(["--allow-missing"] * allowed)])
     assert render.main() == 0
     assert left == [["loki"] if allowed else []]

@@ -56,6 +56,7 @@ def verify(given: Json) -> list[Refusal]:
         return []
     output = run.stdout + run.stderr
     logged = _ERROR.search(output)
-    lines = output.partition("\nRun with -help")[0]
-    text = logged[1].replace('\\"', '"') if logged else " ".join(lines.split())
+    lines = output.partition("\nRun with -help")[0].strip().splitlines()
+    listed = "; ".join(line.strip() for line in lines[1:])
+    text = logged[1].replace('\\"', '"') if logged else f"{lines[0]} {listed}".strip()
     return [Refusal(_FOREIGN.sub("", text))]

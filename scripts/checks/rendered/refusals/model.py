@@ -13,9 +13,10 @@ from scripts.core.yamlfile import Json, leaves
 from scripts.model import images
 from scripts.model.rendered import Cluster, Item, Pod
 
-# Who refuses, by the program that is asked; the others are called as they are here.
+# Who refuses, by the program that is asked; the others are called as they are.
 NAMES = {
     "alertmanager": "the Prometheus operator",
+    "blackbox_exporter": "the blackbox exporter",
     "kube-apiserver": "the API server",
     "prometheus": "the Prometheus operator",
     "prometheus-operator": "the Prometheus operator",
