@@ -140,7 +140,9 @@ def _target(name: str) -> Path:
     folder = FOLDER / name
     digest = hashlib.sha256(" ".join(_flags(name)).encode())
     for source in sorted(
-        p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"} or p.name == "missing"
+        p
+        for p in folder.rglob("*")
+        if p.suffix in {".go", ".mod", ".s", ".sum"} or p.name == "missing"
     ):
         digest.update(source.name.encode() + source.read_bytes())
     return cache() / "tools" / f"{name}-{version(name)}-{digest.hexdigest()[:12]}" / name

@@ -63,7 +63,9 @@ def _pipeline(
     findings = []
     text = (repository.root / path).read_text()
     if FROM_FILES in text and not UNWRAPPED.search(text):
-        message = "reads files of the container runtime, and no stage takes off what it wrote around"
+        message = (
+            "reads files of the container runtime, and no stage takes off what it wrote around"
+        )
         fix = "begin with stage.cri: without it a line has neither its time nor its beginning"
         line = line_with(repository.root / path, FROM_FILES)
         findings.append(Finding(path, line, message, fix))

@@ -43,9 +43,13 @@ func customResource(input json.RawMessage) ([]refusal, error) {
 	if err := json.Unmarshal(input, &in); err != nil {
 		return nil, err
 	}
-	of, err := validatorOf(in.CRD, in.Object.GroupVersionKind().Version)
+	kind := in.Object.GroupVersionKind()
+	of, err := validatorOf(in.CRD, kind.Version)
 	if err != nil {
 		return nil, err
+	}
+	if of == nil {
+		return said(fmt.Errorf("no matches for kind %q in version %q", kind.Kind, kind.GroupVersion())), nil
 	}
 	content := in.Object.UnstructuredContent()
 	var found []refusal
@@ -78,6 +82,7 @@ func blocking(errs field.ErrorList) bool {
 	return false
 }
 
+// validatorOf returns what validates objects of a version of a CRD, and nil if there is no such version.
 func validatorOf(path, version string) (*validator, error) {
 	reading.Lock()
 	defer reading.Unlock()
@@ -113,5 +118,5 @@ func validatorOf(path, version string) (*validator, error) {
 		validators[key] = &validator{structural, checked, rules}
 		return validators[key], nil
 	}
-	return nil, fmt.Errorf("%s has no version %s", path, version)
+	return nil, nil
 }

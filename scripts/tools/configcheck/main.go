@@ -84,8 +84,8 @@ func parallel(jobs []job) map[string][]int {
 
 func answer(one job) (found []refusal, err error) {
 	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("panic: %v", reason)
+		if reason := recover(); reason != nil { // It would in the cluster, too.
+			found, err = said(fmt.Errorf("panic: %v", reason)), nil
 		}
 	}()
 	check, known := programs[one.Program]

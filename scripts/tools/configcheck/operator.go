@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -149,8 +150,8 @@ func withDefaults(text json.RawMessage, crds string) (json.RawMessage, error) {
 		return text, nil // A kind of Kubernetes itself.
 	}
 	of, err := validatorOf(path, version)
-	if err != nil {
-		return nil, err
+	if err != nil || of == nil {
+		return text, err
 	}
 	defaulting.Default(object, of.structural)
 	return json.Marshal(object)
@@ -162,7 +163,7 @@ func read(crds string, all ...json.RawMessage) (*objects, error) {
 		byKind:     map[string][]runtime.Object{},
 		secrets:    map[string]*corev1.Secret{},
 	}
-	named := references{}
+	named, labelled := references{}, map[string]map[string]string{}
 	for _, text := range all {
 		text, err := withDefaults(text, crds)
 		if err != nil {
@@ -172,9 +173,15 @@ func read(crds string, all ...json.RawMessage) (*objects, error) {
 		if err := json.Unmarshal(text, &some); err != nil {
 			return nil, err
 		}
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: some.Namespace}}
+		if some.Kind == "Namespace" {
+			labelled[some.Name] = some.Labels
+			continue
+		}
+		if _, known := labelled[some.Namespace]; !known {
+			labelled[some.Namespace] = nil
+		}
 		var content any
-		if err := errors.Join(found.namespaces.GetStore().Add(namespace), json.Unmarshal(text, &content)); err != nil {
+		if err := json.Unmarshal(text, &content); err != nil {
 			return nil, err
 		}
 		named.add(some.Namespace, content)
@@ -187,10 +194,17 @@ func read(crds string, all ...json.RawMessage) (*objects, error) {
 		}
 		if made, ok := kinds[some.Kind]; ok {
 			object := made()
-			if err := json.Unmarshal(text, object); err != nil {
-				return nil, fmt.Errorf("%s %s/%s: %w", some.Kind, some.Namespace, some.Name, err)
+			if json.Unmarshal(text, object) != nil {
+				continue // The API server refuses it.
 			}
 			found.byKind[some.Kind] = append(found.byKind[some.Kind], object)
+		}
+	}
+	for name, own := range labelled {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelMetadataName: name}}}
+		maps.Copy(namespace.Labels, own)
+		if err := found.namespaces.GetStore().Add(namespace); err != nil {
+			return nil, err
 		}
 	}
 	found.store = assets.NewTestStoreBuilder(named.objects()...)
@@ -208,6 +222,25 @@ func (o *objects) list(kind string) operatorprometheus.ListAllByNamespaceFn {
 		}
 		return nil
 	}
+}
+
+// selected returns the objects of a kind that a resource selects.
+func (o *objects) selected(kind string, by metav1.Object, own, ofNamespaces *metav1.LabelSelector) ([]any, error) {
+	selector, err := metav1.LabelSelectorAsSelector(own)
+	if err != nil {
+		return nil, err
+	}
+	namespaces, err := operator.SelectNamespacesFromCache(by, ofNamespaces, o.namespaces)
+	if err != nil {
+		return nil, err
+	}
+	var found []any
+	for _, namespace := range namespaces {
+		if err := o.list(kind)(namespace, selector, func(object any) { found = append(found, object) }); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (o *objects) secret(namespace string, selector *corev1.SecretKeySelector) []byte {
@@ -258,8 +291,8 @@ func prometheus(input json.RawMessage) ([]refusal, error) {
 	if err := json.Unmarshal(input, &in); err != nil {
 		return nil, err
 	}
-	if err := in.decode(p); err != nil {
-		return nil, err
+	if in.decode(p) != nil {
+		return nil, nil // The API server refuses it.
 	}
 	all, err := read(in.CRDs, append(in.Objects, in.Of)...)
 	if err != nil {
@@ -356,7 +389,11 @@ func rules(p *monitoringv1.Prometheus, all *objects) []refusal {
 		}
 	}
 	var found []refusal
-	for _, object := range all.byKind["PrometheusRule"] {
+	selected, err := all.selected("PrometheusRule", p, p.Spec.RuleSelector, p.Spec.RuleNamespaceSelector)
+	if err != nil {
+		return said(err)
+	}
+	for _, object := range selected {
 		rule := object.(*monitoringv1.PrometheusRule)
 		for _, err := range operator.ValidateRule(rule.Spec, operator.ValidationSchemeForPrometheus(version), options) {
 			found = append(found, refusal{Object: "PrometheusRule " + rule.Namespace + "/" + rule.Name, Message: line(err)})
@@ -411,8 +448,8 @@ func alertmanager(input json.RawMessage) ([]refusal, error) {
 	if err := json.Unmarshal(input, &in); err != nil {
 		return nil, err
 	}
-	if err := in.decode(a); err != nil {
-		return nil, err
+	if in.decode(a) != nil {
+		return nil, nil // The API server refuses it.
 	}
 	all, err := read(in.CRDs, append(in.Objects, in.Of)...)
 	if err != nil {
@@ -425,8 +462,12 @@ func alertmanager(input json.RawMessage) ([]refusal, error) {
 	var found []refusal
 	made := []byte(in.Secret)
 	if a.Spec.AlertmanagerConfigSelector != nil {
+		selected, err := all.selected("AlertmanagerConfig", a, a.Spec.AlertmanagerConfigSelector, a.Spec.AlertmanagerConfigNamespaceSelector)
+		if err != nil {
+			return said(err), nil
+		}
 		taken := map[string]*monitoringv1alpha1.AlertmanagerConfig{}
-		for _, object := range all.byKind["AlertmanagerConfig"] {
+		for _, object := range selected {
 			config := object.(*monitoringv1alpha1.AlertmanagerConfig)
 			name := config.Namespace + "/" + config.Name
 			if err := checkAlertmanagerConfig(background, config, version, all.store); err != nil {

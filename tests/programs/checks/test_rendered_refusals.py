@@ -52,6 +52,10 @@ def prometheus(**more: Json) -> Edit:
     return lambda manifest: manifest["spec"].update(more)
 
 
+def monitor(without: str) -> Edit:
+    return lambda manifest: manifest["spec"].pop(without)
+
+
 def first_rule(expr: str) -> Edit:
     def edit(manifest: Json) -> None:
         manifest["spec"]["groups"][0]["rules"][0]["expr"] = expr
@@ -143,6 +147,14 @@ BROKEN: list[tuple[str, str, str, Edit]] = [
         "StatefulSet",
         "loki",
         lambda m: container(m)["args"].append("-nothing"),
+    ),
+    ("the API server refuses it: spec.paused: ", "Prometheus", STACK, prometheus(paused="no")),
+    ("the API server refuses it: spec.selector: ", "ServiceMonitor", KUBELET, monitor("selector")),
+    (
+        'no matches for kind "Prometheus" in version "monitoring.coreos.com/v2"',
+        "Prometheus",
+        STACK,
+        lambda m: m.update(apiVersion="monitoring.coreos.com/v2"),
     ),
     (
         "the API server refuses it: .*rollingUpdate requires type to be RollingUpdate",

@@ -54,11 +54,15 @@ def _reconciled(
 ) -> Job:
     operators = running(cluster, "prometheus-operator")
     args = [argument for _, container in operators for argument in arguments(container)]
-    secrets = [i for i in cluster.of("Secret") if i.manifest.get("data")]
+    # What selectors and references lead to.
+    around = [
+        *cluster.of("Namespace"),
+        *(i for i in cluster.of("Secret") if i.manifest.get("data")),
+    ]
     given: Json = {
         "args": args,
         "of": dict(item.manifest),
-        "objects": [dict(one.manifest) for one in (*chosen, *secrets)],
+        "objects": [dict(one.manifest) for one in (*chosen, *around)],
         "crds": str(schemas.folder() / "crds"),
         "secret": secret,
     }
