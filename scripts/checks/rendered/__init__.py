@@ -85,7 +85,7 @@ def findings(clusters: Sequence[Cluster], left_out: Collection[str] = ()) -> lis
             for finding in check(cluster):
                 by_finding.setdefault(finding, []).append(cluster.name)
     found = [
-        *objects.invalid(clusters, {str(job.item) for job, _ in refused}),
+        *objects.invalid(clusters, refusals.of_api_server(refused)),
         *objects.same_for_both_engines(clusters),
         *objects.unused_whitelist(clusters),
         *programs.differences_still_exist(clusters),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from scripts import tools
 from scripts.checks.rendered.refusals import api, exporters, loki, operator, running
-from scripts.checks.rendered.refusals.model import Job
+from scripts.checks.rendered.refusals.model import API_SERVER, CONFIGCHECK, LOKI, Job
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
@@ -24,6 +24,9 @@ KINDS: tuple[Callable[[Cluster], Iterable[Job]], ...] = (
     exporters.blackbox,
     loki.configurations,
 )
+
+
+TOOLS = (CONFIGCHECK, LOKI)
 
 
 def found(
@@ -42,9 +45,11 @@ def found(
             yield job, job.finding(refusal)
 
 
-TOOLS = (running.CONFIGCHECK, running.LOKI)
-
-
 def not_built() -> list[str]:
     """Return the tools that are to be built before programs can be asked."""
     return [name for name in TOOLS if not tools.built(name)]
+
+
+def of_api_server(refused: Iterable[tuple[Job, Finding]]) -> set[str]:
+    """Return the objects that the API server refuses, of what `found` yields."""
+    return {str(job.item) for job, _ in refused if job.program == API_SERVER}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.checks.rendered.refusals.model import Job
+from scripts.checks.rendered.refusals.model import API_SERVER, CONFIGCHECK, Job
 from scripts.model import schemas
 from scripts.model.manifests import group
 from scripts.model.rendered import Cluster, Item
-
-TOOL = "configcheck"
 
 
 def custom_resources(cluster: Cluster) -> Iterator[Job]:
@@ -20,4 +18,4 @@ def custom_resources(cluster: Cluster) -> Iterator[Job]:
         path = schemas.crd(group(item.manifest), item.kind)
         if path:
             given = {"crd": str(path), "object": dict(item.manifest)}
-            yield Job(TOOL, "kube-apiserver", given, cluster, item, fix)
+            yield Job(CONFIGCHECK, API_SERVER, given, cluster, item, fix)

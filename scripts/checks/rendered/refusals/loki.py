@@ -10,7 +10,15 @@ from pathlib import Path
 import yaml
 
 from scripts import tools
-from scripts.checks.rendered.refusals.model import Job, Refusal, argument, arguments, files, running
+from scripts.checks.rendered.refusals.model import (
+    LOKI,
+    Job,
+    Refusal,
+    argument,
+    arguments,
+    containers,
+    files,
+)
 from scripts.core.yamlfile import Json, get
 from scripts.model.rendered import Cluster, Item
 
@@ -24,7 +32,7 @@ _FOREIGN = re.compile(r"failed parsing config: \S+: | ?Use `-config\.expand-env.
 
 def configurations(cluster: Cluster) -> Iterator[Job]:
     """Yield each Loki's configuration, and one with the limits of each tenant that has its own."""
-    for pod, container in running(cluster, "loki"):
+    for pod, container in containers(cluster, "loki"):
         mounted = files(cluster, pod, container)
         path = argument(container, "config.file")
         if path not in mounted:
@@ -37,12 +45,13 @@ def configurations(cluster: Cluster) -> Iterator[Job]:
         limits, limited = mounted.get(str(get(config, "runtime_config", "file")), ("", item))
         overrides = get(yaml.load(limits, Loader=yaml.CSafeLoader) or {}, "overrides") or {}
         for own in overrides.values():
-            config["limits_config"] = {**(config.get("limits_config") or {}), **(own or {})}
-            yield _job(cluster, limited, yaml.safe_dump(config), flags)
+            merged = {**(config.get("limits_config") or {}), **(own or {})}
+            tenant = yaml.safe_dump({**config, "limits_config": merged})
+            yield _job(cluster, limited, tenant, flags)
 
 
 def _job(cluster: Cluster, item: Item, text: str, flags: list[str]) -> Job:
-    return Job("loki", "Loki", {"config": text, "flags": flags}, cluster, item, FIX)
+    return Job(LOKI, "Loki", {"config": text, "flags": flags}, cluster, item, FIX)
 
 
 def verify(given: Json) -> list[Refusal]:
@@ -51,12 +60,12 @@ def verify(given: Json) -> list[Refusal]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(given["config"])
-        run = tools.run("loki", *flags, f"-config.file={path}", "-verify-config")
+        run = tools.run(LOKI, *flags, f"-config.file={path}", "-verify-config")
     if not run.returncode:
         return []
     output = run.stdout + run.stderr
     logged = _ERROR.search(output)
-    lines = output.partition("\nRun with -help")[0].strip().splitlines()
+    lines = output.partition("\nRun with -help")[0].strip().splitlines() or ["no reason"]
     listed = "; ".join(line.strip() for line in lines[1:])
     text = logged[1].replace('\\"', '"') if logged else f"{lines[0]} {listed}".strip()
     return [Refusal(_FOREIGN.sub("", text))]

@@ -13,11 +13,14 @@ from scripts.core.yamlfile import Json, leaves
 from scripts.model import images
 from scripts.model.rendered import Cluster, Item, Pod
 
+# The tools that answer, of scripts/tools.
+CONFIGCHECK, LOKI = "configcheck", "loki"
+API_SERVER = "kube-apiserver"
 # Who refuses, by the program that is asked; the others are called as they are.
 NAMES = {
     "alertmanager": "the Prometheus operator",
     "blackbox_exporter": "the blackbox exporter",
-    "kube-apiserver": "the API server",
+    API_SERVER: "the API server",
     "prometheus": "the Prometheus operator",
     "prometheus-operator": "the Prometheus operator",
 }
@@ -126,7 +129,7 @@ def _named(message: str) -> Iterator[str]:
         yield from (part.replace("-", "_") for part in reversed(match[0].split(".")) if part)
 
 
-def running(cluster: Cluster, name: str) -> Iterator[tuple[Pod, Mapping[str, Json]]]:
+def containers(cluster: Cluster, name: str) -> Iterator[tuple[Pod, Mapping[str, Json]]]:
     """Yield the pods and containers that run an image of this name, whatever its registry."""
     for pod in cluster.pods:
         for container in pod.spec["containers"]:

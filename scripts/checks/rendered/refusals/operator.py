@@ -5,23 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from scripts.checks.rendered.refusals.model import Job, Refusal, arguments, running
+from scripts.checks.rendered.refusals.model import (
+    CONFIGCHECK,
+    Job,
+    Refusal,
+    arguments,
+    containers,
+)
 from scripts.core.yamlfile import Json
 from scripts.model import alertmanager as template
 from scripts.model import schemas
 from scripts.model.rendered import Cluster, Item
 from scripts.model.scraping import MONITORS
 
-TOOL = "configcheck"
-
 
 def flags(cluster: Cluster) -> Iterator[Job]:
     """Yield the operator's arguments."""
-    for pod, container in running(cluster, "prometheus-operator"):
+    for pod, container in containers(cluster, "prometheus-operator"):
         fix = "correct it: the operator exits, and reconciles nothing any more"
         given = arguments(container)
         yield Job(
-            TOOL,
+            CONFIGCHECK,
             "prometheus-operator",
             given,
             cluster,
@@ -52,7 +56,7 @@ def alertmanager(cluster: Cluster) -> Iterator[Job]:
 def _reconciled(
     cluster: Cluster, item: Item, chosen: list[Item], fix: str, secret: str = ""
 ) -> Job:
-    operators = running(cluster, "prometheus-operator")
+    operators = containers(cluster, "prometheus-operator")
     args = [argument for _, container in operators for argument in arguments(container)]
     # What selectors and references lead to.
     around = [
@@ -67,11 +71,12 @@ def _reconciled(
         "secret": secret,
     }
     others = {str(one): one for one in chosen}
-    return Job(TOOL, item.kind.lower(), given, cluster, item, fix, others, place=_place)
+    return Job(CONFIGCHECK, item.kind.lower(), given, cluster, item, fix, others, place=_place)
 
 
 def _place(refusal: Refusal) -> tuple[str, int | None] | None:
     if refusal.object != "Secret":
         return None
-    line = re.search(r"\bline (\d+)", refusal.message)
+    # Alertmanager counts the lines of what the operator makes of it.
+    line = None if refusal.by else re.search(r"\bline (\d+)", refusal.message)
     return template.TEMPLATE, int(line[1]) if line else None

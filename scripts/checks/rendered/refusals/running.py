@@ -9,10 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from scripts import tools
 from scripts.checks.rendered.refusals import loki
-from scripts.checks.rendered.refusals.model import Job, Refusal
+from scripts.checks.rendered.refusals.model import CONFIGCHECK, LOKI, Job, Refusal
 from scripts.core.yamlfile import Json
-
-CONFIGCHECK, LOKI = "configcheck", "loki"
 
 
 def answers(jobs: Sequence[Job]) -> list[list[Refusal]]:
@@ -62,6 +60,5 @@ def _configcheck(jobs: Mapping[str, Job]) -> dict[str, list[Refusal]]:
 
 def _loki(jobs: Mapping[str, Job]) -> dict[str, list[Refusal]]:
     with ThreadPoolExecutor(2) as pool:
-        return dict(
-            zip(jobs, pool.map(lambda job: loki.verify(job.input), jobs.values()), strict=True)
-        )
+        found = pool.map(lambda job: loki.verify(job.input), jobs.values())
+        return dict(zip(jobs, found, strict=True))
