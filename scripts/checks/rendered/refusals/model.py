@@ -84,8 +84,8 @@ class Job:
     def finding(self, refusal: Refusal) -> Finding:
         """Return a refusal as a finding, at what somebody wrote."""
         place = self.place(refusal)
-        # Lines of what is rendered are nobody's.
-        message = refusal.message if place else _LINE.sub("", refusal.message)
+        # The lines are those of what was rendered, or said by the place.
+        message = _LINE.sub("", refusal.message)
         if len(message) > LONGEST:
             message = f"{message[:LONGEST]} …"
         text = f"{refusal.by or NAMES.get(self.program, self.program)} refuses it: {message}"
