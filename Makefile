@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
 TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool sops
 # What `make render` asks; `make` leaves out what is not built yet, and says so.
-RENDER_TOOLS := configcheck loki
+RENDER_TOOLS := configcheck loki node_exporter prometheus-operator
 PROVE_TOOLS := alertmanager history notifications pint prometheus sloth
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \

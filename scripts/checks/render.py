@@ -91,8 +91,8 @@ def main() -> int:
     print(f"\n{budget.table(with_charts)}\n", flush=True)
     left_out = refusals.not_built() if options.allow_missing else []
     if left_out:
-        text = f"not checked: what programs refuse, as {' and '.join(left_out)} is not built yet"
-        print(colour(f"{text}: `make render` builds it, once and for minutes", YELLOW), flush=True)
+        text = f"not checked: what programs refuse, as {', '.join(left_out)} is not built yet"
+        print(colour(f"{text}: `make render` builds it, once", YELLOW), flush=True)
     if found := report(check(repository, with_charts, left_out)):
         print(counted(found, "finding"), file=sys.stderr)
         return 1

@@ -103,7 +103,7 @@ func operatorFlags(input json.RawMessage) ([]refusal, error) {
 	}
 	found, err := parsed(args)
 	if err != nil || found.service == "" {
-		return said(err), nil
+		return nil, nil // What it does not parse, the operator itself refuses.
 	}
 	namespace, name, ok := strings.Cut(found.service, "/")
 	if !ok {
@@ -334,7 +334,7 @@ func prometheus(input json.RawMessage) ([]refusal, error) {
 	}
 	settings, err := parsed(in.Args)
 	if err != nil {
-		return found, nil // operatorFlags says so.
+		return found, nil // The operator itself refuses it.
 	}
 	config := operatorprometheus.Config{LocalHost: settings.LocalHost, ReloaderConfig: settings.ReloaderConfig}
 	_, err = makePrometheus(p.Name, p, config, cg, nil, "", 0, &operator.ShardedSecret{})
@@ -499,7 +499,7 @@ func alertmanager(input json.RawMessage) ([]refusal, error) {
 	}
 	settings, err := parsed(in.Args)
 	if err != nil {
-		return found, nil // operatorFlags says so.
+		return found, nil // The operator itself refuses it.
 	}
 	config := operatoralertmanager.Config{LocalHost: settings.LocalHost, ReloaderConfig: settings.ReloaderConfig}
 	_, err = makeAlertmanager(silent, a, config, "", &operator.ShardedSecret{})

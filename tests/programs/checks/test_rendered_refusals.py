@@ -121,6 +121,24 @@ BROKEN: list[tuple[str, str, str, Edit]] = [
         STATE,
         lambda m: container(m)["args"].append("--metric-labels-allowlist=pod=[*]"),
     ),
+    (
+        "node-exporter refuses it: unknown long flag '--collector.nothing'",
+        "DaemonSet",
+        f"{STACK}-prometheus-node-exporter",
+        argument("--collector.conntrack", "--collector.nothing"),
+    ),
+    (
+        "the Prometheus operator refuses it: flag provided but not defined: -manage-crds",
+        "Deployment",
+        OPERATOR,
+        argument("--localhost=127.0.0.1", "--manage-crds=true"),
+    ),
+    (
+        "expected 'internal' or 'external'",
+        "Deployment",
+        OPERATOR,
+        argument("--localhost=127.0.0.1", "--kubelet-node-address-priority=all"),
+    ),
     ("unknown flag: --collectors", "Deployment", STATE, argument("--resources=", "--collectors=")),
     (
         "the blackbox exporter refuses it: .*field valid_status_code not found",
@@ -265,9 +283,9 @@ def test_a_program_is_asked_once(
     monkeypatch.setattr(schemas, "folder", lambda: crds)
     monkeypatch.setattr(tools, "run", count)
     first = refused(cluster, named(rendered, "oke-free/argocd"))
-    assert sorted(asked) == ["configcheck", "loki"]
+    assert sorted(asked) == sorted(refusals.TOOLS)
     assert refused(cluster, named(rendered, "oke-free/argocd")) == first
-    assert len(asked) == 2
+    assert len(asked) == len(refusals.TOOLS)
 
 
 @pytest.mark.parametrize("allowed", [True, False])

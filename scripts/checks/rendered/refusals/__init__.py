@@ -1,8 +1,8 @@
 """What programs refuse of their rendered configuration, as their own code says it.
 
 `configcheck` (scripts/tools) has the code of the API server, the Prometheus operator, Prometheus,
-Alertmanager, kube-state-metrics and the blackbox exporter; Loki is asked itself. A kind of job is a
-function in a module of this folder, and its name in `KINDS`.
+Alertmanager, kube-state-metrics and the blackbox exporter; others are asked themselves. A kind of
+job is a function in a module of this folder, and its name in `KINDS`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from scripts import tools
-from scripts.checks.rendered.refusals import api, exporters, loki, operator, running
-from scripts.checks.rendered.refusals.model import API_SERVER, CONFIGCHECK, LOKI, Job
+from scripts.checks.rendered.refusals import api, command_lines, exporters, loki, operator, running
+from scripts.checks.rendered.refusals.model import API_SERVER, CONFIGCHECK, Job
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
 KINDS: tuple[Callable[[Cluster], Iterable[Job]], ...] = (
     api.custom_resources,
-    operator.flags,
+    command_lines.flags,
+    operator.kubelet,
     operator.prometheus,
     operator.alertmanager,
     exporters.state_metrics,
@@ -26,7 +27,7 @@ KINDS: tuple[Callable[[Cluster], Iterable[Job]], ...] = (
 )
 
 
-TOOLS = (CONFIGCHECK, LOKI)
+TOOLS = (CONFIGCHECK, *running.ALONE)
 
 
 def found(

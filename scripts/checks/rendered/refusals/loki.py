@@ -19,7 +19,7 @@ from scripts.checks.rendered.refusals.model import (
     containers,
     files,
 )
-from scripts.core.yamlfile import Json, get
+from scripts.core.yamlfile import get
 from scripts.model.rendered import Cluster, Item
 
 FIX = "correct it: Loki does not start"
@@ -54,12 +54,12 @@ def _job(cluster: Cluster, item: Item, text: str, flags: list[str]) -> Job:
     return Job(LOKI, "Loki", {"config": text, "flags": flags}, cluster, item, FIX)
 
 
-def verify(given: Json) -> list[Refusal]:
+def verify(job: Job) -> list[Refusal]:
     """Return what Loki says of its configuration and flags; nothing if it takes them."""
-    flags = [_VARIABLE.sub("127.0.0.1", flag) for flag in given["flags"]]
+    flags = [_VARIABLE.sub("127.0.0.1", flag) for flag in job.input["flags"]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
-        path.write_text(given["config"])
+        path.write_text(job.input["config"])
         run = tools.run(LOKI, *flags, f"-config.file={path}", "-verify-config")
     if not run.returncode:
         return []

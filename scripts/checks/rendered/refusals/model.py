@@ -15,6 +15,7 @@ from scripts.model.rendered import Cluster, Item, Pod
 
 # The tools that answer, of scripts/tools.
 CONFIGCHECK, LOKI = "configcheck", "loki"
+NODE_EXPORTER, OPERATOR = "node_exporter", "prometheus-operator"
 API_SERVER = "kube-apiserver"
 # Who refuses, by the program that is asked; the others are called as they are.
 NAMES = {

@@ -19,8 +19,8 @@ from scripts.model.rendered import Cluster, Item
 from scripts.model.scraping import MONITORS
 
 
-def flags(cluster: Cluster) -> Iterator[Job]:
-    """Yield the operator's arguments."""
+def kubelet(cluster: Cluster) -> Iterator[Job]:
+    """Yield the operator's arguments, by which it discovers kubelets."""
     for pod, container in containers(cluster, "prometheus-operator"):
         fix = "correct it: the operator exits, and reconciles nothing any more"
         given = arguments(container)

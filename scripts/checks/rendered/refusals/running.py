@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from scripts import tools
-from scripts.checks.rendered.refusals import loki
-from scripts.checks.rendered.refusals.model import CONFIGCHECK, LOKI, Job, Refusal
+from scripts.checks.rendered.refusals import command_lines, loki
+from scripts.checks.rendered.refusals.model import (
+    CONFIGCHECK,
+    LOKI,
+    NODE_EXPORTER,
+    OPERATOR,
+    Job,
+    Refusal,
+)
 from scripts.core.yamlfile import Json
+
+# Programs that are started for each job; `configcheck` takes all of them at once.
+ALONE: Mapping[str, Callable[[Job], list[Refusal]]] = {
+    LOKI: loki.verify,
+    NODE_EXPORTER: command_lines.verify,
+    OPERATOR: command_lines.verify,
+}
 
 
 def answers(jobs: Sequence[Job]) -> list[list[Refusal]]:
@@ -26,14 +40,13 @@ def answers(jobs: Sequence[Job]) -> list[list[Refusal]]:
         if cached.exists():
             known[key] = [Refusal(*one) for one in json.loads(cached.read_text())]
     pending = {key: job for key, job in distinct.items() if key not in known}
-    asked = {
-        CONFIGCHECK: {key: job for key, job in pending.items() if job.tool == CONFIGCHECK},
-        LOKI: {key: job for key, job in pending.items() if job.tool == LOKI},
-    }
-    with ThreadPoolExecutor(len(asked)) as pool:
-        checked = pool.submit(_configcheck, asked[CONFIGCHECK])
-        verified = pool.submit(_loki, asked[LOKI])
-        made = {**checked.result(), **verified.result()}
+    alone = {key: job for key, job in pending.items() if job.tool in ALONE}
+    together = {key: job for key, job in pending.items() if job.tool not in ALONE}
+    with ThreadPoolExecutor(2) as pool:
+        checked = pool.submit(_configcheck, together)
+        said = pool.map(lambda job: ALONE[job.tool](job), alone.values())
+        made = dict(zip(alone, said, strict=True))
+        made |= checked.result()
     for key, refusals in made.items():
         tools.write(tools.cache() / "refusals" / f"{key}.json", json.dumps(refusals))
     known |= made
@@ -56,9 +69,3 @@ def _configcheck(jobs: Mapping[str, Job]) -> dict[str, list[Refusal]]:
         key: [Refusal(r["message"], r.get("object", ""), r.get("by", "")) for r in refusals]
         for key, refusals in zip(jobs, json.loads(run.stdout), strict=True)
     }
-
-
-def _loki(jobs: Mapping[str, Job]) -> dict[str, list[Refusal]]:
-    with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda job: loki.verify(job.input), jobs.values())
-        return dict(zip(jobs, found, strict=True))
