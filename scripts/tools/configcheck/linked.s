@@ -1,1 +1,1 @@
-// Empty: with it, Go compiles the functions without a body in operator.go.
+// Empty: with it, Go compiles the functions without a body that are linked by name.
