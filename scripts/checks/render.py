@@ -6,7 +6,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import yaml
@@ -14,6 +14,7 @@ import yaml
 from scripts import tools
 from scripts.checks import rendered as rendered_checks
 from scripts.checks import unused_values
+from scripts.checks.rendered import refusals
 from scripts.core.findings import GREEN, YELLOW, Finding, colour, counted, execute, report
 from scripts.core.yamlfile import Json
 from scripts.model import budget, charts
@@ -45,15 +46,18 @@ def write(sync: ClusterSync, rendered: dict[str, list[dict[str, Json]]], folder:
     return sum(map(len, files.values()))
 
 
-def check(repository: Repository, rendered: Sequence[Cluster]) -> list[Finding]:
+def check(
+    repository: Repository, rendered: Sequence[Cluster], left_out: Collection[str] = ()
+) -> list[Finding]:
     """Return what every check that needs the charts finds.
 
     Args:
         repository: The tree.
         rendered: All its clusters, with their charts rendered.
+        left_out: Tools that are not asked, as they are not built.
     """
     exceeded = [finding for cluster in rendered for finding in budget.findings(cluster)]
-    found = rendered_checks.findings(rendered)
+    found = rendered_checks.findings(rendered, left_out)
     values = unused_values.findings(repository, unused_values.variants(repository), found)
     return [*found, *exceeded, *budget.unused_images(rendered), *values]
 
@@ -66,7 +70,7 @@ def main() -> int:
     arguments.add_argument(
         "--allow-missing",
         action="store_true",
-        help="leave out what needs a chart that cannot be had, and say so",
+        help="leave out what needs a chart that cannot be had or a program not built yet; say so",
     )
     options = arguments.parse_args()
     repository = Repository(options.root.resolve())
@@ -85,7 +89,11 @@ def main() -> int:
             print(f"build/{sync.name}: {count} objects")
     with_charts = clusters(repository, rendered=rendered)
     print(f"\n{budget.table(with_charts)}\n", flush=True)
-    if found := report(check(repository, with_charts)):
+    left_out = refusals.not_built() if options.allow_missing else []
+    if left_out:
+        text = f"not checked: what programs refuse, as {', '.join(left_out)} is not built yet"
+        print(colour(f"{text}: `make render` builds it, once", YELLOW), flush=True)
+    if found := report(check(repository, with_charts, left_out)):
         print(counted(found, "finding"), file=sys.stderr)
         return 1
     print(colour(f"valid: every chart is rendered, {time.monotonic() - started:.1f} s", GREEN))

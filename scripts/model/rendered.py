@@ -222,8 +222,17 @@ class Cluster:
             written: What somebody may have written that makes it so. The line is that of the first
                 that is there; else the release's declaration, as it is the chart's default.
         """
+        place = self.place(item, *self.written(item, *written))
+        return Finding(*place, f"{item}: {text}", fix)
+
+    def place(self, item: Item, *keys: str) -> tuple[str, int | None]:
+        """Return the file and line of an object, or of its release where a chart makes it.
+
+        Args:
+            item: The object.
+            keys: What leads to a value in the object, or in the values of its release.
+        """
         kind, name = item.kind, item.name
-        keys = self.written(item, *written)
         if item.release is not None:
             # Under Argo CD, too, values are written in the HelmRelease.
             release = self.release(item.release)
@@ -231,8 +240,7 @@ class Cluster:
             # Overlays name no chart, so this leads to the base.
             chart = "chart" if release.repository.startswith("http") else "chartRef"
             keys = ("spec", "values", *keys) if keys else ("spec", chart)
-        path, line = self.repository.where(kind, name, *keys, sync=self.sync)
-        return Finding(path, line, f"{item}: {text}", fix)
+        return self.repository.where(kind, name, *keys, sync=self.sync)
 
     def written(self, item: Item, *written: Written) -> tuple[str, ...]:
         """Return the keys of the first of these that is in a release's values, or in the object.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -39,8 +40,8 @@ def folder() -> Path:
     """Return the folder of all schemas, made once in the per-user cache.
 
     Layout: `v<version>-strict/<kind>-<group>-<version>.json` for Kubernetes' own kinds,
-    `<group>/<kind>_<version>.json` for custom resources. Unknown fields are refused wherever the
-    API does not allow them.
+    `<group>/<kind>_<version>.json` for custom resources, `crds/<group>/<kind>.json` for their CRDs.
+    Unknown fields are refused wherever the API does not allow them.
 
     Raises:
         RepositoryError: If a module cannot be had or does not have the pinned checksum.
@@ -57,9 +58,10 @@ def folder() -> Path:
             _kubernetes(version, target / f"v{version}-strict")
         for source in crd_folders():
             for path in sorted(source.glob("*.yaml")):
-                for name, schema in _schemas(load_all(path.read_text(), path.name)):
+                documents = load_all(path.read_text(), path.name)
+                for name, content in (*_schemas(documents), *_crds(documents)):
                     (target / name).parent.mkdir(parents=True, exist_ok=True)
-                    (target / name).write_text(json.dumps(schema))
+                    (target / name).write_text(json.dumps(content))
         # Another process may have been faster; its result is the same.
         with contextlib.suppress(OSError):
             target.rename(made)
@@ -73,6 +75,13 @@ def crd_folders() -> list[Path]:
         RepositoryError: As `folder`.
     """
     return [_module(pin) / pin["crds"] for pin in load(PINS, PINS.parents[1])[0]]
+
+
+@functools.cache
+def crd(group: str, kind: str) -> Path | None:
+    """Return the file of a kind's CustomResourceDefinition, as JSON; None of another kind."""
+    path = folder() / "crds" / group / f"{kind.lower()}.json"
+    return path if path.exists() else None
 
 
 def locations() -> list[str]:
@@ -121,6 +130,13 @@ def _schemas(documents: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             if schema:
                 name = f"{spec['group']}/{spec['names']['kind'].lower()}_{version['name']}.json"
                 yield name, _strict(schema, top=True)
+
+
+def _crds(documents: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for crd_ in documents:
+        if crd_.get("kind") == "CustomResourceDefinition":
+            spec = crd_["spec"]
+            yield f"crds/{spec['group']}/{spec['names']['kind'].lower()}.json", crd_
 
 
 def _strict(schema: Any, top: bool = False) -> Any:

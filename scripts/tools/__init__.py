@@ -114,27 +114,38 @@ def path(name: str) -> Path:
     Raises:
         RepositoryError: If the program is unknown, or Go is missing or fails.
     """
-    folder = FOLDER / name
     if name not in NAMES:
         raise RepositoryError(
             Finding("scripts/tools", None, f"no tool named {name}", f"use one of {NAMES}")
         )
-    pinned = version(name)
     if on_path := _on_path(name, released(name)):
         return on_path
-    digest = hashlib.sha256(" ".join(_flags(name)).encode())
-    for source in sorted(
-        p for p in folder.rglob("*") if p.suffix in {".go", ".mod", ".sum"} or p.name == "missing"
-    ):
-        digest.update(source.name.encode() + source.read_bytes())
-    target = cache() / "tools" / f"{name}-{pinned}-{digest.hexdigest()[:12]}" / name
+    target = _target(name)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with (target.parent / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.exists():
-                _build(name, pinned, target)
+                _build(name, version(name), target)
     return target
+
+
+def built(name: str) -> bool:
+    """Say whether `path` has a program without building it."""
+    return _target(name).exists() or _on_path(name, released(name)) is not None
+
+
+def _target(name: str) -> Path:
+    """Return where a program is in the cache, by all that it is built from."""
+    folder = FOLDER / name
+    digest = hashlib.sha256(" ".join(_flags(name)).encode())
+    for source in sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix in {".go", ".mod", ".s", ".sum"} or p.name == "missing"
+    ):
+        digest.update(source.name.encode() + source.read_bytes())
+    return cache() / "tools" / f"{name}-{version(name)}-{digest.hexdigest()[:12]}" / name
 
 
 def run(

@@ -5,7 +5,7 @@ They need the charts, so they are part of `make render` and not of `make validat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from scripts.checks.rendered import (
     access,
@@ -17,6 +17,7 @@ from scripts.checks.rendered import (
     pods,
     programs,
     references,
+    refusals,
     relabelings,
     scrape,
 )
@@ -54,14 +55,12 @@ CHECKS: tuple[Check, ...] = (
     scrape.kubelet_discovered,
     scrape.sample_limit_set,
     scrape.targets_found,
-    relabelings.expressions_valid,
     relabelings.targets_kept,
-    relabelings.metric_lists_valid,
     relabelings.read_metrics_kept,
     relabelings.request_paths_dropped,
     metrics_exposed.metrics_and_labels_exist,
     arithmetic.requests_within_limits,
-    arithmetic.scrapes_in_time,
+    arithmetic.scrapes_often,
     arithmetic.time_interval_known,
     arithmetic.ranges_hold_two_samples,
     arithmetic.retention_covers_rules,
@@ -74,15 +73,23 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def findings(clusters: Sequence[Cluster]) -> list[Finding]:
-    """Run every check on every cluster; a finding of some of the clusters names them."""
+def findings(clusters: Sequence[Cluster], left_out: Collection[str] = ()) -> list[Finding]:
+    """Run every check on every cluster; a finding of some of the clusters names them.
+
+    Args:
+        clusters: Clusters with their charts rendered.
+        left_out: Tools of `refusals.TOOLS` that are not built, so that they are not asked.
+    """
     by_finding: dict[Finding, list[str]] = {}
+    refused = list(refusals.found(clusters, left_out))
+    for job, finding in refused:
+        by_finding.setdefault(finding, []).append(job.cluster.name)
     for cluster in clusters:
         for check in CHECKS:
             for finding in check(cluster):
                 by_finding.setdefault(finding, []).append(cluster.name)
     found = [
-        *objects.invalid(clusters),
+        *objects.invalid(clusters, refusals.of_api_server(refused)),
         *objects.same_for_both_engines(clusters),
         *objects.unused_whitelist(clusters),
         *programs.differences_still_exist(clusters),

@@ -84,23 +84,12 @@ def requests_within_limits(cluster: Cluster) -> Iterator[Finding]:
                 yield cluster.finding(owner, f"a volume {wrong[0]}", wrong[1], *keys)
 
 
-def scrapes_in_time(cluster: Cluster) -> Iterator[Finding]:
-    """A scrape ends before the next begins, and comes before its series are stale."""
-    for item in cluster.of("Prometheus"):
-        interval, timeout = scrape_interval(cluster), item.spec.get("scrapeTimeout")
-        if timeout and duration(timeout) > interval:
-            text = f"scrapeTimeout {timeout} is over scrapeInterval {duration_text(interval)}"
-            fix = "lower it: Prometheus refuses its configuration, and keeps the old one"
-            yield cluster.finding(item, text, fix, (("scrapeTimeout",), timeout))
+def scrapes_often(cluster: Cluster) -> Iterator[Finding]:
+    """A scrape comes before the series of the last one are stale, and as often as all others."""
     for item in cluster.of(*MONITORS):
         for endpoint in endpoints(item) or [item.spec]:
             interval = interval_of(cluster, endpoint)
-            timeout = endpoint.get("scrapeTimeout")
             own = endpoint.get("interval") or endpoint.get("scrapeInterval")
-            if timeout and duration(timeout) > interval:
-                text = f"scrapeTimeout {timeout} is over the interval of {duration_text(interval)}"
-                fix = "lower it: the operator leaves the whole monitor out"
-                yield cluster.finding(item, text, fix, (("scrapeTimeout",), timeout))
             default = item.release and own and not cluster.written(item, *_interval(own))
             if default and interval < scrape_interval(cluster):
                 every = duration_text(scrape_interval(cluster))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from scripts.checks.static import object_schemas
 from scripts.checks.static.sync_order import CRD_RELEASE
@@ -29,8 +29,13 @@ OPERATOR_VERSION = "operator.prometheus.io/version"
 Kind = tuple[str, str]
 
 
-def invalid(clusters: Sequence[Cluster]) -> list[Finding]:
-    """Return a finding for each rendered object that a supported Kubernetes would refuse."""
+def invalid(clusters: Sequence[Cluster], refused: Collection[str] = ()) -> list[Finding]:
+    """Return a finding for each rendered object that a supported Kubernetes would refuse.
+
+    Args:
+        clusters: Clusters with their charts rendered.
+        refused: Objects that the API server's own code says more of.
+    """
     items = {f"{item.kind} {item.name}": (c, item) for c in clusters for item in c.rendered()}
     messages = object_schemas.invalid(
         dict(item.manifest) for c in clusters for item in c.rendered()
@@ -39,6 +44,7 @@ def invalid(clusters: Sequence[Cluster]) -> list[Finding]:
         cluster.finding(item, text, "correct the values that lead to it")
         for name, texts in messages.items()
         for cluster, item in [items[name]]
+        if str(item) not in refused
         for text in sorted(texts)
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from scripts.checks.rendered import scrape
 from scripts.checks.static import queries
 from scripts.checks.static.queries import Selector
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json, leaves, load, maps
+from scripts.core.yamlfile import Json, load
 from scripts.model import catalogue, relabeling, scraping
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, collector, monitors
@@ -25,8 +24,6 @@ from scripts.model.rendered import Cluster, Item, Pod, Written, arguments
 TARGET = frozenset(
     {"container", "endpoint", "instance", "job", "namespace", "node", "pod", "service"}
 )
-# What changes or compares this label: pkg/prometheus/resource_selector.go of the operator.
-WITH_TARGET = frozenset({"dropequal", "hashmod", "keepequal", "lowercase", "replace", "uppercase"})
 # Values of labels that must not go: those of the application and of its nodes.
 EXAMPLES: Mapping[str, Sequence[str]] = {
     "container": ("backend",),
@@ -85,35 +82,6 @@ class Loss(NamedTuple):
     written: tuple[Written, ...] = ()
 
 
-def expressions_valid(cluster: Cluster) -> Iterator[Finding]:
-    """Prometheus' own parser takes every expression of the relabelings, and no label is missing."""
-    places: dict[str, Item] = {}
-    for item in cluster.of(*scraping.MONITORS):
-        for keys, value in leaves(dict(item.spec)):
-            if keys[-1] == "regex" and "relabelings" in ".".join(keys).lower():
-                places.setdefault(str(value), item)
-    asked = {
-        regex: DashboardQuery(str(item), "promql", f'{{a="b", c=~{json.dumps(regex)}}}')
-        for regex, item in places.items()
-    }
-    # Everything that is parsed here for one cluster, in one process.
-    answers = queries.parse([*asked.values(), *_queries(cluster)])
-    for regex, query in asked.items():
-        if error := answers[query].error:
-            reason = error.rpartition("error parsing regexp: ")[2]
-            text = f"{regex!r} is no regular expression of Prometheus: {reason}"
-            fix = "correct it: the operator leaves the whole monitor out"
-            yield cluster.finding(places[regex], text, fix, (("regex",), regex))
-    for item in cluster.of(*scraping.MONITORS):
-        for keys, rule in maps(dict(item.spec)):
-            listed = any(key.lower().endswith("relabelings") for key in keys)
-            action = str(rule.get("action", "replace")).lower()
-            if listed and action in WITH_TARGET and not rule.get("targetLabel"):
-                text = f"a relabeling with the action {action} and without targetLabel"
-                fix = "name the label: the operator leaves the whole monitor out"
-                yield cluster.finding(item, text, fix, (("action",), rule.get("action")))
-
-
 def targets_kept(cluster: Cluster) -> Iterator[Finding]:
     """Relabelings of targets, which have no metric's name yet, leave some of them."""
     for item in cluster.of(*scraping.MONITORS):
@@ -135,24 +103,6 @@ def targets_kept(cluster: Cluster) -> Iterator[Finding]:
                 if "__name__" in lost.sources:
                     fix = "move it to metricRelabelings: a target has no __name__"
                 yield cluster.finding(item, text, fix, (("regex",), lost.regex))
-
-
-def metric_lists_valid(cluster: Cluster) -> Iterator[Finding]:
-    """kube-state-metrics takes its lists of metrics: it exits for an expression that is none."""
-    for pod, values in _state_metrics(cluster):
-        lists = {key: values.get(f"--metric-{key}", "") for key in ("allowlist", "denylist")}
-        if all(lists.values()):
-            text = "metricAllowlist and metricDenylist are both set: kube-state-metrics exits"
-            yield cluster.finding(pod.owner, text, "keep one of them")
-        for key, text in lists.items():
-            for pattern in filter(None, text.split(",")):
-                try:
-                    re.compile(pattern)
-                except re.error as error:
-                    name = f"metric{key.capitalize()}"
-                    message = f"{name}: {pattern!r} is no regular expression: {error}"
-                    fix = "correct it: kube-state-metrics exits; a comma ends an expression"
-                    yield cluster.finding(pod.owner, message, fix, *_listed(name, pattern))
 
 
 def request_paths_dropped(cluster: Cluster) -> Iterator[Finding]:

@@ -36,18 +36,16 @@ def kubelet_discovered(cluster: Cluster) -> Iterator[Finding]:
         for kind, (flag, default, _) in DISCOVERED.items()
         if flags.get(flag, default) == "true"
     }
-    if "kubelet-service" not in flags:
-        return
+    if "kubelet-service" not in flags or not kinds:
+        return  # The operator refuses to write nothing at all.
     for item in cluster.of("Prometheus"):
         role = item.spec.get("serviceDiscoveryRole") or "Endpoints"
         if role in kinds:
             continue
-        effect = "neither the kubelet nor cAdvisor is scraped"
-        if not kinds:
-            effect = "told to write nothing at all, it exits, and reconciles nothing any more"
+        text = f"discovers the kubelet by {role}, which the operator does not write"
         yield cluster.finding(
             item,
-            f"discovers the kubelet by {role}, which the operator does not write: {effect}",
+            f"{text}: neither the kubelet nor cAdvisor is scraped",
             f"set serviceDiscoveryRole and prometheusOperator.{DISCOVERED[role][2]} alike",
             ((DISCOVERED[role][2],), False),
             (("serviceDiscoveryRole",), role),

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from scripts import tools
 from scripts.checks.static.queries import STREAM_LABELS
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, line_with
 from scripts.model.manifests import Repository
 
 # Which HelmRelease runs which pipeline.
 PIPELINES = {"alloy": "base/logs/pods.alloy", "alloy-events": "base/logs/events.alloy"}
 # Set by the chart.
 FROM_CHART = {"HOSTNAME": "node"}
+FROM_FILES = "loki.source.file"
+UNWRAPPED = re.compile(r"^\s*stage\.(cri|docker)\b", re.MULTILINE)
 
 
 def environment(values: Mapping[str, Json]) -> dict[str, str]:
@@ -59,6 +61,14 @@ def _pipeline(
         ]
     answer = json.loads(run.stdout)
     findings = []
+    text = (repository.root / path).read_text()
+    if FROM_FILES in text and not UNWRAPPED.search(text):
+        message = (
+            "reads files of the container runtime, and no stage takes off what it wrote around"
+        )
+        fix = "begin with stage.cri: without it a line has neither its time nor its beginning"
+        line = line_with(repository.root / path, FROM_FILES)
+        findings.append(Finding(path, line, message, fix))
     for labels in answer["labels"].values():
         for name in sorted(set(labels) - STREAM_LABELS):
             message = f"sends the label {name!r}: each of its values makes streams of its own"

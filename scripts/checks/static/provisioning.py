@@ -61,6 +61,13 @@ def folders(_: ClusterSync, release: Release) -> Iterator[Violation]:
             folders = ", ".join(MOUNT + name for name in sorted(mounted)) or "nothing"
             text = f"provider {provider['name']} reads {path}, where nothing is mounted"
             yield in_values(release, at, text, f"the chart mounts {folders}: correct options.path")
+        named = provider.get("folder") or provider.get("folderUid")
+        if named and provider.get("options", {}).get("foldersFromFilesStructure"):
+            text = (
+                f"provider {provider['name']} has foldersFromFilesStructure and the folder {named}"
+            )
+            fix = "remove one of them: Grafana refuses the provider, and has none of its dashboards"
+            yield in_values(release, at, text, fix)
     read = {str(provider.get("options", {}).get("path")).rstrip("/") for provider in providers}
     for name in sorted(mounted):
         if MOUNT + name not in read:

@@ -60,10 +60,10 @@ def prometheus(release: Release) -> Iterator[Violation]:
 
 def loki(release: Release) -> Iterator[Violation]:
     """Loki deletes what is older than its retention, and has no memory-hungry caches."""
-    for key in ("retention_enabled", "delete_request_store"):
-        if not get(release.values, "loki", "compactor", key):
-            text = f"compactor.{key} is not set, so retention_period deletes nothing"
-            yield in_values(release, ("loki", "compactor", key), text, "set both of these keys")
+    enabled = ("loki", "compactor", "retention_enabled")
+    if not get(release.values, *enabled):
+        text = "compactor.retention_enabled is not set, so retention_period deletes nothing"
+        yield in_values(release, enabled, text, "set it, and delete_request_store beside it")
     retention = ("loki", "limits_config", "retention_period")
     if not get(release.values, *retention):
         text = "no retention_period: logs are kept for ever"

@@ -33,6 +33,13 @@ def policy(**spec: Any) -> Json:
 
 BROKEN: list[Broken] = [
     (
+        "the module http_2xx has the prober https: blackbox exporter has no such prober",
+        links.resolved,
+        "ConfigMap",
+        "blackbox-exporter",
+        text("blackbox.yaml", "prober: http\n", "prober: https\n"),
+    ),
+    (
         "livenessProbe asks the port web",
         links.resolved,
         "Deployment",

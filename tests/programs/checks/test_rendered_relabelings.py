@@ -16,7 +16,6 @@ from tests.programs.checks.rendered_edits import (
     Check,
     Edit,
     argument,
-    container,
     each,
     messages,
 )
@@ -221,13 +220,6 @@ LOST: list[Broken] = [
         argument("--metric-denylist=", "--metric-allowlist="),
     ),
     (
-        "is no regular expression of Prometheus: invalid nested repetition operator",
-        relabelings.expressions_valid,
-        "PodMonitor",
-        "loki",
-        drop("go_.++"),
-    ),
-    (
         "relabelings keep by __name__, which drops every target",
         relabelings.targets_kept,
         "PodMonitor",
@@ -244,20 +236,6 @@ LOST: list[Broken] = [
             action="keep",
             regex="enterprise-logs",
         ),
-    ),
-    (
-        "metricDenylist: 'kube_(x' is no regular expression",
-        relabelings.metric_lists_valid,
-        "Deployment",
-        STATE,
-        argument("kube_pod_init_container_.+", "kube_(x"),
-    ),
-    (
-        "metricAllowlist and metricDenylist are both set",
-        relabelings.metric_lists_valid,
-        "Deployment",
-        STATE,
-        lambda m: container(m)["args"].append("--metric-allowlist=kube_.+"),
     ),
 ]
 HARMLESS: list[Broken] = [

@@ -47,11 +47,6 @@ PROMETHEUS, LOKI = "kube-prometheus-stack", "loki"
         ),
         (
             LOKI,
-            lambda v: v["loki"]["compactor"].pop("delete_request_store"),
-            "compactor.delete_request_store is not set",
-        ),
-        (
-            LOKI,
             lambda v: v["loki"]["limits_config"].pop("retention_period"),
             "logs are kept for ever",
         ),

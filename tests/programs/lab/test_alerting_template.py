@@ -14,7 +14,6 @@ from scripts import tools
 from scripts.checks.static import alerts
 from scripts.core.yamlfile import Json
 from scripts.model.manifests import Repository
-from tests.fixtures import CODE
 from tests.programs.lab.alerting_day import CONFIG
 
 
@@ -124,25 +123,3 @@ def test_a_message_says_what_is_over(tmp_path: Path) -> None:
 def test_a_message_of_an_alert_without_texts_names_it(tmp_path: Path) -> None:
     bare = {"status": "firing", "labels": {"alertname": "X"}, "annotations": {}}
     assert render("todo.title", [bare], tmp_path) == "Warning: PodNotReady"
-
-
-@pytest.mark.prove
-def test_the_operator_takes_the_template_and_loses_nothing_of_it(repository: Repository) -> None:
-    """It reads it in types of its own; the chart always makes it do so."""
-    run = tools.run("alertmanager-config", "v0.34.0", stdin=CONFIG.read_text())
-    assert run.returncode == 0, run.stderr
-    assert yaml.safe_load(run.stdout) == yaml.safe_load(CONFIG.read_text())
-
-
-def test_the_operator_is_the_one_whose_objects_are_checked() -> None:
-    text = (tools.FOLDER / "alertmanager-config" / "go.mod").read_text()
-    (version,) = re.findall(r"prometheus-operator/prometheus-operator (v\S+)", text)
-    assert version in (CODE / "scripts" / "schemas.yaml").read_text()
-
-
-@pytest.mark.prove
-def test_the_operator_refuses_what_it_does_not_know() -> None:
-    text = CONFIG.read_text().replace("    webhook_configs:", "    webhooks_configs:", 1)
-    run = tools.run("alertmanager-config", "v0.34.0", stdin=text)
-    assert run.returncode == 1
-    assert "webhooks_configs" in run.stderr

@@ -83,6 +83,18 @@ def test_the_pinned_release_is_taken_from_path(install: Install, name: str) -> N
     assert tools.path(name) == program
 
 
+def test_what_is_built_is_known_without_a_build(install: Install, tmp_path: Path) -> None:
+    name = next(iter(REPORTS))
+    assert not tools.built(name)
+    assert not tools.built("configcheck")
+    install(name, reports(name, tools.released(name)))
+    assert tools.built(name)
+    program = tools._target("configcheck")
+    assert tmp_path in program.parents
+    tools.write(program, "")
+    assert tools.built("configcheck")
+
+
 @pytest.mark.parametrize("name", REPORTS)
 @pytest.mark.parametrize("other", ["{}1", "1{}", "{}-rc.1", "{}+local", "9.9.9"])
 def test_another_version_is_not_taken(install: Install, name: str, other: str) -> None:

@@ -12,7 +12,7 @@ from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
 from scripts.core.yamlfile import Json, get
 from scripts.model import readers
-from scripts.model.rendered import Cluster, Pod, arguments
+from scripts.model.rendered import Cluster, Item, Pod, arguments
 from scripts.model.scraping import behind
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -35,6 +35,9 @@ OF_NODES: Mapping[str, str] = {
 }
 # The module that blackbox exporter takes where none is named.
 MODULE = "http_2xx"
+# What its modules may name: prober/handler.go and prober/utils.go of it.
+PROBERS = frozenset({"dns", "grpc", "http", "icmp", "tcp", "unix"})
+PREFERRED = "preferred_ip_protocol"
 
 
 def probes_ask_own_ports(cluster: Cluster) -> Iterator[Link]:
@@ -127,7 +130,9 @@ def probe_modules_fit(cluster: Cluster) -> Iterator[Link]:
     for item in cluster.of("ConfigMap"):
         for text in item.data.values():
             if re.search(r"^modules:", str(text), re.MULTILINE):
-                known |= yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
+                found = yaml.load(str(text), Loader=yaml.CSafeLoader).get("modules") or {}
+                known |= found
+                yield from _known(item, found)
     for probe in cluster.of("Probe") if known else ():
         name = probe.spec.get("module") or MODULE
         effect = "blackbox exporter has no such module, so every probe fails"
@@ -144,6 +149,31 @@ def probe_modules_fit(cluster: Cluster) -> Iterator[Link]:
                 f"the module {name} fails without TLS (fail_if_not_ssl)",
                 "use another module, or https://",
             )
+
+
+def _known(item: Item, found: Mapping[str, Json]) -> Iterator[Link]:
+    """What a module names is known to the exporter, which says nothing when it starts."""
+    for name, module in found.items():
+        prober = (module or {}).get("prober")
+        yield Link(
+            item,
+            f"the module {name} has the prober",
+            str(prober),
+            PROBERS,
+            "blackbox exporter has no such prober, and every probe fails",
+            written=((("prober",), prober),),
+        )
+        for settings in (module or {}).values():
+            preferred = settings.get(PREFERRED) if isinstance(settings, dict) else None
+            if preferred is not None:
+                yield Link(
+                    item,
+                    f"the module {name} has {PREFERRED}",
+                    str(preferred),
+                    ("ip4", "ip6"),
+                    "blackbox exporter takes it for ip4, and does not say so",
+                    written=(((PREFERRED,), preferred),),
+                )
 
 
 def _configured(cluster: Cluster, pod: Pod, container: Mapping[str, Json]) -> list[str]:
