@@ -38,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     access.strangers_only_read,
     access.people_can_sign_in,
     access.sessions_kept,
+    access.links_lead_to_grafana,
     access.passwordless_services_inside,
     access.pods_guarded,
     pods.images_pinned,

@@ -49,11 +49,8 @@ def people_can_sign_in(cluster: Cluster) -> Iterator[Finding]:
 
 def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
     """A browser keeps Grafana's cookie: a secure one over HTTPS alone, or on the same machine."""
-    root = cluster.repository.root
     for settings in grafana(cluster):
-        url = settings.get("server", "root_url")
-        if "://" not in url or "%(" in url:
-            url = str(load(root / INVENTORY, root)[0]["data"].get("GRAFANA_URL", ""))
+        url = _root_url(settings) or _inventory_url(cluster)
         address = urlsplit(url)
         host = address.hostname or ""
         local = host.split(".")[-1] == "localhost" or host == "::1" or host.startswith("127.")
@@ -62,6 +59,18 @@ def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
             fix = "let Grafana be reached by https, or set security.cookie_secure: false"
             text += " of plain http, so that after the right password they are asked again"
             yield _finding(cluster, settings, "security", "cookie_secure", text, fix)
+
+
+def links_lead_to_grafana(cluster: Cluster) -> Iterator[Finding]:
+    """Links of alerts go to the path at which Grafana is."""
+    linked = _inventory_url(cluster)
+    for settings in grafana(cluster):
+        own = _root_url(settings)
+        paths = [urlsplit(url).path.strip("/") for url in (own, linked)]
+        if own and paths[0] != paths[1]:
+            text = f"Grafana is at {own}, and alerts link to GRAFANA_URL, {linked}"
+            fix = f"write the same path in {INVENTORY}, then make dashboards rules"
+            yield _finding(cluster, settings, "server", "root_url", text, fix)
 
 
 def passwordless_services_inside(cluster: Cluster) -> Iterator[Finding]:
@@ -89,6 +98,17 @@ def pods_guarded(cluster: Cluster) -> Iterator[Finding]:
         if own is not None and str(pod.owner) not in own and pod.owner.namespace not in mistaken:
             text = "no NetworkPolicy selects its pods, so anybody in the cluster reaches them"
             yield cluster.finding(pod.owner, text, "let one of base/config select them")
+
+
+def _root_url(settings: Settings) -> str:
+    """Return the address that Grafana is told to have; empty for its default, or one in parts."""
+    url = settings.get("server", "root_url")
+    return url if "://" in url and "%(" not in url else ""
+
+
+def _inventory_url(cluster: Cluster) -> str:
+    root = cluster.repository.root
+    return str(load(root / INVENTORY, root)[0]["data"].get("GRAFANA_URL", ""))
 
 
 def _finding(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import yaml
 
 from scripts.checks.static.queries import STREAM_LABELS
 from scripts.core.findings import Finding
-from scripts.core.quantities import duration
+from scripts.core.quantities import byte_size, duration
 from scripts.core.yamlfile import Json, get
 from scripts.model.rendered import Cluster, Item, Pod, arguments, mount_of
 
@@ -25,6 +26,9 @@ SHORTEST = 86400.0
 TENANT = "fake"
 REPLICATION_FACTOR, LABEL_NAMES, OLDEST = 3, 15, "168h"
 INGESTERS = frozenset({"all", "write", "ingester"})
+BURST = 6.0
+# What Alloy pushes at once where nothing else is written (loki.write, endpoint, batch_size).
+BATCH, _BATCH = "1MiB", re.compile(r"batch_size\s*=\s*\"(\w+)\"")
 
 
 class Loki(NamedTuple):
@@ -90,6 +94,19 @@ def logs_accepted(cluster: Cluster) -> Iterator[Finding]:
                 f"{text} labels ({', '.join(sorted(STREAM_LABELS))}): every push is refused",
                 f"set {len(STREAM_LABELS)} or more",
                 (("max_label_names_per_series",), most),
+            )
+        sizes = [size for text in _pipelines(cluster) for size in _BATCH.findall(text)]
+        batch = max((byte_size(size) for size in sizes), default=byte_size(BATCH))
+        burst = own.get("ingestion_burst_size_mb", BURST)
+        if float(burst) * 2**20 < batch:
+            text = (
+                f"ingestion_burst_size_mb is {burst}, and Alloy pushes {batch / 2**20:.3g} at once"
+            )
+            yield cluster.finding(
+                loki.item,
+                f"{text}: each full push is refused with 429, and lost after its retries",
+                "set it to a few pushes at least, or remove it",
+                (("ingestion_burst_size_mb",), burst),
             )
 
 
