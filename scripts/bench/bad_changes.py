@@ -95,6 +95,8 @@ def with_charts(repository: Repository) -> list[Finding]:
         installed = clusters(repository)
     except RepositoryError as error:
         return list(error.findings)
+    if malformed := rendered_checks.malformed(installed):
+        return malformed
     costs = [finding for cluster in installed for finding in budget.findings(cluster)]
     return [*rendered_checks.findings(installed), *costs]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
 import time
@@ -15,7 +16,16 @@ from scripts import tools
 from scripts.checks import rendered as rendered_checks
 from scripts.checks import unused_values
 from scripts.checks.rendered import refusals
-from scripts.core.findings import GREEN, YELLOW, Finding, colour, counted, execute, report
+from scripts.core.findings import (
+    GREEN,
+    SHAPE_ERRORS,
+    YELLOW,
+    Finding,
+    colour,
+    counted,
+    execute,
+    report,
+)
 from scripts.core.yamlfile import Json
 from scripts.model import budget, charts
 from scripts.model.manifests import ClusterSync, Repository, identity
@@ -56,6 +66,8 @@ def check(
         rendered: All its clusters, with their charts rendered.
         left_out: Tools that are not asked, as they are not built.
     """
+    if malformed := rendered_checks.malformed(rendered, left_out):
+        return malformed
     exceeded = [finding for cluster in rendered for finding in budget.findings(cluster)]
     found = rendered_checks.findings(rendered, left_out)
     values = unused_values.findings(repository, unused_values.variants(repository), found)
@@ -88,13 +100,16 @@ def main() -> int:
             count = write(sync, releases, OUTPUT / sync.cluster / sync.engine)
             print(f"build/{sync.name}: {count} objects")
     with_charts = clusters(repository, rendered=rendered)
-    print(f"\n{budget.table(with_charts)}\n", flush=True)
     left_out = refusals.not_built() if options.allow_missing else []
     if left_out:
         text = f"not checked: what programs refuse, as {', '.join(left_out)} is not built yet"
         print(colour(f"{text}: `make render` builds it, once", YELLOW), flush=True)
-    if found := report(check(repository, with_charts, left_out)):
-        print(counted(found, "finding"), file=sys.stderr)
+    found = check(repository, with_charts, left_out)
+    # Of what the API server refuses, nothing can be added up.
+    with contextlib.suppress(*SHAPE_ERRORS if found else ()):
+        print(f"\n{budget.table(with_charts)}\n", flush=True)
+    if count := report(found):
+        print(counted(count, "finding"), file=sys.stderr)
         return 1
     print(colour(f"valid: every chart is rendered, {time.monotonic() - started:.1f} s", GREEN))
     return 0

@@ -273,7 +273,7 @@ def declared(cluster: Cluster, item: Item) -> Item:
     return next((one for one in made if item.name == f"{one.kind.lower()}-{name}"), item)
 
 
-def arguments(container: Mapping[str, Json]) -> list[str]:
+def command_line(container: Mapping[str, Json]) -> list[str]:
     """Return a container's command and arguments."""
     return [*map(str, container.get("command") or []), *map(str, container.get("args") or [])]
 

@@ -5,7 +5,7 @@ They need the charts, so they are part of `make render` and not of `make validat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from scripts.checks.rendered import (
     access,
@@ -74,29 +74,44 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def findings(clusters: Sequence[Cluster], left_out: Collection[str] = ()) -> list[Finding]:
-    """Run every check on every cluster; a finding of some of the clusters names them.
+def malformed(clusters: Sequence[Cluster], left_out: Collection[str] = ()) -> list[Finding]:
+    """Return a finding for each object that the API server refuses; others rely on their shape.
 
     Args:
         clusters: Clusters with their charts rendered.
         left_out: Tools of `refusals.TOOLS` that are not built, so that they are not asked.
     """
-    by_finding: dict[Finding, list[str]] = {}
-    refused = list(refusals.found(clusters, left_out))
-    for job, finding in refused:
-        by_finding.setdefault(finding, []).append(job.cluster.name)
-    for cluster in clusters:
-        for check in CHECKS:
-            for finding in check(cluster):
-                by_finding.setdefault(finding, []).append(cluster.name)
+    refused = list(refusals.found(refusals.API, clusters, left_out))
+    said = {str(job.item) for job, _ in refused}
+    found = [(finding, job.cluster.name) for job, finding in refused]
+    return [*_with_clusters(found, len(clusters)), *objects.invalid(clusters, said)]
+
+
+def findings(clusters: Sequence[Cluster], left_out: Collection[str] = ()) -> list[Finding]:
+    """Run every other check on every cluster; a finding of some of the clusters names them.
+
+    Args:
+        clusters: As for `malformed`, of which nothing is.
+        left_out: As for `malformed`.
+    """
     found = [
-        *objects.invalid(clusters, refusals.of_api_server(refused)),
+        (finding, job.cluster.name)
+        for job, finding in refusals.found(refusals.KINDS, clusters, left_out)
+    ]
+    found += [(f, cluster.name) for cluster in clusters for check in CHECKS for f in check(cluster)]
+    return [
         *objects.same_for_both_engines(clusters),
         *objects.unused_whitelist(clusters),
         *programs.differences_still_exist(clusters),
+        *_with_clusters(found, len(clusters)),
     ]
+
+
+def _with_clusters(found: Iterable[tuple[Finding, str]], count: int) -> Iterator[Finding]:
+    """Yield each finding once, with the clusters that it is of, unless it is of all."""
+    by_finding: dict[Finding, dict[str, None]] = {}
+    for finding, name in found:
+        by_finding.setdefault(finding, {})[name] = None
     for finding, names in by_finding.items():
-        distinct = dict.fromkeys(names)
-        text = "" if len(distinct) == len(clusters) else f" ({', '.join(distinct)})"
-        found.append(Finding(finding.path, finding.line, finding.message + text, finding.fix))
-    return found
+        text = "" if len(names) == count else f" ({', '.join(names)})"
+        yield Finding(finding.path, finding.line, finding.message + text, finding.fix)

@@ -18,7 +18,7 @@ from scripts.checks.static.queries import STREAM_LABELS
 from scripts.core.findings import Finding
 from scripts.core.quantities import byte_size, duration
 from scripts.core.yamlfile import Json, get
-from scripts.model.rendered import Cluster, Item, Pod, arguments, mount_of
+from scripts.model.rendered import Cluster, Item, Pod, command_line, mount_of
 
 # Chunks are deleted by the day's index that lists them.
 SHORTEST = 86400.0
@@ -188,7 +188,7 @@ def _targets(pod: Pod) -> frozenset[str]:
     for container in pod.spec["containers"]:
         image = str(container.get("image")).partition("@")[0].rpartition(":")[0]
         if image.rpartition("/")[2] == "loki":
-            given = arguments(container)
+            given = command_line(container)
             found = [a.partition("=")[2] for a in given if a.lstrip("-").startswith("target=")]
             return frozenset((found or ["all"])[0].split(","))
     return frozenset()

@@ -18,7 +18,7 @@ from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, collector, monitors
 from scripts.model.files import INVENTORY
 from scripts.model.relabeling import Relabeling
-from scripts.model.rendered import Cluster, Item, Pod, Written, arguments
+from scripts.model.rendered import Cluster, Item, Pod, Written, command_line
 
 # What every scrape adds, whatever the exporter exposes.
 TARGET = frozenset(
@@ -222,7 +222,7 @@ def _reason(source: MetricsEndpoint, selector: Selector) -> Loss | None:
         )
     metric = selector.metric
     if metric.startswith("node_"):
-        flags = [a for pod in source.pods for c in pod.containers for a in arguments(c)]
+        flags = [a for pod in source.pods for c in pod.containers for a in command_line(c)]
         needed = collector(metric)
         if needed and f"--collector.{needed}" not in flags:
             text = f"node-exporter's collector {needed} is off"
@@ -307,7 +307,7 @@ def _of_target(
 def _state_metrics(cluster: Cluster) -> Iterator[tuple[Pod, dict[str, str]]]:
     """Yield the pods of kube-state-metrics with its flags."""
     for pod in cluster.pods:
-        flags = [flag for c in pod.containers for flag in arguments(c)]
+        flags = [flag for c in pod.containers for flag in command_line(c)]
         if any("kube-state-metrics" in str(c.get("image")) for c in pod.containers):
             yield pod, dict(flag.split("=", 1) for flag in flags if "=" in flag)
 

@@ -33,11 +33,12 @@ from tests.programs.checks.rendered_edits import (
 )
 
 OPERATOR = f"{STACK}-operator"
+EVERY = (*refusals.API, *refusals.KINDS)
 
 
 def refused(*clusters: Cluster) -> list[str]:
     """Everything that programs refuse of clusters."""
-    return [f"{f.path}:{f.line}: {f.message}" for _, f in refusals.found(clusters)]
+    return [f"{f.path}:{f.line}: {f.message}" for _, f in refusals.found(EVERY, clusters)]
 
 
 def endpoint(**more: Json) -> Edit:

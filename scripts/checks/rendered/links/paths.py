@@ -9,7 +9,7 @@ from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
 from scripts.core.yamlfile import Json, leaves, line_with, load
 from scripts.model import alertmanager, readers
-from scripts.model.rendered import Cluster, Pod, Written, arguments, mount_of
+from scripts.model.rendered import Cluster, Pod, Written, command_line, mount_of
 
 # Flags that name a folder to write to.
 _STORAGE = re.compile(r"--?(?:storage\.(?:tsdb\.)?path|data\.dir)=(/.*)")
@@ -76,7 +76,7 @@ def log_files_mounted(cluster: Cluster) -> Iterator[Link]:
         for container in pod.spec["containers"]:
             for item in cluster.mounted(pod, container):
                 for key, text in item.data.items():
-                    if not any(a.endswith(f"/{key}") for a in arguments(container)):
+                    if not any(a.endswith(f"/{key}") for a in command_line(container)):
                         continue
                     for folder in sorted({m[1].rstrip("/") for m in _GLOB.finditer(str(text))}):
                         yield Link(
@@ -116,7 +116,7 @@ def _written(
     cluster: Cluster, pod: Pod, container: Mapping[str, Json]
 ) -> Iterator[tuple[str, tuple[Written, ...]]]:
     """Yield each folder that a program writes to, and what names it in values."""
-    for argument in arguments(container):
+    for argument in command_line(container):
         if match := _STORAGE.fullmatch(argument):
             yield match[1], ((("storagePath",), match[1]),)
     items = cluster.mounted(pod, container)

@@ -12,7 +12,7 @@ from scripts.checks.rendered import loki
 from scripts.checks.rendered.links.model import Link
 from scripts.core.yamlfile import Json, get
 from scripts.model import readers
-from scripts.model.rendered import Cluster, Item, Pod, arguments
+from scripts.model.rendered import Cluster, Item, Pod, command_line
 from scripts.model.scraping import behind
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -90,7 +90,7 @@ def programs_listen_on_declared_ports(cluster: Cluster) -> Iterator[Link]:
             declared = {str(p["containerPort"]) for p in container.get("ports") or []}
             if not declared:
                 continue
-            matched = [found for a in arguments(container) if (found := _LISTEN.fullmatch(a))]
+            matched = [found for a in command_line(container) if (found := _LISTEN.fullmatch(a))]
             for port in [m[1] for m in matched] or _configured(cluster, pod, container):
                 yield Link(
                     pod.owner,

@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from scripts import tools
 from scripts.checks.rendered.refusals import api, command_lines, exporters, loki, operator, running
-from scripts.checks.rendered.refusals.model import API_SERVER, CONFIGCHECK, Job
+from scripts.checks.rendered.refusals.model import CONFIGCHECK, Job
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
-KINDS: tuple[Callable[[Cluster], Iterable[Job]], ...] = (
-    api.custom_resources,
+Kind = Callable[[Cluster], Iterable[Job]]
+# What all others rely on.
+API: tuple[Kind, ...] = (api.custom_resources,)
+KINDS: tuple[Kind, ...] = (
     command_lines.flags,
     operator.kubelet,
     operator.prometheus,
@@ -25,21 +27,20 @@ KINDS: tuple[Callable[[Cluster], Iterable[Job]], ...] = (
     exporters.blackbox,
     loki.configurations,
 )
-
-
 TOOLS = (CONFIGCHECK, *running.ALONE)
 
 
 def found(
-    clusters: Sequence[Cluster], left_out: Collection[str] = ()
+    kinds: Iterable[Kind], clusters: Sequence[Cluster], left_out: Collection[str] = ()
 ) -> Iterator[tuple[Job, Finding]]:
     """Yield what programs refuse, each with what they were asked.
 
     Args:
+        kinds: Of `API` or `KINDS`.
         clusters: Clusters with their charts rendered.
         left_out: Tools of `TOOLS` that are not asked.
     """
-    jobs = [job for cluster in clusters for kind in KINDS for job in kind(cluster)]
+    jobs = [job for cluster in clusters for kind in kinds for job in kind(cluster)]
     jobs = [job for job in jobs if job.tool not in left_out]
     for job, refusals in zip(jobs, running.answers(jobs), strict=True):
         for refusal in refusals:
@@ -49,8 +50,3 @@ def found(
 def not_built() -> list[str]:
     """Return the tools that are to be built before programs can be asked."""
     return [name for name in TOOLS if not tools.built(name)]
-
-
-def of_api_server(refused: Iterable[tuple[Job, Finding]]) -> set[str]:
-    """Return the objects that the API server refuses, of what `found` yields."""
-    return {str(job.item) for job, _ in refused if job.program == API_SERVER}

@@ -41,10 +41,13 @@ def configurations(cluster: Cluster) -> Iterator[Job]:
         flags = [a for a in arguments(container) if not a.lstrip("-").startswith("config.file=")]
         yield _job(cluster, item, text, flags)
         # Loki reads these limits as those of the configuration, but only once it runs.
-        config = yaml.load(text, Loader=yaml.CSafeLoader)
-        limits, limited = mounted.get(str(get(config, "runtime_config", "file")), ("", item))
-        overrides = get(yaml.load(limits, Loader=yaml.CSafeLoader) or {}, "overrides") or {}
-        for own in overrides.values():
+        try:
+            config = yaml.load(text, Loader=yaml.CSafeLoader)
+            limits, limited = mounted.get(str(get(config, "runtime_config", "file")), ("", item))
+            tenants = get(yaml.load(limits, Loader=yaml.CSafeLoader) or {}, "overrides") or {}
+        except yaml.YAMLError:
+            continue  # Loki says so itself.
+        for own in tenants.values():
             merged = {**(config.get("limits_config") or {}), **(own or {})}
             tenant = yaml.safe_dump({**config, "limits_config": merged})
             yield _job(cluster, limited, tenant, flags)

@@ -172,8 +172,8 @@ def arguments(container: Mapping[str, Json]) -> list[str]:
 
 
 def _content(item: Item) -> dict[str, str]:
-    data = {key: str(text) for key, text in (item.manifest.get("data") or {}).items()}
+    data = {key: str(text) for key, text in item.data.items()}
     if item.kind == "Secret":
-        data = {key: base64.b64decode(text).decode() for key, text in data.items()}
+        data = {k: base64.b64decode(text).decode(errors="replace") for k, text in data.items()}
         data |= item.manifest.get("stringData") or {}
     return data

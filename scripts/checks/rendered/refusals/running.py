@@ -17,6 +17,7 @@ from scripts.checks.rendered.refusals.model import (
     Job,
     Refusal,
 )
+from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 
 # Programs that are started for each job; `configcheck` takes all of them at once.
@@ -64,7 +65,9 @@ def _configcheck(jobs: Mapping[str, Job]) -> dict[str, list[Refusal]]:
     asked: Json = [{"program": job.program, "input": job.input} for job in jobs.values()]
     run = tools.run(CONFIGCHECK, stdin=json.dumps(asked))
     if run.returncode:
-        raise RuntimeError(run.stderr)
+        text = f"stops with an error: {' '.join(run.stderr.split())[-400:]}"
+        fix = "correct what it names, or report it with the change that leads to it"
+        raise RepositoryError(Finding(f"scripts/tools/{CONFIGCHECK}", None, text, fix))
     return {
         key: [Refusal(r["message"], r.get("object", ""), r.get("by", "")) for r in refusals]
         for key, refusals in zip(jobs, json.loads(run.stdout), strict=True)
