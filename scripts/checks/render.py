@@ -102,8 +102,8 @@ def main() -> int:
     with_charts = clusters(repository, rendered=rendered)
     left_out = refusals.not_built() if options.allow_missing else []
     if left_out:
-        text = f"not checked: what programs refuse, as {', '.join(left_out)} is not built yet"
-        print(colour(f"{text}: `make render` builds it, once", YELLOW), flush=True)
+        text = f"not checked: what programs refuse; not built yet: {', '.join(left_out)}"
+        print(colour(f"{text} (`make render` builds what it needs, once)", YELLOW), flush=True)
     found = check(repository, with_charts, left_out)
     # Of what the API server refuses, nothing can be added up.
     with contextlib.suppress(*SHAPE_ERRORS if found else ()):
