@@ -6,6 +6,8 @@ from dashboards_py.grafana import Threshold
 from scripts.core.yamlfile import Json
 
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
+# Of series that mean neither well nor ill, in the order in which a panel needs them.
+CALM = ("blue", "purple", "light-green", "light-blue", "light-purple")
 
 NEUTRAL = (Threshold(BLUE),)
 
@@ -33,6 +35,12 @@ def bad_below(*, warning: float, critical: float) -> list[Threshold]:
         critical: Orange from here on.
     """
     return [Threshold(RED), Threshold(ORANGE, critical), Threshold(GREEN, warning)]
+
+
+# Of the slowest twentieth of requests, in seconds: a chat waits for a language model.
+SLOW = bad_from(warning=5, critical=10)
+# Of the events that a consumer has not processed.
+BACKLOG = bad_from(warning=20, critical=100)
 
 
 def states(*, one: str, zero: str) -> list[Json]:

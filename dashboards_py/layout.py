@@ -6,6 +6,7 @@ about 14 units, so the first screen of a dashboard is one strip of numbers and o
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -37,6 +38,14 @@ class DashboardRow:
     height: int
     title: str
     collapsed: bool
+
+
+def height_of_table(rows: int) -> int:
+    """Return the grid units that a table needs for so many rows, beside its title and heading.
+
+    A row is 36 px high (`@grafana/ui` 13.2, `TableNG/constants`), the title 40.
+    """
+    return math.ceil((40 + 36 * (rows + 1) + 8) / 38)
 
 
 def row(
@@ -126,9 +135,14 @@ def _widths(line: Sequence[grafana.Panel]) -> list[int]:
     return widths
 
 
+def panel_id(title: str) -> int:
+    """Return a number between 1 and 2^31 made of a panel's title."""
+    return zlib.crc32(title.encode()) % (2**31 - 1) + 1
+
+
 def _id(title: str, taken: dict[int, str]) -> int:
-    """Return a number between 1 and 2^31 made of the title."""
-    identity = zlib.crc32(title.encode()) % (2**31 - 1) + 1
+    """Return a panel's id, which no other panel of the dashboard has."""
+    identity = panel_id(title)
     if identity in taken:
         raise LayoutError(
             f"panels {taken[identity]!r} and {title!r} get one id; give one another title"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 CORES = "suffix:cores"
 BYTES = "bytes"
 # From 0 to 1, shown in percent.
@@ -17,3 +19,33 @@ PACKETS_PER_SECOND = "pps"
 SECONDS = "s"
 MILLISECONDS = "ms"
 TIMES = "suffix:×"
+
+# Where a graph's axis ends at least. Grafana draws one to 100 where every value is 0.
+LEAST_AXIS: Mapping[str, float] = {
+    CORES: 0.01,
+    BYTES: 1024,
+    SHARE: 0.01,
+    COUNT: 1,
+    REQUESTS_PER_SECOND: 0.01,
+    LINES_PER_SECOND: 0.01,
+    SAMPLES_PER_SECOND: 1,
+    BYTES_PER_SECOND: 1024,
+    EVENTS_PER_SECOND: 0.01,
+    ALERTS_PER_SECOND: 0.01,
+    PACKETS_PER_SECOND: 1,
+    SECONDS: 0.001,
+    MILLISECONDS: 1,
+    TIMES: 1,
+}
+
+# The longest that Grafana writes of a value, for the width of a table's column.
+LONGEST: Mapping[str, str] = {
+    CORES: "0.0123 cores",
+    BYTES: "1000 MiB",
+    SHARE: "99.99%",
+    COUNT: "123.4 K",
+    REQUESTS_PER_SECOND: "0.0123 req/s",
+    SECONDS: "999 ms",
+    MILLISECONDS: "999 ms",
+    TIMES: "123.4 ×",
+}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dashboards_py.annotations import rollouts_and_alerts
-from dashboards_py.colours import bad_from, faults, good_from, states
+from dashboards_py.colours import RED, bad_from, faults, good_from, states
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link
+from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import (
     Column,
     gauge,
@@ -30,15 +30,27 @@ from dashboards_py.units import (
     SECONDS,
     SHARE,
 )
-from dashboards_py.variables import job_variable
 
 FULL = bad_from(warning=0.8, critical=0.95)
 BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
 
+TARGETS, OBJECTS, FAILED = "Scrape targets", "Objects in sync", "Failed scrapes and rules"
+
 ITS_PODS = data_link(
     "Pods of this namespace", "cluster-capacity", namespace="${__field.labels.namespace}"
 )
+OF_ROW = data_link("Pods of this namespace", "cluster-capacity", namespace="${__value.raw}")
+# Where the next step is not another number: restarts, memory and CPU of what misbehaves.
+PODS = data_link("Its pods", "cluster-capacity", namespace="monitoring")
+# Alloy, which reads each node's files, is in a namespace of its own.
+NODE_PODS = data_link("Its pods", "cluster-capacity", namespace="monitoring-node")
+VOLUMES = panel_link("Which volume", "cluster-capacity", "Volumes")
+WHICH_TARGET = panel_link("Which target", "stack-health", TARGETS)
+WHICH_OBJECT = panel_link("Which object", "stack-health", OBJECTS)
+SINCE_WHEN = panel_link("Since when", "stack-health", FAILED)
+ALERTS = panel_link("The alerts", "todo-overview", "Firing alerts")
+WHO_WRITES = panel_link("Who writes it", "todo-logs", "Lines by app")
 
 parts = row(
     stat(
@@ -48,9 +60,9 @@ parts = row(
         "here was never found: look for its release.",
         unit=COUNT,
         mappings=states(one="up", zero="down"),
-        links=[data_link("Its targets", "stack-health", job="${__field.labels.job}")],
+        links=[WHICH_TARGET],
     ),
-    height=3,
+    height=4,
 )
 
 now = row(
@@ -61,6 +73,7 @@ now = row(
         description="Everything that Prometheus scrapes, the application's sidecars among it.",
         unit=COUNT,
         width=4,
+        links=[WHICH_TARGET],
     ),
     gauge(
         "Budgets",
@@ -71,17 +84,20 @@ now = row(
         "oldest days go before their time.",
         width=6,
         thresholds=FULL,
+        links=[PODS],
     ),
     stat(
-        "Faults in this time range",
-        show(stack.rule_failures_in_range(), "rules not evaluated"),
-        show(stack.sample_limit_hits_in_range(), "scrapes refused"),
-        show(stack.notifications_failed_in_range(), "notifications lost"),
-        show(stack.lines_lost_in_range(), "log lines lost"),
-        description="Each is something that was not seen, or that nobody was told.",
+        "Lost in this time range",
+        show(stack.rule_failures_in_range(), "rules"),
+        show(stack.sample_limit_hits_in_range(), "scrapes"),
+        show(stack.notifications_failed_in_range(), "messages"),
+        show(stack.lines_lost_in_range(), "log lines"),
+        description="Rules that were not evaluated, scrapes that were refused, notifications that "
+        "nobody got, log lines that Alloy gave up: each is something that was not seen.",
         unit=COUNT,
         width=9,
         thresholds=bad_from(critical=1),
+        links=[SINCE_WHEN],
     ),
     stat(
         "GitOps",
@@ -91,6 +107,7 @@ now = row(
         unit=COUNT,
         width=5,
         thresholds=bad_from(critical=1),
+        links=[WHICH_OBJECT],
         no_value=NO_ENGINE,
     ),
     height=4,
@@ -104,16 +121,17 @@ scrapes = row(
         description="Against series.limit in the environment's budget.yaml. What is gone stays up "
         "to three hours.",
         unit=COUNT,
+        links=[WHICH_TARGET],
     ),
     timeseries(
         "Samples by scrape job",
         show(stack.samples_by_job(), "{{job}}"),
         description="Who delivers the series: samples of one scrape of all targets of a job.",
         unit=COUNT,
-        links=[data_link("Its targets", "stack-health", job="${__field.labels.job}")],
+        links=[WHICH_TARGET],
     ),
     table(
-        "Scrape targets",
+        TARGETS,
         {"job": "Job", "namespace": "Namespace", "pod": "Pod", "instance": "Instance"},
         Column(
             "State",
@@ -127,7 +145,8 @@ scrapes = row(
         description="Those that are down first. One whose samples reach its monitor's sampleLimit "
         "is refused whole.",
         sort="State",
-        width=11,
+        links_of={"Namespace": [OF_ROW]},
+        width=24,
     ),
     title="Prometheus: scrapes",
 )
@@ -141,6 +160,7 @@ prometheus = row(
         description="Seconds of one evaluation. A group that takes longer than its interval skips "
         "evaluations, and its alerts are late.",
         unit=SECONDS,
+        links=[PODS],
         width=6,
     ),
     timeseries(
@@ -148,6 +168,7 @@ prometheus = row(
         show(stack.query_duration(), "mean"),
         description="Mean time of one query, of rules and dashboards alike.",
         unit=SECONDS,
+        links=[PODS],
         width=6,
     ),
     timeseries(
@@ -155,6 +176,7 @@ prometheus = row(
         show(stack.samples_per_second(), "samples"),
         description="A drop to 0 means that nothing is stored, however green the targets are.",
         unit=SAMPLES_PER_SECOND,
+        links=[WHICH_TARGET],
         width=6,
     ),
     timeseries(
@@ -164,15 +186,17 @@ prometheus = row(
         show(stack.storage_limit(), "retentionSize"),
         description="Blocks, write-ahead log and the chunks of the last hours.",
         unit=BYTES,
+        links=[VOLUMES],
         width=6,
     ),
     stacked_bars(
-        "Failed scrapes and rules",
+        FAILED,
         show(stack.rule_failures(), "rules not evaluated"),
         show(stack.sample_limit_hits(), "scrapes above sampleLimit"),
         show(stack.duplicate_samples(), "samples twice"),
         show(stack.out_of_order_samples(), "samples too late"),
         description="How often in each bar. Samples twice: two targets with the same labels.",
+        links=[WHICH_TARGET],
         width=12,
     ),
     stacked_bars(
@@ -182,6 +206,7 @@ prometheus = row(
         show(stack.wal_faults(), "write-ahead log"),
         description="How often in each bar. The disk is full or broken; what follows is lost "
         "metrics at the next restart.",
+        links=[VOLUMES],
         width=12,
     ),
     height=6,
@@ -195,19 +220,22 @@ alertmanager = row(
         show(stack.silences(), "silences in force"),
         description="What Alertmanager holds. The Watchdog is always one of them.",
         unit=COUNT,
+        links=[ALERTS],
     ),
     stacked_bars(
         "Notifications",
         show(stack.notifications_sent(), "tried"),
-        show(stack.notifications_failed(), "failed"),
+        show(stack.notifications_failed(), "failed", colour=RED),
         description="In each bar, to all receivers. Failed: wrong credentials, or no way out.",
+        links=[ALERTS],
     ),
     timeseries(
         "From Prometheus to Alertmanager",
         show(stack.alerts_sent(), "sent"),
-        show(stack.alerts_not_sent(), "not sent"),
+        show(stack.alerts_not_sent(), "not sent", colour=RED),
         description="Alerts per second, each one again every minute.",
         unit=ALERTS_PER_SECOND,
+        links=[PODS],
     ),
     height=6,
     title="Alertmanager",
@@ -232,6 +260,7 @@ pipeline = row(
         "logs nobody sees.",
         unit=LINES_PER_SECOND,
         width=7,
+        links=[NODE_PODS],
     ),
     stacked_bars(
         "Lost on the way",
@@ -239,6 +268,7 @@ pipeline = row(
         show(stack.alloy_retries(), "batches sent again"),
         description="Lines that Alloy gave up sending, in each bar, after all its tries.",
         width=5,
+        links=[NODE_PODS],
     ),
     stacked_bars(
         "Dropped on purpose",
@@ -246,6 +276,7 @@ pipeline = row(
         description="Lines that the pipeline drops, in each bar: probes, and what is too old for "
         "Loki.",
         width=5,
+        links=[NODE_PODS],
     ),
     height=6,
     title="Logs: from pods to Loki",
@@ -258,19 +289,20 @@ loki = row(
         description="Before compression. The limit on the rate is in base/releases/loki.yaml.",
         unit=BYTES_PER_SECOND,
         width=8,
+        links=[WHO_WRITES],
     ),
-    timeseries(
+    stacked_bars(
         "Refused by Loki",
-        show(stack.loki_discarded(), "all lines"),
         show(
             stack.loki_discarded_by_reason(),
             "{{reason}}",
             allow_empty="Loki counts a reason from its first refused line on",
         ),
-        description="Lines, in each step of the graph. rate_limited, per_stream_rate_limit: "
-        "somebody writes too much; greater_than_max_sample_age: somebody catches up.",
-        unit=COUNT,
+        description="Lines, in each bar. rate_limited, per_stream_rate_limit: somebody writes too "
+        "much; greater_than_max_sample_age: somebody catches up.",
         width=8,
+        links=[WHO_WRITES],
+        no_value="Loki refused no line",
     ),
     stacked_bars(
         "Loki's disk",
@@ -279,7 +311,7 @@ loki = row(
         show(stack.loki_disk_full(), "entries not secured"),
         description="In each bar. Not written: the volume is full; memory fills up next.",
         width=8,
-        links=[data_link("The volume", "cluster-capacity", namespace="monitoring")],
+        links=[VOLUMES],
     ),
     timeseries(
         "Loki in memory",
@@ -288,12 +320,14 @@ loki = row(
         description="Streams are combinations of labels; base/releases/loki.yaml limits them.",
         unit=COUNT,
         width=8,
+        links=[WHO_WRITES],
     ),
     timeseries(
         "Loki's answers",
         show(stack.loki_requests(), "{{status_code}}"),
         description="Requests by status: 429 is a limit, 5xx a fault.",
         unit=REQUESTS_PER_SECOND,
+        links=[PODS],
         width=8,
     ),
     timeseries(
@@ -301,6 +335,7 @@ loki = row(
         show(stack.loki_request_duration(), "{{route}}"),
         description="Mean time of an answer.",
         unit=SECONDS,
+        links=[PODS],
         width=8,
         no_value="nobody asks",
     ),
@@ -314,18 +349,21 @@ grafana = row(
         show(stack.grafana_requests(), "{{status_code}}"),
         description="Requests by status. 5xx is a fault of Grafana or of a data source.",
         unit=REQUESTS_PER_SECOND,
+        links=[PODS],
     ),
     timeseries(
         "Grafana takes",
         show(stack.grafana_request_duration(), "mean"),
         description="Mean time of an answer, queries among them.",
         unit=SECONDS,
+        links=[PODS],
     ),
     timeseries(
         "Queries to data sources",
         show(stack.grafana_queries(), "{{plugin_id}} {{status}}"),
         description="By outcome. Errors: the data source is away, or a query is wrong.",
         unit=REQUESTS_PER_SECOND,
+        links=[PODS],
         no_value="nobody has a dashboard open",
     ),
     height=6,
@@ -341,6 +379,7 @@ configuration = row(
         show(stack.reloaders_succeeded(), "{{pod}} reloader"),
         description="Red: the newest configuration is wrong, and the one before is still in force.",
         mappings=states(one="in force", zero="refused"),
+        links=[WHICH_OBJECT],
     ),
     height=7,
     title="Configuration",
@@ -352,13 +391,15 @@ components = row(
         show(stack.alloy_components(), "{{pod}}"),
         description="Components that are not healthy.",
         unit=COUNT,
+        links=[NODE_PODS],
         thresholds=bad_from(critical=1),
     ),
     stacked_bars(
         "Prometheus operator",
         show(stack.operator_reconciles(), "reconciled"),
-        show(stack.operator_errors(), "failed"),
+        show(stack.operator_errors(), "failed", colour=RED),
         description="Objects in each bar.",
+        links=[PODS],
     ),
     timeseries(
         "Refused by the operator",
@@ -366,6 +407,7 @@ components = row(
         description="Objects that it leaves out of Prometheus' configuration: what they would "
         "have watched is not watched.",
         unit=COUNT,
+        links=[WHICH_OBJECT],
         thresholds=bad_from(critical=1),
     ),
     height=7,
@@ -373,7 +415,7 @@ components = row(
 
 gitops = row(
     table(
-        "Objects in sync",
+        OBJECTS,
         {
             "kind": "Kind",
             "exported_namespace": "Namespace",
@@ -390,7 +432,8 @@ gitops = row(
         description="Of Flux: its Ready condition. Of Argo CD: whether the Application is synced "
         "and healthy. Those that are not come first.",
         sort="State",
-        width=12,
+        width=24,
+        links_of={"Namespace": [OF_ROW]},
         no_value=NO_ENGINE,
     ),
     timeseries(
@@ -398,14 +441,16 @@ gitops = row(
         show(stack.reconcile_duration(), "{{job}}"),
         description="Mean time for one object. Dots: between them nothing was reconciled.",
         unit=SECONDS,
-        width=6,
+        links=[WHICH_OBJECT],
+        width=12,
         no_value=NO_ENGINE,
     ),
     stacked_bars(
         "Reconciling fails",
         show(stack.reconcile_errors(), "{{job}}"),
         description="Objects in each bar.",
-        width=6,
+        width=12,
+        links=[WHICH_OBJECT],
         no_value=NO_ENGINE,
     ),
     height=8,
@@ -421,6 +466,7 @@ resources = row(
         "budget.yaml. Above 100% something runs that is not in Git, or the budget is not kept.",
         width=5,
         thresholds=BEYOND,
+        links=[PODS],
     ),
     timeseries(
         "Memory against its limit",
@@ -454,9 +500,9 @@ restarts = row(
         "Restarts of the stack",
         {"pod": "Pod", "container": "Container", "namespace": "Namespace"},
         Column("Restarts", stack.restarts(), thresholds=bad_from(warning=1), coloured=True),
-        description="Of the containers of the pods that exist now. Each is a gap in what is seen.",
+        description="In the time range. Each is a gap in what is seen.",
         sort="Restarts",
-        column_widths={"Pod": 400},
+        links_of={"Namespace": [OF_ROW]},
     ),
     height=8,
 )
@@ -466,7 +512,7 @@ DASHBOARD = dashboard(
     title="Stack health",
     description="Does the monitoring itself work, and if not, which part of it fails?",
     folder=Folder.PLATFORM,
-    variables=[job_variable()],
+    variables=[],
     annotations=rollouts_and_alerts(stack.rollouts()),
     rows=[
         parts,

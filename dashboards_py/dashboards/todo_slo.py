@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dashboards_py import namespaces
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import bad_below, bad_from, states
 from dashboards_py.definition import Folder, dashboard
-from dashboards_py.layout import row
+from dashboards_py.layout import height_of_table, row
 from dashboards_py.links import data_link
 from dashboards_py.panels import Column, show, stat, state_timeline, table, timeseries
 from dashboards_py.queries import dapr, health, slo, traffic
 from dashboards_py.units import EVENTS_PER_SECOND, MILLISECONDS, REQUESTS_PER_SECOND, SHARE, TIMES
-from dashboards_py.variables import app_variable, namespace_variable, slo_variable
+from dashboards_py.variables import EVERY_APP, slo_variable
 
 # Google's SRE workbook, "Alerting on SLOs": burn rates that use up a budget of 30 days in 2, 5
 # and 30 days. The alerts of objectives have the same thresholds.
@@ -18,9 +19,8 @@ FAST, SLOW, STEADY = 14.4, 6, 1
 NO_EVENT = "no event in this window"
 
 BUDGET = bad_below(warning=0.25, critical=0)
-ONLY_THIS = data_link(
-    "Only this objective", "todo-slo", "namespace", slo="${__field.labels.sloth_slo}"
-)
+ONLY_THIS = data_link("Only this objective", "todo-slo", slo="${__field.labels.sloth_slo}")
+EVENTS = data_link("Events", "todo-events", app="${__field.labels.app_id}")
 
 now = row(
     stat(
@@ -76,10 +76,9 @@ all_objectives = row(
         "events of 30 days; what counts as one is said in base/config/slos. After the burn rate: "
         "the share of bad events over each window, of all objectives whatever is chosen above.",
         sort="Burn rate",
-        column_widths={"Objective": 200},
-        links=[data_link("Only this objective", "todo-slo", "namespace", slo="${__value.raw}")],
+        links=[data_link("Only this objective", "todo-slo", slo="${__value.raw}")],
     ),
-    height=6,
+    height=height_of_table(6),
 )
 
 burning = row(
@@ -87,9 +86,10 @@ burning = row(
         "Budget left over time",
         show(slo.budget_left(), "{{sloth_slo}}"),
         description="When was it spent? Steps down are faults; it recovers as they become older "
-        "than 30 days.",
+        "than 30 days. Drawn down to -100%, twice what may fail.",
         unit=SHARE,
-        minimum=None,
+        minimum=-1,
+        maximum=1,
         links=[ONLY_THIS],
     ),
     timeseries(
@@ -132,7 +132,7 @@ causes = row(
         description="api-availability: which requests were answered with 5xx?",
         unit=REQUESTS_PER_SECOND,
         width=8,
-        links=[data_link("The API", "todo-api", "namespace", "app", source="access_log")],
+        links=[data_link("The API", "todo-api", app="${__field.labels.app}", source="access_log")],
         no_value="no server error",
     ),
     state_timeline(
@@ -142,6 +142,7 @@ causes = row(
         "answer?",
         mappings=states(one="up", zero="down"),
         width=8,
+        links=[data_link("Pods and events", "todo-overview")],
     ),
     timeseries(
         "Calls that take long",
@@ -151,7 +152,7 @@ causes = row(
         unit=MILLISECONDS,
         width=8,
         thresholds=bad_from(warning=500),
-        links=[data_link("Events and calls", "todo-events", "namespace", "app")],
+        links=[EVENTS],
         no_value="no call from sidecar to sidecar",
     ),
     timeseries(
@@ -163,7 +164,7 @@ causes = row(
         ),
         description="event-publishing: what did the broker refuse?",
         unit=EVENTS_PER_SECOND,
-        links=[data_link("Events", "todo-events", "namespace", "app")],
+        links=[EVENTS],
         no_value="no failure",
     ),
     timeseries(
@@ -175,7 +176,7 @@ causes = row(
         ),
         description="event-processing: what was retried or dropped?",
         unit=EVENTS_PER_SECOND,
-        links=[data_link("Events", "todo-events", "namespace", "app")],
+        links=[EVENTS],
         no_value="no failure",
     ),
     height=7,
@@ -187,7 +188,9 @@ DASHBOARD = dashboard(
     title="Todo objectives",
     description="Are we as good as we said, how much may still fail, and what uses it up?",
     folder=Folder.TODO,
-    variables=[namespace_variable(), app_variable(), slo_variable()],
+    variables=[slo_variable()],
+    # An objective is the whole application's.
+    fixed={"app": EVERY_APP, "namespace": namespaces.application()},
     annotations=rollouts_and_alerts(),
     rows=[now, all_objectives, burning, causes],
 )

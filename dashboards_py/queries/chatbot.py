@@ -6,6 +6,8 @@ use, logs a line for each request, and failures are logged as errors.
 
 from __future__ import annotations
 
+import attrs
+
 from dashboards_py import logql
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
@@ -93,9 +95,10 @@ def limits() -> Query:
     return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count("app")
 
 
-def limits_in_range() -> Query:
-    """Lines about a rate limit or quota in the whole time range."""
-    return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count(over=logql.WHOLE_RANGE)
+def model_calls_limited_share() -> Query:
+    """Share of the requests to model providers that were refused by a limit, in the whole range."""
+    limited, every = _calls("429").count(over=logql.WHOLE_RANGE), model_calls_in_range()
+    return attrs.evolve(limited, expr=f"{limited.expr} / {every.expr}")
 
 
 def unreachable() -> Query:

@@ -169,7 +169,7 @@ def free_tier_storage_share() -> Vector:
 
 
 def pods_in(phase: str) -> Vector:
-    """How many pods of the cluster are in a phase."""
+    """How many pods are in a phase."""
     return _phase(phase).sum()
 
 
@@ -180,12 +180,12 @@ def pods_unschedulable() -> Vector:
 
 def pods_without_a_node() -> Vector:
     """1 for each pod that fits on no node."""
-    return _unschedulable(NAMESPACE)
+    return _unschedulable()
 
 
 def pods_pending() -> Vector:
     """1 for each pending pod."""
-    return _phase("Pending", NAMESPACE).where("== 1")
+    return _phase("Pending").where("== 1")
 
 
 def replicas_missing() -> Vector:
@@ -198,7 +198,7 @@ def replicas_missing() -> Vector:
 
 def running_pods(*by: str) -> Vector:
     """How many pods run, for each namespace or workload."""
-    return _by(_phase("Running", NAMESPACE), by)
+    return _by(_phase("Running"), by)
 
 
 def pod_nodes() -> Vector:
@@ -241,9 +241,9 @@ def restarts() -> Vector:
 
 
 def restarted() -> Vector:
-    """How often each container of the present pods has restarted, if at all."""
-    so_far = m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()
-    return so_far.max(*_POD, "container").where("> 0")
+    """How often each container restarted in the whole time range, if at all."""
+    restarts_in_range = m.CONTAINER_RESTARTS(namespace=NAMESPACE).increase_in_range()
+    return restarts_in_range.max(*_POD, "container").where("> 0")
 
 
 def oom_kills() -> Vector:
@@ -259,14 +259,12 @@ def throttling() -> Vector:
     return throttled.ratio_to(periods.where("> 0"))
 
 
-def _phase(phase: str, namespace: Matcher | None = None) -> Vector:
-    where = {"namespace": namespace} if namespace else {}
-    return m.POD_PHASE(phase=phase, **where).value().max(*_POD)
+def _phase(phase: str) -> Vector:
+    return m.POD_PHASE(phase=phase, namespace=NAMESPACE).value().max(*_POD)
 
 
-def _unschedulable(namespace: Matcher | None = None) -> Vector:
-    where = {"namespace": namespace} if namespace else {}
-    return m.POD_UNSCHEDULABLE(**where).value().max(*_POD)
+def _unschedulable() -> Vector:
+    return m.POD_UNSCHEDULABLE(namespace=NAMESPACE).value().max(*_POD)
 
 
 def _by(found: Vector, by: tuple[str, ...]) -> Vector:
@@ -302,8 +300,8 @@ def volume_inodes() -> Vector:
 
 
 def fullest_volume() -> Vector:
-    """The used share of the fullest volume of the cluster."""
-    return _used_share(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {}).max()
+    """The used share of the fullest volume."""
+    return volume_use().max()
 
 
 def filesystem_use() -> Vector:

@@ -64,6 +64,11 @@ def duration_p95_worst() -> Vector:
     return duration_p95().max("source")
 
 
+def slowest() -> Vector:
+    """The longest of them, with what measures it."""
+    return duration_p95_worst().largest()
+
+
 def _rate(by: tuple[str, ...], **matchers: str | Matcher) -> Vector:
     requests = m.HTTP_REQUESTS(namespace=NAMESPACE, app=APP, source=SOURCE, **matchers)
     return requests.value().sum(*by)
