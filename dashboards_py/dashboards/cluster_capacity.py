@@ -23,7 +23,8 @@ from dashboards_py.units import BYTES, BYTES_PER_SECOND, CORES, COUNT, PACKETS_P
 from dashboards_py.variables import any_namespace_variable, node_variable
 
 FULL = bad_from(warning=0.8, critical=0.9)
-REQUESTED = bad_from(warning=0.85, critical=0.95)
+# Small clusters are nearly all asked for, which costs nothing until a pod more is to start.
+REQUESTED = bad_from(warning=0.95, critical=1)
 # Up to 1 nodes and volumes are free; above, they cost, or the provider stops nodes.
 BEYOND = bad_from(critical=1.01)
 # In a link of a table: the namespace of the same row.

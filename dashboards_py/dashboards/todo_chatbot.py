@@ -82,13 +82,13 @@ now = row(
         no_value="no call was limited",
     ),
     stat(
-        "Provider out of reach",
-        show(chatbot.unreachable_in_range(), "lines", allow_empty=IN_REACH),
+        "Out of reach",
+        show(chatbot.unreachable_share(), "lines", allow_empty=IN_REACH),
         description="Does the provider answer? Lines in the time range that name a model or "
-        "provider and a timeout, an overload or a broken connection.",
-        unit=COUNT,
+        "provider and a timeout, an overload or a broken connection, for each model call.",
+        unit=SHARE,
         links=[SILENT],
-        thresholds=bad_from(warning=1, critical=20),
+        thresholds=bad_from(warning=0.1, critical=0.5),
         no_value=NO_TROUBLE,
     ),
     height=4,

@@ -73,8 +73,8 @@ now = row(
     ),
     stat(
         "Failing",
-        show(dapr.publish_failure_share(), "publishing", bad_from(warning=0.001, critical=0.01)),
-        show(dapr.consume_failure_share(), "processing", bad_from(warning=0.01, critical=0.05)),
+        show(dapr.publish_failure_share(), "published", bad_from(warning=0.001, critical=0.01)),
+        show(dapr.consume_failure_share(), "processed", bad_from(warning=0.01, critical=0.05)),
         description="Do events get lost? Share that the broker did not take, and share of "
         "deliveries that a consumer asked to have again or dropped.",
         unit=SHARE,

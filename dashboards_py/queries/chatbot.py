@@ -97,8 +97,7 @@ def limits() -> Query:
 
 def model_calls_limited_share() -> Query:
     """Share of the requests to model providers that were refused by a limit, in the whole range."""
-    limited, every = _calls("429").count(over=logql.WHOLE_RANGE), model_calls_in_range()
-    return attrs.evolve(limited, expr=f"{limited.expr} / {every.expr}")
+    return _share_of_calls(_calls("429").count(over=logql.WHOLE_RANGE))
 
 
 def unreachable() -> Query:
@@ -106,9 +105,10 @@ def unreachable() -> Query:
     return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count("app")
 
 
-def unreachable_in_range() -> Query:
-    """Lines about a model provider that is unreachable or too slow in the whole time range."""
-    return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count(over=logql.WHOLE_RANGE)
+def unreachable_share() -> Query:
+    """Lines about a provider that is unreachable or too slow, for each model call, in the range."""
+    lines = _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count(over=logql.WHOLE_RANGE)
+    return _share_of_calls(lines)
 
 
 def model_trouble() -> Query:
@@ -136,6 +136,10 @@ def _requests(route: Matcher, **matchers: str) -> Vector:
         namespace=NAMESPACE, app=APP, route=route, source=ACCESS_LOG, **matchers
     )
     return requests.value()
+
+
+def _share_of_calls(some: Query) -> Query:
+    return attrs.evolve(some, expr=f"{some.expr} / {model_calls_in_range().expr}")
 
 
 def _calls(status: str) -> logql.Stream:

@@ -138,15 +138,25 @@ def _of_tier(resource: str) -> Shown:
     return expected
 
 
-def _alerts(truth: GroundTruth, _: Labels) -> Array:
-    at = truth.time_range.end
-    firing = [
-        alert
-        for alert in truth.day.summary["alerts"]
-        if alert["start"] <= at <= alert["end"]
-        and alert["labels"].get("severity", "none") != "none"
-    ]
-    return truth.constant(len(firing))
+def _alerts(*severities: str) -> Shown:
+    def expected(truth: GroundTruth, _: Labels) -> Array:
+        at = truth.time_range.end
+        firing = [
+            alert
+            for alert in truth.day.summary["alerts"]
+            if alert["start"] <= at <= alert["end"]
+            and alert["labels"].get("severity") in severities
+        ]
+        return truth.constant(len(firing))
+
+    return expected
+
+
+def _restarts(truth: GroundTruth, labels: Labels) -> Array:
+    """Return how often containers restarted from the start of the time range on."""
+    so_far = truth.sum(_filled("restarts/{application}/", labels))
+    begin = int((truth.time_range.start / 1000 - truth.day.start) // STEP)
+    return so_far - so_far[begin]
 
 
 def _lines(truth: GroundTruth, _: Labels) -> Array:
@@ -192,8 +202,9 @@ EXPECTED: Mapping[str, tuple[Expected, ...]] = {
         Expected("Server errors", "A", _error_ratio, 0.3, _FEW, absolute_tolerance=0.001),
         Expected("Probes", "A", _named("probe/{job}"), 0.0, "0 or 1"),
         Expected("Pods", "A", _named("pods_ready/{application}"), 0.0, "a count"),
-        Expected("Restarts so far", "A", _sum("restarts/{application}/"), 0.0, "a count"),
-        Expected("Alerts firing", "A", _alerts, 0.0, "a count"),
+        Expected("Restarts", "A", _restarts, 0.0, "a count"),
+        Expected("Alerts firing", "A", _alerts("critical"), 0.0, "a count"),
+        Expected("Alerts firing", "B", _alerts("warning", "info"), 0.0, "a count"),
     ),
     "todo-slo": (
         # A tenth of what the objective allows.
