@@ -1,14 +1,17 @@
-"""Where each alert leads to: the dashboard that `base/config/alerts` or `slos` names for it."""
+"""What `base/config` says of alerts and objectives: names, and where each alert leads to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from dashboards_py.namespaces import ROOT
 from scripts.core.findings import SHAPE_ERRORS, RepositoryError, shape_findings
 from scripts.core.yamlfile import Json, load
+
+T = TypeVar("T")
 
 ALERTS, OBJECTIVES = Path("base/config/alerts"), Path("base/config/slos")
 
@@ -20,15 +23,31 @@ def dashboards() -> dict[str, str]:
     Raises:
         RepositoryError: For a file that is not made as specifications of alerts and objectives are.
     """
-    found: dict[str, str] = {}
-    for folder, named in ((ALERTS, _of_alerts), (OBJECTIVES, _of_objectives)):
-        for path in sorted((ROOT / folder).glob("*.yaml")):
-            try:
-                found |= dict(named(load(path, ROOT)[0]))
-            except SHAPE_ERRORS as error:
-                place = path.relative_to(ROOT).as_posix()
-                raise RepositoryError(*shape_findings(place, error)) from error
-    return found
+    return dict((*_read(ALERTS, _of_alerts), *_read(OBJECTIVES, _of_objectives)))
+
+
+@cache
+def objectives() -> tuple[str, ...]:
+    """Return the names of the objectives.
+
+    Raises:
+        RepositoryError: As of `dashboards`.
+    """
+    return tuple(
+        _read(OBJECTIVES, lambda specification: (s["name"] for s in specification["slos"]))
+    )
+
+
+def _read(folder: Path, found: Callable[[Json], Iterable[T]]) -> list[T]:
+    """Return what is found in each specification of a folder."""
+    everything: list[T] = []
+    for path in sorted((ROOT / folder).glob("*.yaml")):
+        try:
+            everything += found(load(path, ROOT)[0])
+        except SHAPE_ERRORS as error:
+            place = path.relative_to(ROOT).as_posix()
+            raise RepositoryError(*shape_findings(place, error)) from error
+    return everything
 
 
 def _of_alerts(specification: Json) -> Iterator[tuple[str, str]]:

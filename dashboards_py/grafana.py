@@ -228,13 +228,15 @@ class Stat(Panel, core.Stat):  # type: ignore[misc]
     graphMode: str = "none"  # noqa: N815
     reduceCalc: str = "lastNotNull"  # noqa: N815
     # Pixels; Grafana's own choice is down to 8 where values are narrow.
-    titleSize: int = screen.TITLE_PIXELS  # noqa: N815
+    title_size: int = screen.TITLE_PIXELS
+    text_mode: str = "auto"
 
     def to_json_data(self) -> Json:
         """Return Grafana's `stat` panel."""
         panel: Json = super().to_json_data()
         panel["options"] |= {
-            "text": {"titleSize": self.titleSize},
+            "text": {"titleSize": self.title_size},
+            "textMode": self.text_mode,
             "colorMode": self.valueColorMode,
             "percentChangeColorMode": "standard",
             "showPercentChange": False,

@@ -22,6 +22,8 @@ from dashboards_py.units import COUNT, LEAST_AXIS, LONGEST, SHARE
 from scripts.core import screen
 from scripts.core.yamlfile import Json
 
+# Of a stat's values that are named by labels: how many there are, and how long, is not known here.
+NAME_PIXELS = 12
 # Least width of a bar. Of metrics: four scrapes, see `promql.Series.increase`; of log lines, which
 # have a time of their own: as many as an hour shows one by one.
 BAR = {Language.PROMQL: "2m", Language.LOGQL: "1m"}
@@ -166,7 +168,8 @@ def stat(
         unit=unit,
         thresholds=thresholds,
         mappings=mappings,
-        textMode="value_and_name" if named else "auto",
+        text_mode="value_and_name" if named else "auto",
+        title_size=NAME_PIXELS if any("{{" in q.legend for q in queries) else screen.TITLE_PIXELS,
         overrides=overrides,
     )
 

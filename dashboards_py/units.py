@@ -40,12 +40,12 @@ LEAST_AXIS: Mapping[str, float] = {
 
 # The longest that Grafana writes of a value, for the width of a table's column.
 LONGEST: Mapping[str, str] = {
-    CORES: "0.0123 cores",
-    BYTES: "1000 MiB",
-    SHARE: "99.99%",
-    COUNT: "123.4 K",
-    REQUESTS_PER_SECOND: "0.0123 req/s",
-    SECONDS: "999 ms",
-    MILLISECONDS: "999 ms",
-    TIMES: "123.4 ×",
+    CORES: "0.0888 cores",
+    BYTES: "8888 MiB",
+    SHARE: "88.88%",
+    COUNT: "888.8 K",
+    REQUESTS_PER_SECOND: "0.0888 req/s",
+    SECONDS: "888 ms",
+    MILLISECONDS: "888 ms",
+    TIMES: "888.8 ×",
 }

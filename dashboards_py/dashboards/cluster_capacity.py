@@ -273,7 +273,7 @@ pod_figures = row(
         description="Sidecars included.",
         sort="Memory",
         links=[LOG_LINES],
-        column_widths={"Pod": 340},
+        column_widths={"Pod": 400},
     ),
     height=10,
 )
@@ -339,6 +339,7 @@ waiting = row(
         no_value="no container has restarted",
     ),
     title="Pending, restarted, killed",
+    height=6,
 )
 
 trouble = row(
@@ -383,6 +384,7 @@ storage = row(
         Column("Inodes used", cluster.volume_inodes(), SHARE, FULL, coloured=True),
         description="Volumes that a pod has mounted. One that runs out of inodes is full, too.",
         sort="Used",
+        column_widths={"Namespace": 130},
         links_of={"Namespace": [THIS_NAMESPACE]},
         no_value="no volume is mounted",
     ),
@@ -437,7 +439,7 @@ events = row(
         empty="no event in this time range",
         allow_empty="nothing happens to a node",
     ),
-    height=8,
+    height=6,
 )
 
 DASHBOARD = dashboard(

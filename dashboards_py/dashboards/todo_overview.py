@@ -12,6 +12,7 @@ from dashboards_py.colours import (
     bad_from,
     good_from,
     level_colours,
+    objective_colours,
     outcome_colours,
     states,
     status_colours,
@@ -144,7 +145,7 @@ next_steps = row(
         description="What fires now, of the whole cluster; a click opens the runbook, or the "
         "dashboard. Alertmanager may have silenced it.",
         sort="Severity",
-        width=16,
+        width=17,
         column_widths={"Severity": 95, "Namespace": 120, "Dashboard": 130},
         links_of={"Alert": [RUNBOOK], "Pod": [LINES_OF_POD], "Dashboard": [BOARD]},
         hidden=["Runbook"],
@@ -201,6 +202,7 @@ parts = row(
     timeseries(
         "Error budget left",
         show(slo.budget_left_everywhere(), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Is each objective kept? Share of what may fail in 30 days, down to -100%.",
         unit=SHARE,
         minimum=-1,
@@ -333,7 +335,7 @@ containers = row(
         description="Why a container waits, and why it ended last.",
         sort="Restarts",
         links=[LINES_OF_POD],
-        column_widths={"Pod": 360},
+        column_widths={"Pod": 380},
         no_value=NO_POD,
     ),
     height=9,
@@ -344,6 +346,7 @@ reports = row(
         "Log lines by level",
         show(lines.log_volume("level"), LEVEL_LEGEND),
         description="Lines in each bar. Silence while pods are ready is a fault, too.",
+        width=6,
         colours=level_colours(),
         links=[
             data_link(

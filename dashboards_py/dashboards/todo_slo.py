@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashboards_py import namespaces
+from dashboards_py import alerts, namespaces
 from dashboards_py.annotations import rollouts_and_alerts
-from dashboards_py.colours import bad_below, bad_from, states
+from dashboards_py.colours import bad_below, bad_from, objective_colours, states
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import height_of_table, row
 from dashboards_py.links import data_link
@@ -30,7 +30,9 @@ now = row(
         "days. Below 0 the objective is missed: faults come before features. Until there are 30 "
         "days of data it is of those that there are.",
         unit=SHARE,
+        width=24,
         thresholds=BUDGET,
+        named=True,
         links=[ONLY_THIS],
     ),
     stat(
@@ -39,11 +41,13 @@ now = row(
         description="How fast is it spent? 1 spends it in just 30 days. Over five minutes: one "
         "fault at night makes a peak.",
         unit=TIMES,
+        width=24,
         thresholds=bad_from(warning=STEADY, critical=FAST),
+        named=True,
         links=[ONLY_THIS],
         no_value=NO_EVENT,
     ),
-    height=5,
+    height=3,
 )
 
 all_objectives = row(
@@ -78,13 +82,14 @@ all_objectives = row(
         sort="Burn rate",
         links=[data_link("Only this objective", "todo-slo", slo="${__value.raw}")],
     ),
-    height=height_of_table(6),
+    height=height_of_table(len(alerts.objectives())),
 )
 
 burning = row(
     timeseries(
         "Budget left over time",
         show(slo.budget_left(), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="When was it spent? Steps down are faults; it recovers as they become older "
         "than 30 days. Drawn down to -100%, twice what may fail.",
         unit=SHARE,
@@ -95,6 +100,7 @@ burning = row(
     timeseries(
         "Burn rate over 1 hour",
         show(slo.burn_rate("1h"), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Must somebody get up? Above 14.4 an hour costs 2% of the budget, and two days "
         "cost all of it.",
         unit=TIMES,
@@ -105,6 +111,7 @@ burning = row(
     timeseries(
         "Burn rate over 6 hours",
         show(slo.burn_rate("6h"), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Must somebody look today? Above 6 the budget is gone in five days.",
         unit=TIMES,
         thresholds=bad_from(critical=SLOW),
@@ -114,6 +121,7 @@ burning = row(
     timeseries(
         "Burn rate over 3 days",
         show(slo.burn_rate("3d"), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Will the objective be met? Above 1 for as long as 30 days, it will not.",
         unit=TIMES,
         thresholds=bad_from(warning=STEADY),

@@ -13,7 +13,7 @@ PARTS = regex(
     "kube-prometheus-stack-(prometheus|alertmanager|operator)"
     "|loki|alloy|grafana|kube-state-metrics|node-exporter|kubelet|prometheus-blackbox-exporter"
 )
-PART = "(?:kube-prometheus-stack-|prometheus-)?(.+)"
+PART = "(?:kube-prometheus-stack-|prometheus-)?(.+?)(?:-metrics)?"
 # The evaluation of a query, without the time in the queue.
 EVALUATION = "inner_eval"
 

@@ -156,7 +156,7 @@ def _restarts(truth: GroundTruth, labels: Labels) -> Array:
     """Return how often containers restarted from the start of the time range on."""
     so_far = truth.sum(_filled("restarts/{application}/", labels))
     begin = int((truth.time_range.start / 1000 - truth.day.start) // STEP)
-    return so_far - so_far[begin]
+    return np.asarray(so_far - so_far[begin])
 
 
 def _lines(truth: GroundTruth, _: Labels) -> Array:
