@@ -77,6 +77,7 @@ def timeseries(
     maximum: float | None = None,
     thresholds: Sequence[Threshold] = (),
     colours: Mapping[str, str] | None = None,
+    least_step: str | None = None,
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.TimeSeries:
@@ -92,6 +93,8 @@ def timeseries(
         maximum: Upper end of the axis; None for that of the data.
         thresholds: Drawn as dashed lines.
         colours: Regular expression of series' names to colour.
+        least_step: Between two points, such as `5m` for what changes slowly: each costs Prometheus
+            a sample of each series.
         links: Made by `data_link`.
         no_value: PanelQuery without data, instead of the text of the query's source.
     """
@@ -103,6 +106,7 @@ def timeseries(
         valueMin=minimum,
         valueMax=maximum,
         axisSoftMax=LEAST_AXIS[unit] if maximum is None else None,
+        interval=least_step,
         thresholds=thresholds or NEUTRAL,
         overrides=_colours(queries, colours),
         **style,

@@ -190,6 +190,10 @@ class Vector(Query):
         """Return 1 for 0, and 0 for everything else."""
         return self._compound(f"{self._operand()} == bool 0")
 
+    def complement(self) -> Vector:
+        """Return what a share lacks to the whole."""
+        return self._compound(f"1 - {self._operand()}")
+
     def times(self, factor: float | Vector) -> Vector:
         """Multiply by a number, or by series with the same labels."""
         if isinstance(factor, Vector):

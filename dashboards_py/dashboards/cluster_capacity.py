@@ -197,6 +197,7 @@ node_states = row(
     timeseries(
         "Node disks",
         show(cluster.filesystem_use(), "{{node}} {{mountpoint}}"),
+        least_step="5m",
         description="Share of each node's own file systems that is taken. The kubelet evicts pods "
         "and deletes images when one is nearly full.",
         unit=SHARE,
@@ -391,6 +392,7 @@ storage = row(
     timeseries(
         "Volume use",
         show(cluster.volume_use(), "{{namespace}} {{persistentvolumeclaim}}"),
+        least_step="5m",
         description="Share that is taken.",
         unit=SHARE,
         maximum=1,

@@ -118,6 +118,7 @@ scrapes = row(
         "Series in memory",
         show(stack.series(), "series"),
         show(stack.series_budget(), "budget"),
+        least_step="2m",
         description="Against series.limit in the environment's budget.yaml. What is gone stays up "
         "to three hours.",
         unit=COUNT,

@@ -10,7 +10,6 @@ from dashboards_py.queries.workloads import reserved
 from dashboards_py.query import Matcher, not_equal, regex
 
 PRESSURE = "MemoryPressure|DiskPressure|PIDPressure|NetworkUnavailable"
-BUSY = "user|nice|system|irq|softirq|steal"
 # A ReplicaSet's name ends in a hash of these letters (k8s.io/apimachinery, util/rand), a CronJob's
 # Job in the minute that it is scheduled for.
 WORKLOAD = "(.+?)(?:-[bcdfghjklmnpqrstvwxz2456789]{6,10}|-[0-9]{8,})?"
@@ -60,7 +59,7 @@ def node_used_share(resource: str) -> Vector:
 
 def node_requested_share(resource: str) -> Vector:
     """Share of a node's allocatable CPU or memory that pods request."""
-    requests = m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum("node")
+    requests = m.NODE_REQUESTS(resource=resource, node=NODE).value().max("node")
     return requests.ratio_to(node_capacity(resource))
 
 
@@ -97,7 +96,7 @@ def waiting_for_disk() -> Vector:
 def _node_used(resource: str) -> Vector:
     """Cores that are busy, or bytes that are not available."""
     if resource == "cpu":
-        return m.NODE_CPU(node=NODE, mode=regex(BUSY)).rate().sum("node")
+        return m.NODE_CPU(node=NODE).value().max("node")
     total = m.NODE_MEMORY(node=NODE).value().max("node")
     return total.minus(m.NODE_MEMORY_AVAILABLE(node=NODE).value().max("node"))
 
@@ -127,7 +126,7 @@ def used(resource: str) -> Vector:
 
 def requested(resource: str) -> Vector:
     """CPU or memory that unfinished pods request."""
-    return m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum()
+    return m.NODE_REQUESTS(resource=resource, node=NODE).value().sum()
 
 
 def limited(resource: str) -> Vector:
@@ -318,8 +317,8 @@ def _used_share(
     size: Metric, available: Metric, keys: tuple[str, ...], where: dict[str, Matcher]
 ) -> Vector:
     """Share that is not available; what is reserved for root counts as used, as in `df`."""
-    whole = size(**where).value().max(*keys)
-    return whole.minus(available(**where).value().max(*keys)).ratio_to(whole)
+    free = available(**where).value().max(*keys).ratio_to(size(**where).value().max(*keys))
+    return free.complement()
 
 
 # Network

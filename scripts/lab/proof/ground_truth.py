@@ -175,7 +175,7 @@ _VOLUME = _named("volume/{namespace}/{persistentvolumeclaim}")
 # What is compared, by the dashboard's uid.
 EXPECTED: Mapping[str, tuple[Expected, ...]] = {
     "cluster-capacity": (
-        Expected("CPU of the cluster", "D", _sum("node_cpu/"), 0.05, _RATE, 120),
+        Expected("CPU of the cluster", "D", _sum("node_cpu/"), 0.05, _RATE, 300),
         Expected("Memory of the cluster", "D", _sum("node_memory/"), 0.02, _SCRAPED),
         Expected("CPU by namespace", "A", _sum("cpu/{namespace}/"), 0.1, _RATE, 300, 0.01),
         Expected("Memory by namespace", "A", _sum("memory/{namespace}/"), 0.02, _SCRAPED),
