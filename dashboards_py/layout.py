@@ -14,8 +14,11 @@ import attrs
 from grafanalib import core
 
 from dashboards_py import grafana
+from scripts.core.yamlfile import Json
 
 COLUMNS = 24
+# A table's cells have links of their own, a line of a log its details.
+_LINKED_BY_CELL = (grafana.Table, grafana.Logs)
 
 
 class LayoutError(ValueError):
@@ -49,14 +52,25 @@ def height_of_table(rows: int) -> int:
 
 
 def row(
-    *panels: grafana.Panel, height: int = 8, title: str = "", collapsed: bool = False
+    *panels: grafana.Panel,
+    height: int = 8,
+    title: str = "",
+    collapsed: bool = False,
+    links: Sequence[Json] = (),
 ) -> DashboardRow:
-    """Put panels beside each other; see `DashboardRow` for the arguments."""
+    """Put panels beside each other; see `DashboardRow` for the arguments.
+
+    `links` are those of each graph and number that has none of its own.
+    """
     if not panels:
         raise LayoutError(f"row {title!r} has no panel")
     if collapsed and not title:
         raise LayoutError("a collapsed row needs a title, or it cannot be expanded")
-    return DashboardRow(panels, height, title, collapsed)
+    linked = (
+        p if p.dataLinks or isinstance(p, _LINKED_BY_CELL) else attrs.evolve(p, dataLinks=links)
+        for p in panels
+    )
+    return DashboardRow(tuple(linked), height, title, collapsed)
 
 
 def place(rows: Iterable[DashboardRow]) -> list[core.Panel]:

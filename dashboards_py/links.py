@@ -36,3 +36,16 @@ def panel_link(title: str, uid: str, panel: str, *keep: str) -> Json:
 def outside_link(title: str, url: str) -> Json:
     """Link to a page that is not Grafana's, in a tab of its own."""
     return {"title": title, "url": url, "targetBlank": True}
+
+
+# Where the next step is not another number: restarts, memory and CPU of what misbehaves.
+PODS_OF_FIELD = data_link(
+    "Pods of this namespace", "cluster-capacity", namespace="${__field.labels.namespace}"
+)
+PODS_OF_ROW = data_link("Pods of this namespace", "cluster-capacity", namespace="${__value.raw}")
+PODS = data_link("Its pods", "cluster-capacity", namespace="monitoring")
+# Alloy, which reads each node's files, is in a namespace of its own.
+NODE_PODS = data_link("Its pods", "cluster-capacity", namespace="monitoring-node")
+VOLUMES = panel_link("Which volume", "cluster-capacity", "Volumes")
+ALERTS = panel_link("The alerts", "todo-overview", "Firing alerts")
+WHO_WRITES = panel_link("Who writes it", "todo-logs", "Lines by app")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dashboards_py import links
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import RED, bad_from, faults, good_from, states
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import (
     Column,
     gauge,
@@ -37,20 +37,9 @@ NO_ENGINE = "neither Flux nor Argo CD is scraped"
 
 TARGETS, OBJECTS, FAILED = "Scrape targets", "Objects in sync", "Failed scrapes and rules"
 
-ITS_PODS = data_link(
-    "Pods of this namespace", "cluster-capacity", namespace="${__field.labels.namespace}"
-)
-OF_ROW = data_link("Pods of this namespace", "cluster-capacity", namespace="${__value.raw}")
-# Where the next step is not another number: restarts, memory and CPU of what misbehaves.
-PODS = data_link("Its pods", "cluster-capacity", namespace="monitoring")
-# Alloy, which reads each node's files, is in a namespace of its own.
-NODE_PODS = data_link("Its pods", "cluster-capacity", namespace="monitoring-node")
-VOLUMES = panel_link("Which volume", "cluster-capacity", "Volumes")
-WHICH_TARGET = panel_link("Which target", "stack-health", TARGETS)
-WHICH_OBJECT = panel_link("Which object", "stack-health", OBJECTS)
-SINCE_WHEN = panel_link("Since when", "stack-health", FAILED)
-ALERTS = panel_link("The alerts", "todo-overview", "Firing alerts")
-WHO_WRITES = panel_link("Who writes it", "todo-logs", "Lines by app")
+WHICH_TARGET = links.panel_link("Which target", "stack-health", TARGETS)
+WHICH_OBJECT = links.panel_link("Which object", "stack-health", OBJECTS)
+SINCE_WHEN = links.panel_link("Since when", "stack-health", FAILED)
 
 parts = row(
     stat(
@@ -84,7 +73,7 @@ now = row(
         "oldest days go before their time.",
         width=6,
         thresholds=FULL,
-        links=[PODS],
+        links=[links.PODS],
     ),
     stat(
         "Lost in this time range",
@@ -122,14 +111,12 @@ scrapes = row(
         description="Against series.limit in the environment's budget.yaml. What is gone stays up "
         "to three hours.",
         unit=COUNT,
-        links=[WHICH_TARGET],
     ),
     timeseries(
         "Samples by scrape job",
         show(stack.samples_by_job(), "{{job}}"),
         description="Who delivers the series: samples of one scrape of all targets of a job.",
         unit=COUNT,
-        links=[WHICH_TARGET],
     ),
     table(
         TARGETS,
@@ -146,10 +133,11 @@ scrapes = row(
         description="Those that are down first. One whose samples reach its monitor's sampleLimit "
         "is refused whole.",
         sort="State",
-        links_of={"Namespace": [OF_ROW]},
+        links_of={"Namespace": [links.PODS_OF_ROW]},
         width=24,
     ),
     title="Prometheus: scrapes",
+    links=[WHICH_TARGET],
 )
 
 prometheus = row(
@@ -158,10 +146,8 @@ prometheus = row(
         show(stack.rules_duration(), "all groups"),
         show(stack.slowest_rules_duration(), "slowest group"),
         show(stack.rules_interval(), "interval"),
-        description="Seconds of one evaluation. A group that takes longer than its interval skips "
-        "evaluations, and its alerts are late.",
+        description="A group that takes longer than its interval skips evaluations.",
         unit=SECONDS,
-        links=[PODS],
         width=6,
     ),
     timeseries(
@@ -169,7 +155,6 @@ prometheus = row(
         show(stack.query_duration(), "mean"),
         description="Mean time of one query, of rules and dashboards alike.",
         unit=SECONDS,
-        links=[PODS],
         width=6,
     ),
     timeseries(
@@ -187,7 +172,7 @@ prometheus = row(
         show(stack.storage_limit(), "retentionSize"),
         description="Blocks, write-ahead log and the chunks of the last hours.",
         unit=BYTES,
-        links=[VOLUMES],
+        links=[links.VOLUMES],
         width=6,
     ),
     stacked_bars(
@@ -205,13 +190,13 @@ prometheus = row(
         show(stack.compactions_failed(), "blocks not written"),
         show(stack.reloads_failed(), "blocks not read"),
         show(stack.wal_faults(), "write-ahead log"),
-        description="How often in each bar. The disk is full or broken; what follows is lost "
-        "metrics at the next restart.",
-        links=[VOLUMES],
+        description="How often in each bar. The disk is full or broken: metrics will be lost.",
+        links=[links.VOLUMES],
         width=12,
     ),
     height=6,
     title="Prometheus: rules, queries, storage",
+    links=[links.PODS],
 )
 
 alertmanager = row(
@@ -221,14 +206,12 @@ alertmanager = row(
         show(stack.silences(), "silences in force"),
         description="What Alertmanager holds. The Watchdog is always one of them.",
         unit=COUNT,
-        links=[ALERTS],
     ),
     stacked_bars(
         "Notifications",
         show(stack.notifications_sent(), "tried"),
         show(stack.notifications_failed(), "failed", colour=RED),
         description="In each bar, to all receivers. Failed: wrong credentials, or no way out.",
-        links=[ALERTS],
     ),
     timeseries(
         "From Prometheus to Alertmanager",
@@ -236,10 +219,11 @@ alertmanager = row(
         show(stack.alerts_not_sent(), "not sent", colour=RED),
         description="Alerts per second, each one again every minute.",
         unit=ALERTS_PER_SECOND,
-        links=[PODS],
+        links=[links.PODS],
     ),
     height=6,
     title="Alertmanager",
+    links=[links.ALERTS],
 )
 
 pipeline = row(
@@ -248,39 +232,30 @@ pipeline = row(
         show(stack.alloy_lines_read(), "read from files"),
         show(stack.alloy_lines_sent(), "sent by Alloy"),
         show(stack.loki_lines(), "received by Loki"),
-        description="Read is more than sent by what the pipeline drops and puts together. "
-        "Received is the same as sent.",
+        description="The pipeline drops some and joins others. Received is the same as sent.",
         unit=LINES_PER_SECOND,
-        width=7,
-        links=[data_link("The lines", "todo-logs")],
+        links=[links.data_link("The lines", "todo-logs")],
     ),
     timeseries(
         "Lines by Alloy",
         show(stack.alloy_lines_sent_by_pod(), "{{pod}}"),
-        description="One for each node, and one for Kubernetes' events. One at 0 is a node whose "
-        "logs nobody sees.",
+        description="One for each node, and one for events. At 0, nobody sees a node's logs.",
         unit=LINES_PER_SECOND,
-        width=7,
-        links=[NODE_PODS],
     ),
     stacked_bars(
         "Lost on the way",
         show(stack.alloy_lines_lost(), "lost: {{reason}}"),
         show(stack.alloy_retries(), "batches sent again"),
         description="Lines that Alloy gave up sending, in each bar, after all its tries.",
-        width=5,
-        links=[NODE_PODS],
     ),
     stacked_bars(
         "Dropped on purpose",
         show(stack.alloy_lines_dropped(), "dropped"),
-        description="Lines that the pipeline drops, in each bar: probes, and what is too old for "
-        "Loki.",
-        width=5,
-        links=[NODE_PODS],
+        description="Lines in each bar: probes, and what is too old for Loki.",
     ),
     height=6,
     title="Logs: from pods to Loki",
+    links=[links.NODE_PODS],
 )
 
 loki = row(
@@ -290,7 +265,7 @@ loki = row(
         description="Before compression. The limit on the rate is in base/releases/loki.yaml.",
         unit=BYTES_PER_SECOND,
         width=8,
-        links=[WHO_WRITES],
+        links=[links.WHO_WRITES],
     ),
     stacked_bars(
         "Refused by Loki",
@@ -302,7 +277,7 @@ loki = row(
         description="Lines, in each bar. rate_limited, per_stream_rate_limit: somebody writes too "
         "much; greater_than_max_sample_age: somebody catches up.",
         width=8,
-        links=[WHO_WRITES],
+        links=[links.WHO_WRITES],
         no_value="Loki refused no line",
     ),
     stacked_bars(
@@ -312,7 +287,7 @@ loki = row(
         show(stack.loki_disk_full(), "entries not secured"),
         description="In each bar. Not written: the volume is full; memory fills up next.",
         width=8,
-        links=[VOLUMES],
+        links=[links.VOLUMES],
     ),
     timeseries(
         "Loki in memory",
@@ -321,14 +296,13 @@ loki = row(
         description="Streams are combinations of labels; base/releases/loki.yaml limits them.",
         unit=COUNT,
         width=8,
-        links=[WHO_WRITES],
+        links=[links.WHO_WRITES],
     ),
     timeseries(
         "Loki's answers",
         show(stack.loki_requests(), "{{status_code}}"),
         description="Requests by status: 429 is a limit, 5xx a fault.",
         unit=REQUESTS_PER_SECOND,
-        links=[PODS],
         width=8,
     ),
     timeseries(
@@ -336,12 +310,12 @@ loki = row(
         show(stack.loki_request_duration(), "{{route}}"),
         description="Mean time of an answer.",
         unit=SECONDS,
-        links=[PODS],
         width=8,
         no_value="nobody asks",
     ),
     height=6,
     title="Logs: Loki",
+    links=[links.PODS],
 )
 
 grafana = row(
@@ -350,25 +324,23 @@ grafana = row(
         show(stack.grafana_requests(), "{{status_code}}"),
         description="Requests by status. 5xx is a fault of Grafana or of a data source.",
         unit=REQUESTS_PER_SECOND,
-        links=[PODS],
     ),
     timeseries(
         "Grafana takes",
         show(stack.grafana_request_duration(), "mean"),
         description="Mean time of an answer, queries among them.",
         unit=SECONDS,
-        links=[PODS],
     ),
     timeseries(
         "Queries to data sources",
         show(stack.grafana_queries(), "{{plugin_id}} {{status}}"),
         description="By outcome. Errors: the data source is away, or a query is wrong.",
         unit=REQUESTS_PER_SECOND,
-        links=[PODS],
         no_value="nobody has a dashboard open",
     ),
     height=6,
     title="Grafana",
+    links=[links.PODS],
 )
 
 configuration = row(
@@ -392,7 +364,7 @@ components = row(
         show(stack.alloy_components(), "{{pod}}"),
         description="Components that are not healthy.",
         unit=COUNT,
-        links=[NODE_PODS],
+        links=[links.NODE_PODS],
         thresholds=bad_from(critical=1),
     ),
     stacked_bars(
@@ -400,13 +372,12 @@ components = row(
         show(stack.operator_reconciles(), "reconciled"),
         show(stack.operator_errors(), "failed", colour=RED),
         description="Objects in each bar.",
-        links=[PODS],
+        links=[links.PODS],
     ),
     timeseries(
         "Refused by the operator",
         show(stack.rejected_resources(), "rules, monitors, probes"),
-        description="Objects that it leaves out of Prometheus' configuration: what they would "
-        "have watched is not watched.",
+        description="Objects that it leaves out: what they would have watched is not watched.",
         unit=COUNT,
         links=[WHICH_OBJECT],
         thresholds=bad_from(critical=1),
@@ -434,7 +405,7 @@ gitops = row(
         "and healthy. Those that are not come first.",
         sort="State",
         width=24,
-        links_of={"Namespace": [OF_ROW]},
+        links_of={"Namespace": [links.PODS_OF_ROW]},
         no_value=NO_ENGINE,
     ),
     timeseries(
@@ -442,20 +413,17 @@ gitops = row(
         show(stack.reconcile_duration(), "{{job}}"),
         description="Mean time for one object. Dots: between them nothing was reconciled.",
         unit=SECONDS,
-        links=[WHICH_OBJECT],
-        width=12,
         no_value=NO_ENGINE,
     ),
     stacked_bars(
         "Reconciling fails",
         show(stack.reconcile_errors(), "{{job}}"),
         description="Objects in each bar.",
-        width=12,
-        links=[WHICH_OBJECT],
         no_value=NO_ENGINE,
     ),
     height=8,
     title="GitOps: Flux or Argo CD",
+    links=[WHICH_OBJECT],
 )
 
 resources = row(
@@ -467,7 +435,7 @@ resources = row(
         "budget.yaml. Above 100% something runs that is not in Git, or the budget is not kept.",
         width=5,
         thresholds=BEYOND,
-        links=[PODS],
+        links=[links.PODS],
     ),
     timeseries(
         "Memory against its limit",
@@ -476,24 +444,22 @@ resources = row(
         unit=SHARE,
         maximum=1,
         thresholds=bad_from(warning=0.8, critical=0.9),
-        links=[ITS_PODS],
     ),
     timeseries(
         "Memory of the stack",
         show(stack.memory(), "{{namespace}} {{container}}"),
         description="Working set of each kind of container, the GitOps engine's among them.",
         unit=BYTES,
-        links=[ITS_PODS],
     ),
     timeseries(
         "CPU of the stack",
         show(stack.cpu(), "{{namespace}} {{container}}"),
         description="Cores in use by each kind of container.",
         unit=CORES,
-        links=[ITS_PODS],
     ),
     height=8,
     title="What the stack itself takes",
+    links=[links.PODS_OF_FIELD],
 )
 
 restarts = row(
@@ -503,7 +469,7 @@ restarts = row(
         Column("Restarts", stack.restarts(), thresholds=bad_from(warning=1), coloured=True),
         description="In the time range. Each is a gap in what is seen.",
         sort="Restarts",
-        links_of={"Namespace": [OF_ROW]},
+        links_of={"Namespace": [links.PODS_OF_ROW]},
     ),
     height=8,
 )

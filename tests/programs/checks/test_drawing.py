@@ -92,8 +92,17 @@ def cells_without_links(board: Json) -> None:
         override["properties"] = [p for p in override["properties"] if p["id"] != "links"]
 
 
+def both(*edits: Edit) -> Edit:
+    def apply(board: Json) -> None:
+        for edit in edits:
+            edit(board)
+
+    return apply
+
+
 COUNT = 'sum(increase(x_total{a="b"}[$__rate_interval]))'
 RATE = 'sum(round(rate(x_total{a="b"}[$__rate_interval])))'
+OF_STEP = 'sum(round(rate(x_total{a="b"}[$__rate_interval]) * $__interval_ms / 1000))'
 
 
 @pytest.mark.parametrize(
@@ -149,22 +158,18 @@ def test_nothing_is_found_in_what_is_drawn_well() -> None:
     "edit",
     [
         # States of a timeline that does not merge, or has no mappings, keep their thresholds.
-        lambda b: (
-            by_thresholds(b),
-            first(b, "state-timeline")["options"].update(mergeValues=False),
+        both(
+            by_thresholds,
+            lambda b: first(b, "state-timeline")["options"].update(mergeValues=False),
         ),
-        lambda b: (by_thresholds(b), defaults(b, "state-timeline").pop("mappings")),
+        both(by_thresholds, lambda b: defaults(b, "state-timeline").pop("mappings")),
         # A number of the whole range has no steps.
         lambda b: first(b, "stat")["targets"][0].update(expr="increase(x_total[$__range])"),
         # Bars of what is no counter, and counts of a step.
         lambda b: ask(b, 'sum(x{a="b"})', bars=True),
-        lambda b: ask(
-            b,
-            'sum(round(rate(x_total{a="b"}[$__rate_interval]) * $__interval_ms / 1000))',
-            bars=True,
-        ),
+        lambda b: ask(b, OF_STEP, bars=True),
         # A variable that is hidden misleads nobody.
-        lambda b: (one_that_nobody_uses(b), b["templating"]["list"][-1].update(hide=2)),
+        both(one_that_nobody_uses, lambda b: b["templating"]["list"][-1].update(hide=2)),
         lambda b: defaults(b, "timeseries")["custom"].update(axisSoftMax=7),
     ],
 )
