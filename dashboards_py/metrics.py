@@ -111,6 +111,12 @@ NODE_REQUESTS = _gauge(
     "node_resource:kube_pod_container_resource_requests:sum", "node resource", RULES
 )
 NODE_CPU = _gauge("node:node_cpu_seconds_total:busy_rate5m", "node", RULES)
+CLUSTER_USED = {
+    "cpu": _gauge("cluster:node_cpu_seconds_total:busy_rate5m", "", RULES),
+    "memory": _gauge("cluster:node_memory_used_bytes:sum", "", RULES),
+}
+CLUSTER_REQUESTS = _gauge("resource:kube_pod_container_resource_requests:sum", "resource", RULES)
+CLUSTER_ALLOCATABLE = _gauge("resource:kube_node_status_allocatable:sum", "resource", RULES)
 NAMESPACE_LIMITS = _gauge(
     "namespace_node_resource:kube_pod_container_resource_limits:sum",
     "namespace node resource",

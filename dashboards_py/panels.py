@@ -157,15 +157,6 @@ def stat(
 
     Several have their names beside them; a single one has where `named` is set.
     """
-    overrides = [
-        _override(
-            "byFrameRefID",
-            letter,
-            {"thresholds": {"mode": "absolute", "steps": [s.to_json_data() for s in q.thresholds]}},
-        )
-        for letter, q in zip(string.ascii_uppercase, queries, strict=False)
-        if q.thresholds
-    ]
     return grafana.Stat(
         **_common(title, description, queries, no_value, width, links),
         targets=_targets(queries, instant=True),
@@ -174,7 +165,7 @@ def stat(
         mappings=mappings,
         text_mode="value_and_name" if named else "auto",
         title_size=NAME_PIXELS if any("{{" in q.legend for q in queries) else screen.TITLE_PIXELS,
-        overrides=overrides,
+        overrides=_thresholds(queries),
     )
 
 
@@ -195,6 +186,7 @@ def gauge(
         valueMin=0,
         valueMax=1,
         thresholds=thresholds,
+        overrides=_thresholds(queries),
     )
 
 
@@ -424,6 +416,19 @@ def _common(
         "width": width,
         "dataLinks": links,
     }
+
+
+def _thresholds(queries: Sequence[PanelQuery]) -> list[Json]:
+    """Return the thresholds of queries that have some of their own."""
+    return [
+        _override(
+            "byFrameRefID",
+            letter,
+            {"thresholds": {"mode": "absolute", "steps": [s.to_json_data() for s in q.thresholds]}},
+        )
+        for letter, q in zip(string.ascii_uppercase, queries, strict=False)
+        if q.thresholds
+    ]
 
 
 def _check_links(title: str, links: Sequence[Json], queries: Sequence[PanelQuery]) -> None:

@@ -72,18 +72,18 @@ now = row(
 room = row(
     gauge(
         "CPU",
-        show(cluster.used_share("cpu"), "used"),
+        show(cluster.used_share("cpu"), "used", FULL),
         show(cluster.requested_share("cpu"), "requested"),
-        description="Share of the chosen nodes' allocatable CPU. Once all is requested, no further "
+        description="Share of all nodes' allocatable CPU. Once all is requested, no further "
         "pod is scheduled, however idle the nodes are.",
         thresholds=REQUESTED,
         links=[WHO],
     ),
     gauge(
         "Memory",
-        show(cluster.used_share("memory"), "used"),
+        show(cluster.used_share("memory"), "used", FULL),
         show(cluster.requested_share("memory"), "requested"),
-        description="Share of the chosen nodes' allocatable memory. Used includes the system, and "
+        description="Share of all nodes' allocatable memory. Used includes the system, and "
         "leaves out what the kernel can take back.",
         thresholds=REQUESTED,
         links=[WHO],
@@ -336,6 +336,7 @@ waiting = row(
         "OOMKilled is its memory limit.",
         sort="Restarts",
         width=24,
+        column_widths={"Pod": 380},
         links=[LOG_LINES],
         no_value="no container has restarted",
     ),

@@ -140,13 +140,19 @@ def allocatable(resource: str) -> Vector:
 
 
 def used_share(resource: str) -> Vector:
-    """Share of allocatable CPU or memory that is in use, by the system as well."""
-    return used(resource).ratio_to(allocatable(resource))
+    """Share of the cluster's allocatable CPU or memory that is in use, by the system as well."""
+    return m.CLUSTER_USED[resource]().value().max().ratio_to(_cluster_allocatable(resource))
 
 
 def requested_share(resource: str) -> Vector:
-    """Share of allocatable CPU or memory that pods request."""
-    return requested(resource).ratio_to(allocatable(resource))
+    """Share of the cluster's allocatable CPU or memory that pods request."""
+    return (
+        m.CLUSTER_REQUESTS(resource=resource).value().max().ratio_to(_cluster_allocatable(resource))
+    )
+
+
+def _cluster_allocatable(resource: str) -> Vector:
+    return m.CLUSTER_ALLOCATABLE(resource=resource).value().max()
 
 
 def free_tier_share(resource: str) -> Vector:
