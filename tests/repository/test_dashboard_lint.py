@@ -113,7 +113,10 @@ def test_no_query_reads_every_series_of_a_name(name: str) -> None:
         for query, answer in queries.parse(asked).items()
         if any(not labels for labels in answer.selector_labels)
         # One series for each objective, and one for each rule's result or the whole cluster.
-        and not all(m.startswith(("cluster:", "slo:", "sloth_", "todo:")) for m in answer.metrics)
+        and not all(
+            m.startswith(("cluster:", "resource:", "slo:", "sloth_", "todo:"))
+            for m in answer.metrics
+        )
     }
     assert wide == set()
 
