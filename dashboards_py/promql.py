@@ -166,6 +166,10 @@ class Vector(Query):
         """Take the smallest for each `by`."""
         return self._aggregate("min", by)
 
+    def average(self, *by: str) -> Vector:
+        """Take the mean for each `by`."""
+        return self._aggregate("avg", by)
+
     def count(self, *by: str) -> Vector:
         """Count series for each `by`."""
         return self._aggregate("count", by)
@@ -285,6 +289,10 @@ class Vector(Query):
         """Add the series of `other` that are missing here; both have the same labels."""
         self._check_same_labels("or", other)
         return self._with(other, f"{self._operand()} or {other._operand()}")
+
+    def or_else(self, other: Vector) -> Vector:
+        """Take `other`, where this has no series at all."""
+        return self._with(other, f"{self._operand()} or on () {other._operand()}")
 
     def or_zero_for(self, other: Vector) -> Vector:
         """Add a 0 for each series of `other` that is missing here.

@@ -44,7 +44,6 @@ from dashboards_py.units import (
 from dashboards_py.variables import EVERY_APP, namespace_variable
 
 NO_POD = "no pod found"
-NO_REQUEST = "no request"
 ALERTS = "Firing alerts"
 
 SLOS = data_link("Objectives and what uses them up", "todo-slo")
@@ -74,26 +73,25 @@ now = row(
     ),
     stat(
         "Failing",
-        show(traffic.server_error_share(), "failing"),
-        description="Share of requests answered with 5xx, of the last five minutes. By the access "
-        "log, which every installation has.",
+        show(traffic.failing(), "failing"),
+        description="Share of requests answered with 5xx, of the last five minutes, by the access "
+        "log, which every installation has. While nobody asks: of the probes.",
         unit=SHARE,
         width=3,
         thresholds=bad_from(warning=0.01, critical=0.05),
         links=[API],
-        no_value=NO_REQUEST,
     ),
     stat(
         "Slowest app",
-        show(traffic.slowest(), "{{source}} p95"),
+        show(traffic.slowest(), "p95 by {{source}}"),
         description="How long 95% of requests take at most, in the slowest app, by what measures "
-        "it: Dapr from sidecar to sidecar, an ingress what people wait for.",
+        "it: Dapr from sidecar to sidecar, an ingress what people wait for. Where nothing does: a "
+        "probe.",
         unit=SECONDS,
         width=4,
         thresholds=SLOW,
         named=True,
         links=[API],
-        no_value="nothing measures durations",
     ),
     stat(
         "Alerts firing",

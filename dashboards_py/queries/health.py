@@ -13,12 +13,23 @@ CRITICAL, OTHER = regex("critical"), regex("warning|info")
 HOME = "todo-overview"
 
 # `spec.jobName` of the Probes that decide whether people can use the application.
-PROBE_JOBS = "frontend|backend|grafana"
+APPLICATION = "frontend|backend"
+PROBE_JOBS = f"{APPLICATION}|grafana"
 
 
 def probes_up() -> Vector:
     """1 for a probe that succeeds, 0 for one that fails."""
     return m.PROBE_SUCCESS(job=regex(PROBE_JOBS)).value().max("job")
+
+
+def probes_failing() -> Vector:
+    """Share of the application's probes that fail."""
+    return m.PROBE_SUCCESS(job=regex(APPLICATION)).value().average().complement()
+
+
+def probes_take() -> Vector:
+    """Seconds that the slowest of the application's probes takes, as long as its scrape."""
+    return m.SCRAPE_SECONDS(job=regex(APPLICATION)).value().max()
 
 
 def alerts_firing(severity: Matcher) -> Vector:
