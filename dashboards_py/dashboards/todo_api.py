@@ -172,7 +172,7 @@ failing = row(
         description="Which route fails most, and is it much? Shares of the last five minutes; a "
         "route that nobody asks for has none.",
         sort="Server errors",
-        width=14,
+        width=24,
         column_widths={"Method": 90},
         links=[
             data_link(
@@ -192,7 +192,7 @@ failing = row(
         empty="no error line in this time range",
         allow_empty="nothing fails",
     ),
-    height=9,
+    height=8,
     title="Why not: routes and errors",
 )
 
