@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
+from dashboards_py import alerts
 from dashboards_py.grafana import Threshold
 from scripts.core.yamlfile import Json
 
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
+# Of series that mean neither well nor ill, in the order in which a panel needs them.
+CALM = ("blue", "purple", "light-green", "light-blue", "light-purple", "super-light-yellow")
 
 NEUTRAL = (Threshold(BLUE),)
 
@@ -35,6 +40,12 @@ def bad_below(*, warning: float, critical: float) -> list[Threshold]:
     return [Threshold(RED), Threshold(ORANGE, critical), Threshold(GREEN, warning)]
 
 
+# Of the slowest twentieth of requests, in seconds: a chat waits for a language model.
+SLOW = bad_from(warning=5, critical=10)
+# Of the events that a consumer has not processed.
+BACKLOG = bad_from(warning=20, critical=100)
+
+
 def states(*, one: str, zero: str) -> list[Json]:
     """Return value mappings of a value that is 1 when all is well: 1 is green, 0 is red."""
     return _mappings(one, GREEN, zero, RED)
@@ -57,6 +68,11 @@ def level_colours() -> dict[str, str]:
     """Return a colour for each series of a graph whose legend is LEVEL_LEGEND."""
     levels = {"fatal": "dark-red", "error": RED, "warn": ORANGE, "info": GREEN, "debug": BLUE}
     return {f"{level} lines": colour for level, colour in levels.items()}
+
+
+def objective_colours() -> dict[str, str]:
+    """Return a colour for each objective, none of which means that it is missed."""
+    return dict(zip(alerts.objectives(), cycle(CALM), strict=False))
 
 
 def status_colours() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import attrs
@@ -10,7 +11,7 @@ import attrs
 from dashboards_py import grafana
 from dashboards_py.layout import DashboardRow, place
 
-# On every dashboard, so that the links at the top of each list them all.
+# On every dashboard, so that the menu at the top of each lists them all.
 TAG = "todo-monitoring"
 
 
@@ -37,6 +38,7 @@ def dashboard(
     folder: Folder,
     rows: Sequence[DashboardRow],
     variables: Sequence[grafana.Variable],
+    fixed: Mapping[str, str] | None = None,
     annotations: Sequence[grafana.Annotation] = (),
 ) -> Definition:
     """Put a dashboard together.
@@ -47,7 +49,10 @@ def dashboard(
         description: The question that the dashboard answers.
         folder: Where Grafana lists it.
         rows: From the top to the bottom.
-        variables: A variable comes after those that its own query reads.
+        variables: A variable comes after those that its own query reads. Each narrows most panels
+            of the page: one that moves a few only would mislead.
+        fixed: Variables that queries of this page name and its readers cannot choose: what stands
+            for each.
         annotations: Marked on all graphs.
     """
     board = grafana.Dashboard(
@@ -56,8 +61,20 @@ def dashboard(
         description=description,
         tags=[TAG],
         link_tags=[TAG],
-        panels=place(rows),
+        panels=place([_with_fixed(row, fixed or {}) for row in rows]),
         variables=variables,
-        annotations=annotations,
+        annotations=[attrs.evolve(a, expr=_replaced(a.expr, fixed or {})) for a in annotations],
     )
     return Definition(folder, board)
+
+
+def _with_fixed(row: DashboardRow, fixed: Mapping[str, str]) -> DashboardRow:
+    panels = (
+        attrs.evolve(p, targets=[attrs.evolve(t, expr=_replaced(t.expr, fixed)) for t in p.targets])
+        for p in row.panels
+    )
+    return attrs.evolve(row, panels=tuple(panels))
+
+
+def _replaced(expr: str, fixed: Mapping[str, str]) -> str:
+    return re.sub(r"\$(\w+)", lambda found: fixed.get(found[1], found[0]), expr)

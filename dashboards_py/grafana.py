@@ -16,6 +16,7 @@ import attrs
 from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
+from scripts.core import screen
 from scripts.core.yamlfile import Json
 
 # The newest classic schema: Grafana migrates nothing at load, and refuses a higher number.
@@ -23,6 +24,9 @@ SCHEMA_VERSION = 42
 # Without it, Grafana migrates panels as if of Grafana 6 at each load; with another version than its
 # own, it runs the migrations of each panel.
 PLUGIN_VERSION = "13.2.3"
+
+# Where Grafana 13 puts what is seldom changed: a menu beside the time range.
+CONTROLS_MENU = "inControlsMenu"
 
 # The data sources that the Grafana release provisions.
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
@@ -35,6 +39,7 @@ _PANEL_KEYS = frozenset(
         "description",
         "gridPos",
         "id",
+        "interval",
         "options",
         "targets",
         "title",
@@ -132,7 +137,9 @@ class Panel(core.Panel):  # type: ignore[misc]
     Attributes:
         width: Columns of 24; None for an equal share of what is left of the line (see `layout`).
         unit: Grafana's unit id.
-        noValue: Shown instead of a value or a graph where there is no data.
+        noValue: Shown instead of a value or a graph where there is no data; a panel of log lines
+            cannot.
+        interval: The least time between two points, such as `2m`; None for the data source's.
         dataLinks: Links of each value, with `${__field.labels.…}` in them.
     """
 
@@ -152,6 +159,9 @@ class Panel(core.Panel):  # type: ignore[misc]
     valueMin: float | None = None  # noqa: N815
     valueMax: float | None = None  # noqa: N815
     colorMode: str = "thresholds"  # noqa: N815
+    fixedColor: str = ""  # noqa: N815
+    decimals: int | None = None
+    interval: str | None = None
 
     def panel_json(self, overrides: Json) -> Json:
         """Return grafanalib's panel with only the keys that Grafana 13 has."""
@@ -166,7 +176,9 @@ class Panel(core.Panel):  # type: ignore[misc]
 
     def _defaults(self) -> Json:
         defaults: Json = {
-            "color": {"mode": self.colorMode},
+            "color": {"mode": self.colorMode}
+            | ({"fixedColor": self.fixedColor} if self.fixedColor else {}),
+            "decimals": self.decimals,
             "links": list(self.dataLinks),
             "mappings": list(self.mappings),
             "max": self.valueMax,
@@ -180,15 +192,20 @@ class Panel(core.Panel):  # type: ignore[misc]
 
 @attrs.define(kw_only=True, slots=False)
 class TimeSeries(Panel, core.TimeSeries):  # type: ignore[misc]
-    """A time series panel; its tooltip lists every series, the largest first."""
+    """A time series panel; its tooltip lists every series, the largest first.
 
-    colorMode: str = "palette-classic"  # noqa: N815
+    A series has the colour of its name, which is the same in every panel.
+    """
+
+    colorMode: str = "palette-classic-by-name"  # noqa: N815
     lineInterpolation: str = "linear"  # noqa: N815
     lineWidth: int = 1  # noqa: N815
     fillOpacity: int = 10  # noqa: N815
     # "auto" draws points only where lines cannot connect them.
     showPoints: str = "auto"  # noqa: N815
     stacking: Json = attrs.field(factory=lambda: {"group": "A", "mode": "none"})
+    # Where the axis ends at least: of zeros alone, Grafana would draw one to 100.
+    axisSoftMax: float | None = None  # noqa: N815
     tooltipMode: str = "multi"  # noqa: N815
     tooltipSort: str = "desc"  # noqa: N815
     showLegend: bool = True  # noqa: N815
@@ -210,11 +227,16 @@ class Stat(Panel, core.Stat):  # type: ignore[misc]
     valueColorMode: str = "background"  # noqa: N815
     graphMode: str = "none"  # noqa: N815
     reduceCalc: str = "lastNotNull"  # noqa: N815
+    # Pixels; Grafana's own choice is down to 8 where values are narrow.
+    title_size: int = screen.TITLE_PIXELS
+    text_mode: str = "auto"
 
     def to_json_data(self) -> Json:
         """Return Grafana's `stat` panel."""
         panel: Json = super().to_json_data()
         panel["options"] |= {
+            "text": {"titleSize": self.title_size},
+            "textMode": self.text_mode,
             "colorMode": self.valueColorMode,
             "percentChangeColorMode": "standard",
             "showPercentChange": False,
@@ -275,9 +297,14 @@ class Logs(Panel, core.Logs):  # type: ignore[misc]
 
 @attrs.define(kw_only=True, slots=False)
 class StateTimeline(Panel, core.StateTimeline):  # type: ignore[misc]
-    """One line of states for each series; equal values that follow each other are merged."""
+    """One line of states for each series; equal values that follow each other are merged.
 
-    colorMode: str = "thresholds"  # noqa: N815
+    With `mergeValues`, thresholds would win over value mappings. The colour is that of a value that
+    no mapping knows.
+    """
+
+    colorMode: str = "fixed"  # noqa: N815
+    fixedColor: str = "text"  # noqa: N815
     showValue: str = "never"  # noqa: N815
     perPage: int = 20  # noqa: N815
 
@@ -360,21 +387,27 @@ class Variable:
 
 @attrs.frozen(kw_only=True)
 class Annotation:
-    """A PromQL query whose results are marked on every graph."""
+    """A PromQL query whose results are marked on every graph.
+
+    Attributes:
+        shown: Whether it is when the dashboard opens; a switch in the menu of controls changes it.
+    """
 
     name: str
     expr: str
     title: str
     color: str
+    shown: bool = True
     allow_empty: str = ""
 
     def to_json_data(self) -> Json:
         """Return Grafana's annotation query for the Prometheus datasource."""
         return {
             "datasource": PROMETHEUS,
-            "enable": True,
+            "enable": self.shown,
             "iconColor": self.color,
             "name": self.name,
+            "placement": CONTROLS_MENU,
             "target": {"expr": self.expr, "refId": "Anno"},
             "titleFormat": self.title,
         }
@@ -385,7 +418,7 @@ class Dashboard:
     """A dashboard; grafanalib's has `rows`, `style`, `hideControls` and `__inputs`, all obsolete.
 
     Attributes:
-        link_tags: Dashboards with one of these tags are listed in the bar at the top.
+        link_tags: Dashboards with one of these tags are listed in the menu at the top.
     """
 
     title: str
@@ -400,12 +433,12 @@ class Dashboard:
     def to_json_data(self) -> Json:
         """Return Grafana's classic dashboard model."""
         link = {
-            "asDropdown": False,
+            "asDropdown": True,
             "icon": "external link",
             "includeVars": True,
             "keepTime": True,
             "targetBlank": False,
-            "title": "",
+            "title": "Dashboards",
             "tooltip": "",
             "type": "dashboards",
         }

@@ -6,6 +6,7 @@ about 14 units, so the first screen of a dashboard is one strip of numbers and o
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -13,8 +14,11 @@ import attrs
 from grafanalib import core
 
 from dashboards_py import grafana
+from scripts.core.yamlfile import Json
 
 COLUMNS = 24
+# A table's cells have links of their own, a line of a log its details.
+_LINKED_BY_CELL = (grafana.Table, grafana.Logs)
 
 
 class LayoutError(ValueError):
@@ -39,15 +43,34 @@ class DashboardRow:
     collapsed: bool
 
 
+def height_of_table(rows: int) -> int:
+    """Return the grid units that a table needs for so many rows, beside its title and heading.
+
+    A row is 36 px high (`@grafana/ui` 13.2, `TableNG/constants`), the title 40.
+    """
+    return math.ceil((40 + 36 * (rows + 1) + 8) / 38)
+
+
 def row(
-    *panels: grafana.Panel, height: int = 8, title: str = "", collapsed: bool = False
+    *panels: grafana.Panel,
+    height: int = 8,
+    title: str = "",
+    collapsed: bool = False,
+    links: Sequence[Json] = (),
 ) -> DashboardRow:
-    """Put panels beside each other; see `DashboardRow` for the arguments."""
+    """Put panels beside each other; see `DashboardRow` for the arguments.
+
+    `links` are those of each graph and number that has none of its own.
+    """
     if not panels:
         raise LayoutError(f"row {title!r} has no panel")
     if collapsed and not title:
         raise LayoutError("a collapsed row needs a title, or it cannot be expanded")
-    return DashboardRow(panels, height, title, collapsed)
+    linked = (
+        p if p.dataLinks or isinstance(p, _LINKED_BY_CELL) else attrs.evolve(p, dataLinks=links)
+        for p in panels
+    )
+    return DashboardRow(tuple(linked), height, title, collapsed)
 
 
 def place(rows: Iterable[DashboardRow]) -> list[core.Panel]:
@@ -126,9 +149,14 @@ def _widths(line: Sequence[grafana.Panel]) -> list[int]:
     return widths
 
 
+def panel_id(title: str) -> int:
+    """Return a number between 1 and 2^31 made of a panel's title."""
+    return zlib.crc32(title.encode()) % (2**31 - 1) + 1
+
+
 def _id(title: str, taken: dict[int, str]) -> int:
-    """Return a number between 1 and 2^31 made of the title."""
-    identity = zlib.crc32(title.encode()) % (2**31 - 1) + 1
+    """Return a panel's id, which no other panel of the dashboard has."""
+    identity = panel_id(title)
     if identity in taken:
         raise LayoutError(
             f"panels {taken[identity]!r} and {title!r} get one id; give one another title"

@@ -37,17 +37,24 @@ class Stream:
     text: str
 
     def containing(self, expression: str) -> Stream:
-        """Keep lines that match a regular expression or a Grafana variable, in any case."""
+        """Keep lines that match a regular expression, in any case."""
         return Stream(f"{self.text} |~ `(?i){expression}`")
 
     def with_text(self, text: str) -> Stream:
         """Keep lines that contain a text."""
         return Stream(f"{self.text} |= `{text}`")
 
-    def with_metadata(self, **matchers: Matcher) -> Stream:
-        """Keep lines whose structured metadata matches."""
-        check_labels("structured metadata", matchers, METADATA)
-        filters = (f'{key}{found.operator}"{found.value}"' for key, found in matchers.items())
+    def containing_text_of(self, variable: str) -> Stream:
+        """Keep lines that contain the text of a variable, in any case.
+
+        It is no regular expression: what a reader types, such as `[`, would not always be one.
+        """
+        return Stream(f"{self.text} |~ `(?i){escaped(variable)}`")
+
+    def where(self, **matchers: Matcher) -> Stream:
+        """Keep lines whose labels or structured metadata match."""
+        check_labels("a log line", matchers, STREAM_LABELS | METADATA)
+        filters = (f"{key}{found.operator}`{found.value}`" for key, found in matchers.items())
         return Stream(f"{self.text} | {', '.join(filters)}")
 
     def lines(self) -> Query:
@@ -86,6 +93,11 @@ class Stream:
         return Query(
             language=Language.LOGQL, expr=expr, labels=labels, sources=(LOKI,), lines=lines
         )
+
+
+def escaped(variable: str) -> str:
+    """Return a variable as a part of a regular expression that stands for its text."""
+    return f"${{{variable}:regex}}"
 
 
 def stream(namespace: Matcher, /, **matchers: str | Matcher) -> Stream:

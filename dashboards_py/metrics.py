@@ -107,6 +107,16 @@ NAMESPACE_REQUESTS = _gauge(
     "namespace node resource",
     RULES,
 )
+NODE_REQUESTS = _gauge(
+    "node_resource:kube_pod_container_resource_requests:sum", "node resource", RULES
+)
+NODE_CPU = _gauge("node:node_cpu_seconds_total:busy_rate5m", "node", RULES)
+CLUSTER_USED = {
+    "cpu": _gauge("cluster:node_cpu_seconds_total:busy_rate5m", "", RULES),
+    "memory": _gauge("cluster:node_memory_used_bytes:sum", "", RULES),
+}
+CLUSTER_REQUESTS = _gauge("resource:kube_pod_container_resource_requests:sum", "resource", RULES)
+CLUSTER_ALLOCATABLE = _gauge("resource:kube_node_status_allocatable:sum", "resource", RULES)
 NAMESPACE_LIMITS = _gauge(
     "namespace_node_resource:kube_pod_container_resource_limits:sum",
     "namespace node resource",
@@ -200,7 +210,6 @@ CPU_THROTTLED = _counter(
     "container_cpu_cfs_throttled_periods_total", f"{_CONTAINER} node", CADVISOR
 )
 
-NODE_CPU = _counter("node_cpu_seconds_total", "node cpu mode", NODE_EXPORTER)
 NODE_MEMORY = _gauge("node_memory_MemTotal_bytes", "node", NODE_EXPORTER)
 NODE_MEMORY_AVAILABLE = _gauge("node_memory_MemAvailable_bytes", "node", NODE_EXPORTER)
 FILESYSTEM_SIZE = _gauge("node_filesystem_size_bytes", _FILESYSTEM, NODE_EXPORTER)

@@ -1,4 +1,4 @@
-"""Regular expressions of namespaces, from the files in `base/` that declare them."""
+"""What `base/` says of the cluster: regular expressions of namespaces, and where runbooks are."""
 
 from __future__ import annotations
 
@@ -33,6 +33,21 @@ def application() -> str:
     if not value:
         raise RepositoryError(Finding(str(INVENTORY), None, "data.NAMESPACES is empty", fix))
     return str(value)
+
+
+@cache
+def runbooks() -> str:
+    """Return the address of the folder of runbooks, without a slash at its end.
+
+    Raises:
+        RepositoryError: Where the file, or RUNBOOKS_URL in it, is missing.
+    """
+    fix = "give it `data.RUNBOOKS_URL`, where this repository's runbooks can be read"
+    try:
+        return str(_documents(INVENTORY, fix)[0]["data"]["RUNBOOKS_URL"]).rstrip("/")
+    except (IndexError, KeyError, TypeError) as error:
+        message = f"no usable data.RUNBOOKS_URL: {error!r}"
+        raise RepositoryError(Finding(str(INVENTORY), None, message, fix)) from error
 
 
 @cache

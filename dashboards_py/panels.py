@@ -6,19 +6,27 @@ comes from the source.
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Mapping, Sequence
-from itertools import count
+from itertools import count, cycle
 
 import attrs
 
 from dashboards_py import grafana, logql
-from dashboards_py.colours import NEUTRAL
+from dashboards_py.colours import CALM, NEUTRAL
 from dashboards_py.grafana import Threshold
 from dashboards_py.query import Language, Query, QueryError, check_labels
-from dashboards_py.units import COUNT, SHARE
+from dashboards_py.units import COUNT, LEAST_AXIS, LONGEST, SHARE
+from scripts.core import screen
 from scripts.core.yamlfile import Json
+
+# Of a stat's values that are named by labels: how many there are, and how long, is not known here.
+NAME_PIXELS = 12
+# Least width of a bar. Of metrics: four scrapes, see `promql.Series.increase`; of log lines, which
+# have a time of their own: as many as an hour shows one by one.
+BAR = {Language.PROMQL: "2m", Language.LOGQL: "1m"}
 
 
 @attrs.frozen
@@ -28,6 +36,8 @@ class PanelQuery:
     Attributes:
         legend: The name of each series, with `{{label}}` in it.
         thresholds: Colours of this query alone, where a panel has several.
+        colour: Of this query's series in a graph. Without one, a series that is named by labels has
+            Grafana's colour of its name, and another one a colour that means nothing.
         allow_empty: Why the query returns nothing on a day without faults; empty where it must
             return data. `make prove` checks both with real servers.
     """
@@ -36,10 +46,15 @@ class PanelQuery:
     legend: str
     thresholds: Sequence[Threshold] = ()
     allow_empty: str = ""
+    colour: str = ""
 
 
 def show(
-    query: Query, legend: str = "", thresholds: Sequence[Threshold] = (), allow_empty: str = ""
+    query: Query,
+    legend: str = "",
+    thresholds: Sequence[Threshold] = (),
+    allow_empty: str = "",
+    colour: str = "",
 ) -> PanelQuery:
     """Make a query one of a panel's; arguments as of `PanelQuery`.
 
@@ -49,7 +64,7 @@ def show(
     check_labels(
         f"the result of {query.expr}", re.findall(r"{{\s*(\w+)\s*}}", legend), query.labels
     )
-    return PanelQuery(query, legend, thresholds, allow_empty)
+    return PanelQuery(query, legend, thresholds, allow_empty, colour)
 
 
 def timeseries(
@@ -62,6 +77,7 @@ def timeseries(
     maximum: float | None = None,
     thresholds: Sequence[Threshold] = (),
     colours: Mapping[str, str] | None = None,
+    least_step: str | None = None,
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.TimeSeries:
@@ -77,19 +93,22 @@ def timeseries(
         maximum: Upper end of the axis; None for that of the data.
         thresholds: Drawn as dashed lines.
         colours: Regular expression of series' names to colour.
+        least_step: Between two points, such as `5m` for what changes slowly: each costs Prometheus
+            a sample of each series.
         links: Made by `data_link`.
         no_value: PanelQuery without data, instead of the text of the query's source.
     """
     style: Json = {"thresholdsStyleMode": "dashed"} if thresholds else {}
     return grafana.TimeSeries(
-        **_common(title, description, queries, no_value, width),
+        **_common(title, description, queries, no_value, width, links),
         targets=_targets(queries, instant=False),
         unit=unit,
         valueMin=minimum,
         valueMax=maximum,
+        axisSoftMax=LEAST_AXIS[unit] if maximum is None else None,
+        interval=least_step,
         thresholds=thresholds or NEUTRAL,
-        overrides=_colours(colours),
-        dataLinks=links,
+        overrides=_colours(queries, colours),
         **style,
     )
 
@@ -103,17 +122,21 @@ def stacked_bars(
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.TimeSeries:
-    """Return a graph of counts in each step, as bars; arguments as of `timeseries`."""
+    """Return a graph of counts in each step, as bars; arguments as of `timeseries`.
+
+    A bar is as wide as a step, and not narrower than BAR.
+    """
     stacking = {"group": "A", "mode": "normal"}
     style: Json = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "stacking": stacking}
     return grafana.TimeSeries(
-        **_common(title, description, queries, no_value, width),
+        **_common(title, description, queries, no_value, width, links),
         targets=_targets(queries, instant=False),
         unit=COUNT,
         valueMin=0,
+        axisSoftMax=LEAST_AXIS[COUNT],
+        interval=BAR[queries[0].query.language],
         thresholds=NEUTRAL,
-        overrides=_colours(colours),
-        dataLinks=links,
+        overrides=_colours(queries, colours),
         **style,
     )
 
@@ -126,27 +149,23 @@ def stat(
     width: int | None = None,
     thresholds: Sequence[Threshold] = NEUTRAL,
     mappings: Sequence[Json] = (),
+    named: bool = False,
     links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.Stat:
-    """Return numbers as they are now; arguments as of `timeseries`, value mappings by `states`."""
-    overrides = [
-        _override(
-            "byFrameRefID",
-            letter,
-            {"thresholds": {"mode": "absolute", "steps": [s.to_json_data() for s in q.thresholds]}},
-        )
-        for letter, q in zip(string.ascii_uppercase, queries, strict=False)
-        if q.thresholds
-    ]
+    """Return numbers as they are now; arguments as of `timeseries`, value mappings by `states`.
+
+    Several have their names beside them; a single one has where `named` is set.
+    """
     return grafana.Stat(
-        **_common(title, description, queries, no_value, width),
+        **_common(title, description, queries, no_value, width, links),
         targets=_targets(queries, instant=True),
         unit=unit,
         thresholds=thresholds,
         mappings=mappings,
-        overrides=overrides,
-        dataLinks=links,
+        text_mode="value_and_name" if named else "auto",
+        title_size=NAME_PIXELS if any("{{" in q.legend for q in queries) else screen.TITLE_PIXELS,
+        overrides=_thresholds(queries),
     )
 
 
@@ -161,13 +180,13 @@ def gauge(
 ) -> grafana.Gauge:
     """Return shares of a whole, from 0 to 1, as they are now."""
     return grafana.Gauge(
-        **_common(title, description, queries, no_value, width),
+        **_common(title, description, queries, no_value, width, links),
         targets=_targets(queries, instant=True),
         unit=SHARE,
         valueMin=0,
         valueMax=1,
         thresholds=thresholds,
-        dataLinks=links,
+        overrides=_thresholds(queries),
     )
 
 
@@ -177,11 +196,12 @@ def state_timeline(
     description: str,
     mappings: Sequence[Json],
     width: int | None = None,
+    links: Sequence[Json] = (),
     no_value: str = "",
 ) -> grafana.StateTimeline:
     """Return a line for each series of 1 and 0, named and coloured by the mappings of `states`."""
     return grafana.StateTimeline(
-        **_common(title, description, queries, no_value, width),
+        **_common(title, description, queries, no_value, width, links),
         targets=_targets(queries, instant=False),
         thresholds=NEUTRAL,
         mappings=mappings,
@@ -193,16 +213,27 @@ def logs(
     query: Query,
     *,
     description: str,
+    empty: str,
     width: int | None = None,
-    no_value: str = "",
     allow_empty: str = "",
 ) -> grafana.Logs:
-    """Return log lines, newest first."""
+    """Return log lines, newest first.
+
+    Args:
+        title: What is shown.
+        query: Of lines.
+        description: What they mean.
+        empty: What it means when there is none. Grafana writes `No data` then, whatever a panel of
+            log lines has as its text for that, so that the description says it.
+        width: Columns, else an equal share of the line.
+        allow_empty: As of `PanelQuery`.
+    """
     if not query.lines:
         raise QueryError(f"a logs panel shows lines, not numbers: {query.expr}")
     shown = show(query, allow_empty=allow_empty)
+    common = _common(title, f"{description}\n\nNo data: {empty}.", [shown], "", width)
     return grafana.Logs(
-        **_common(title, description, [shown], no_value, width),
+        **common | {"noValue": ""},
         targets=_targets([shown], instant=False),
         thresholds=NEUTRAL,
     )
@@ -238,6 +269,8 @@ def table(
     width: int | None = None,
     column_widths: Mapping[str, int] | None = None,
     links: Sequence[Json] = (),
+    links_of: Mapping[str, Sequence[Json]] | None = None,
+    hidden: Sequence[str] = (),
     no_value: str = "",
 ) -> grafana.Table:
     """Return a table of values as they are now: one row for each combination of labels.
@@ -249,8 +282,11 @@ def table(
         description: What it means.
         sort: Heading to sort by: labels from A to Z, values from the largest.
         width: Columns of the grid, else an equal share of the line.
-        column_widths: Heading to pixels; the others share the rest.
+        column_widths: Heading to pixels. Else a column of values is as wide as its heading and its
+            values, and labels share the rest.
         links: Of the first label's cells.
+        links_of: Of other columns' cells, by their heading.
+        hidden: Headings of labels that are there for links alone.
         no_value: Shown without data, instead of the text of the query's source.
 
     Raises:
@@ -263,10 +299,16 @@ def table(
     # A cell without a value would show what the whole panel shows without data.
     overrides = [_override("byName", heading, {"noValue": "–"}) for heading in labels.values()]
     overrides += [_cells(column) for column in columns if column.title]
-    for heading, pixels in (column_widths or {}).items():
+    widths = {column.title: _width(column) for column in columns if column.title}
+    for heading, pixels in (widths | dict(column_widths or {})).items():
         overrides.append(_override("byName", heading, {"custom.width": pixels}))
-    if links:
-        overrides.append(_override("byName", next(iter(labels.values())), {"links": list(links)}))
+    linked = {next(iter(labels.values())): links} | dict(links_of or {})
+    for heading, of_column in linked.items():
+        if of_column:
+            overrides.append(_override("byName", heading, {"links": list(of_column)}))
+    for heading in hidden:
+        away = {"legend": True, "tooltip": True, "viz": True}
+        overrides.append(_override("byName", heading, {"custom.hideFrom": away}))
     return grafana.Table(
         **_common(title, description, queries, no_value, width),
         targets=_targets(queries, instant=True, table=True),
@@ -315,6 +357,15 @@ def _cells(column: Column) -> Json:
     return _override("byName", column.title, properties)
 
 
+def _width(column: Column) -> int:
+    """Return how wide a column of values is, in pixels."""
+    mapped = [entry["text"] for mapping in column.mappings for entry in mapping["options"].values()]
+    texts = mapped or [LONGEST[column.unit], column.no_value]
+    return math.ceil(
+        max(screen.heading_width(column.title), *(screen.cell_width(text) for text in texts))
+    )
+
+
 # Parts that all panels have
 
 
@@ -345,9 +396,15 @@ def _targets(
 
 
 def _common(
-    title: str, description: str, queries: Sequence[PanelQuery], no_value: str, width: int | None
+    title: str,
+    description: str,
+    queries: Sequence[PanelQuery],
+    no_value: str,
+    width: int | None,
+    links: Sequence[Json] = (),
 ) -> Json:
     """Return the arguments that every panel takes; the description ends with the sources."""
+    _check_links(title, links, queries)
     sources = dict.fromkeys(source for shown in queries for source in shown.query.sources)
     names = ", ".join(source.name for source in sources)
     language = queries[0].query.language
@@ -357,11 +414,41 @@ def _common(
         "dataSource": grafana.LOKI if language is Language.LOGQL else grafana.PROMETHEUS,
         "noValue": no_value or next(iter(sources)).no_value,
         "width": width,
+        "dataLinks": links,
     }
 
 
-def _colours(colours: Mapping[str, str] | None) -> list[Json]:
+def _thresholds(queries: Sequence[PanelQuery]) -> list[Json]:
+    """Return the thresholds of queries that have some of their own."""
     return [
+        _override(
+            "byFrameRefID",
+            letter,
+            {"thresholds": {"mode": "absolute", "steps": [s.to_json_data() for s in q.thresholds]}},
+        )
+        for letter, q in zip(string.ascii_uppercase, queries, strict=False)
+        if q.thresholds
+    ]
+
+
+def _check_links(title: str, links: Sequence[Json], queries: Sequence[PanelQuery]) -> None:
+    """Raise QueryError for a link that names a label which no query has: it would lead nowhere."""
+    known = frozenset[str]().union(*(shown.query.labels for shown in queries))
+    for link in links:
+        named = re.findall(r"\$\{__field\.labels\.(\w+)\}", link["title"] + link["url"])
+        check_labels(f"link {link['title']!r} of panel {title!r}", named, known)
+
+
+def _colours(queries: Sequence[PanelQuery], colours: Mapping[str, str] | None) -> list[Json]:
+    """Return the colours of queries, then those of series' names, which win."""
+    calm = cycle(CALM)
+    found = []
+    for letter, shown in zip(string.ascii_uppercase, queries, strict=False):
+        named = "{{" in shown.legend
+        if colour := shown.colour or ("" if named else next(calm)):
+            fixed = {"color": {"mode": "fixed", "fixedColor": colour}}
+            found.append(_override("byFrameRefID", letter, fixed))
+    return found + [
         _override(
             "byRegexp", f"/^({pattern})$/", {"color": {"mode": "fixed", "fixedColor": colour}}
         )

@@ -23,6 +23,8 @@ from dashboards_py.query import (
 
 # Grafana sets it to at least four scrape intervals, and to at least one step of the graph.
 RANGE = "$__rate_interval"
+# One step of the graph.
+STEP_SECONDS = "$__interval_ms / 1000"
 # The whole time range: for one number, never for a graph.
 WHOLE_RANGE = "$__range"
 
@@ -85,12 +87,19 @@ class Series:
         return self._vector("rate", Kind.COUNTER, f"rate({{}}[{RANGE}])")
 
     def increase(self) -> Vector:
-        """Return a counter's increase over one step of the graph."""
-        return self._vector("increase", Kind.COUNTER, f"increase({{}}[{RANGE}])")
+        """Return how many events a counter counted in one step of the graph: each in one step.
+
+        RANGE is one scrape longer than a step, so that no event falls between two steps. `increase`
+        would extrapolate to the whole of it, and show one event as 1.25; the rate over it times the
+        step is exact. That holds from steps of three scrapes on: see `panels.stacked_bars`.
+        """
+        counted = f"round(rate({{}}[{RANGE}]) * {STEP_SECONDS})"
+        return self._vector("increase", Kind.COUNTER, counted)
 
     def increase_in_range(self) -> Vector:
-        """Return a counter's increase over the whole time range."""
-        return self._vector("increase_in_range", Kind.COUNTER, f"increase({{}}[{WHOLE_RANGE}])")
+        """Return how many events a counter counted in the whole time range."""
+        counted = f"round(increase({{}}[{WHOLE_RANGE}]))"
+        return self._vector("increase_in_range", Kind.COUNTER, counted)
 
     def total(self) -> Vector:
         """Return a counter's value: the total since its program started. One scrape is enough."""
@@ -99,6 +108,10 @@ class Series:
     def changes(self) -> Vector:
         """Return how often a gauge changed over one step of the graph."""
         return self._vector("changes", Kind.GAUGE, f"changes({{}}[{RANGE}])")
+
+    def changes_in_range(self) -> Vector:
+        """Return how often a gauge changed in the whole time range; 0 after one scrape."""
+        return self._vector("changes_in_range", Kind.GAUGE, f"changes({{}}[{WHOLE_RANGE}])")
 
     def quantile(self, q: float, *by: str) -> Vector:
         """Return a histogram's quantile, in the metric's unit, for each combination of `by`.
@@ -153,6 +166,10 @@ class Vector(Query):
         """Take the smallest for each `by`."""
         return self._aggregate("min", by)
 
+    def average(self, *by: str) -> Vector:
+        """Take the mean for each `by`."""
+        return self._aggregate("avg", by)
+
     def count(self, *by: str) -> Vector:
         """Count series for each `by`."""
         return self._aggregate("count", by)
@@ -161,9 +178,25 @@ class Vector(Query):
         """Filter by a comparison such as `> 0`."""
         return self._compound(f"{self._operand()} {condition}")
 
+    def smallest(self) -> Vector:
+        """Keep the series with the smallest value, and its labels."""
+        return attrs.evolve(self, expr=f"bottomk(1, {self.expr})", compound=False)
+
+    def largest(self) -> Vector:
+        """Keep the series with the largest value, and its labels."""
+        return attrs.evolve(self, expr=f"topk(1, {self.expr})", compound=False)
+
+    def round(self) -> Vector:
+        """Round to whole numbers: a count that Prometheus extrapolated has a fraction."""
+        return attrs.evolve(self, expr=f"round({self.expr})", compound=False)
+
     def is_zero(self) -> Vector:
         """Return 1 for 0, and 0 for everything else."""
         return self._compound(f"{self._operand()} == bool 0")
+
+    def complement(self) -> Vector:
+        """Return what a share lacks to the whole."""
+        return self._compound(f"1 - {self._operand()}")
 
     def times(self, factor: float | Vector) -> Vector:
         """Multiply by a number, or by series with the same labels."""
@@ -202,6 +235,12 @@ class Vector(Query):
         pattern = pattern.replace("\\", "\\\\")
         expr = f'label_replace({self.expr}, "{to}", "$1", "{label}", "{pattern}")'
         return attrs.evolve(self, expr=expr, labels=self.labels | {to}, compound=False)
+
+    def with_label_where(self, label: str, value: str, source: str, pattern: str) -> Vector:
+        """Set a label where the whole of another one matches a regular expression."""
+        check_labels("the query", (source, label), self.labels)
+        expr = f'label_replace({self.expr}, "{label}", "{value}", "{source}", "{pattern}")'
+        return attrs.evolve(self, expr=expr, compound=False)
 
     def with_label(self, label: str, value: str) -> Vector:
         """Add a label with the same value to every series, by label_replace."""
@@ -250,6 +289,10 @@ class Vector(Query):
         """Add the series of `other` that are missing here; both have the same labels."""
         self._check_same_labels("or", other)
         return self._with(other, f"{self._operand()} or {other._operand()}")
+
+    def or_else(self, other: Vector) -> Vector:
+        """Take `other`, where this has no series at all."""
+        return self._with(other, f"{self._operand()} or on () {other._operand()}")
 
     def or_zero_for(self, other: Vector) -> Vector:
         """Add a 0 for each series of `other` that is missing here.

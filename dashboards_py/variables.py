@@ -7,6 +7,9 @@ from dashboards_py.promql import Series
 from dashboards_py.query import check_labels, regex
 from scripts.core.yamlfile import Json
 
+# What "All" stands for.
+EVERY_APP = ".+"
+
 
 def namespace_variable() -> grafana.Variable:
     """Return variable `namespace`: "All" are the application's namespaces, known without a query.
@@ -52,22 +55,9 @@ def node_variable() -> grafana.Variable:
     )
 
 
-def job_variable() -> grafana.Variable:
-    """Return variable `job`: the jobs that Prometheus scrapes."""
-    return grafana.Variable(
-        name="job",
-        label="Scrape job",
-        description="Narrows targets and what they deliver.",
-        kind="query",
-        query=_label_values(metrics.UP(job=regex(".+")), "job"),
-        datasource=grafana.PROMETHEUS,
-        all_value=".+",
-    )
-
-
 def app_variable() -> grafana.Variable:
     """Return variable `app`: those that wrote a log line in the time range."""
-    return _log_label("app", "App", "Narrows requests and logs: apps that wrote a line.", ".+")
+    return _log_label("app", "App", "Narrows requests and logs: apps that wrote a line.", EVERY_APP)
 
 
 def level_variable() -> grafana.Variable:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import bad_from, good_from, states
 from dashboards_py.definition import Folder, dashboard
-from dashboards_py.layout import row
-from dashboards_py.links import data_link
+from dashboards_py.layout import height_of_table, row
+from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import (
     Column,
     gauge,
+    logs,
     show,
     stacked_bars,
     stat,
@@ -17,18 +18,29 @@ from dashboards_py.panels import (
     table,
     timeseries,
 )
-from dashboards_py.queries import cluster, health, workloads
+from dashboards_py.queries import cluster, lines, workloads
 from dashboards_py.units import BYTES, BYTES_PER_SECOND, CORES, COUNT, PACKETS_PER_SECOND, SHARE
 from dashboards_py.variables import any_namespace_variable, node_variable
 
 FULL = bad_from(warning=0.8, critical=0.9)
-REQUESTED = bad_from(warning=0.85, critical=0.95)
+# Small clusters are nearly all asked for, which costs nothing until a pod more is to start.
+REQUESTED = bad_from(warning=0.95, critical=1)
 # Up to 1 nodes and volumes are free; above, they cost, or the provider stops nodes.
 BEYOND = bad_from(critical=1.01)
 # In a link of a table: the namespace of the same row.
 OF_ROW = "${__data.fields.Namespace}"
 
 THIS_NAMESPACE = data_link("This namespace alone", "cluster-capacity", namespace="${__value.raw}")
+OF_NAMESPACE = data_link(
+    "This namespace alone", "cluster-capacity", namespace="${__field.labels.namespace}"
+)
+OF_NODE = data_link("This node alone", "cluster-capacity", node="${__field.labels.node}")
+CLUSTER, PODS_WAITING = "Namespaces", "Pods that wait"
+NODES, VOLUMES = "Nodes in figures", "Volumes"
+WHO = panel_link("Who takes it", "cluster-capacity", CLUSTER, "namespace", "node")
+WAITING = panel_link("Which, and why", "cluster-capacity", PODS_WAITING, "namespace", "node")
+WHICH_NODE = panel_link("Which node", "cluster-capacity", NODES, "namespace", "node")
+WHICH_VOLUME = panel_link("Which volume", "cluster-capacity", VOLUMES, "namespace", "node")
 LOG_LINES = data_link("Log lines of this pod", "todo-logs", namespace=OF_ROW, pod="${__value.raw}")
 
 now = row(
@@ -40,7 +52,8 @@ now = row(
         description="Under pressure: by the kubelet's own word short of memory, disk or process "
         "numbers; it then evicts pods.",
         unit=COUNT,
-        width=8,
+        width=10,
+        links=[WHICH_NODE],
     ),
     stat(
         "Pods",
@@ -48,38 +61,32 @@ now = row(
         show(cluster.pods_in("Pending"), "pending", bad_from(warning=1)),
         show(cluster.pods_unschedulable(), "fit nowhere", bad_from(critical=1)),
         show(cluster.pods_in("Failed"), "failed", bad_from(warning=1)),
-        description="Of all namespaces. Pending: not started yet. Fit nowhere: no node has the "
-        "CPU, memory or volume that they request. Failed: ended badly or evicted.",
+        description="Pending: not started yet. Fit nowhere: no node has the CPU, memory or volume "
+        "that they request. Failed: ended badly or evicted.",
         unit=COUNT,
-        width=11,
+        links=[WAITING],
     ),
-    stat(
-        "Alerts firing",
-        show(health.alerts_firing(), "alerts"),
-        description="Of any severity. 0 only while the Watchdog, which always fires, is seen.",
-        unit=COUNT,
-        thresholds=bad_from(warning=1),
-        links=[data_link("Which alerts", "todo-overview")],
-    ),
-    height=3,
+    height=4,
 )
 
 room = row(
     gauge(
         "CPU",
-        show(cluster.used_share("cpu"), "used"),
+        show(cluster.used_share("cpu"), "used", FULL),
         show(cluster.requested_share("cpu"), "requested"),
-        description="Share of the chosen nodes' allocatable CPU. Once all is requested, no further "
+        description="Share of all nodes' allocatable CPU. Once all is requested, no further "
         "pod is scheduled, however idle the nodes are.",
         thresholds=REQUESTED,
+        links=[WHO],
     ),
     gauge(
         "Memory",
-        show(cluster.used_share("memory"), "used"),
+        show(cluster.used_share("memory"), "used", FULL),
         show(cluster.requested_share("memory"), "requested"),
-        description="Share of the chosen nodes' allocatable memory. Used includes the system, and "
+        description="Share of all nodes' allocatable memory. Used includes the system, and "
         "leaves out what the kernel can take back.",
         thresholds=REQUESTED,
+        links=[WHO],
     ),
     gauge(
         "Fullest",
@@ -90,6 +97,7 @@ room = row(
         "measured in pods, of which each node runs a fixed number at most.",
         width=7,
         thresholds=FULL,
+        links=[WHICH_VOLUME, WHICH_NODE],
     ),
     gauge(
         "Free tier",
@@ -103,6 +111,7 @@ room = row(
         "stay below 20% for a week.",
         width=7,
         thresholds=BEYOND,
+        links=[WHICH_NODE],
         no_value="no tier in the environment's budget.yaml",
     ),
     height=5,
@@ -117,6 +126,7 @@ usage = row(
         show(cluster.used("cpu"), "used"),
         description="Of the chosen nodes. Limits count only containers that have one.",
         unit=CORES,
+        links=[WHO],
     ),
     timeseries(
         "Memory of the cluster",
@@ -127,6 +137,7 @@ usage = row(
         description="Of the chosen nodes. Limits above allocatable are a bet that not everyone "
         "needs theirs at the same time.",
         unit=BYTES,
+        links=[WHO],
     ),
     timeseries(
         "Time spent waiting",
@@ -137,6 +148,7 @@ usage = row(
         "disk really costs. Linux's pressure stall information.",
         unit=SHARE,
         thresholds=bad_from(warning=0.25, critical=0.5),
+        links=[OF_NODE],
         no_value="no data: the kernel needs psi=1",
     ),
     title="Use, requests and limits",
@@ -144,7 +156,7 @@ usage = row(
 
 nodes = row(
     table(
-        "Nodes in figures",
+        NODES,
         {"node": "Node"},
         Column("CPU used", cluster.node_used_share("cpu"), SHARE, FULL, coloured=True),
         Column(
@@ -167,34 +179,38 @@ nodes = row(
         description="Shares of what pods of a node may have: used, requested, and pods against "
         "the most that the node runs.",
         sort="Memory used",
-        width=12,
         links=[data_link("This node alone", "cluster-capacity", node="${__value.raw}")],
     ),
+    title="Each node",
+    height=height_of_table(4),
+)
+
+node_states = row(
     state_timeline(
         "Node conditions",
         show(cluster.node_readiness(), "{{node}} ready"),
         show(cluster.node_conditions(), "{{node}} {{condition}}"),
         description="Red: not ready, or under pressure, or nobody knows.",
         mappings=states(one="well", zero="not well"),
-        width=6,
+        links=[OF_NODE],
     ),
     timeseries(
         "Node disks",
         show(cluster.filesystem_use(), "{{node}} {{mountpoint}}"),
+        least_step="5m",
         description="Share of each node's own file systems that is taken. The kubelet evicts pods "
         "and deletes images when one is nearly full.",
         unit=SHARE,
         maximum=1,
         thresholds=FULL,
-        width=6,
+        links=[OF_NODE],
     ),
-    title="Each node",
     height=7,
 )
 
 namespaces = row(
     table(
-        "Namespaces",
+        CLUSTER,
         {"namespace": "Namespace"},
         Column("Pods", cluster.running_pods("namespace")),
         Column("CPU", cluster.pod_cpu("namespace"), CORES),
@@ -217,26 +233,14 @@ by_namespace = row(
         show(cluster.pod_memory("namespace"), "{{namespace}}"),
         description="Working set of all containers.",
         unit=BYTES,
-        links=[
-            data_link(
-                "This namespace alone",
-                "cluster-capacity",
-                namespace="${__field.labels.namespace}",
-            )
-        ],
+        links=[OF_NAMESPACE],
     ),
     timeseries(
         "CPU by namespace",
         show(cluster.pod_cpu("namespace"), "{{namespace}}"),
         description="Cores in use by all containers.",
         unit=CORES,
-        links=[
-            data_link(
-                "This namespace alone",
-                "cluster-capacity",
-                namespace="${__field.labels.namespace}",
-            )
-        ],
+        links=[OF_NAMESPACE],
     ),
     height=8,
 )
@@ -254,7 +258,6 @@ workload_figures = row(
         description="Pods added up by what made them.",
         sort="Memory",
         links=[THIS_NAMESPACE],
-        column_widths={"Workload": 320},
     ),
     height=9,
 )
@@ -278,7 +281,7 @@ pod_figures = row(
 
 waiting = row(
     table(
-        "Pods that wait",
+        PODS_WAITING,
         {"pod": "Pod", "namespace": "Namespace"},
         Column("Pending", cluster.pods_pending(), allow_empty="every pod is started"),
         Column(
@@ -290,7 +293,8 @@ waiting = row(
         ),
         description="Pods that are not started, and those among them that fit on no node.",
         sort="Fits nowhere",
-        width=7,
+        width=12,
+        links=[LOG_LINES],
         no_value="no pod waits",
     ),
     table(
@@ -306,7 +310,8 @@ waiting = row(
         description="Replicas that a Deployment wants and has not available: not created, not "
         "scheduled, or not ready.",
         sort="Missing",
-        width=6,
+        width=12,
+        links_of={"Namespace": [THIS_NAMESPACE]},
         no_value="every replica is available",
     ),
     table(
@@ -327,13 +332,16 @@ waiting = row(
         ),
         Column("", workloads.waiting_reasons(), allow_empty="no container waits"),
         Column("", workloads.last_end_reasons(), allow_empty="no container has ended"),
-        description="Why a container waits, and why it ended last: OOMKilled is its memory limit.",
+        description="Restarts in the time range, why a container waits, and why it ended last: "
+        "OOMKilled is its memory limit.",
         sort="Restarts",
-        width=11,
+        width=24,
+        column_widths={"Pod": 380},
         links=[LOG_LINES],
         no_value="no container has restarted",
     ),
     title="Pending, restarted, killed",
+    height=6,
 )
 
 trouble = row(
@@ -345,6 +353,7 @@ trouble = row(
             allow_empty="no container restarts",
         ),
         description="Restarts in each bar.",
+        links=[OF_NAMESPACE],
         no_value="no container restarted in this time range",
     ),
     stacked_bars(
@@ -352,6 +361,7 @@ trouble = row(
         show(cluster.oom_kills(), "{{node}}"),
         description="Processes that the kernel killed in each bar, at a container's limit or for "
         "want of memory on the node.",
+        links=[OF_NODE],
     ),
     timeseries(
         "CPU throttling",
@@ -361,6 +371,7 @@ trouble = row(
         unit=SHARE,
         maximum=1,
         thresholds=bad_from(warning=0.25, critical=0.5),
+        links=[OF_NAMESPACE],
         no_value="no container has a CPU limit",
     ),
     height=7,
@@ -368,22 +379,26 @@ trouble = row(
 
 storage = row(
     table(
-        "Volumes",
+        VOLUMES,
         {"persistentvolumeclaim": "Claim", "namespace": "Namespace"},
         Column("Used", cluster.volume_use(), SHARE, FULL, coloured=True),
         Column("Size", cluster.volume_capacity(), BYTES),
         Column("Inodes used", cluster.volume_inodes(), SHARE, FULL, coloured=True),
         description="Volumes that a pod has mounted. One that runs out of inodes is full, too.",
         sort="Used",
+        column_widths={"Namespace": 130},
+        links_of={"Namespace": [THIS_NAMESPACE]},
         no_value="no volume is mounted",
     ),
     timeseries(
         "Volume use",
         show(cluster.volume_use(), "{{namespace}} {{persistentvolumeclaim}}"),
+        least_step="5m",
         description="Share that is taken.",
         unit=SHARE,
         maximum=1,
         thresholds=FULL,
+        links=[OF_NAMESPACE],
         no_value="no volume is mounted",
     ),
     title="Storage",
@@ -397,12 +412,14 @@ network = row(
         show(cluster.node_sent(), "{{node}} out"),
         description="All interfaces but the loopback.",
         unit=BYTES_PER_SECOND,
+        links=[OF_NODE],
     ),
     timeseries(
         "Network by namespace",
         show(cluster.namespace_traffic(), "{{namespace}}"),
         description="What pods receive and send, added up.",
         unit=BYTES_PER_SECOND,
+        links=[OF_NAMESPACE],
     ),
     timeseries(
         "Packets dropped",
@@ -410,9 +427,22 @@ network = row(
         show(cluster.node_send_dropped(), "{{node}} out"),
         description="Packets per second that a node could not take or send.",
         unit=PACKETS_PER_SECOND,
+        links=[OF_NODE],
     ),
     title="Network",
     height=7,
+)
+
+events = row(
+    logs(
+        "Events of nodes",
+        lines.node_events(),
+        description="What Kubernetes reports of nodes and other objects that are in no namespace: "
+        "pressure, reboots, evictions, images removed.",
+        empty="no event in this time range",
+        allow_empty="nothing happens to a node",
+    ),
+    height=6,
 )
 
 DASHBOARD = dashboard(
@@ -427,6 +457,8 @@ DASHBOARD = dashboard(
         room,
         usage,
         nodes,
+        node_states,
+        events,
         namespaces,
         by_namespace,
         workload_figures,

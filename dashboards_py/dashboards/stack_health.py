@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dashboards_py import links
 from dashboards_py.annotations import rollouts_and_alerts
-from dashboards_py.colours import bad_from, faults, good_from, states
+from dashboards_py.colours import RED, bad_from, faults, good_from, states
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link
 from dashboards_py.panels import (
     Column,
     gauge,
@@ -30,15 +30,16 @@ from dashboards_py.units import (
     SECONDS,
     SHARE,
 )
-from dashboards_py.variables import job_variable
 
 FULL = bad_from(warning=0.8, critical=0.95)
 BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
 
-ITS_PODS = data_link(
-    "Pods of this namespace", "cluster-capacity", namespace="${__field.labels.namespace}"
-)
+TARGETS, OBJECTS, FAILED = "Scrape targets", "Objects in sync", "Failed scrapes and rules"
+
+WHICH_TARGET = links.panel_link("Which target", "stack-health", TARGETS)
+WHICH_OBJECT = links.panel_link("Which object", "stack-health", OBJECTS)
+SINCE_WHEN = links.panel_link("Since when", "stack-health", FAILED)
 
 parts = row(
     stat(
@@ -48,9 +49,9 @@ parts = row(
         "here was never found: look for its release.",
         unit=COUNT,
         mappings=states(one="up", zero="down"),
-        links=[data_link("Its targets", "stack-health", job="${__field.labels.job}")],
+        links=[WHICH_TARGET],
     ),
-    height=3,
+    height=4,
 )
 
 now = row(
@@ -61,6 +62,7 @@ now = row(
         description="Everything that Prometheus scrapes, the application's sidecars among it.",
         unit=COUNT,
         width=4,
+        links=[WHICH_TARGET],
     ),
     gauge(
         "Budgets",
@@ -71,17 +73,20 @@ now = row(
         "oldest days go before their time.",
         width=6,
         thresholds=FULL,
+        links=[links.PODS],
     ),
     stat(
-        "Faults in this time range",
-        show(stack.rule_failures_in_range(), "rules not evaluated"),
-        show(stack.sample_limit_hits_in_range(), "scrapes refused"),
-        show(stack.notifications_failed_in_range(), "notifications lost"),
-        show(stack.lines_lost_in_range(), "log lines lost"),
-        description="Each is something that was not seen, or that nobody was told.",
+        "Lost in this time range",
+        show(stack.rule_failures_in_range(), "rules"),
+        show(stack.sample_limit_hits_in_range(), "scrapes"),
+        show(stack.notifications_failed_in_range(), "messages"),
+        show(stack.lines_lost_in_range(), "log lines"),
+        description="Rules that were not evaluated, scrapes that were refused, notifications that "
+        "nobody got, log lines that Alloy gave up: each is something that was not seen.",
         unit=COUNT,
         width=9,
         thresholds=bad_from(critical=1),
+        links=[SINCE_WHEN],
     ),
     stat(
         "GitOps",
@@ -91,6 +96,7 @@ now = row(
         unit=COUNT,
         width=5,
         thresholds=bad_from(critical=1),
+        links=[WHICH_OBJECT],
         no_value=NO_ENGINE,
     ),
     height=4,
@@ -101,6 +107,7 @@ scrapes = row(
         "Series in memory",
         show(stack.series(), "series"),
         show(stack.series_budget(), "budget"),
+        least_step="2m",
         description="Against series.limit in the environment's budget.yaml. What is gone stays up "
         "to three hours.",
         unit=COUNT,
@@ -110,10 +117,9 @@ scrapes = row(
         show(stack.samples_by_job(), "{{job}}"),
         description="Who delivers the series: samples of one scrape of all targets of a job.",
         unit=COUNT,
-        links=[data_link("Its targets", "stack-health", job="${__field.labels.job}")],
     ),
     table(
-        "Scrape targets",
+        TARGETS,
         {"job": "Job", "namespace": "Namespace", "pod": "Pod", "instance": "Instance"},
         Column(
             "State",
@@ -127,9 +133,11 @@ scrapes = row(
         description="Those that are down first. One whose samples reach its monitor's sampleLimit "
         "is refused whole.",
         sort="State",
-        width=11,
+        links_of={"Namespace": [links.PODS_OF_ROW]},
+        width=24,
     ),
     title="Prometheus: scrapes",
+    links=[WHICH_TARGET],
 )
 
 prometheus = row(
@@ -138,8 +146,7 @@ prometheus = row(
         show(stack.rules_duration(), "all groups"),
         show(stack.slowest_rules_duration(), "slowest group"),
         show(stack.rules_interval(), "interval"),
-        description="Seconds of one evaluation. A group that takes longer than its interval skips "
-        "evaluations, and its alerts are late.",
+        description="A group that takes longer than its interval skips evaluations.",
         unit=SECONDS,
         width=6,
     ),
@@ -155,6 +162,7 @@ prometheus = row(
         show(stack.samples_per_second(), "samples"),
         description="A drop to 0 means that nothing is stored, however green the targets are.",
         unit=SAMPLES_PER_SECOND,
+        links=[WHICH_TARGET],
         width=6,
     ),
     timeseries(
@@ -164,15 +172,17 @@ prometheus = row(
         show(stack.storage_limit(), "retentionSize"),
         description="Blocks, write-ahead log and the chunks of the last hours.",
         unit=BYTES,
+        links=[links.VOLUMES],
         width=6,
     ),
     stacked_bars(
-        "Failed scrapes and rules",
+        FAILED,
         show(stack.rule_failures(), "rules not evaluated"),
         show(stack.sample_limit_hits(), "scrapes above sampleLimit"),
         show(stack.duplicate_samples(), "samples twice"),
         show(stack.out_of_order_samples(), "samples too late"),
         description="How often in each bar. Samples twice: two targets with the same labels.",
+        links=[WHICH_TARGET],
         width=12,
     ),
     stacked_bars(
@@ -180,12 +190,13 @@ prometheus = row(
         show(stack.compactions_failed(), "blocks not written"),
         show(stack.reloads_failed(), "blocks not read"),
         show(stack.wal_faults(), "write-ahead log"),
-        description="How often in each bar. The disk is full or broken; what follows is lost "
-        "metrics at the next restart.",
+        description="How often in each bar. The disk is full or broken: metrics will be lost.",
+        links=[links.VOLUMES],
         width=12,
     ),
     height=6,
     title="Prometheus: rules, queries, storage",
+    links=[links.PODS],
 )
 
 alertmanager = row(
@@ -199,18 +210,20 @@ alertmanager = row(
     stacked_bars(
         "Notifications",
         show(stack.notifications_sent(), "tried"),
-        show(stack.notifications_failed(), "failed"),
+        show(stack.notifications_failed(), "failed", colour=RED),
         description="In each bar, to all receivers. Failed: wrong credentials, or no way out.",
     ),
     timeseries(
         "From Prometheus to Alertmanager",
         show(stack.alerts_sent(), "sent"),
-        show(stack.alerts_not_sent(), "not sent"),
+        show(stack.alerts_not_sent(), "not sent", colour=RED),
         description="Alerts per second, each one again every minute.",
         unit=ALERTS_PER_SECOND,
+        links=[links.PODS],
     ),
     height=6,
     title="Alertmanager",
+    links=[links.ALERTS],
 )
 
 pipeline = row(
@@ -219,36 +232,30 @@ pipeline = row(
         show(stack.alloy_lines_read(), "read from files"),
         show(stack.alloy_lines_sent(), "sent by Alloy"),
         show(stack.loki_lines(), "received by Loki"),
-        description="Read is more than sent by what the pipeline drops and puts together. "
-        "Received is the same as sent.",
+        description="The pipeline drops some and joins others. Received is the same as sent.",
         unit=LINES_PER_SECOND,
-        width=7,
-        links=[data_link("The lines", "todo-logs")],
+        links=[links.data_link("The lines", "todo-logs")],
     ),
     timeseries(
         "Lines by Alloy",
         show(stack.alloy_lines_sent_by_pod(), "{{pod}}"),
-        description="One for each node, and one for Kubernetes' events. One at 0 is a node whose "
-        "logs nobody sees.",
+        description="One for each node, and one for events. At 0, nobody sees a node's logs.",
         unit=LINES_PER_SECOND,
-        width=7,
     ),
     stacked_bars(
         "Lost on the way",
         show(stack.alloy_lines_lost(), "lost: {{reason}}"),
         show(stack.alloy_retries(), "batches sent again"),
         description="Lines that Alloy gave up sending, in each bar, after all its tries.",
-        width=5,
     ),
     stacked_bars(
         "Dropped on purpose",
         show(stack.alloy_lines_dropped(), "dropped"),
-        description="Lines that the pipeline drops, in each bar: probes, and what is too old for "
-        "Loki.",
-        width=5,
+        description="Lines in each bar: probes, and what is too old for Loki.",
     ),
     height=6,
     title="Logs: from pods to Loki",
+    links=[links.NODE_PODS],
 )
 
 loki = row(
@@ -258,19 +265,20 @@ loki = row(
         description="Before compression. The limit on the rate is in base/releases/loki.yaml.",
         unit=BYTES_PER_SECOND,
         width=8,
+        links=[links.WHO_WRITES],
     ),
-    timeseries(
+    stacked_bars(
         "Refused by Loki",
-        show(stack.loki_discarded(), "all lines"),
         show(
             stack.loki_discarded_by_reason(),
             "{{reason}}",
             allow_empty="Loki counts a reason from its first refused line on",
         ),
-        description="Lines, in each step of the graph. rate_limited, per_stream_rate_limit: "
-        "somebody writes too much; greater_than_max_sample_age: somebody catches up.",
-        unit=COUNT,
+        description="Lines, in each bar. rate_limited, per_stream_rate_limit: somebody writes too "
+        "much; greater_than_max_sample_age: somebody catches up.",
         width=8,
+        links=[links.WHO_WRITES],
+        no_value="Loki refused no line",
     ),
     stacked_bars(
         "Loki's disk",
@@ -279,7 +287,7 @@ loki = row(
         show(stack.loki_disk_full(), "entries not secured"),
         description="In each bar. Not written: the volume is full; memory fills up next.",
         width=8,
-        links=[data_link("The volume", "cluster-capacity", namespace="monitoring")],
+        links=[links.VOLUMES],
     ),
     timeseries(
         "Loki in memory",
@@ -288,6 +296,7 @@ loki = row(
         description="Streams are combinations of labels; base/releases/loki.yaml limits them.",
         unit=COUNT,
         width=8,
+        links=[links.WHO_WRITES],
     ),
     timeseries(
         "Loki's answers",
@@ -306,6 +315,7 @@ loki = row(
     ),
     height=6,
     title="Logs: Loki",
+    links=[links.PODS],
 )
 
 grafana = row(
@@ -330,6 +340,7 @@ grafana = row(
     ),
     height=6,
     title="Grafana",
+    links=[links.PODS],
 )
 
 configuration = row(
@@ -341,6 +352,7 @@ configuration = row(
         show(stack.reloaders_succeeded(), "{{pod}} reloader"),
         description="Red: the newest configuration is wrong, and the one before is still in force.",
         mappings=states(one="in force", zero="refused"),
+        links=[WHICH_OBJECT],
     ),
     height=7,
     title="Configuration",
@@ -352,20 +364,22 @@ components = row(
         show(stack.alloy_components(), "{{pod}}"),
         description="Components that are not healthy.",
         unit=COUNT,
+        links=[links.NODE_PODS],
         thresholds=bad_from(critical=1),
     ),
     stacked_bars(
         "Prometheus operator",
         show(stack.operator_reconciles(), "reconciled"),
-        show(stack.operator_errors(), "failed"),
+        show(stack.operator_errors(), "failed", colour=RED),
         description="Objects in each bar.",
+        links=[links.PODS],
     ),
     timeseries(
         "Refused by the operator",
         show(stack.rejected_resources(), "rules, monitors, probes"),
-        description="Objects that it leaves out of Prometheus' configuration: what they would "
-        "have watched is not watched.",
+        description="Objects that it leaves out: what they would have watched is not watched.",
         unit=COUNT,
+        links=[WHICH_OBJECT],
         thresholds=bad_from(critical=1),
     ),
     height=7,
@@ -373,7 +387,7 @@ components = row(
 
 gitops = row(
     table(
-        "Objects in sync",
+        OBJECTS,
         {
             "kind": "Kind",
             "exported_namespace": "Namespace",
@@ -390,7 +404,8 @@ gitops = row(
         description="Of Flux: its Ready condition. Of Argo CD: whether the Application is synced "
         "and healthy. Those that are not come first.",
         sort="State",
-        width=12,
+        width=24,
+        links_of={"Namespace": [links.PODS_OF_ROW]},
         no_value=NO_ENGINE,
     ),
     timeseries(
@@ -398,18 +413,17 @@ gitops = row(
         show(stack.reconcile_duration(), "{{job}}"),
         description="Mean time for one object. Dots: between them nothing was reconciled.",
         unit=SECONDS,
-        width=6,
         no_value=NO_ENGINE,
     ),
     stacked_bars(
         "Reconciling fails",
         show(stack.reconcile_errors(), "{{job}}"),
         description="Objects in each bar.",
-        width=6,
         no_value=NO_ENGINE,
     ),
     height=8,
     title="GitOps: Flux or Argo CD",
+    links=[WHICH_OBJECT],
 )
 
 resources = row(
@@ -421,6 +435,7 @@ resources = row(
         "budget.yaml. Above 100% something runs that is not in Git, or the budget is not kept.",
         width=5,
         thresholds=BEYOND,
+        links=[links.PODS],
     ),
     timeseries(
         "Memory against its limit",
@@ -429,24 +444,22 @@ resources = row(
         unit=SHARE,
         maximum=1,
         thresholds=bad_from(warning=0.8, critical=0.9),
-        links=[ITS_PODS],
     ),
     timeseries(
         "Memory of the stack",
         show(stack.memory(), "{{namespace}} {{container}}"),
         description="Working set of each kind of container, the GitOps engine's among them.",
         unit=BYTES,
-        links=[ITS_PODS],
     ),
     timeseries(
         "CPU of the stack",
         show(stack.cpu(), "{{namespace}} {{container}}"),
         description="Cores in use by each kind of container.",
         unit=CORES,
-        links=[ITS_PODS],
     ),
     height=8,
     title="What the stack itself takes",
+    links=[links.PODS_OF_FIELD],
 )
 
 restarts = row(
@@ -454,9 +467,9 @@ restarts = row(
         "Restarts of the stack",
         {"pod": "Pod", "container": "Container", "namespace": "Namespace"},
         Column("Restarts", stack.restarts(), thresholds=bad_from(warning=1), coloured=True),
-        description="Of the containers of the pods that exist now. Each is a gap in what is seen.",
+        description="In the time range. Each is a gap in what is seen.",
         sort="Restarts",
-        column_widths={"Pod": 400},
+        links_of={"Namespace": [links.PODS_OF_ROW]},
     ),
     height=8,
 )
@@ -466,7 +479,7 @@ DASHBOARD = dashboard(
     title="Stack health",
     description="Does the monitoring itself work, and if not, which part of it fails?",
     folder=Folder.PLATFORM,
-    variables=[job_variable()],
+    variables=[],
     annotations=rollouts_and_alerts(stack.rollouts()),
     rows=[
         parts,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dashboards_py.annotations import rollouts_and_alerts
-from dashboards_py.colours import bad_from, status_colours
+from dashboards_py.colours import SLOW, bad_from, status_colours
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link
+from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import Column, logs, show, stat, table, timeseries
 from dashboards_py.queries import lines, traffic, workloads
-from dashboards_py.units import COUNT, REQUESTS_PER_SECOND, SECONDS, SHARE
+from dashboards_py.units import REQUESTS_PER_SECOND, SECONDS, SHARE
 from dashboards_py.variables import app_variable, namespace_variable, source_variable
 
 NO_DURATION = "no source here measures durations: the access log has none"
@@ -24,7 +24,10 @@ ERROR_LINES = data_link(
     app="${__field.labels.app}",
     level="error",
 )
-OBJECTIVE = data_link("What it costs the objective", "todo-slo", "namespace", "app")
+OBJECTIVE = data_link("What it costs the objective", "todo-slo")
+WORST, DURATION = "Routes, failing most first", "Duration, p95"
+ROUTES = panel_link("Which route", "todo-api", WORST, "namespace", "app", "source")
+DURATIONS = panel_link("Since when", "todo-api", DURATION, "namespace", "app", "source")
 PODS = data_link("Pods, nodes, requests and limits", "cluster-capacity", "namespace")
 
 now = row(
@@ -34,6 +37,7 @@ now = row(
         description="How much is asked of the application? Mean of five minutes, from the source "
         "chosen above.",
         unit=REQUESTS_PER_SECOND,
+        links=[ROUTES],
         no_value=NO_REQUEST,
     ),
     stat(
@@ -44,7 +48,7 @@ now = row(
         "application; many 4xx are a fault of who calls it, or of a release.",
         unit=SHARE,
         width=6,
-        links=[OBJECTIVE],
+        links=[ROUTES, OBJECTIVE],
         no_value=NO_REQUEST,
     ),
     stat(
@@ -54,7 +58,8 @@ now = row(
         "access log measures none.",
         unit=SECONDS,
         width=6,
-        thresholds=bad_from(warning=1, critical=3),
+        thresholds=SLOW,
+        links=[DURATIONS],
         no_value=NO_DURATION,
     ),
     stat(
@@ -65,6 +70,10 @@ now = row(
         "Choose one above; never add them up.",
         unit=REQUESTS_PER_SECOND,
         width=8,
+        links=[
+            data_link("Requests from this source", "todo-api", source="${__field.labels.source}")
+        ],
+        no_value=NO_REQUEST,
     ),
     height=4,
 )
@@ -91,6 +100,7 @@ rate = row(
         description="How are requests answered? Mean of five minutes.",
         unit=REQUESTS_PER_SECOND,
         colours=status_colours(),
+        links=[ROUTES],
         no_value=NO_REQUEST,
     ),
     timeseries(
@@ -100,6 +110,7 @@ rate = row(
         "outside of the routes in base/application is `other`. An ingress knows its own paths "
         "only, Dapr none.",
         unit=REQUESTS_PER_SECOND,
+        links=[ROUTES],
         no_value=NO_REQUEST,
     ),
     title="Rate",
@@ -121,10 +132,11 @@ errors = row(
         show(traffic.server_error_rate("method", "route"), "{{method}} {{route}}"),
         description="Which route fails? Requests answered with 5xx.",
         unit=REQUESTS_PER_SECOND,
+        links=[ROUTES],
         no_value="no server error",
     ),
     timeseries(
-        "Duration, p95",
+        DURATION,
         show(traffic.duration_p95(), "{{app}} · {{source}}"),
         description="How long do 95% of requests take at most? From every source that measures it, "
         "whatever is chosen above: Dapr (calls from sidecar to sidecar) and the ingress "
@@ -139,7 +151,7 @@ errors = row(
 
 failing = row(
     table(
-        "Routes, failing most first",
+        WORST,
         {"app": "App", "method": "Method", "route": "Route"},
         Column(
             "Server errors",
@@ -160,8 +172,8 @@ failing = row(
         description="Which route fails most, and is it much? Shares of the last five minutes; a "
         "route that nobody asks for has none.",
         sort="Server errors",
-        width=14,
-        column_widths={"Method": 80, "Server errors": 110, "Client errors": 110, "Requests": 110},
+        width=24,
+        column_widths={"Method": 90},
         links=[
             data_link(
                 "Error lines of this app",
@@ -177,21 +189,20 @@ failing = row(
         "Newest errors",
         lines.recent_errors(),
         description="What does the application say of it? Lines of level error and above.",
-        no_value="no error line in this time range",
+        empty="no error line in this time range",
         allow_empty="nothing fails",
     ),
-    height=9,
+    height=8,
     title="Why not: routes and errors",
 )
 
-cpu = row(
+saturation = row(
     timeseries(
         "CPU against request",
         show(workloads.use_of_request("cpu"), "{{container}}"),
         description="Does it get by on what the scheduler set aside? Worst pod of each container; "
-        "above 100% it depends on what its neighbours leave.",
+        "above 100% it depends on what its neighbours leave, which is well while they leave it.",
         unit=SHARE,
-        thresholds=bad_from(warning=1, critical=2),
         links=[PODS],
         no_value=NO_REQUESTED,
     ),
@@ -216,20 +227,6 @@ cpu = row(
         links=[PODS],
         no_value=NO_LIMIT,
     ),
-    title="Why not: saturation",
-)
-
-memory = row(
-    timeseries(
-        "Memory against request",
-        show(workloads.use_of_request("memory"), "{{container}}"),
-        description="Is it among the first that the kubelet evicts when a node runs short? Worst "
-        "pod of each container; above 100% it is.",
-        unit=SHARE,
-        thresholds=bad_from(warning=1, critical=2),
-        links=[PODS],
-        no_value=NO_REQUESTED,
-    ),
     timeseries(
         "Memory against limit",
         show(workloads.use_of_limit("memory"), "{{container}}"),
@@ -240,17 +237,7 @@ memory = row(
         links=[PODS],
         no_value=NO_LIMIT,
     ),
-    stat(
-        "Restarts so far",
-        show(workloads.restarts_so_far(), "restarts"),
-        description="Did it crash? Of the containers of the pods that exist now, since they were "
-        "created.",
-        unit=COUNT,
-        width=4,
-        thresholds=bad_from(warning=1),
-        links=[PODS],
-        no_value="no pod found",
-    ),
+    title="Why not: saturation",
 )
 
 DASHBOARD = dashboard(
@@ -260,5 +247,5 @@ DASHBOARD = dashboard(
     folder=Folder.TODO,
     variables=[namespace_variable(), app_variable(), source_variable()],
     annotations=rollouts_and_alerts(),
-    rows=[now, rate, errors, failing, cpu, memory],
+    rows=[now, rate, errors, failing, saturation],
 )

@@ -6,7 +6,7 @@ from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import bad_from, outcome_colours, status_colours
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link
+from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import logs, show, stacked_bars, stat, timeseries
 from dashboards_py.queries import chatbot
 from dashboards_py.units import COUNT, REQUESTS_PER_SECOND, SHARE
@@ -33,7 +33,11 @@ ERROR_LINES = data_link(
     app="${__field.labels.app}",
     level="error",
 )
-OBJECTIVE = data_link("What it costs the objective", "todo-slo", "namespace", "app")
+OBJECTIVE = data_link("What it costs the objective", "todo-slo")
+OUTCOMES, TROUBLE = "Model calls by outcome", "Limits, and providers out of reach"
+CALLS = panel_link("When", "todo-chatbot", OUTCOMES, "namespace", "app")
+SILENT = panel_link("What the provider said", "todo-chatbot", TROUBLE, "namespace", "app")
+MODEL_LINES = data_link("Lines about calls", "todo-logs", "namespace", "app", search="HTTP Request")
 API = data_link("All routes", "todo-api", "namespace", "app", source="access_log")
 
 now = row(
@@ -62,24 +66,29 @@ now = row(
         "of each request to a provider. Tokens, cost and the model's name are in no log and no "
         "metric of the application.",
         unit=COUNT,
+        width=4,
+        links=[CALLS],
         no_value=NO_CALL,
     ),
     stat(
-        "Rate limits and quotas",
-        show(chatbot.limits_in_range(), "lines", allow_empty=WITHIN_LIMITS),
-        description="Does the provider refuse? Lines in the time range that speak of a rate limit, "
-        "a quota or status 429. Status classes cannot tell: 429 is one of many 4xx.",
-        unit=COUNT,
-        thresholds=bad_from(warning=1, critical=20),
-        no_value=NO_LIMIT,
+        "Calls limited",
+        show(chatbot.model_calls_limited_share(), "limited", allow_empty=WITHIN_LIMITS),
+        description="Does the provider refuse? Share of the model calls in the time range that a "
+        "rate limit or quota refused, with status 429; the client tries a few of them again.",
+        unit=SHARE,
+        width=4,
+        thresholds=bad_from(warning=0.05, critical=0.2),
+        links=[CALLS],
+        no_value="no call was limited",
     ),
     stat(
-        "Provider out of reach",
-        show(chatbot.unreachable_in_range(), "lines", allow_empty=IN_REACH),
+        "Out of reach",
+        show(chatbot.unreachable_share(), "lines", allow_empty=IN_REACH),
         description="Does the provider answer? Lines in the time range that name a model or "
-        "provider and a timeout, an overload or a broken connection.",
-        unit=COUNT,
-        thresholds=bad_from(warning=1, critical=20),
+        "provider and a timeout, an overload or a broken connection, for each model call.",
+        unit=SHARE,
+        links=[SILENT],
+        thresholds=bad_from(warning=0.1, critical=0.5),
         no_value=NO_TROUBLE,
     ),
     height=4,
@@ -130,7 +139,7 @@ route = row(
 
 model = row(
     stacked_bars(
-        "Model calls by outcome",
+        OUTCOMES,
         show(chatbot.model_calls_answered(), "answered"),
         show(chatbot.model_calls_limited(), "limited", allow_empty=WITHIN_LIMITS),
         show(chatbot.model_calls_failed(), "failed", allow_empty=IN_REACH),
@@ -138,6 +147,7 @@ model = row(
         "an answer is in none: see the provider out of reach. Nothing where httpx logs nothing "
         "below level warning.",
         colours=outcome_colours(),
+        links=[MODEL_LINES],
         no_value=NO_CALL,
     ),
     stacked_bars(
@@ -181,7 +191,7 @@ agent = row(
         "Errors of chat and tools",
         chatbot.chat_error_lines(),
         description="What exactly failed?",
-        no_value="no such error in this time range",
+        empty="no such error in this time range",
         allow_empty=NO_FAULT,
     ),
     height=9,
@@ -190,10 +200,10 @@ agent = row(
 
 trouble = row(
     logs(
-        "Limits, and providers out of reach",
+        TROUBLE,
         chatbot.model_trouble(),
         description="What exactly did the provider say?",
-        no_value="no such line in this time range",
+        empty="no such line in this time range",
         allow_empty=f"{WITHIN_LIMITS}, and {IN_REACH}",
     ),
     height=9,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dashboards_py.annotations import rollouts_and_alerts
-from dashboards_py.colours import bad_below, bad_from, good_from, outcome_colours, states
+from dashboards_py.colours import BACKLOG, bad_below, bad_from, good_from, outcome_colours, states
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link
+from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import (
     Column,
     logs,
@@ -33,7 +33,17 @@ NO_EVENT = "no event in this time"
 NO_FAILURE = "no failure"
 NO_CALL = "no call from sidecar to sidecar"
 
-OBJECTIVE = data_link("What it costs the objective", "todo-slo", "namespace", "app")
+OBJECTIVE = data_link("What it costs the objective", "todo-slo")
+READINESS, BEHIND = "Sidecar readiness", "Backlog by consumer"
+BROKEN, OUTCOMES = "Components that failed", "Processed by outcome"
+SIDECARS = panel_link("Which, and since when", "todo-events", READINESS, "namespace", "app")
+CONSUMERS = panel_link("Who, and since when", "todo-events", BEHIND, "namespace", "app")
+COMPONENTS = panel_link("Which component", "todo-events", BROKEN, "namespace", "app")
+PROCESSED = panel_link("What becomes of them", "todo-events", OUTCOMES, "namespace", "app")
+CONTROL_PLANE = data_link("Dapr's own pods", "cluster-capacity", namespace="dapr-system")
+SIDECAR_LINES = data_link(
+    "Log lines of this pod", "todo-logs", "namespace", pod="${__field.labels.pod}"
+)
 CONSUMER_LINES = data_link(
     "Log lines of ${__field.labels.app_id}",
     "todo-logs",
@@ -50,6 +60,7 @@ now = row(
         "but cannot. One in a crash loop is neither: see its readiness below.",
         unit=COUNT,
         width=4,
+        links=[SIDECARS],
     ),
     stat(
         "Published",
@@ -57,45 +68,50 @@ now = row(
         description="How much happens? Events that the broker took.",
         unit=EVENTS_PER_SECOND,
         width=4,
+        links=[PROCESSED],
         no_value=NO_EVENT,
     ),
     stat(
         "Failing",
-        show(dapr.publish_failure_share(), "publishing", bad_from(warning=0.001, critical=0.01)),
-        show(dapr.consume_failure_share(), "processing", bad_from(warning=0.01, critical=0.05)),
+        show(dapr.publish_failure_share(), "published", bad_from(warning=0.001, critical=0.01)),
+        show(dapr.consume_failure_share(), "processed", bad_from(warning=0.01, critical=0.05)),
         description="Do events get lost? Share that the broker did not take, and share of "
         "deliveries that a consumer asked to have again or dropped.",
         unit=SHARE,
-        width=5,
+        width=4,
         links=[OBJECTIVE],
         no_value=NO_EVENT,
     ),
     stat(
-        "Largest backlog",
+        "Backlog",
         show(dapr.backlog_largest(), "events"),
-        description="Does a consumer fall behind? Events of 30 minutes that it has not processed.",
+        description="Does a consumer fall behind? Events of 30 minutes that the one with the "
+        "largest backlog has not processed.",
         unit=COUNT,
-        width=4,
-        thresholds=bad_from(warning=20, critical=100),
+        width=3,
+        thresholds=BACKLOG,
+        links=[CONSUMERS],
     ),
     stat(
         "Broken",
-        show(dapr.circuits_open(), "circuits open"),
-        show(dapr.components_failed(), "components failed"),
+        show(dapr.circuits_open(), "circuits"),
+        show(dapr.components_failed(), "components"),
         description="Did Dapr give up on something? Circuit breakers that let nothing through, "
         "and components that did not start since their sidecar did.",
         unit=COUNT,
-        width=4,
+        width=5,
         thresholds=bad_from(critical=1),
+        links=[COMPONENTS],
     ),
     stat(
-        "Issuer certificate",
+        "Certificate",
         show(dapr.issuer_expires_in(), "left"),
         description="How long will sidecars trust each other? Time until the certificate expires "
         "that signs their own; after that none can start. Dapr does not renew it.",
         unit=SECONDS,
-        width=3,
+        width=4,
         thresholds=bad_below(critical=14 * DAY, warning=30 * DAY),
+        links=[CONTROL_PLANE],
     ),
     height=4,
 )
@@ -106,24 +122,26 @@ flow = row(
         show(dapr.publish_rate(), "{{topic}}"),
         description="What do applications tell each other? Events that the broker took.",
         unit=EVENTS_PER_SECOND,
+        links=[PROCESSED],
         no_value=NO_EVENT,
     ),
     timeseries(
-        "Processed by outcome",
+        OUTCOMES,
         show(dapr.consume_rate(), "{{process_status}}"),
         description="What becomes of them? Each delivery to a consumer: success, retry (it will "
         "be delivered again) or drop (it is lost, or a dead letter).",
         unit=EVENTS_PER_SECOND,
         colours=outcome_colours(),
+        links=[OBJECTIVE],
         no_value=NO_EVENT,
     ),
     timeseries(
-        "Backlog by consumer",
+        BEHIND,
         show(dapr.backlog(), "{{app_id}} {{topic}}"),
         description="Who falls behind? Published minus processed within 30 minutes: a stand-in for "
         "the broker's own figure. It forgets what is older, and a consumer without a sidecar.",
         unit=COUNT,
-        thresholds=bad_from(warning=20, critical=100),
+        thresholds=BACKLOG,
         links=[CONSUMER_LINES],
     ),
     title="Events",
@@ -170,7 +188,15 @@ failures = row(
         description="How far behind is each consumer group, as Redpanda counts? Only with "
         "base/optional/redpanda, where the broker exports consumer_lag.",
         unit=COUNT,
-        thresholds=bad_from(warning=20, critical=100),
+        thresholds=BACKLOG,
+        links=[
+            data_link(
+                "Log lines of this group",
+                "todo-logs",
+                "namespace",
+                app="${__field.labels.redpanda_group}",
+            )
+        ],
     ),
     title="Why not: events",
 )
@@ -194,6 +220,7 @@ schedule = row(
         "nobody uses jobs, actor reminders or workflows.",
         unit=EVENTS_PER_SECOND,
         colours=outcome_colours(),
+        links=[CONTROL_PLANE],
     ),
     timeseries(
         "Sidecars at the scheduler",
@@ -202,6 +229,7 @@ schedule = row(
         "the scheduler.",
         unit=COUNT,
         width=6,
+        links=[CONTROL_PLANE],
     ),
     height=7,
     title="Reminders and jobs",
@@ -231,6 +259,7 @@ calls = row(
         show(dapr.call_p95(), "{{app_id}} → {{src_app_id}}"),
         description="How long do calls take, sidecars included?",
         unit=MILLISECONDS,
+        links=[CONSUMER_LINES],
         no_value=NO_CALL,
     ),
     height=7,
@@ -260,6 +289,7 @@ resiliency = row(
         description="What is cut off? Open: calls fail at once, to spare the target. Only "
         "breakers that were used since their sidecar started are known.",
         mappings=states(one="closed", zero="open"),
+        links=[CONSUMER_LINES],
         no_value="no circuit breaker was used",
     ),
     height=7,
@@ -268,10 +298,11 @@ resiliency = row(
 
 sidecars = row(
     state_timeline(
-        "Sidecar readiness",
+        READINESS,
         show(dapr.sidecars_ready(), "{{pod}}"),
         description="Which sidecar does not serve? As Kubernetes finds it.",
         mappings=states(one="ready", zero="not ready"),
+        links=[SIDECAR_LINES],
         no_value="no pod has a sidecar",
     ),
     table(
@@ -288,7 +319,6 @@ sidecars = row(
         description="Did each sidecar start its components? Counted since it started, over all "
         "pods of the app.",
         sort="Failed",
-        column_widths={"Loaded": 70, "Started": 70, "Failed": 70},
         links=[data_link("Log lines of this app", "todo-logs", "namespace", app="${__value.raw}")],
     ),
     height=8,
@@ -297,17 +327,17 @@ sidecars = row(
 
 components = row(
     table(
-        "Components that failed",
+        BROKEN,
         {"app_id": "App", "componentName": "Component", "component": "Type", "reason": "At"},
         Column(
             "Failures",
             dapr.components_failed_by_name(),
             allow_empty="every component starts",
         ),
+        width=14,
         description="What did not start, and at which step? A sidecar exits then, unless the "
         "component says ignoreErrors; its last words are in the log.",
         sort="Failures",
-        column_widths={"Failures": 75},
         links=[data_link("Log lines of this app", "todo-logs", "namespace", app="${__value.raw}")],
         no_value="every component started",
     ),
@@ -315,7 +345,7 @@ components = row(
         "Sidecars' errors",
         lines.sidecar_errors(),
         description="What does Dapr say of it? Lines of level error and above.",
-        no_value="no error line in this time range",
+        empty="no error line in this time range",
         allow_empty="Dapr has nothing to complain of",
     ),
     height=9,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dashboards_py import namespaces
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import (
+    BACKLOG,
     LEVEL_LEGEND,
+    SLOW,
     bad_below,
     bad_from,
     good_from,
     level_colours,
+    objective_colours,
     outcome_colours,
     states,
     status_colours,
 )
 from dashboards_py.definition import Folder, dashboard
 from dashboards_py.layout import row
-from dashboards_py.links import data_link
+from dashboards_py.links import data_link, outside_link, panel_link
 from dashboards_py.panels import (
     Column,
     gauge,
@@ -28,22 +32,35 @@ from dashboards_py.panels import (
     timeseries,
 )
 from dashboards_py.queries import chatbot, dapr, health, lines, slo, traffic, workloads
-from dashboards_py.units import BYTES, CORES, COUNT, EVENTS_PER_SECOND, REQUESTS_PER_SECOND, SHARE
-from dashboards_py.variables import app_variable, namespace_variable, source_variable
+from dashboards_py.units import (
+    BYTES,
+    CORES,
+    COUNT,
+    EVENTS_PER_SECOND,
+    REQUESTS_PER_SECOND,
+    SECONDS,
+    SHARE,
+)
+from dashboards_py.variables import EVERY_APP, namespace_variable
 
 NO_POD = "no pod found"
+ALERTS = "Firing alerts"
 
-SLOS = data_link("Objectives and what uses them up", "todo-slo", "namespace", "app")
-API = data_link("Routes, durations and saturation", "todo-api", "namespace", "app", "source")
-EVENTS = data_link("Topics, consumers and sidecars", "todo-events", "namespace", "app")
-CHATBOT = data_link("Model calls, limits and tools", "todo-chatbot", "namespace", "app")
-HEALTH = data_link("What watches, and how well", "stack-health")
+SLOS = data_link("Objectives and what uses them up", "todo-slo")
+API = data_link("Routes, durations and saturation", "todo-api", "namespace")
+EVENTS = data_link("Topics, consumers and sidecars", "todo-events", "namespace")
+CHATBOT = data_link("Model calls, limits and tools", "todo-chatbot", "namespace")
 CAPACITY = data_link("Nodes, requests and limits", "cluster-capacity", "namespace")
 POD_LINES = data_link(
     "Log lines of this pod", "todo-logs", "namespace", pod="${__field.labels.pod}"
 )
+LINES_OF_POD = data_link("Log lines of this pod", "todo-logs", "namespace", pod="${__value.raw}")
+LIST = panel_link("Which, and what to do", "todo-overview", ALERTS, "namespace")
+# `alerts_by_object` says where each leads.
+RUNBOOK = outside_link("What to do", f"{namespaces.runbooks()}/${{__data.fields.Runbook}}")
+BOARD = data_link("Its dashboard", "${__value.raw}")
 
-# These numbers need one scrape, as none of them is a rate. Only the error budget comes from rules.
+# None of these numbers needs more than one scrape, or one evaluation of the rules.
 now = row(
     stat(
         "Probes",
@@ -55,64 +72,93 @@ now = row(
         links=[SLOS],
     ),
     stat(
-        "Pods",
-        show(workloads.pods_ready(), "ready", good_from(1)),
-        show(workloads.pods_not_ready(), "not ready", bad_from(critical=1)),
-        show(workloads.replicas_not_created(), "not created", bad_from(critical=1)),
-        description="Not ready: running, waiting or failed, but not serving. Not created: replicas "
-        "that a Deployment wants and nobody made, refused by a quota, a policy or a missing "
-        "ServiceAccount; the events below say which.",
-        unit=COUNT,
+        "Failing",
+        show(traffic.failing(), "failing"),
+        description="Share of requests answered with 5xx, of the last five minutes, by the access "
+        "log, which every installation has. While nobody asks: of the probes.",
+        unit=SHARE,
+        width=3,
+        thresholds=bad_from(warning=0.01, critical=0.05),
+        links=[API],
+    ),
+    stat(
+        "Slowest app",
+        show(traffic.slowest(), "p95 by {{source}}"),
+        description="How long 95% of requests take at most, in the slowest app, by what measures "
+        "it: Dapr from sidecar to sidecar, an ingress what people wait for. Where nothing does: a "
+        "probe.",
+        unit=SECONDS,
         width=4,
-        links=[CAPACITY],
+        thresholds=SLOW,
+        named=True,
+        links=[API],
     ),
     stat(
         "Alerts firing",
-        show(health.alerts_firing(), "alerts"),
-        description="Of any severity. 0 only while the Watchdog, which always fires, is seen.",
+        show(health.alerts_firing(health.CRITICAL), "critical", bad_from(critical=1)),
+        show(health.alerts_firing(health.OTHER), "warning", bad_from(warning=1)),
+        description="Of the whole cluster. 0 only while the Watchdog, which always fires, is seen.",
         unit=COUNT,
-        width=3,
-        thresholds=bad_from(warning=1),
-        links=[HEALTH],
+        width=4,
+        links=[LIST],
     ),
     stat(
-        "Error budget",
-        show(slo.budget_left_worst(), "left"),
-        description="What is left of the objective that suffers most: the share of what may fail "
-        "in 30 days. Below 0 the objective is missed.",
+        "Budget",
+        show(slo.budget_left_worst(), "{{sloth_slo}}"),
+        description="How bad is it? The error budget that is left of the objective that suffers "
+        "most: the share of what may fail in 30 days. Below 0 the objective is missed.",
         unit=SHARE,
         width=3,
         thresholds=bad_below(warning=0.25, critical=0),
+        named=True,
         links=[SLOS],
     ),
     stat(
-        "Restarts so far",
-        show(workloads.restarts_so_far(), "restarts"),
-        description="Of the containers of the pods that exist now, since they were created.",
+        "Pods",
+        show(workloads.pods_ready(), "ready", good_from(1)),
+        show(workloads.pods_not_ready(), "unready", bad_from(critical=1)),
+        show(workloads.replicas_not_created(), "missing", bad_from(critical=1)),
+        description="Unready: running, waiting or failed, but not serving. Missing: replicas that "
+        "a Deployment wants and nobody made, refused by a quota, a policy or a missing "
+        "ServiceAccount; the events below say which.",
         unit=COUNT,
-        width=3,
-        thresholds=bad_from(warning=1),
-        links=[CAPACITY],
-        no_value=NO_POD,
-    ),
-    stat(
-        "Memory",
-        show(workloads.memory_in_use(), "memory"),
-        description="Working set of all containers of the application.",
-        unit=BYTES,
-        width=3,
+        width=5,
         links=[CAPACITY],
     ),
-    gauge(
-        "CPU requested",
-        show(workloads.requested_of_capacity("cpu"), "CPU"),
-        description="Share of the cluster's allocatable CPU that pods of all namespaces request. "
-        "At 100% no further pod is scheduled, however idle the nodes are.",
-        width=3,
-        thresholds=bad_from(warning=0.85, critical=0.95),
-        links=[CAPACITY],
+    height=4,
+)
+
+next_steps = row(
+    table(
+        ALERTS,
+        {
+            "severity": "Severity",
+            "alertname": "Alert",
+            "namespace": "Namespace",
+            "pod": "Pod",
+            "dashboard": "Dashboard",
+            "runbook": "Runbook",
+        },
+        Column("Alerts", health.alerts_by_object(), allow_empty="no alert fires"),
+        description="What fires now, of the whole cluster; a click opens the runbook, or the "
+        "dashboard. Alertmanager may have silenced it.",
+        sort="Severity",
+        width=17,
+        column_widths={"Severity": 95, "Namespace": 120, "Dashboard": 130},
+        links_of={"Alert": [RUNBOOK], "Pod": [LINES_OF_POD], "Dashboard": [BOARD]},
+        hidden=["Runbook"],
+        no_value="no alert is firing",
     ),
-    height=5,
+    table(
+        "What changed",
+        {"deployment": "Deployment"},
+        Column("Changes", workloads.changes_in_range(), allow_empty="nobody changed a Deployment"),
+        description="Deployments whose specification changed in the time range; graphs mark when.",
+        sort="Changes",
+        links=[CAPACITY],
+        no_value="no Deployment changed in this time range",
+    ),
+    height=8,
 )
 
 requests = row(
@@ -154,9 +200,11 @@ parts = row(
     timeseries(
         "Error budget left",
         show(slo.budget_left_everywhere(), "{{sloth_slo}}"),
-        description="Is each objective kept? Share of what may fail in 30 days.",
+        colours=objective_colours(),
+        description="Is each objective kept? Share of what may fail in 30 days, down to -100%.",
         unit=SHARE,
-        minimum=None,
+        minimum=-1,
+        maximum=1,
         links=[SLOS],
     ),
     timeseries(
@@ -173,7 +221,7 @@ parts = row(
         show(dapr.backlog(), "{{app_id}} {{topic}}"),
         description="Does a consumer fall behind? Published and not processed within 30 minutes.",
         unit=COUNT,
-        thresholds=bad_from(warning=20, critical=100),
+        thresholds=BACKLOG,
         links=[EVENTS],
     ),
     timeseries(
@@ -187,6 +235,37 @@ parts = row(
     ),
     height=7,
     title="Objectives, events and chat",
+)
+
+resources = row(
+    stat(
+        "Restarts",
+        show(workloads.restarts_in_range(), "restarts"),
+        description="Of the containers of the application, in the time range.",
+        unit=COUNT,
+        thresholds=bad_from(warning=1),
+        links=[CAPACITY],
+        no_value=NO_POD,
+    ),
+    stat(
+        "Memory",
+        show(workloads.memory_in_use(), "memory"),
+        description="Working set of all containers of the application.",
+        unit=BYTES,
+        links=[CAPACITY],
+    ),
+    gauge(
+        "Requested of the cluster",
+        show(workloads.requested_of_capacity("cpu"), "CPU"),
+        show(workloads.requested_of_capacity("memory"), "memory"),
+        description="Share of the cluster's allocatable CPU and memory that pods of all namespaces "
+        "request. At 100% no further pod is scheduled, however idle the nodes are.",
+        width=12,
+        thresholds=bad_from(warning=0.85, critical=0.95),
+        links=[CAPACITY],
+    ),
+    title="CPU and memory",
+    height=4,
 )
 
 usage = row(
@@ -212,10 +291,9 @@ usage = row(
         unit=SHARE,
         maximum=1,
         thresholds=bad_from(warning=0.8, critical=0.9),
-        links=[CAPACITY, POD_LINES],
+        links=[CAPACITY],
         no_value="no container has a memory limit",
     ),
-    title="CPU and memory",
 )
 
 pods = row(
@@ -224,6 +302,7 @@ pods = row(
         show(workloads.pod_readiness(), "{{pod}}"),
         description="Each pod's Ready condition; finished pods are left out.",
         mappings=states(one="ready", zero="not ready"),
+        links=[POD_LINES],
         no_value=NO_POD,
     ),
     title="Pod status",
@@ -253,27 +332,19 @@ containers = row(
         Column("", workloads.last_end_reasons(), allow_empty="no container has ended"),
         description="Why a container waits, and why it ended last.",
         sort="Restarts",
-        links=[data_link("Log lines of this pod", "todo-logs", "namespace", pod="${__value.raw}")],
-        column_widths={"Pod": 400, "Container": 220},
+        links=[LINES_OF_POD],
+        column_widths={"Pod": 380},
         no_value=NO_POD,
     ),
     height=9,
 )
 
 reports = row(
-    table(
-        "Alerts",
-        {"severity": "Severity", "alertname": "Alert", "namespace": "Namespace", "pod": "Pod"},
-        Column("Alerts", health.alerts_by_object(), allow_empty="no alert fires"),
-        description="What fires now, of the whole cluster. Alertmanager may have silenced it.",
-        sort="Severity",
-        column_widths={"Severity": 80, "Alert": 240, "Namespace": 110, "Alerts": 60},
-        no_value="no alert is firing",
-    ),
     stacked_bars(
         "Log lines by level",
         show(lines.log_volume("level"), LEVEL_LEGEND),
         description="Lines in each bar. Silence while pods are ready is a fault, too.",
+        width=6,
         colours=level_colours(),
         links=[
             data_link(
@@ -281,25 +352,22 @@ reports = row(
             )
         ],
     ),
-    title="Alerts and logs",
-)
-
-newest_errors = row(
     logs(
         "Newest errors",
         lines.recent_errors(),
         description="Lines of level error and above.",
-        no_value="no error line in this time range",
+        empty="no error line in this time range",
         allow_empty="nothing fails",
     ),
     logs(
         "Kubernetes events",
         lines.events(),
         description="What Kubernetes reports of the application's objects.",
-        no_value="no event in this time range",
+        empty="no event in this time range",
         allow_empty="nothing changes",
     ),
     height=9,
+    title="Logs and events",
 )
 
 DASHBOARD = dashboard(
@@ -307,7 +375,8 @@ DASHBOARD = dashboard(
     title="Todo overview",
     description="Is the application well, and if not, where do I look?",
     folder=Folder.TODO,
-    variables=[namespace_variable(), app_variable(), source_variable()],
+    variables=[namespace_variable()],
+    fixed={"app": EVERY_APP, "source": traffic.ACCESS_LOG},
     annotations=rollouts_and_alerts(),
-    rows=[now, requests, parts, usage, pods, containers, reports, newest_errors],
+    rows=[now, next_steps, requests, parts, resources, usage, pods, containers, reports],
 )

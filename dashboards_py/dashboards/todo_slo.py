@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dashboards_py import alerts, namespaces
 from dashboards_py.annotations import rollouts_and_alerts
-from dashboards_py.colours import bad_below, bad_from, states
+from dashboards_py.colours import bad_below, bad_from, objective_colours, states
 from dashboards_py.definition import Folder, dashboard
-from dashboards_py.layout import row
+from dashboards_py.layout import height_of_table, row
 from dashboards_py.links import data_link
 from dashboards_py.panels import Column, show, stat, state_timeline, table, timeseries
 from dashboards_py.queries import dapr, health, slo, traffic
 from dashboards_py.units import EVENTS_PER_SECOND, MILLISECONDS, REQUESTS_PER_SECOND, SHARE, TIMES
-from dashboards_py.variables import app_variable, namespace_variable, slo_variable
+from dashboards_py.variables import EVERY_APP, slo_variable
 
 # Google's SRE workbook, "Alerting on SLOs": burn rates that use up a budget of 30 days in 2, 5
 # and 30 days. The alerts of objectives have the same thresholds.
@@ -18,9 +19,8 @@ FAST, SLOW, STEADY = 14.4, 6, 1
 NO_EVENT = "no event in this window"
 
 BUDGET = bad_below(warning=0.25, critical=0)
-ONLY_THIS = data_link(
-    "Only this objective", "todo-slo", "namespace", slo="${__field.labels.sloth_slo}"
-)
+ONLY_THIS = data_link("Only this objective", "todo-slo", slo="${__field.labels.sloth_slo}")
+EVENTS = data_link("Events", "todo-events", app="${__field.labels.app_id}")
 
 now = row(
     stat(
@@ -30,7 +30,9 @@ now = row(
         "days. Below 0 the objective is missed: faults come before features. Until there are 30 "
         "days of data it is of those that there are.",
         unit=SHARE,
+        width=24,
         thresholds=BUDGET,
+        named=True,
         links=[ONLY_THIS],
     ),
     stat(
@@ -39,11 +41,13 @@ now = row(
         description="How fast is it spent? 1 spends it in just 30 days. Over five minutes: one "
         "fault at night makes a peak.",
         unit=TIMES,
+        width=24,
         thresholds=bad_from(warning=STEADY, critical=FAST),
+        named=True,
         links=[ONLY_THIS],
         no_value=NO_EVENT,
     ),
-    height=5,
+    height=3,
 )
 
 all_objectives = row(
@@ -76,25 +80,27 @@ all_objectives = row(
         "events of 30 days; what counts as one is said in base/config/slos. After the burn rate: "
         "the share of bad events over each window, of all objectives whatever is chosen above.",
         sort="Burn rate",
-        column_widths={"Objective": 200},
-        links=[data_link("Only this objective", "todo-slo", "namespace", slo="${__value.raw}")],
+        links=[data_link("Only this objective", "todo-slo", slo="${__value.raw}")],
     ),
-    height=6,
+    height=height_of_table(len(alerts.objectives())),
 )
 
 burning = row(
     timeseries(
         "Budget left over time",
         show(slo.budget_left(), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="When was it spent? Steps down are faults; it recovers as they become older "
-        "than 30 days.",
+        "than 30 days. Drawn down to -100%, twice what may fail.",
         unit=SHARE,
-        minimum=None,
+        minimum=-1,
+        maximum=1,
         links=[ONLY_THIS],
     ),
     timeseries(
         "Burn rate over 1 hour",
         show(slo.burn_rate("1h"), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Must somebody get up? Above 14.4 an hour costs 2% of the budget, and two days "
         "cost all of it.",
         unit=TIMES,
@@ -105,6 +111,7 @@ burning = row(
     timeseries(
         "Burn rate over 6 hours",
         show(slo.burn_rate("6h"), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Must somebody look today? Above 6 the budget is gone in five days.",
         unit=TIMES,
         thresholds=bad_from(critical=SLOW),
@@ -114,6 +121,7 @@ burning = row(
     timeseries(
         "Burn rate over 3 days",
         show(slo.burn_rate("3d"), "{{sloth_slo}}"),
+        colours=objective_colours(),
         description="Will the objective be met? Above 1 for as long as 30 days, it will not.",
         unit=TIMES,
         thresholds=bad_from(warning=STEADY),
@@ -132,7 +140,7 @@ causes = row(
         description="api-availability: which requests were answered with 5xx?",
         unit=REQUESTS_PER_SECOND,
         width=8,
-        links=[data_link("The API", "todo-api", "namespace", "app", source="access_log")],
+        links=[data_link("The API", "todo-api", app="${__field.labels.app}", source="access_log")],
         no_value="no server error",
     ),
     state_timeline(
@@ -142,6 +150,7 @@ causes = row(
         "answer?",
         mappings=states(one="up", zero="down"),
         width=8,
+        links=[data_link("Pods and events", "todo-overview")],
     ),
     timeseries(
         "Calls that take long",
@@ -151,7 +160,7 @@ causes = row(
         unit=MILLISECONDS,
         width=8,
         thresholds=bad_from(warning=500),
-        links=[data_link("Events and calls", "todo-events", "namespace", "app")],
+        links=[EVENTS],
         no_value="no call from sidecar to sidecar",
     ),
     timeseries(
@@ -163,7 +172,7 @@ causes = row(
         ),
         description="event-publishing: what did the broker refuse?",
         unit=EVENTS_PER_SECOND,
-        links=[data_link("Events", "todo-events", "namespace", "app")],
+        links=[EVENTS],
         no_value="no failure",
     ),
     timeseries(
@@ -175,7 +184,7 @@ causes = row(
         ),
         description="event-processing: what was retried or dropped?",
         unit=EVENTS_PER_SECOND,
-        links=[data_link("Events", "todo-events", "namespace", "app")],
+        links=[EVENTS],
         no_value="no failure",
     ),
     height=7,
@@ -187,7 +196,9 @@ DASHBOARD = dashboard(
     title="Todo objectives",
     description="Are we as good as we said, how much may still fail, and what uses it up?",
     folder=Folder.TODO,
-    variables=[namespace_variable(), app_variable(), slo_variable()],
+    variables=[slo_variable()],
+    # An objective is the whole application's.
+    fixed={"app": EVERY_APP, "namespace": namespaces.application()},
     annotations=rollouts_and_alerts(),
     rows=[now, all_objectives, burning, causes],
 )

@@ -6,6 +6,8 @@ use, logs a line for each request, and failures are logged as errors.
 
 from __future__ import annotations
 
+import attrs
+
 from dashboards_py import logql
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
@@ -93,9 +95,9 @@ def limits() -> Query:
     return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count("app")
 
 
-def limits_in_range() -> Query:
-    """Lines about a rate limit or quota in the whole time range."""
-    return _lines(_TROUBLE_LEVELS).containing(_LIMITS).count(over=logql.WHOLE_RANGE)
+def model_calls_limited_share() -> Query:
+    """Share of the requests to model providers that were refused by a limit, in the whole range."""
+    return _share_of_calls(_calls("429").count(over=logql.WHOLE_RANGE))
 
 
 def unreachable() -> Query:
@@ -103,9 +105,10 @@ def unreachable() -> Query:
     return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count("app")
 
 
-def unreachable_in_range() -> Query:
-    """Lines about a model provider that is unreachable or too slow in the whole time range."""
-    return _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count(over=logql.WHOLE_RANGE)
+def unreachable_share() -> Query:
+    """Lines about a provider that is unreachable or too slow, for each model call, in the range."""
+    lines = _lines(_TROUBLE_LEVELS).containing(_UNREACHABLE).count(over=logql.WHOLE_RANGE)
+    return _share_of_calls(lines)
 
 
 def model_trouble() -> Query:
@@ -133,6 +136,10 @@ def _requests(route: Matcher, **matchers: str) -> Vector:
         namespace=NAMESPACE, app=APP, route=route, source=ACCESS_LOG, **matchers
     )
     return requests.value()
+
+
+def _share_of_calls(some: Query) -> Query:
+    return attrs.evolve(some, expr=f"{some.expr} / {model_calls_in_range().expr}")
 
 
 def _calls(status: str) -> logql.Stream:

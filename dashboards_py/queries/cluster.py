@@ -10,7 +10,6 @@ from dashboards_py.queries.workloads import reserved
 from dashboards_py.query import Matcher, not_equal, regex
 
 PRESSURE = "MemoryPressure|DiskPressure|PIDPressure|NetworkUnavailable"
-BUSY = "user|nice|system|irq|softirq|steal"
 # A ReplicaSet's name ends in a hash of these letters (k8s.io/apimachinery, util/rand), a CronJob's
 # Job in the minute that it is scheduled for.
 WORKLOAD = "(.+?)(?:-[bcdfghjklmnpqrstvwxz2456789]{6,10}|-[0-9]{8,})?"
@@ -60,7 +59,7 @@ def node_used_share(resource: str) -> Vector:
 
 def node_requested_share(resource: str) -> Vector:
     """Share of a node's allocatable CPU or memory that pods request."""
-    requests = m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum("node")
+    requests = m.NODE_REQUESTS(resource=resource, node=NODE).value().max("node")
     return requests.ratio_to(node_capacity(resource))
 
 
@@ -97,7 +96,7 @@ def waiting_for_disk() -> Vector:
 def _node_used(resource: str) -> Vector:
     """Cores that are busy, or bytes that are not available."""
     if resource == "cpu":
-        return m.NODE_CPU(node=NODE, mode=regex(BUSY)).rate().sum("node")
+        return m.NODE_CPU(node=NODE).value().max("node")
     total = m.NODE_MEMORY(node=NODE).value().max("node")
     return total.minus(m.NODE_MEMORY_AVAILABLE(node=NODE).value().max("node"))
 
@@ -127,7 +126,7 @@ def used(resource: str) -> Vector:
 
 def requested(resource: str) -> Vector:
     """CPU or memory that unfinished pods request."""
-    return m.NAMESPACE_REQUESTS(resource=resource, node=NODE).value().sum()
+    return m.NODE_REQUESTS(resource=resource, node=NODE).value().sum()
 
 
 def limited(resource: str) -> Vector:
@@ -141,13 +140,19 @@ def allocatable(resource: str) -> Vector:
 
 
 def used_share(resource: str) -> Vector:
-    """Share of allocatable CPU or memory that is in use, by the system as well."""
-    return used(resource).ratio_to(allocatable(resource))
+    """Share of the cluster's allocatable CPU or memory that is in use, by the system as well."""
+    return m.CLUSTER_USED[resource]().value().max().ratio_to(_cluster_allocatable(resource))
 
 
 def requested_share(resource: str) -> Vector:
-    """Share of allocatable CPU or memory that pods request."""
-    return requested(resource).ratio_to(allocatable(resource))
+    """Share of the cluster's allocatable CPU or memory that pods request."""
+    return (
+        m.CLUSTER_REQUESTS(resource=resource).value().max().ratio_to(_cluster_allocatable(resource))
+    )
+
+
+def _cluster_allocatable(resource: str) -> Vector:
+    return m.CLUSTER_ALLOCATABLE(resource=resource).value().max()
 
 
 def free_tier_share(resource: str) -> Vector:
@@ -169,7 +174,7 @@ def free_tier_storage_share() -> Vector:
 
 
 def pods_in(phase: str) -> Vector:
-    """How many pods of the cluster are in a phase."""
+    """How many pods are in a phase."""
     return _phase(phase).sum()
 
 
@@ -180,12 +185,12 @@ def pods_unschedulable() -> Vector:
 
 def pods_without_a_node() -> Vector:
     """1 for each pod that fits on no node."""
-    return _unschedulable(NAMESPACE)
+    return _unschedulable()
 
 
 def pods_pending() -> Vector:
     """1 for each pending pod."""
-    return _phase("Pending", NAMESPACE).where("== 1")
+    return _phase("Pending").where("== 1")
 
 
 def replicas_missing() -> Vector:
@@ -198,7 +203,7 @@ def replicas_missing() -> Vector:
 
 def running_pods(*by: str) -> Vector:
     """How many pods run, for each namespace or workload."""
-    return _by(_phase("Running", NAMESPACE), by)
+    return _by(_phase("Running"), by)
 
 
 def pod_nodes() -> Vector:
@@ -241,9 +246,9 @@ def restarts() -> Vector:
 
 
 def restarted() -> Vector:
-    """How often each container of the present pods has restarted, if at all."""
-    so_far = m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()
-    return so_far.max(*_POD, "container").where("> 0")
+    """How often each container restarted in the whole time range, if at all."""
+    restarts_in_range = m.CONTAINER_RESTARTS(namespace=NAMESPACE).increase_in_range()
+    return restarts_in_range.max(*_POD, "container").where("> 0")
 
 
 def oom_kills() -> Vector:
@@ -259,14 +264,12 @@ def throttling() -> Vector:
     return throttled.ratio_to(periods.where("> 0"))
 
 
-def _phase(phase: str, namespace: Matcher | None = None) -> Vector:
-    where = {"namespace": namespace} if namespace else {}
-    return m.POD_PHASE(phase=phase, **where).value().max(*_POD)
+def _phase(phase: str) -> Vector:
+    return m.POD_PHASE(phase=phase, namespace=NAMESPACE).value().max(*_POD)
 
 
-def _unschedulable(namespace: Matcher | None = None) -> Vector:
-    where = {"namespace": namespace} if namespace else {}
-    return m.POD_UNSCHEDULABLE(**where).value().max(*_POD)
+def _unschedulable() -> Vector:
+    return m.POD_UNSCHEDULABLE(namespace=NAMESPACE).value().max(*_POD)
 
 
 def _by(found: Vector, by: tuple[str, ...]) -> Vector:
@@ -302,8 +305,8 @@ def volume_inodes() -> Vector:
 
 
 def fullest_volume() -> Vector:
-    """The used share of the fullest volume of the cluster."""
-    return _used_share(m.VOLUME_CAPACITY, m.VOLUME_AVAILABLE, _CLAIM, {}).max()
+    """The used share of the fullest volume."""
+    return volume_use().max()
 
 
 def filesystem_use() -> Vector:
@@ -320,8 +323,8 @@ def _used_share(
     size: Metric, available: Metric, keys: tuple[str, ...], where: dict[str, Matcher]
 ) -> Vector:
     """Share that is not available; what is reserved for root counts as used, as in `df`."""
-    whole = size(**where).value().max(*keys)
-    return whole.minus(available(**where).value().max(*keys)).ratio_to(whole)
+    free = available(**where).value().max(*keys).ratio_to(size(**where).value().max(*keys))
+    return free.complement()
 
 
 # Network

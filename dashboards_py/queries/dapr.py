@@ -67,7 +67,8 @@ def consume_failure_share() -> Vector:
 
 def backlog() -> Vector:
     """Events published and not processed within 30 minutes, by consumer and topic."""
-    return m.EVENTS_BACKLOG(namespace=NAMESPACE, app_id=APP).value().sum("app_id", "topic")
+    behind = m.EVENTS_BACKLOG(namespace=NAMESPACE, app_id=APP).value()
+    return behind.sum("app_id", "topic").round()
 
 
 def backlog_largest() -> Vector:
@@ -149,9 +150,10 @@ def circuits_open() -> Vector:
 
 
 def components_failed() -> Vector:
-    """How many components failed to start, since their sidecar started."""
-    failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP).total().sum()
-    return failed.or_zero_for(_sidecars().count())
+    """How many components failed to start, however often, since their sidecar started."""
+    failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP).total()
+    each = failed.max("app_id", "component", "componentName").where("> 0")
+    return each.count().or_zero_for(_sidecars().count())
 
 
 def components_loaded_by_app() -> Vector:
@@ -166,13 +168,14 @@ def components_started_by_app() -> Vector:
 
 
 def components_failed_by_app() -> Vector:
-    """Components of each app that failed to start."""
-    failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP)
-    return failed.total().sum("app_id").or_zero_for(components_loaded_by_app())
+    """Components of each app that failed to start, however often they tried."""
+    failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP).total()
+    each = failed.max("app_id", "component", "componentName").where("> 0")
+    return each.count("app_id").or_zero_for(components_loaded_by_app())
 
 
 def components_failed_by_name() -> Vector:
-    """Components that failed to start, by app, type, name and reason."""
+    """How often each component failed to start, by app, type, name and reason."""
     failed = m.COMPONENTS_FAILED(namespace=NAMESPACE, app_id=APP)
     return failed.total().sum("app_id", "component", "componentName", "reason")
 

@@ -22,8 +22,8 @@ def budget_left_everywhere() -> Vector:
 
 
 def budget_left_worst() -> Vector:
-    """The smallest share of an error budget that is left."""
-    return m.SLO_BUDGET_LEFT().value().min()
+    """The smallest share of an error budget that is left, with the name of its objective."""
+    return budget_left_everywhere().smallest()
 
 
 def burn_rate_now() -> Vector:

@@ -6,7 +6,6 @@ from dashboards_py import metrics as m
 from dashboards_py import namespaces
 from dashboards_py.promql import Series, Vector
 from dashboards_py.queries import workloads
-from dashboards_py.queries.matchers import JOB
 from dashboards_py.query import Matcher, regex
 
 # The scrape jobs of the stack; kube-prometheus-stack puts its name before some of them.
@@ -14,9 +13,11 @@ PARTS = regex(
     "kube-prometheus-stack-(prometheus|alertmanager|operator)"
     "|loki|alloy|grafana|kube-state-metrics|node-exporter|kubelet|prometheus-blackbox-exporter"
 )
-PART = "(?:kube-prometheus-stack-|prometheus-)?(.+)"
+PART = "(?:kube-prometheus-stack-|prometheus-)?(.+?)(?:-metrics)?"
 # The evaluation of a query, without the time in the queue.
 EVALUATION = "inner_eval"
+
+EVERY_JOB = regex(".+")
 
 _TARGET = ("job", "namespace", "pod", "instance")
 _OBJECT = ("kind", "exported_namespace", "name", "state")
@@ -85,22 +86,22 @@ def objects_not_ready() -> Vector:
 
 def target_faults() -> Vector:
     """1 for a target that cannot be scraped, 0 for one that can."""
-    return m.UP(job=JOB).value().max(*_TARGET).is_zero()
+    return m.UP(job=EVERY_JOB).value().max(*_TARGET).is_zero()
 
 
 def target_samples() -> Vector:
     """Samples of a target's last scrape that relabeling keeps."""
-    return m.SCRAPE_SAMPLES(job=JOB).value().max(*_TARGET)
+    return m.SCRAPE_SAMPLES(job=EVERY_JOB).value().max(*_TARGET)
 
 
 def target_seconds() -> Vector:
     """Duration of a target's last scrape, in seconds."""
-    return m.SCRAPE_SECONDS(job=JOB).value().max(*_TARGET)
+    return m.SCRAPE_SECONDS(job=EVERY_JOB).value().max(*_TARGET)
 
 
 def samples_by_job() -> Vector:
     """Samples in one scrape of all targets of a job."""
-    return m.SCRAPE_SAMPLES(job=JOB).value().sum("job")
+    return m.SCRAPE_SAMPLES(job=EVERY_JOB).value().sum("job")
 
 
 def series() -> Vector:
@@ -191,7 +192,7 @@ def storage_limit() -> Vector:
 
 
 def _up() -> Vector:
-    return m.UP(job=regex(".+")).value()
+    return m.UP(job=EVERY_JOB).value()
 
 
 def _rule_groups() -> Vector:
@@ -249,14 +250,8 @@ def loki_bytes() -> Vector:
     return m.LOKI_BYTES().rate().sum()
 
 
-def loki_discarded() -> Vector:
-    """Lines that Loki refused, in each step of the graph."""
-    lines = m.LOKI_LINES().increase().sum()
-    return m.LOKI_DISCARDED().increase().sum().or_zero_for(lines)
-
-
 def loki_discarded_by_reason() -> Vector:
-    """The same by reason; a reason that never occurred has no series."""
+    """Lines that Loki refused, in each step, by reason; one that never occurred has no series."""
     return m.LOKI_DISCARDED().increase().sum("reason")
 
 
@@ -467,9 +462,9 @@ def cpu() -> Vector:
 
 
 def restarts() -> Vector:
-    """How often each container of the stack's present pods has restarted."""
+    """How often each container of the stack restarted in the whole time range."""
     keys = ("namespace", "pod", "container")
-    return m.CONTAINER_RESTARTS(namespace=_stack()).total().max(*keys)
+    return m.CONTAINER_RESTARTS(namespace=_stack()).increase_in_range().max(*keys)
 
 
 def rollouts() -> Vector:

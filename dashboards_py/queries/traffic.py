@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards_py import metrics as m
 from dashboards_py.promql import Vector
+from dashboards_py.queries import health
 from dashboards_py.queries.matchers import APP, NAMESPACE, SOURCE
 from dashboards_py.query import Matcher, regex
 
@@ -62,6 +63,17 @@ def duration_p95() -> Vector:
 def duration_p95_worst() -> Vector:
     """The same of the slowest app, for each source."""
     return duration_p95().max("source")
+
+
+def failing() -> Vector:
+    """Share of requests answered with 5xx; while nobody asks, of probes without an answer."""
+    return server_error_share().or_else(health.probes_failing())
+
+
+def slowest() -> Vector:
+    """The longest of them, with what measures it; where nothing does, of a probe."""
+    probe = health.probes_take().with_label("source", "probe")
+    return duration_p95_worst().largest().or_else(probe)
 
 
 def _rate(by: tuple[str, ...], **matchers: str | Matcher) -> Vector:

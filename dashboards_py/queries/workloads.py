@@ -56,14 +56,15 @@ def containers_ready() -> Vector:
     return _unfinished(_by_container(m.CONTAINER_READY(namespace=NAMESPACE).value()))
 
 
-def restarts_so_far() -> Vector:
-    """How often containers of the present pods have restarted."""
-    return _by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()).sum()
+def restarts_in_range() -> Vector:
+    """How often containers restarted in the whole time range."""
+    return m.CONTAINER_RESTARTS(namespace=NAMESPACE).increase_in_range().sum()
 
 
 def container_restarts() -> Vector:
-    """How often each container of the present pods has restarted."""
-    return _unfinished(_by_container(m.CONTAINER_RESTARTS(namespace=NAMESPACE).total()))
+    """How often each container restarted in the whole time range."""
+    restarts = m.CONTAINER_RESTARTS(namespace=NAMESPACE).increase_in_range()
+    return _unfinished(_by_container(restarts))
 
 
 def waiting_reasons() -> Vector:
@@ -80,6 +81,12 @@ def rollouts(namespace: Matcher = NAMESPACE) -> Vector:
     """Deployments whose specification changed."""
     generation = m.DEPLOYMENT_GENERATION(namespace=namespace)
     return generation.changes().max("namespace", "deployment").where("> 0")
+
+
+def changes_in_range() -> Vector:
+    """How often the specification of each Deployment changed in the whole time range, if at all."""
+    generation = m.DEPLOYMENT_GENERATION(namespace=NAMESPACE)
+    return generation.changes_in_range().max("namespace", "deployment").where("> 0")
 
 
 def _unfinished(containers: Vector) -> Vector:

@@ -39,9 +39,32 @@ function colour(name, theme) {
   return hue ? hue.split(" ")[SHADES.indexOf(shade)] : name;
 }
 
+/** Return the colour that Grafana's palette has for a name, of those that can be seen on a panel. */
+function colourOfName(name, theme) {
+  const background = { dark: "#181b1f", light: "#ffffff" }[theme];
+  const seen = PALETTE.filter((one) => contrast(colour(one, theme), background) >= 3);
+  let hash = 5381;
+  for (let at = name.length; at; ) hash = (hash * 33) ^ name.charCodeAt(--at);
+  return colour(seen[(hash >>> 0) % seen.length], theme);
+}
+
+/** Return the contrast of two colours, as WCAG defines it. */
+function contrast(one, other) {
+  const luminance = (hex) => {
+    const [red, green, blue] = hex.match(/\w\w/g).map((pair) => {
+      const share = parseInt(pair, 16) / 255;
+      return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const [bright, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a);
+  return (bright + 0.05) / (dark + 0.05);
+}
+
 /** Return the colour of a series: its own where the settings fix one, else the palette's next. */
-function seriesColour(config, index, theme) {
+function seriesColour(config, index, theme, name) {
   const own = config.color ?? {};
+  if (own.mode === "palette-classic-by-name") return colourOfName(name, theme);
   if (own.mode === "fixed") return colour(own.fixedColor, theme);
   if (own.mode === "thresholds") return thresholdColour(-Infinity, config, theme);
   return colour(PALETTE[index % PALETTE.length], theme);

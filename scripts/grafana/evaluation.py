@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from scripts.core import yamlfile
+from scripts.core import screen, yamlfile
 from scripts.core.yamlfile import Json
 from scripts.grafana import interpolation, model, timing
 from scripts.grafana.interpolation import VariableValue
@@ -253,9 +253,9 @@ def _queries(
                 yield _Query(panel.title, panel.id, target, when, scoped)
     for annotation in dashboard.annotations:
         if annotation.target.language == LOGQL:
-            when = timing.loki_timing(time_range, timing.WINDOW_PIXELS)
+            when = timing.loki_timing(time_range, screen.WINDOW_PIXELS)
         else:
-            when = timing.prometheus_timing(time_range, timing.WINDOW_PIXELS, scrape_interval)
+            when = timing.prometheus_timing(time_range, screen.WINDOW_PIXELS, scrape_interval)
         yield _Query(f"annotation {annotation.name}", 0, annotation.target, when, values)
 
 

@@ -221,12 +221,17 @@ def _table(model: Json, answers: Mapping[str, Json]) -> Json | None:
         }
         for name in shown.columns
     ]
+    columns = [column for column in columns if not _is_hidden(column)]
     rows = shown.rows
     for order in reversed(model["options"].get("sortBy", ())):
         key = _order(order["displayName"])
         rows = sorted(rows, key=key, reverse=order.get("desc", False))
-    cells = [[_json(row.get(name)) for name in shown.columns] for row in rows]
+    cells = [[_json(row.get(column["name"])) for column in columns] for row in rows]
     return {"columns": columns, "rows": cells}
+
+
+def _is_hidden(column: Json) -> bool:
+    return bool(column["config"]["custom"].get("hideFrom", {}).get("viz"))
 
 
 def _order(column: str) -> Callable[[dict[str, Cell]], tuple[int, float, str]]:

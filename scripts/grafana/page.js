@@ -48,7 +48,7 @@ function timeseries(panel, content) {
   const stacked = custom.stacking?.mode === "normal";
   const drawn = series.map((one, index) => ({
     ...one,
-    stroke: seriesColour(one.config, index, theme()),
+    stroke: seriesColour(one.config, index, theme(), one.name),
     upper: one.values,
   }));
   if (stacked) stack(drawn, times.length);
@@ -119,7 +119,8 @@ function lonely(values) {
   return [...values.keys()].filter((at) => !absent(at) && absent(at - 1) && absent(at + 1));
 }
 
-function range(low, high, { min, max }) {
+function range(low, high, { min, max, custom }) {
+  if (max === undefined) high = Math.max(high ?? 0, custom.axisSoftMax ?? 0);
   const end = (hard) => ({ pad: 0.1, soft: 0, mode: 3, hard });
   const limits = { min: end(min ?? -Infinity), max: end(max ?? Infinity) };
   const [from, to] = uPlot.rangeNum(low ?? 0, high ?? 100, limits);
@@ -232,7 +233,7 @@ function values(panel, content) {
   box.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   box.style.gridAutoRows = `${height}px`;
   const ready = shown.map((one) => ({
-    name: shown.length > 1 ? one.name : "",
+    name: shown.length > 1 || panel.options.textMode === "value_and_name" ? one.name : "",
     config: one.config,
     value: one.value,
     ...display(one.value, one.config, theme()),
@@ -277,6 +278,7 @@ function stat(one, all, width, height, options) {
     valueSize = fit(widestValue, inner, high - nameSize * 1.2);
     nameSize = Math.min(nameSize, valueSize * 0.7);
   }
+  nameSize = options.text?.titleSize ?? nameSize;
   const painted = options.colorMode.startsWith("background") && !one.empty;
   const style = {
     padding: `${padding}px`,

@@ -14,12 +14,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+from scripts.core import screen
 
-# Layout of Grafana's dashboard page: 24 columns with 8 px between them and 16 px on either side,
-# with the menu closed; a panel's border and padding take 18 px of its width.
-WINDOW_PIXELS = 1366
-_COLUMNS, _GAP, _PAGE, _CHROME = 24, 8, 32, 18
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 # Grafana refuses to ask a server for more points than this.
 _MAX_POINTS = 11_000
@@ -138,8 +135,7 @@ def round_interval(interval: float) -> int:
 
 def max_data_points(columns: int) -> int:
     """Return Grafana's default for a panel of so many columns: one for each pixel of its graph."""
-    column = (WINDOW_PIXELS - _PAGE - _GAP * (_COLUMNS - 1)) / _COLUMNS
-    return math.floor(columns * column + (columns - 1) * _GAP - _CHROME)
+    return math.floor(screen.panel_width(columns) - screen.CHROME)
 
 
 def calculate_interval(time_range: TimeRange, max_data_points: int, min_interval: int) -> int:

@@ -19,6 +19,7 @@ LANGUAGES = {"prometheus": PROMQL, "loki": LOGQL}
 BUILT_IN = {
     "__auto": "5m",
     "__interval": "1m",
+    "__interval_ms": "60000",
     "__range": "1h",
     "__rate_interval": "2m",
 }

@@ -112,8 +112,11 @@ def test_no_query_reads_every_series_of_a_name(name: str) -> None:
         f"{query.where}: {query.expr}"
         for query, answer in queries.parse(asked).items()
         if any(not labels for labels in answer.selector_labels)
-        # One series for each objective, and one for each rule's result.
-        and not all(m.startswith(("slo:", "sloth_", "todo:")) for m in answer.metrics)
+        # One series for each objective, and one for each rule's result or the whole cluster.
+        and not all(
+            m.startswith(("cluster:", "resource:", "slo:", "sloth_", "todo:"))
+            for m in answer.metrics
+        )
     }
     assert wide == set()
 

@@ -12,14 +12,16 @@ import yaml
 
 import dashboards_py
 from dashboards_py import __main__ as command
+from dashboards_py import alerts as specified
 from dashboards_py import colours, metrics, namespaces
 from dashboards_py.definition import Folder
 from dashboards_py.promql import Kind, Metric
 from dashboards_py.queries import lines
 from scripts import tools
+from scripts.checks.static import drawing
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards as checks
-from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES
+from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository
 
 FOLDER = tools.ROOT / checks.FOLDER
 HOME = "todo-overview.json"
@@ -75,6 +77,48 @@ def test_the_first_row_of_the_home_page_needs_one_scrape(home: Json) -> None:
         assert "[" not in target["expr"]
 
 
+def test_the_first_row_of_the_home_page_answers_who_is_on_call(home: Json) -> None:
+    """Does it work, for whom not, how slow is it, what fires, how bad is it: and what changed."""
+    asked = " ".join(
+        t["expr"] for p in home["panels"] if p["gridPos"]["y"] == 0 for t in p["targets"]
+    )
+    for metric in (
+        metrics.PROBE_SUCCESS,
+        metrics.HTTP_REQUESTS,
+        metrics.HTTP_DURATION_P95,
+        metrics.ALERTS,
+        metrics.SLO_BUDGET_LEFT,
+        metrics.POD_READY,
+    ):
+        assert metric.name in asked
+    # A laptop of 768 pixels shows 14 units of the grid.
+    next_row = [
+        p
+        for p in home["panels"]
+        if p["gridPos"]["y"] > 0 and sum((p["gridPos"]["y"], p["gridPos"]["h"])) <= 14
+    ]
+    shown = " ".join(t["expr"] for p in next_row for t in p.get("targets", ()))
+    assert "ALERTS{" in shown
+    assert metrics.DEPLOYMENT_GENERATION.name in shown
+
+
+def test_an_alert_leads_to_its_dashboard_and_its_runbook(home: Json) -> None:
+    alerts = next(p for p in home["panels"] if p["title"] == "Firing alerts")
+    asked = alerts["targets"][0]["expr"]
+    for name, uid in specified.dashboards().items():
+        assert name in asked
+        assert (FOLDER / f"{uid}.json").is_file()
+        assert (tools.ROOT / "base/config/runbooks" / f"{name}.md").is_file()
+    links = json.dumps(alerts["fieldConfig"]["overrides"])
+    assert f"{namespaces.runbooks()}/${{__data.fields.Runbook}}" in links
+    assert "/d/${__value.raw}?" in links
+
+
+def test_each_dashboard_draws_what_it_means() -> None:
+    found = drawing.findings(committed(), drawing.scrape_interval(Repository(tools.ROOT)))
+    assert [str(finding) for finding in found] == []
+
+
 def test_all_namespaces_are_those_of_the_inventory(home: Json) -> None:
     variable = next(v for v in home["templating"]["list"] if v["name"] == "namespace")
     assert variable["allValue"] == namespaces.application()
@@ -87,16 +131,14 @@ def test_the_stack_is_what_is_in_our_namespaces_and_those_of_the_engines() -> No
 
 
 def test_every_query_reads_the_chosen_namespaces_or_says_why_not() -> None:
-    whole_cluster = {"CPU requested", "Probes", "Alerts firing", "Alerts"}
+    whole_cluster = {"Requested of the cluster", "Probes", "Alerts firing", "Firing alerts"}
     # Dapr's control plane and the broker serve every namespace.
-    whole_cluster |= {"Issuer certificate", "Consumer lag in the broker"}
+    whole_cluster |= {"Certificate", "Consumer lag in the broker"}
     whole_cluster |= {"Scheduled jobs", "Sidecars at the scheduler"}
     # An objective is the whole application's.
-    whole_cluster |= {"Error budget", "Error budget left", "All objectives"}
-    whole_cluster |= {"Budget left", "Budget left over time", "Burn rate now", "Probes that fail"}
-    whole_cluster |= {f"Burn rate over {window}" for window in ("1 hour", "6 hours", "3 days")}
+    whole_cluster |= {"Budget", "Error budget left"}
     for definition in command.build().values():
-        if definition.folder is Folder.PLATFORM:
+        if definition.folder is Folder.PLATFORM or definition.board.uid == "todo-slo":
             continue
         dashboard = committed()[f"{definition.board.uid}.json"]
         for p in checks.panels(dashboard):
@@ -129,7 +171,10 @@ def test_levels_are_those_that_the_log_pipeline_writes() -> None:
 class TestEachDashboard:
     def test_rollouts_and_firing_alerts_are_marked(self, uid: str) -> None:
         marked = committed()[f"{uid}.json"]["annotations"]["list"]
-        assert [annotation["name"] for annotation in marked] == ["Rollouts", "Alerts"]
+        names = [annotation["name"] for annotation in marked]
+        assert names == ["Rollouts", "Critical alerts", "Warnings"]
+        # A bad day has dozens of them: whoever wants to see each switches them on.
+        assert [annotation["enable"] for annotation in marked] == [True, True, False]
 
     def test_graphs_are_wide_enough_to_read(self, uid: str) -> None:
         """A column is 57 pixels wide on a screen of 1366."""
@@ -139,4 +184,7 @@ class TestEachDashboard:
 
     def test_links_keep_the_time(self, uid: str) -> None:
         urls = re.findall(r'"url": "([^"]*)"', json.dumps(committed()[f"{uid}.json"]))
-        assert [url for url in urls if "?${__url_time_range}" not in url] == []
+        inside = [url for url in urls if url.startswith("/")]
+        assert [url for url in inside if "?${__url_time_range}" not in url] == []
+        outside = set(urls) - set(inside)
+        assert all(url.startswith(f"{namespaces.runbooks()}/") for url in outside)

@@ -300,6 +300,10 @@ def links(dashboards: Mapping[str, Json]) -> list[Finding]:
                 message = f"a link leads to dashboard {target!r}, which does not exist"
                 findings.append(_finding(name, message, f"link to: {', '.join(sorted(known))}"))
                 continue
+            shown = {str(panel["id"]) for panel in panels(known[target])}
+            for lost in sorted(set(re.findall(r"\bviewPanel=panel-(\d+)", query)) - shown):
+                message = f"a link leads to panel {lost} of {target!r}, which does not exist"
+                findings.append(_finding(name, message, "name the panel's title in panel_link"))
             has = {variable["name"] for variable in known[target]["templating"]["list"]}
             sets = set(re.findall(r"\bvar-(\w+)=", query))
             sets |= set(re.findall(r"\$\{(\w+):queryparam\}", query))

@@ -10,8 +10,9 @@ from scripts import simulation, tools
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.grafana import evaluation
 from scripts.grafana.model import DashboardModel
-from scripts.lab.proof import checks, definitions, ground_truth
+from scripts.lab.proof import checks, colours, definitions, ground_truth
 from scripts.model import charts
+from scripts.model.dashboards import load
 from scripts.model.manifests import Repository
 from scripts.servers.monitoring import Servers, servers
 
@@ -32,6 +33,7 @@ def prove(
         The table's lines by uid, and what is wrong.
     """
     summaries, findings, known = {}, [], day.truth
+    boards = load(tools.ROOT)
     folder = OUTPUT / day.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -39,13 +41,15 @@ def prove(
         progress(f"{day.name}: {dashboard.uid}")
         time_range = evaluation.time_range_at(day.at)
         opened = evaluation.open_dashboard(running, dashboard, time_range)
-        document = json.dumps(evaluation.document(opened, day.name))
-        (folder / f"{dashboard.uid}.json").write_text(document, encoding="utf-8")
+        document = evaluation.document(opened, day.name)
+        text = json.dumps(document)
+        (folder / f"{dashboard.uid}.json").write_text(text, encoding="utf-8")
         summaries[dashboard.uid] = checks.summary(opened, day.name)
         findings += checks.check(running, opened, day.name)
         findings += ground_truth.compare(opened, day, known)
         if day.name == checks.HEALTHY:
             findings += checks.check_options(running, opened)
+            findings += colours.check(dashboard, boards[f"{dashboard.uid}.json"], document)
     return summaries, findings
 
 

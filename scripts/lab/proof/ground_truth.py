@@ -138,15 +138,25 @@ def _of_tier(resource: str) -> Shown:
     return expected
 
 
-def _alerts(truth: GroundTruth, _: Labels) -> Array:
-    at = truth.time_range.end
-    firing = [
-        alert
-        for alert in truth.day.summary["alerts"]
-        if alert["start"] <= at <= alert["end"]
-        and alert["labels"].get("severity", "none") != "none"
-    ]
-    return truth.constant(len(firing))
+def _alerts(*severities: str) -> Shown:
+    def expected(truth: GroundTruth, _: Labels) -> Array:
+        at = truth.time_range.end
+        firing = [
+            alert
+            for alert in truth.day.summary["alerts"]
+            if alert["start"] <= at <= alert["end"]
+            and alert["labels"].get("severity") in severities
+        ]
+        return truth.constant(len(firing))
+
+    return expected
+
+
+def _restarts(truth: GroundTruth, labels: Labels) -> Array:
+    """Return how often containers restarted from the start of the time range on."""
+    so_far = truth.sum(_filled("restarts/{application}/", labels))
+    begin = int((truth.time_range.start / 1000 - truth.day.start) // STEP)
+    return np.asarray(so_far - so_far[begin])
 
 
 def _lines(truth: GroundTruth, _: Labels) -> Array:
@@ -165,7 +175,7 @@ _VOLUME = _named("volume/{namespace}/{persistentvolumeclaim}")
 # What is compared, by the dashboard's uid.
 EXPECTED: Mapping[str, tuple[Expected, ...]] = {
     "cluster-capacity": (
-        Expected("CPU of the cluster", "D", _sum("node_cpu/"), 0.05, _RATE, 120),
+        Expected("CPU of the cluster", "D", _sum("node_cpu/"), 0.05, _RATE, 300),
         Expected("Memory of the cluster", "D", _sum("node_memory/"), 0.02, _SCRAPED),
         Expected("CPU by namespace", "A", _sum("cpu/{namespace}/"), 0.1, _RATE, 300, 0.01),
         Expected("Memory by namespace", "A", _sum("memory/{namespace}/"), 0.02, _SCRAPED),
@@ -192,8 +202,9 @@ EXPECTED: Mapping[str, tuple[Expected, ...]] = {
         Expected("Server errors", "A", _error_ratio, 0.3, _FEW, absolute_tolerance=0.001),
         Expected("Probes", "A", _named("probe/{job}"), 0.0, "0 or 1"),
         Expected("Pods", "A", _named("pods_ready/{application}"), 0.0, "a count"),
-        Expected("Restarts so far", "A", _sum("restarts/{application}/"), 0.0, "a count"),
-        Expected("Alerts firing", "A", _alerts, 0.0, "a count"),
+        Expected("Restarts", "A", _restarts, 0.0, "a count"),
+        Expected("Alerts firing", "A", _alerts("critical"), 0.0, "a count"),
+        Expected("Alerts firing", "B", _alerts("warning", "info"), 0.0, "a count"),
     ),
     "todo-slo": (
         # A tenth of what the objective allows.

@@ -11,6 +11,8 @@ from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json
 from scripts.servers import browser
 
+# Grafana's own text, for panels that have none: those of log lines.
+NO_DATA = "No data"
 INSTALL_NODE = "install Node.js 20 or newer and put it on PATH"
 SCRIPT = Path(__file__).with_suffix(".mjs")
 # Seconds that panels may take, and that the browser may take to start and to log in besides.
@@ -76,5 +78,5 @@ def _fault(panel: Json, one: Json, *, first: bool) -> str:
     if one["failed"]:
         return "shows an error"
     # Each panel's code says what it shows in place of data; only the first row must have some.
-    empty = panel["fieldConfig"]["defaults"]["noValue"] in one["text"]
+    empty = panel["fieldConfig"]["defaults"].get("noValue", NO_DATA) in one["text"]
     return f"has no data: {one['text']}" if first and empty else ""

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from scripts.simulation.logs.lines import Event, LinePlan, began, ended
-from scripts.simulation.model import SimulatedPod
+from scripts.simulation.model import SimulatedNode, SimulatedPod
 from scripts.simulation.state import BACKEND, FRONTEND, NOTIFICATION, RECURRING
 
 
@@ -93,12 +93,17 @@ def _unready(plan: LinePlan) -> None:
     plan.event(event, clock.between(2.5, 2.5 + clock.step / 3600))
 
 
+def _of(node: SimulatedNode) -> tuple[str, str, str]:
+    """Return what an event of a node is about: the node is in no namespace, and so is the event."""
+    return "Node", "", node.name
+
+
 def _killed(plan: LinePlan) -> None:
     for pod in plan.sim.of_app(BACKEND):
         kills = pod.containers[0].oom_kills
         if kills is not None and pod.node:
             event = Event(
-                about=("Node", "default", pod.node.name),
+                about=_of(pod.node),
                 reason="OOMKilling",
                 message="Memory cgroup out of memory: Killed process 4711 (uvicorn)",
                 component="kernel-monitor",
@@ -109,9 +114,9 @@ def _killed(plan: LinePlan) -> None:
 
 
 def _pressure(plan: LinePlan) -> None:
-    node = plan.sim.nodes[1].name
-    of_node = partial(Event, about=("Node", "default", node), component="kubelet", node=node)
-    text = f"Node {node} status is now: NodeHasInsufficientMemory"
+    node = plan.sim.nodes[1]
+    of_node = partial(Event, about=_of(node), component="kubelet", node=node.name)
+    text = f"Node {node.name} status is now: NodeHasInsufficientMemory"
     begins = np.maximum(0, np.diff(plan.sim.during("node pressure"), prepend=0.0))
     plan.event(of_node(reason="NodeHasInsufficientMemory", message=text), begins)
     text = "Attempting to reclaim memory"

@@ -11,9 +11,7 @@ from dashboards_py.query import QueryError
 
 def test_the_whole_range_is_refused_in_a_graph() -> None:
     with pytest.raises(QueryError, match="counts lines many times"):
-        panels.timeseries(
-            "t", panels.show(lines.log_lines_in_range()), description="d", unit="short"
-        )
+        panels.timeseries("t", panels.show(lines.found_in_range()), description="d", unit="short")
 
 
 def test_a_table_refuses_headings_that_no_query_fills() -> None:

@@ -357,7 +357,7 @@ def test_every_panel_is_drawn_or_says_why_not(uid: str, tmp_path: Path) -> None:
     found = [preview_results.results(model, day) for day in preview_results.DAYS]
     paths = [page(tmp_path / one["day"], model, one) for one in found]
     no_value = {
-        str(one["id"]): one["fieldConfig"]["defaults"]["noValue"]
+        str(one["id"]): one["fieldConfig"]["defaults"].get("noValue", frames.NO_VALUE)
         for _, panels in frames.sections(model["panels"])
         for one in panels
     }

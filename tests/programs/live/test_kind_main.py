@@ -331,7 +331,11 @@ def test_a_measurement_that_fails_fails_the_run_and_leaves_the_picture(
     [
         ({"drawn": False}, "panel 'Pods': is not drawn", False),
         ({"failed": True}, "panel 'Pods': shows an error", False),
-        ({"text": "no pod found"}, "panel 'Restarts so far': has no data: no pod found", True),
+        (
+            {"text": "no objective evaluated yet"},
+            "panel 'Budget': has no data: no objective evaluated yet",
+            True,
+        ),
     ],
 )
 def test_a_panel_that_a_person_would_miss_fails_the_run(
@@ -342,7 +346,7 @@ def test_a_panel_that_a_person_would_miss_fails_the_run(
     assert code == 1
     assert f"home page, {text}" in err
     # It says the same in place of data, and may.
-    assert ("panel 'Pod readiness'" in err) is not first
+    assert ("panel 'Error budget left'" in err) is not first
     assert "dashboard after" in out, "it is measured all the same"
 
 
