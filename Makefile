@@ -9,8 +9,8 @@ RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
-TEST_TOOLS := actionlint amtool helm kubeconform kustomize obscheck promtool sops
-PROVE_TOOLS := alertmanager alertmanager-config history notifications pint prometheus sloth
+TEST_TOOLS := actionlint alloy amtool helm kubeconform kustomize obscheck promtool sops
+PROVE_TOOLS := alertmanager alertmanager-config alloy history notifications pint prometheus sloth
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
 	prometheus-operator redis source-controller

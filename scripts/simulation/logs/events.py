@@ -98,7 +98,7 @@ def _killed(plan: LinePlan) -> None:
         kills = pod.containers[0].oom_kills
         if kills is not None and pod.node:
             event = Event(
-                about=("Node", "default", pod.node.name),
+                about=("Node", "", pod.node.name),
                 reason="OOMKilling",
                 message="Memory cgroup out of memory: Killed process 4711 (uvicorn)",
                 component="kernel-monitor",
@@ -110,7 +110,7 @@ def _killed(plan: LinePlan) -> None:
 
 def _pressure(plan: LinePlan) -> None:
     node = plan.sim.nodes[1].name
-    of_node = partial(Event, about=("Node", "default", node), component="kubelet", node=node)
+    of_node = partial(Event, about=("Node", "", node), component="kubelet", node=node)
     text = f"Node {node} status is now: NodeHasInsufficientMemory"
     begins = np.maximum(0, np.diff(plan.sim.during("node pressure"), prepend=0.0))
     plan.event(of_node(reason="NodeHasInsufficientMemory", message=text), begins)
