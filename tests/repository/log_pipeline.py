@@ -12,6 +12,9 @@ a case:
     count                   how many entries Loki gets, exactly or as [least, most]
     absent, contains        each line lost its secret; and has this text instead
     unchanged               Loki gets the lines as they were
+    exact                   each is one entry, of one or more lines, and nothing is gone of it but its
+                            secrets; `{line: text, level: error}` has this level
+    source                  where the form of the lines comes from
     counters                requests, redactions and dropped lines; what is not named must be zero
 """
 
@@ -68,6 +71,16 @@ SECRETS = {
     "google": "AI" + "za" + "Sy4c" * 8,
     "password": "npg" + "_S3cr3tW0rd",
     "row": "buy-insulin-on-friday",
+    "quoted": "pa55w'rd",
+    "spaced": "correct horse battery 7",
+    "github": "gh" + "p_" + "Ab1C" * 9,
+    "github:pat": "github" + "_pat_" + "Ab1C_" * 8,
+    "aws": "AK" + "IA" + "Z7EX" * 4,
+    "aws:secret": "wJal" + "rX/K7" * 7,
+    "code": "4/0AX4" + "XfWh" * 8,
+    "session": "s9Ess" + "1oNid" * 4,
+    "pem": "MIIEvQ" + "IBADAN" * 9 + "Bgkq",
+    "pem:end": "Tk9u" * 7 + "Zg==",
 }
 PSEUDONYM = "user-" + hashlib.sha3_256((SALT + USER).encode()).hexdigest()[:12]
 
@@ -160,16 +173,18 @@ def prepare(
             seconds=case.get("age", 60)
         )
         lines, written = [], []
-        for number, item in enumerate(case["lines"] * case.get("repeat", 1)):
+        for item in case["lines"] * case.get("repeat", 1):
             pause, flag = 0.0, "F"
             if not events and isinstance(item, dict):
                 pause, flag = item.get("after", 0.0), "P" if "partial" in item else "F"
                 item = item.get("line", item.get("partial"))
             text = plant(item if isinstance(item, str) else json.dumps(item), planted)
-            time = (clock + datetime.timedelta(milliseconds=number)).isoformat()
             written.append(text)
-            line = text if events else f"{time} {case.get('stream', 'stdout')} {flag} {text}"
-            lines.append({"timestamp": time, "line": line, "after": pause})
+            for part in text.split("\n"):
+                time = (clock + datetime.timedelta(milliseconds=len(lines))).isoformat()
+                line = part if events else f"{time} {case.get('stream', 'stdout')} {flag} {part}"
+                lines.append({"timestamp": time, "line": line, "after": pause})
+                pause = 0.0
         target = None if events else TARGETS[case.get("target", "backend")]
         read = {"id": case["name"], "file": str(source), "target": target, "lines": lines}
         yield read, case, planted, written
@@ -252,6 +267,8 @@ def check(result: Run) -> None:
             assert got["labels"] == expected["labels"]
         if "metadata" in expected:
             assert got["structured_metadata"] == expected["metadata"]
+    if case.get("exact"):
+        _check_exactly(result)
     if "count" in case:
         least, most = case["count"] if isinstance(case["count"], list) else [case["count"]] * 2
         assert least <= len(entries) <= most
@@ -273,6 +290,22 @@ def check(result: Run) -> None:
         assert result.counters("todo_log_redactions_total", "kind") == wanted.get("redactions", {})
     if "dropped" in wanted:
         assert result.counters("loki_process_dropped_lines_total", "reason") == wanted["dropped"]
+
+
+_GONE = re.compile(r"<redacted:\w+>|\buser-[0-9a-f]{12}\b")
+
+
+def _check_exactly(result: Run) -> None:
+    """Compare each entry with its line, both without secrets and what stands for them."""
+    wanted = []
+    for line in result.written:
+        for secret in sorted(result.planted, key=len, reverse=True):
+            line = line.replace(secret, "…")
+        wanted.append(line.rstrip())
+    assert [_GONE.sub("…", entry["line"]) for entry in result.entries] == wanted
+    for item, entry in zip(result.case["lines"], result.entries, strict=True):
+        if isinstance(item, dict) and "level" in item:
+            assert entry["labels"].get("level") == item["level"], entry["line"]
 
 
 def passes(result: Run) -> bool:

@@ -120,6 +120,9 @@ func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan s
 	if err != nil {
 		return r, err
 	}
+	if c.Target == nil {
+		loki.await(set, len(c.Lines))
+	}
 	loki.quiet(set, settle)
 	r.Entries = loki.received(set, times)
 	r.Metrics, err = l.metrics()
@@ -284,6 +287,18 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// await waits until as many entries were pushed, for a minute at most.
+func (r *receiver) await(set string, entries int) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		r.mutex.Lock()
+		found := len(r.entries[set])
+		r.mutex.Unlock()
+		if found >= entries {
+			return
+		}
+	}
 }
 
 // quiet waits until nothing was pushed for a time.
