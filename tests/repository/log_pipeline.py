@@ -12,8 +12,8 @@ a case:
     count                   how many entries Loki gets, exactly or as [least, most]
     absent, contains        each line lost its secret; and has this text instead
     unchanged               Loki gets the lines as they were
-    exact                   each is one entry, of one or more lines, and nothing is gone of it but its
-                            secrets; `{line: text, level: error}` has this level
+    exact                   each is one entry, of one or more lines, and nothing is gone of it but
+                            its secrets; `{line: text, level: error}` has this level
     source                  where the form of the lines comes from
     counters                requests, redactions and dropped lines; what is not named must be zero
 """
@@ -172,7 +172,8 @@ def prepare(
         clock = datetime.datetime.now(datetime.UTC) - datetime.timedelta(
             seconds=case.get("age", 60)
         )
-        lines, written = [], []
+        lines: list[Json] = []
+        written: list[str] = []
         for item in case["lines"] * case.get("repeat", 1):
             pause, flag = 0.0, "F"
             if not events and isinstance(item, dict):
