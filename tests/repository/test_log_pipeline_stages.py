@@ -28,12 +28,12 @@ PASSPHRASE=@password@
 pwd=@password@
 Pwd=@password@
 PWD=@password@
-Authorization: Basic @letters@
-AUTHORIZATION: Basic @letters@
+Authorization: Basic @session@
+AUTHORIZATION: Basic @session@
 retry with bearer @opaque@
 BEARER @opaque@
-Cookie: a=@letters@
-COOKIE: a=@letters@
+Cookie: a=@session@
+COOKIE: a=@session@
 session_id=@opaque@
 SESSION_ID=@opaque@
 jwt payload: @row@
@@ -45,11 +45,17 @@ DECODED data: @row@
 refused @jwt@
 refused @openai@
 refused @google@
+refused @stripe@
 cloned by @github@
+pulled by @docker@
+started by @gitlab@
+posted by @slack@
+loaded by @huggingface@
 assumed @aws@
-GET /callback?code=@letters@
-GET /callback?state=@letters@
-amqp://todo:@letters@@rabbit
+assumed @aws:temporary@
+GET /callback?code=@session@
+GET /callback?state=@session@
+amqp://todo:@session@@rabbit
 [parameters: (@row@)]
 [generated in 1s] (@row@)
 [cached since 1s ago] (@row@)
@@ -61,7 +67,7 @@ Failing row contains (@row@)
 def blocks(text: str, start: str) -> list[tuple[int, int]]:
     """Return the span of every block that begins with a line of this start, by its indentation."""
     spans = []
-    for match in re.finditer(rf"^(\s*){re.escape(start)}.*\{{\n", text, re.MULTILINE):
+    for match in re.finditer(rf"^([\t ]*){re.escape(start)}.*\{{\n", text, re.MULTILINE):
         end = re.compile(rf"^{match[1]}\}}\n", re.MULTILINE).search(text, match.end())
         assert end
         spans.append((match.start(), end.end()))
@@ -133,8 +139,12 @@ def test_every_alternative_of_a_redaction_is_needed(tmp_path: Path, unredacted: 
     spans = [m.span() for m in re.finditer(r"^\t+`.*`,\n", text, re.MULTILINE)]
     assert spans
     wanted = redacted(LOGS, unredacted)
-    for line, folder in mutated(tmp_path, "shared.alloy", spans):
-        assert redacted(folder, unredacted) != wanted, f"nothing changes without\n{line}"
+    unneeded = [
+        line
+        for line, folder in mutated(tmp_path, "shared.alloy", spans)
+        if redacted(folder, unredacted) == wanted
+    ]
+    assert unneeded == []
 
 
 @pytest.mark.mutation
