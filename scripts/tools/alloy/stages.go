@@ -50,8 +50,10 @@ func through(list []stages.StageConfig, lines []string) ([][]string, error) {
 	}()
 	became := make([][]string, len(lines))
 	for e := range out {
-		number := e.Timestamp.Unix()
-		became[number] = append(became[number], e.Line)
+		// stage.cri gives another time, and with it takes the number of the line away.
+		if number := e.Timestamp.Unix(); number < int64(len(lines)) {
+			became[number] = append(became[number], e.Line)
+		}
 	}
 	return became, nil
 }
