@@ -99,6 +99,10 @@ func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan s
 		return r, err
 	}
 	defer file.Close()
+	times, err := announce(c, set, api)
+	if err != nil {
+		return r, err
+	}
 	loading <- struct{}{}
 	l, err := load(c.File, folder, surroundings{
 		api: api.URL + "/" + set, loki: loki.URL + "/" + set, logs: filepath.Join(folder, "pods"),
@@ -112,8 +116,7 @@ func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan s
 	if err != nil {
 		return r, err
 	}
-	times, err := write(c, set, file, l, api)
-	if err != nil {
+	if err := write(c, file, l); err != nil {
 		return r, err
 	}
 	r.Target, err = l.target(c.Target != nil)
@@ -129,38 +132,45 @@ func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan s
 	return r, err
 }
 
-// write gives Alloy a case's lines, and waits until it has read them. It returns the times that events
-// were given, with those that they have.
-func write(c testCase, set string, file io.Writer, l *loaded, api *kubernetes) (map[int64]time.Time, error) {
+// announce gives the API server a case's events, and returns the times that they got with those that they
+// have: Alloy passes over what happened before it started.
+func announce(c testCase, set string, api *kubernetes) (map[int64]time.Time, error) {
 	times := map[int64]time.Time{}
+	if c.Target != nil {
+		return times, nil
+	}
+	start := time.Now().Add(time.Hour).Truncate(time.Second)
 	for number, one := range c.Lines {
-		if one.After > 0 {
-			if err := l.wait(number); err != nil {
-				return nil, err
-			}
-			time.Sleep(time.Duration(one.After * float64(time.Second)))
-		}
-		if c.Target != nil {
-			if _, err := fmt.Fprintln(file, one.Line); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		// Alloy passes over events that are older than itself.
 		var event corev1.Event
 		if err := json.Unmarshal([]byte(one.Line), &event); err != nil {
 			return nil, err
 		}
-		happened := time.Now().Add(time.Duration(number) * time.Millisecond).Truncate(time.Microsecond)
-		times[happened.UnixNano()] = one.Timestamp
-		event.EventTime = metav1.NewMicroTime(happened)
+		happens := start.Add(time.Duration(number) * time.Millisecond)
+		times[happens.UnixNano()] = one.Timestamp
+		event.EventTime = metav1.NewMicroTime(happens)
 		event.Name, event.Namespace = fmt.Sprint("event-", number), "default"
 		api.happen(set, event)
 	}
+	return times, nil
+}
+
+// write gives Alloy a container's lines, and waits until it has read them.
+func write(c testCase, file io.Writer, l *loaded) error {
 	if c.Target == nil {
-		return times, nil
+		return nil
 	}
-	return times, l.wait(len(c.Lines))
+	for number, one := range c.Lines {
+		if one.After > 0 {
+			if err := l.wait(number); err != nil {
+				return err
+			}
+			time.Sleep(time.Duration(one.After * float64(time.Second)))
+		}
+		if _, err := fmt.Fprintln(file, one.Line); err != nil {
+			return err
+		}
+	}
+	return l.wait(len(c.Lines))
 }
 
 // wait waits until as many lines were read.
