@@ -38,7 +38,6 @@ FAULTS = {
         'loki.process "outside" {\n\tforward_to = []\n}\n\ndeclare "store" {',
         "only declare and import blocks are allowed",
     ),
-    "spaces for tabs": ("pods", "\tfilename = file", "  filename = file", "alloy fmt"),
 }
 
 

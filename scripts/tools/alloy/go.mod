@@ -1,3 +1,5 @@
+// Below Alloy's module path, as Go lets such modules only import what is below its `internal/`. The replace
+// lines are those of Alloy's own go.mod, then what no proxy serves or nothing here needs: see stubs.
 module github.com/grafana/alloy/todo-monitoring
 
 go 1.26.5

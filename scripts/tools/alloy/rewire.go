@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/grafana/alloy/syntax/ast"
 	"github.com/grafana/alloy/syntax/parser"
-	"github.com/grafana/alloy/syntax/printer"
 )
 
 // surroundings are what a file finds on this machine in place of a cluster.
@@ -111,31 +108,4 @@ func blocks(body ast.Body, visit func(*ast.BlockStmt)) {
 			blocks(b.Body, visit)
 		}
 	}
-}
-
-// formatted says where a file is not as `alloy fmt` writes it.
-func formatted(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	file, err := parser.ParseFile(path, text)
-	if err != nil {
-		return err
-	}
-	var wanted bytes.Buffer
-	if err := printer.Fprint(&wanted, file); err != nil {
-		return err
-	}
-	wanted.WriteByte('\n')
-	got, want := bytes.Split(text, []byte("\n")), bytes.Split(wanted.Bytes(), []byte("\n"))
-	if slices.EqualFunc(got, want, bytes.Equal) {
-		return nil
-	}
-	for number := range got {
-		if number >= len(want) || !bytes.Equal(got[number], want[number]) {
-			return fmt.Errorf("%s:%d:1: `alloy fmt` writes this otherwise, with tabs", path, number+1)
-		}
-	}
-	return fmt.Errorf("%s:%d:1: `alloy fmt` writes more lines", path, len(got))
 }

@@ -138,11 +138,6 @@ func check(file string) error {
 			faults = append(faults, fmt.Errorf("%s: %s", file, strings.TrimSpace(line[strings.Index(line, "msg="):])))
 		}
 	}
-	paths, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.alloy"))
-	faults = append(faults, err)
-	for _, path := range paths {
-		faults = append(faults, formatted(path))
-	}
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
