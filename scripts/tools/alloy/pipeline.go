@@ -61,13 +61,13 @@ const sideBySide = 80
 func pipeline(cases []testCase) ([]result, error) {
 	api, loki := newCluster(), newLoki()
 	results, faults := make([]result, len(cases)), make([]error, len(cases))
-	places, loading := make(chan struct{}, sideBySide), make(chan struct{}, 2)
+	places, busy := make(chan struct{}, sideBySide), make(chan struct{}, 2)
 	var all sync.WaitGroup
 	for i, c := range cases {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			results[i], faults[i] = run(c, fmt.Sprint(i), api, loki, loading)
+			results[i], faults[i] = run(c, fmt.Sprint(i), api, loki, busy)
 		})
 	}
 	all.Wait()
@@ -79,7 +79,7 @@ func pipeline(cases []testCase) ([]result, error) {
 	return results, nil
 }
 
-func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan struct{}) (result, error) {
+func run(c testCase, set string, api *kubernetes, loki *receiver, busy chan struct{}) (result, error) {
 	r := result{ID: c.ID, Entries: []entry{}}
 	folder, err := os.MkdirTemp("", "alloy")
 	if err != nil {
@@ -103,11 +103,11 @@ func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan s
 	if err != nil {
 		return r, err
 	}
-	loading <- struct{}{}
+	busy <- struct{}{}
 	l, err := load(c.File, folder, surroundings{
 		api: api.URL + "/" + set, loki: loki.URL + "/" + set, logs: filepath.Join(folder, "pods"),
 	}, io.Discard)
-	<-loading
+	<-busy
 	if err != nil {
 		return r, err
 	}
@@ -116,7 +116,7 @@ func run(c testCase, set string, api *kubernetes, loki *receiver, loading chan s
 	if err != nil {
 		return r, err
 	}
-	if err := write(c, file, l); err != nil {
+	if err := write(c, file, l, busy); err != nil {
 		return r, err
 	}
 	r.Target, err = l.target(c.Target != nil)
@@ -154,17 +154,22 @@ func announce(c testCase, set string, api *kubernetes) (map[int64]time.Time, err
 	return times, nil
 }
 
-// write gives Alloy a container's lines, and waits until it has read them.
-func write(c testCase, file io.Writer, l *loaded) error {
+// write gives Alloy a container's lines, and waits until it has read them. Few do so at a time: one that
+// had to wait for a processor would take lines for late that came together.
+func write(c testCase, file io.Writer, l *loaded, busy chan struct{}) error {
 	if c.Target == nil {
 		return nil
 	}
+	busy <- struct{}{}
+	defer func() { <-busy }()
 	for number, one := range c.Lines {
 		if one.After > 0 {
 			if err := l.wait(number); err != nil {
 				return err
 			}
+			<-busy
 			time.Sleep(time.Duration(one.After * float64(time.Second)))
+			busy <- struct{}{}
 		}
 		if _, err := fmt.Fprintln(file, one.Line); err != nil {
 			return err
