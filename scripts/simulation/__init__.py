@@ -146,7 +146,7 @@ def _key(simulated: Cluster, *parts: str) -> str:
         # Dashboards change often, and a day does not know them.
         if item.kind != "ConfigMap" or not item.name.startswith("grafana-dashboards"):
             digest.update(json.dumps(item.manifest, sort_keys=True, default=str).encode())
-    for tool in ("history", "obscheck"):
+    for tool in ("history", "alloy"):
         digest.update(str(tools.path(tool)).encode())
     return digest.hexdigest()[:16]
 

@@ -4,12 +4,17 @@ The files in `logs` beside this hold cases. `@name@` in a line stands for a plan
 a case:
 
     target, stream, age     which container writes (default backend), to which stream, seconds ago
-    lines                   what it writes; `{partial: text}` is a line that the runtime has split
+    lines                   what it writes; `{partial: text}` is a line that the runtime has split,
+                            `{after: 1.5, line: text}` comes after as many seconds of silence; in
+                            `events.yaml`, events as Kubernetes has them
     repeat                  how often the lines are written
     entries                 what Loki gets, in order: line, level, labels, metadata, each if named
     count                   how many entries Loki gets, exactly or as [least, most]
     absent, contains        each line lost its secret; and has this text instead
     unchanged               Loki gets the lines as they were
+    exact                   each is one entry, of one or more lines, and nothing is gone of it but
+                            its secrets; `{line: text, level: error}` has this level
+    source                  where the form of the lines comes from
     counters                requests, redactions and dropped lines; what is not named must be zero
 """
 
@@ -66,6 +71,22 @@ SECRETS = {
     "google": "AI" + "za" + "Sy4c" * 8,
     "password": "npg" + "_S3cr3tW0rd",
     "row": "buy-insulin-on-friday",
+    "quoted": "pa55w'rd",
+    "spaced": "correct horse battery 7",
+    "github": "gh" + "p_" + "Ab1C" * 9,
+    "github:pat": "github" + "_pat_" + "Ab1C_" * 8,
+    "docker": "dckr" + "_pat_" + "Ab1C-" * 5,
+    "gitlab": "glpat" + "-" + "Ab1C_" * 4,
+    "slack": "xoxb" + "-" + "1234567890-" * 2 + "Ab1C",
+    "huggingface": "hf" + "_" + "AbCd" * 8,
+    "stripe": "sk" + "_live_" + "Ab1C" * 6,
+    "aws:temporary": "AS" + "IA" + "Z7EX" * 4,
+    "aws": "AK" + "IA" + "Z7EX" * 4,
+    "aws:secret": "wJal" + "rX/K7" * 7,
+    "code": "4/0AX4" + "XfWh" * 8,
+    "session": "s9Ess" + "1oNid" * 4,
+    "pem": "MIIEvQ" + "IBADAN" * 9 + "Bgkq",
+    "pem:end": "Tk9u" * 7 + "Zg==",
 }
 PSEUDONYM = "user-" + hashlib.sha3_256((SALT + USER).encode()).hexdigest()[:12]
 
@@ -109,7 +130,6 @@ TARGETS = {
     "coredns": _meta("kube-system", "coredns-1", "coredns", app="todo", k8s_app="kube-dns")
     | {"__meta_kubernetes_pod_label_app_kubernetes_io_name": "kube-dns"},
 }
-EVENTS = {"namespace": "default", "job": "loki.source.kubernetes_events", "instance": "x"}
 
 
 @dataclass
@@ -147,80 +167,84 @@ def plant(text: str, planted: set[str] | None = None) -> str:
     return re.sub(r"@([a-z]+(?::[a-z]+)?)@", secret, text)
 
 
-def prepare(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], set[str], list[str]]]:
-    """Yield each case of a file: as obscheck reads it, as written, its secrets, its plain lines."""
+def prepare(
+    folder: Path, file: Path
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], set[str], list[str]]]:
+    """Yield each case of a file: as Alloy reads it, as written, its secrets, its plain lines."""
     events = file.stem == "events"
+    source = folder / ("events.alloy" if events else "pods.alloy")
     for case in yaml.safe_load(file.read_text()):
         planted: set[str] = set()
         clock = datetime.datetime.now(datetime.UTC) - datetime.timedelta(
             seconds=case.get("age", 60)
         )
-        lines, written = [], []
-        for number, item in enumerate(case["lines"] * case.get("repeat", 1)):
-            flag = "P" if isinstance(item, dict) else "F"
-            text = plant(item["partial"] if isinstance(item, dict) else item, planted)
-            time = (clock + datetime.timedelta(milliseconds=number)).isoformat()
+        lines: list[Json] = []
+        written: list[str] = []
+        for item in case["lines"] * case.get("repeat", 1):
+            pause, flag = 0.0, "F"
+            if not events and isinstance(item, dict):
+                pause, flag = item.get("after", 0.0), "P" if "partial" in item else "F"
+                item = item.get("line", item.get("partial"))
+            text = plant(item if isinstance(item, str) else json.dumps(item), planted)
             written.append(text)
-            line = text if events else f"{time} {case.get('stream', 'stdout')} {flag} {text}"
-            lines.append({"timestamp": time, "line": line})
-        target = EVENTS if events else TARGETS[case.get("target", "backend")]
-        yield {"id": case["name"], "target": target, "lines": lines}, case, planted, written
+            for part in text.split("\n"):
+                time = (clock + datetime.timedelta(milliseconds=len(lines))).isoformat()
+                line = part if events else f"{time} {case.get('stream', 'stdout')} {flag} {part}"
+                lines.append({"timestamp": time, "line": line, "after": pause})
+                pause = 0.0
+        target = None if events else TARGETS[case.get("target", "backend")]
+        read = {"id": case["name"], "file": str(source), "target": target, "lines": lines}
+        yield read, case, planted, written
 
 
 def run(folder: Path, stems: set[str] | None = None) -> list[Run]:
-    """Run all cases through the configuration in a folder, one process for each configuration."""
+    """Run all cases through the configuration in a folder, side by side."""
     runs = []
-    for config in ("pods", "events"):
-        files = [
-            f for f in sorted(CASES.glob("*.yaml")) if (f.stem == "events") == (config == "events")
-        ]
-        prepared = [p for f in files if not stems or f.stem in stems for p in prepare(f)]
-        if not prepared:
-            continue
-        results = through(folder, config, [(p[0], p[1]) for p in prepared])
-        for (_, case, planted, written), result in zip(prepared, results, strict=True):
-            assert result["id"] == case["name"]
-            runs.append(
-                Run(
-                    f"{config}: {case['name']}",
-                    case,
-                    written,
-                    planted,
-                    result["target"],
-                    result["entries"],
-                    result["metrics"],
-                )
+    files = [f for f in sorted(CASES.glob("*.yaml")) if not stems or f.stem in stems]
+    prepared = [(f, *p) for f in files for p in prepare(folder, f)]
+    results = through(folder, [(p[1], p[2]) for p in prepared])
+    for (file, _, case, planted, written), result in zip(prepared, results, strict=True):
+        assert result["id"] == case["name"]
+        runs.append(
+            Run(
+                f"{file.stem}: {case['name']}",
+                case,
+                written,
+                planted,
+                result["target"],
+                result["entries"],
+                result["metrics"],
             )
+        )
     return runs
 
 
-def through(folder: Path, config: str, cases: list[tuple[Json, Json]]) -> list[Json]:
-    """Run cases through a configuration, once for the same content: only the time differs.
+def through(folder: Path, cases: list[tuple[Json, Json]]) -> list[Json]:
+    """Run cases through the configuration, once for the same content: only the time differs.
 
     Args:
         folder: Where the configuration is.
-        config: Its name.
-        cases: Each as obscheck reads it, and as it is written.
+        cases: Each as Alloy reads it, and as it is written.
     """
     texts = {path.name: path.read_text() for path in sorted(folder.glob("*.alloy"))}
     written = [(case, read["target"]) for read, case in cases]
-    program = tools.path("obscheck").parent.name
-    content = json.dumps([program, config, texts, ENVIRONMENT, SECRETS, written], sort_keys=True)
+    program = tools.path("alloy").parent.name
+    content = json.dumps([program, texts, ENVIRONMENT, SECRETS, written], sort_keys=True)
     known = tools.cache() / "pipeline" / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
     if not known.exists():
         asked = json.dumps([read for read, _ in cases])
-        answer = obscheck("pipeline", folder / f"{config}.alloy", stdin=asked)
+        answer = alloy("pipeline", stdin=asked)
         assert answer.returncode == 0, answer.stderr
         tools.write(known, answer.stdout)
     found: list[Json] = json.loads(known.read_text())
     return found
 
 
-def obscheck(
+def alloy(
     *arguments: str | Path, stdin: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [tools.path("obscheck"), *arguments],
+        [tools.path("alloy"), *arguments],
         input=stdin,
         env={**os.environ, **ENVIRONMENT, **environment},
         capture_output=True,
@@ -250,6 +274,8 @@ def check(result: Run) -> None:
             assert got["labels"] == expected["labels"]
         if "metadata" in expected:
             assert got["structured_metadata"] == expected["metadata"]
+    if case.get("exact"):
+        _check_exactly(result)
     if "count" in case:
         least, most = case["count"] if isinstance(case["count"], list) else [case["count"]] * 2
         assert least <= len(entries) <= most
@@ -271,6 +297,22 @@ def check(result: Run) -> None:
         assert result.counters("todo_log_redactions_total", "kind") == wanted.get("redactions", {})
     if "dropped" in wanted:
         assert result.counters("loki_process_dropped_lines_total", "reason") == wanted["dropped"]
+
+
+_GONE = re.compile(r"<redacted:\w+>|\buser-[0-9a-f]{12}\b")
+
+
+def _check_exactly(result: Run) -> None:
+    """Compare each entry with its line, both without secrets and what stands for them."""
+    wanted = []
+    for line in result.written:
+        for secret in sorted(result.planted, key=len, reverse=True):
+            line = line.replace(secret, "…")
+        wanted.append(line.rstrip())
+    assert [_GONE.sub("…", entry["line"]) for entry in result.entries] == wanted
+    for item, entry in zip(result.case["lines"], result.entries, strict=True):
+        if isinstance(item, dict) and "level" in item:
+            assert entry["labels"].get("level") == item["level"], entry["line"]
 
 
 def passes(result: Run) -> bool:

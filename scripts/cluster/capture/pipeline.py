@@ -42,9 +42,10 @@ def capture(_: Processes) -> list[Captured]:
     # The pipeline drops what is old.
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
     lines = [{"timestamp": time, "line": f"{time} stdout F {line}"} for line in LINES]
+    case = {"id": "capture", "file": str(tools.ROOT / FILE), "target": TARGET, "lines": lines}
     run = subprocess.run(
-        [str(tools.path("obscheck")), "pipeline", str(tools.ROOT / FILE)],
-        input=json.dumps([{"id": "capture", "target": TARGET, "lines": lines}]),
+        [str(tools.path("alloy")), "pipeline"],
+        input=json.dumps([case]),
         env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,

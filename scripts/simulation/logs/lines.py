@@ -109,7 +109,7 @@ class Event:
     """A Kubernetes event.
 
     Attributes:
-        about: Kind, namespace and name of its object.
+        about: Kind, namespace ("" where it is in none) and name of its object.
         component: That reports it.
         node: Of the component; "" where it has none.
         offset: As of Line.
@@ -164,16 +164,16 @@ class LinePlan:
         if not counts.any():
             return
         kind, namespace, name = event.about
+        # As Kubernetes has it: what is in no namespace says so, and its event is in `default`.
         content = {
-            "count": 1,
-            "kind": kind,
-            "msg": event.message,
-            "name": name,
+            "involvedObject": {"kind": kind, "namespace": namespace, "name": name},
             "reason": event.reason,
-            "reportingcontroller": event.component,
-            "sourcecomponent": event.component,
+            "message": event.message,
             "type": "Warning" if event.warning else "Normal",
-        } | ({"sourcehost": event.node} if event.node else {})
+            "count": 1,
+            "reportingComponent": event.component,
+            "source": {"component": event.component, "host": event.node},
+        }
         text = json.dumps(content)
         written = Written(
             name=f"{event.reason} {kind}/{name}",
@@ -181,7 +181,7 @@ class LinePlan:
             stream="",
             offset=event.offset,
             app=EVENTS,
-            namespace=namespace,
+            namespace=namespace or "default",
             pods=tuple(self.sim.pods_of("alloy-events", "monitoring")),
             container="",
             texts=(text,),

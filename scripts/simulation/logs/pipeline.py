@@ -1,4 +1,4 @@
-"""What the real pipeline makes of the lines (`obscheck pipeline` with the files of `base/logs`)."""
+"""What the real pipeline makes of the lines (`alloy pipeline` with the files of `base/logs`)."""
 
 from __future__ import annotations
 
@@ -36,19 +36,18 @@ def _environment(sim: Simulation) -> dict[str, str]:
     return {**found, "HOSTNAME": sim.nodes[0].name, "PSEUDONYM_SALT": _SALT}
 
 
-def run(sim: Simulation, file: str, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Run lines through one of the log configurations.
+def run(sim: Simulation, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Run lines through the log configurations.
 
     Args:
         sim: Whose Alloy it is.
-        file: A file of `base/logs`.
-        cases: As `obscheck pipeline` takes them.
+        cases: As `alloy pipeline` takes them.
 
     Raises:
         RepositoryError: If it refuses the configuration or a case.
     """
     done = subprocess.run(
-        [tools.path("obscheck"), "pipeline", tools.ROOT / "base/logs" / file],
+        [tools.path("alloy"), "pipeline"],
         input=json.dumps(cases),
         env={**os.environ, **_environment(sim)},
         capture_output=True,
@@ -57,18 +56,17 @@ def run(sim: Simulation, file: str, cases: list[dict[str, Any]]) -> list[dict[st
     )
     if done.returncode:
         raise RepositoryError(
-            Finding(f"base/logs/{file}", None, done.stderr.strip(), "correct what it names")
+            Finding("base/logs", None, done.stderr.strip(), "correct what it names")
         )
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
-def _discovered(kind: Written) -> dict[str, str]:
-    """Return what service discovery finds of a container, or the labels of an event's source."""
+def _discovered(kind: Written) -> dict[str, str] | None:
+    """Return what service discovery finds of a container; nothing for events."""
     pod = kind.pods[0]
     if kind.app == EVENTS:
-        source = "loki.source.kubernetes_events"
-        return {"namespace": kind.namespace, "job": source, "instance": f"{source}.cluster"}
+        return None
     prefix = "__meta_kubernetes"
     return {
         "__address__": pod.ip,
@@ -100,7 +98,9 @@ def case(kind: Written, texts: Iterable[str] | None = None) -> tuple[dict[str, A
                 times.append(stamp)
             cri = part if kind.app == EVENTS else f"{stamp} {kind.stream} F {part}"
             lines.append({"timestamp": stamp, "line": cri})
-    return {"id": kind.name, "target": _discovered(kind), "lines": lines}, times
+    file = tools.ROOT / "base/logs" / ("events.alloy" if kind.app == EVENTS else "pods.alloy")
+    target = _discovered(kind)
+    return {"id": kind.name, "file": str(file), "target": target, "lines": lines}, times
 
 
 def entries(sim: Simulation) -> Iterator[dict[str, Any]]:
@@ -112,23 +112,18 @@ def entries(sim: Simulation) -> Iterator[dict[str, Any]]:
     kinds = [kind for kind in written(sim) if kind.kept]
     writers: list[tuple[SimulatedPod, SimulatedPod, list[dict[str, Any]]]] = []
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    for file, of_file in (
-        ("pods.alloy", [k for k in kinds if k.app != EVENTS]),
-        ("events.alloy", [k for k in kinds if k.app == EVENTS]),
-    ):
-        cases = [case(kind) for kind in of_file]
-        results = run(sim, file, [content for content, _ in cases])
-        for kind, (_, times), result in zip(of_file, cases, results, strict=True):
-            by_time = {entry["timestamp"]: entry for entry in result["entries"]}
-            if set(by_time) != set(times):
-                message = f"not every line of {kind.app}, {kind.name!r}, is one entry"
-                where = f"base/logs/{file}"
-                fix = "correct it, or scripts/simulation/logs"
-                raise RepositoryError(Finding(where, None, message, fix))
-            templates = [by_time[stamp] for stamp in times]
-            for pod, counts in zip(kind.pods, kind.counts, strict=True):
-                writers.append((kind.pods[0], pod, templates))
-                parts.append(_laid_out(sim, kind, pod, counts))
+    cases = [case(kind) for kind in kinds]
+    results = run(sim, [content for content, _ in cases])
+    for kind, (_, times), result in zip(kinds, cases, results, strict=True):
+        by_time = {entry["timestamp"]: entry for entry in result["entries"]}
+        if set(by_time) != set(times):
+            message = f"not every line of {kind.app}, {kind.name!r}, is one entry"
+            fix = "correct it, or scripts/simulation/logs"
+            raise RepositoryError(Finding("base/logs", None, message, fix))
+        templates = [by_time[stamp] for stamp in times]
+        for pod, counts in zip(kind.pods, kind.counts, strict=True):
+            writers.append((kind.pods[0], pod, templates))
+            parts.append(_laid_out(sim, kind, pod, counts))
     moments = np.concatenate([moments for moments, _ in parts])
     chosen = np.concatenate([chosen for _, chosen in parts])
     who = np.repeat(np.arange(len(parts)), [len(moments) for moments, _ in parts])

@@ -51,7 +51,7 @@ func parse(q query) answer {
 	switch q.Lang {
 	case "promql":
 		var expr promql.Expr
-		if expr, err = promql.ParseExpr(q.Expr); err == nil {
+		if expr, err = promql.NewParser(promql.Options{}).ParseExpr(q.Expr); err == nil {
 			promql.Inspect(expr, func(node promql.Node, _ []promql.Node) error {
 				switch n := node.(type) {
 				case *promql.VectorSelector:
@@ -72,7 +72,7 @@ func parse(q query) answer {
 	case "logql":
 		var expr logql.Expr
 		if expr, err = logql.ParseExpr(q.Expr); err == nil {
-			expr.Walk(func(e logql.Expr) {
+			expr.Walk(func(e logql.Expr) bool {
 				switch n := e.(type) {
 				case *logql.MatchersExpr:
 					a.Selectors = append(a.Selectors, selector{Matchers: matchers(n.Mts)})
@@ -89,6 +89,7 @@ func parse(q query) answer {
 						group(n.Opts.VectorMatching.MatchingLabels, n.Opts.VectorMatching.Include)
 					}
 				}
+				return true
 			})
 		}
 	default:

@@ -48,7 +48,7 @@ def test_what_is_not_alloy_is_refused(text: str) -> None:
         alloy.parse("p.alloy", text)
 
 
-def test_grafanas_parser_finds_the_same_variables_and_ways_to_loki() -> None:
+def test_alloy_finds_the_same_ways_to_loki() -> None:
     files = sorted((FROZEN / "base/logs").glob("*.alloy"))
     parsed = [alloy.parse(file.name, file.read_text()) for file in files]
     variables: set[str] = set()
@@ -59,19 +59,19 @@ def test_grafanas_parser_finds_the_same_variables_and_ways_to_loki() -> None:
     blocks = [block for whole in parsed for block in whole.blocks]
     declared = {block.label: block for block in blocks if block.type == "declare"}
     components = log_pipelines._components(blocks, declared)
+    # Alloy refuses a module that runs alone.
     answers = [
         json.loads(
             subprocess.run(
-                [tools.path("obscheck"), "check", file],
-                # It refuses a file that reads another one.
+                [tools.path("alloy"), "check", file],
                 env=dict.fromkeys(variables, "a"),
                 capture_output=True,
                 check=True,
             ).stdout
         )
         for file in files
+        if file.name != "shared.alloy"
     ]
-    assert variables == {name for one in answers for name in one["environment"] or ()}
     writing = {name for name, component in components if component.writes}
     assert len(writing) > 1
-    assert writing == {place.removeprefix("/") for one in answers for place in one["labels"]}
+    assert writing == {place for one in answers for place in one}

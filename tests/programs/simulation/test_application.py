@@ -257,7 +257,7 @@ def test_counters_are_what_the_real_pipeline_counts(
 ) -> None:
     sim = simulations[day]
     kinds = [k for k in logs.written(sim) if k.app != EVENTS]
-    results = pipeline.run(sim, "pods.alloy", [pipeline.case(kind)[0] for kind in kinds])
+    results = pipeline.run(sim, [pipeline.case(kind)[0] for kind in kinds])
     for kind, result in zip(kinds, results, strict=True):
         number = float(len(kind.texts))
         own = {("namespace", kind.namespace), ("app", kind.app)}
@@ -284,9 +284,9 @@ def test_lines_of_a_container_come_out_the_same_when_mixed(
         kinds = [k for k in logs.written(sim) if k.app == app and k.container == app and k.kept]
         texts = [text for kind in kinds for text in kind.texts[:10]]
         mixed = [texts[i] for i in np.random.default_rng(7).permutation(len(texts))]
-        alone = pipeline.run(sim, "pods.alloy", [pipeline.case(kind)[0] for kind in kinds])
+        alone = pipeline.run(sim, [pipeline.case(kind)[0] for kind in kinds])
         content, times = pipeline.case(kinds[0], mixed)
-        (together,) = pipeline.run(sim, "pods.alloy", [content])
+        (together,) = pipeline.run(sim, [content])
         lines = [e["line"] for result in alone for e in result["entries"][:10]]
         expected = dict(zip(texts, lines, strict=True))
         assert [e["timestamp"] for e in together["entries"]] == times

@@ -1,0 +1,2 @@
+// Package k8sattributesprocessor is empty: see ../README.md.
+package k8sattributesprocessor

@@ -1,0 +1,3 @@
+module go.opentelemetry.io/collector/scraper
+
+go 1.26.0

@@ -1,0 +1,2 @@
+// Package fileconsumer is empty: see ../../README.md.
+package fileconsumer
