@@ -51,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     references.accounts_and_roles,
     references.alertmanager_service,
     references.configmaps_and_secrets,
+    references.configmaps_before_pods,
     links.resolved,
     scrape.monitors_selected,
     scrape.kubelet_discovered,
