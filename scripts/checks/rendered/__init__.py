@@ -56,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     scrape.monitors_selected,
     scrape.kubelet_discovered,
     scrape.sample_limit_set,
+    scrape.sample_limits_leave_room,
     scrape.targets_found,
     relabelings.targets_kept,
     relabelings.read_metrics_kept,

@@ -177,11 +177,15 @@ def check_sample_limits(env: Environment, programs: MonitoringPrograms) -> list[
 
     A target above its limit is down: Prometheus keeps nothing of the scrape.
     """
+    labels = ("job", "namespace", "pod", "instance")
 
     def most(metric: str) -> dict[str, float]:
-        query = {"query": f"max by (job, namespace, pod, instance) (max_over_time({metric}[10m]))"}
+        query = {"query": f"max by ({', '.join(labels)}) (max_over_time({metric}[10m]))"}
         series = programs.prometheus.get("/api/v1/query", query)["data"]["result"]
-        return {" ".join(s["metric"].values()): float(s["value"][1]) for s in series}
+        return {
+            " ".join(s["metric"].get(label, "-") for label in labels): float(s["value"][1])
+            for s in series
+        }
 
     limits = {target: limit for target, limit in most("scrape_sample_limit").items() if limit}
     if not limits:
