@@ -340,7 +340,7 @@ GRAFANA_QUERIES = _counter(
 
 FLUX_OBJECTS = _gauge(
     "gotk_resource_info",
-    "customresource_kind exported_namespace name ready suspended",
+    "customresource_kind exported_namespace name ready suspended type",
     FLUX_STATE,
 )
 FLUX_SECONDS = _counter("gotk_reconcile_duration_seconds_sum", _OBJECT, FLUX)

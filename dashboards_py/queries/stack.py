@@ -6,7 +6,7 @@ from dashboards_py import metrics as m
 from dashboards_py import namespaces
 from dashboards_py.promql import Series, Vector
 from dashboards_py.queries import workloads
-from dashboards_py.query import Matcher, regex
+from dashboards_py.query import Matcher, not_equal, regex
 
 # The scrape jobs of the stack; kube-prometheus-stack puts its name before some of them.
 PARTS = regex(
@@ -412,7 +412,8 @@ def reconcile_errors() -> Vector:
 
 
 def _flux_objects(**where: str) -> Vector:
-    found = m.FLUX_OBJECTS(**where).value()
+    # Flux gives a HelmRepository of the type oci no condition: it is neither ready nor not.
+    found = m.FLUX_OBJECTS(type=not_equal("oci"), **where).value()
     named = found.label_join("kind", "customresource_kind").label_join("state", "ready")
     return named.max(*_OBJECT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 
 # Every Go program exposes these; only the other labels of a selector say which program is meant.
 BY_EVERY_PROGRAM = re.compile(r"(process|go)_.+")
@@ -44,6 +45,19 @@ EXPORTERS: tuple[tuple[str, str, str], ...] = (
     (r"traefik_.+", "traefik", "metrics"),
     (r"redpanda_.+", "redpanda", ""),
 )
+# Files of the catalogue that are of one target each: its monitor, and the port if it has several.
+TARGETS: Mapping[str, tuple[str, str]] = {
+    "alertmanager": ("kube-prometheus-stack-alertmanager", "http-web"),
+    "blackbox-exporter": ("blackbox-exporter", "http"),
+    "daprd": ("dapr-sidecars", "dapr-metrics"),
+    "flux-helm-controller": ("flux", "http-prom"),
+    "flux-kustomize-controller": ("flux", "http-prom"),
+    "flux-source-controller": ("flux", "http-prom"),
+    "loki": ("loki", "http-metrics"),
+    "node-exporter": ("kube-prometheus-stack-prometheus-node-exporter", "http-metrics"),
+    "prometheus": ("kube-prometheus-stack-prometheus", "http-web"),
+    "prometheus-operator": ("kube-prometheus-stack-operator", "http"),
+}
 # node_exporter's collectors by metric, where the name does not begin with the collector's.
 # https://github.com/prometheus/node_exporter/blob/v1.12.1/README.md#collectors
 COLLECTORS: tuple[tuple[str, str], ...] = (

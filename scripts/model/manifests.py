@@ -104,6 +104,18 @@ class ClusterSync:
         for unit in self.units:
             yield from unit.objects
 
+    def before(self, unit: Unit) -> set[str]:
+        """Return the names of all units that one depends on, directly or not."""
+        by_name = {u.name: u for u in self.units}
+        found: set[str] = set()
+        pending = list(unit.depends_on)
+        while pending:
+            name = pending.pop()
+            if name in by_name and name not in found:
+                found.add(name)
+                pending.extend(by_name[name].depends_on)
+        return found
+
 
 def in_values(release: Release, keys: tuple[str, ...], message: str, fix: str) -> Violation:
     """Return a violation in a release's values, which both engines read from the HelmRelease."""

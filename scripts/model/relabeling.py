@@ -69,6 +69,22 @@ def read(rules: Iterable[Mapping[str, Json]]) -> tuple[Relabeling, ...]:
     )
 
 
+def kept(rules: Sequence[Relabeling], samples: Iterable[tuple[str, frozenset[str], int]]) -> int:
+    """Return how many samples stay at least.
+
+    Args:
+        rules: In their order.
+        samples: Name, labels and number of each metric's. Where a rule reads a label of theirs,
+            whose values are not known, none is counted.
+    """
+    asked = {label for rule in rules for label in (*rule.sources, rule.target)}
+    return sum(
+        number
+        for name, labels, number in samples
+        if not labels & asked and not any(rule.drops({"__name__": name}) for rule in rules)
+    )
+
+
 def loss(
     rules: Sequence[Relabeling], known: Mapping[str, Sequence[str]], absent: Iterable[str] | None
 ) -> Relabeling | None:

@@ -9,6 +9,9 @@ from scripts.core.yamlfile import Json
 from scripts.model.rendered import Cluster, Item, Pod
 
 MONITORS = ("PodMonitor", "Probe", "ScrapeConfig", "ServiceMonitor")
+# How much more a target may have than what its program exposes, before the sampleLimit refuses the
+# whole of a scrape. A quarter: minor versions add as much, and a limit is felt as an outage.
+SAMPLE_LIMIT_ROOM = 1.25
 # The field that lists a monitor's endpoints; the other kinds are one endpoint themselves.
 ENDPOINTS = {"PodMonitor": "podMetricsEndpoints", "ServiceMonitor": "endpoints"}
 # What Prometheus selects; fields of its spec and values of its chart begin with these.

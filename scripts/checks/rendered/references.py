@@ -112,6 +112,43 @@ def configmaps_and_secrets(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(item, text, f"use one of {', '.join(sorted(found))}")
 
 
+def configmaps_before_pods(cluster: Cluster) -> Iterator[Finding]:
+    """What a release's pods cannot start without is applied no later than the release itself.
+
+    A pod that starts without it is tried again by its kubelet at intervals that grow to two
+    minutes, so that it is ready long after everything is there. What one unit brings is in order:
+    both engines apply ConfigMaps before HelmReleases and Applications, and Helm before workloads.
+    """
+    if not cluster.sync.synced:
+        return  # No engine syncs it.
+    units = {
+        (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): unit
+        for unit in cluster.sync.units
+        for item in unit.objects
+    }
+    declared_by = {(kind, name): unit for (kind, _, name), unit in units.items()}
+    makers = {(i.namespace, i.name): i.release for i in cluster.of("ConfigMap") if i.release}
+    for pod in cluster.pods:
+        release, place = pod.owner.release, pod.owner.namespace
+        if release is None:
+            continue
+        own = declared_by[cluster.release(release).owner]
+        for name in sorted({one.name for one in _of_pod(pod) if one.kind == "ConfigMap"}):
+            unit, maker = units.get(("ConfigMap", place, name)), makers.get((place, name))
+            # One that nobody makes is a finding of its own.
+            if unit and unit.name not in {own.name, *cluster.sync.before(own)}:
+                text = f"{unit.name} applies it, which {own.name} does not wait for"
+            elif maker and maker != release:
+                text = f"the release {maker} makes it, perhaps later"
+            else:
+                continue
+            values = cluster.release(release).values
+            text = f"does not start without the ConfigMap {name}, and {text}"
+            fix = "list it in base/releases/kustomization.yaml, with what the releases mount"
+            written = [(keys[-1:], name) for keys, value in leaves(values) if value == name]
+            yield cluster.finding(pod.owner, text, fix, *written)
+
+
 def addresses_of(item: Item) -> set[tuple[str, tuple[str, str], int | None]]:
     """Return each address of a Service of ours in an object: its text, Service and port."""
     return {

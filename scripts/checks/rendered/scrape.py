@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from scripts.core.findings import Finding
+from scripts.model import catalogue, relabeling
+from scripts.model.exporters import TARGETS
 from scripts.model.rendered import Cluster, Item, operator_flags
-from scripts.model.scraping import EXTERNAL, LOOKS, MONITORS, SELECTORS, endpoints, matches, targets
+from scripts.model.scraping import (
+    ENDPOINTS,
+    EXTERNAL,
+    LOOKS,
+    MONITORS,
+    SAMPLE_LIMIT_ROOM,
+    SELECTORS,
+    endpoints,
+    matches,
+    targets,
+)
 
 # What Prometheus may discover: the operator's flag and its default, and the chart's value.
 DISCOVERED = {
@@ -58,6 +71,35 @@ def sample_limit_set(cluster: Cluster) -> Iterator[Finding]:
         if item.kind in MONITORS and not item.spec.get("sampleLimit"):
             text = "no sampleLimit, so one target can fill Prometheus"
             yield cluster.finding(item, text, "set about twice what a target has")
+
+
+def sample_limits_leave_room(cluster: Cluster) -> Iterator[Finding]:
+    """Every sampleLimit leaves room over what the program showed when it was captured.
+
+    That is the least that it shows. What Prometheus and others show in a cluster, `make e2e` sees.
+    """
+    monitors = {item.name: item for item in cluster.of(*ENDPOINTS)}
+    for file, (name, port) in TARGETS.items():
+        item = monitors.get(name)
+        limit = item.spec.get("sampleLimit") if item else None
+        if not item or not limit:
+            continue  # Without a limit: `sample_limit_set`.
+        captured = [family for family in catalogue.by_file()[file] if family.captured]
+        samples = [
+            (series, labels, family.samples.get(series, 1))
+            for family in captured
+            for series, labels in family.series().items()
+        ]
+        for endpoint in endpoints(item):
+            if endpoint.get("port") != port:
+                continue
+            rules = relabeling.read(endpoint.get("metricRelabelings") or ())
+            least = relabeling.kept(rules, samples)
+            needed = math.ceil(least * SAMPLE_LIMIT_ROOM)
+            if needed > int(limit):
+                text = f"sampleLimit {limit}: {captured[0].source} has {least} samples or more"
+                fix = f"set at least {needed}: one sample too many, and the target is down"
+                yield cluster.finding(item, text, fix, (("sampleLimit",), limit))
 
 
 def targets_found(cluster: Cluster) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def flux(root: Path, sync: ClusterSync) -> Iterator[Violation]:
     crds_ready = {u.name for u in sync.units if _ready_with_crds(u, kustomizations.get(u.name))}
     for unit in sync.units:
         custom = sorted({item["kind"] for item in unit.objects if group(item) == CRD_GROUP})
-        if custom and not crds_ready & _units_before(unit, sync.units):
+        if custom and not crds_ready & sync.before(unit):
             text = f"applies {', '.join(custom)}, perhaps before their CRDs are there"
             fix = f"depend on a Kustomization whose health checks name HelmRelease {CRD_RELEASE}"
             yield Violation("Kustomization", unit.name, ("spec", "dependsOn"), text, fix)
@@ -210,19 +210,6 @@ def _ready_with_crds(unit: Unit, kustomization: Mapping[str, Json] | None) -> bo
         return _contains(unit, "HelmRelease", CRD_RELEASE)
     checks = spec.get("healthChecks", [])
     return any(c["kind"] == "HelmRelease" and c["name"] == CRD_RELEASE for c in checks)
-
-
-def _units_before(unit: Unit, units: list[Unit]) -> set[str]:
-    """Return the names of all units that this one depends on, directly or not."""
-    by_name = {u.name: u for u in units}
-    found: set[str] = set()
-    pending = list(unit.depends_on)
-    while pending:
-        name = pending.pop()
-        if name in by_name and name not in found:
-            found.add(name)
-            pending.extend(by_name[name].depends_on)
-    return found
 
 
 def _wave(item: Mapping[str, Json]) -> int:

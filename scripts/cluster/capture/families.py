@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding, RepositoryError
-from scripts.model.catalogue import FOLDER, SERIES, TYPES
+from scripts.model.catalogue import FOLDER, SERIES, TYPES, is_captured
+from scripts.model.exporters import TARGETS
 from scripts.servers.http_client import request
 
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+(?: \d+)?")
@@ -21,10 +23,17 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"')
 
 @dataclass
 class CapturedFamily:
-    """A metric's type, and every label that one of its series has."""
+    """A metric's type, every label that one of its series has, and how many samples there are.
+
+    Attributes:
+        type: One of the catalogue's.
+        labels: Of any of its series.
+        samples: By name as they are stored, `_bucket` and the like included; none in a document.
+    """
 
     type: str
     labels: set[str] = field(default_factory=set)
+    samples: Counter[str] = field(default_factory=Counter)
 
 
 Families = dict[str, CapturedFamily]
@@ -44,6 +53,11 @@ class Captured:
     how: str
     families: Families
 
+    @property
+    def captured(self) -> bool:
+        """Whether a running program exposed them."""
+        return is_captured(self.how)
+
 
 def parse(text: str) -> Families:
     """Read Prometheus' text format: families that have at least one series.
@@ -60,8 +74,9 @@ def parse(text: str) -> Families:
         if line.startswith("#") or not sample:
             continue
         name, kind, own = _family(sample[1], types)
-        labels = set(_LABEL.findall(sample[2] or "")) - own
-        found.setdefault(name, CapturedFamily(kind)).labels.update(labels)
+        family = found.setdefault(name, CapturedFamily(kind))
+        family.labels.update(set(_LABEL.findall(sample[2] or "")) - own)
+        family.samples[sample[1]] += 1
     return found
 
 
@@ -92,16 +107,23 @@ def scrape(*urls: str) -> Families:
 
 
 def merge(*parts: Families) -> Families:
-    """Return the union of several scrapes: a family has the labels of all of them."""
+    """Return the union of several scrapes: a family has the labels of all of them.
+
+    Of samples it has those of the target that has most.
+    """
     found: Families = {}
     for part in parts:
         for name, family in part.items():
-            found.setdefault(name, CapturedFamily(family.type)).labels.update(family.labels)
+            merged = found.setdefault(name, CapturedFamily(family.type))
+            merged.labels.update(family.labels)
+            merged.samples |= family.samples
     return found
 
 
 def write(name: str, *captured: Captured) -> int:
     """Write `<name>.yaml` of the catalogue; what a later one repeats is left out.
+
+    Numbers of samples are written of what is one target, to be compared with its sampleLimit.
 
     Returns:
         How many families it lists.
@@ -122,6 +144,13 @@ def write(name: str, *captured: Captured) -> int:
             f'  {metric}: "{" ".join((family.type, *sorted(family.labels)))}"'
             for metric, family in sorted(families.items())
         ]
+        counts = {
+            metric + suffix: family.samples[metric + suffix]
+            for metric, family in sorted(families.items())
+            for suffix, _ in SERIES.get(family.type, (("", ""),))
+        }
+        if one.captured and name in TARGETS:
+            lines += ["samples:", *(f"  {s}: {n}" for s, n in counts.items() if n != 1)]
         texts.append("\n".join(lines) + "\n")
     (FOLDER / f"{name}.yaml").write_text("---\n".join(texts), encoding="utf-8")
     return len(known)

@@ -15,6 +15,7 @@ from scripts.cluster.e2e.prometheus_operator import API_GROUP, MONITORING
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.rendered import LOKI_RULES_CONFIGMAP
+from scripts.model.scraping import SAMPLE_LIMIT_ROOM
 from scripts.servers.kubernetes.client import namespace
 
 
@@ -45,6 +46,8 @@ SCRAPED_POOLS = (
     "serviceMonitor/monitoring/kube-prometheus-stack-operator/0",
     "serviceMonitor/monitoring/kube-prometheus-stack-prometheus/0",
 )
+# The alert of an object of the engine that is not ready.
+NOT_SYNCED = "GitOpsNotSynced"
 WHOSE = "find whose pods it selects"
 # Kind of monitor: its name in a scrape pool, and its list of endpoints if it has one.
 _MONITORS = {
@@ -169,8 +172,42 @@ def check_alerting(env: Environment, programs: MonitoringPrograms) -> list[Findi
     return _wait(env, missing, "alerts go nowhere")
 
 
+def check_sample_limits(env: Environment, programs: MonitoringPrograms) -> list[Finding]:
+    """Check that what each target has after relabeling leaves room below its monitor's limit.
+
+    A target above its limit is down: Prometheus keeps nothing of the scrape.
+    """
+    labels = ("job", "namespace", "pod", "instance")
+
+    def most(metric: str) -> dict[str, float]:
+        query = {"query": f"max by ({', '.join(labels)}) (max_over_time({metric}[10m]))"}
+        series = programs.prometheus.get("/api/v1/query", query)["data"]["result"]
+        return {
+            " ".join(s["metric"].get(label, "-") for label in labels): float(s["value"][1])
+            for s in series
+        }
+
+    limits = {target: limit for target, limit in most("scrape_sample_limit").items() if limit}
+    if not limits:
+        text, fix = "Prometheus tells no sample limit", "see extra_scrape_metrics"
+        return [Finding(env.sync.name, None, text, fix)]
+    return [
+        Finding(
+            f"{env.sync.name} {target}",
+            None,
+            f"has {samples:.0f} samples after relabeling, its sampleLimit is {limits[target]:.0f}",
+            f"drop some by metricRelabelings, or set at least {samples * SAMPLE_LIMIT_ROOM:.0f}",
+        )
+        for target, samples in sorted(most("scrape_samples_post_metric_relabeling").items())
+        if target in limits and samples * SAMPLE_LIMIT_ROOM > limits[target]
+    ]
+
+
 def check_flux_readiness(env: Environment, programs: MonitoringPrograms) -> list[Finding]:
-    """Check that kube-state-metrics says of each object of Flux that it is ready."""
+    """Check that kube-state-metrics says of each object of Flux that it is ready; no alert waits.
+
+    The charts come from a mirror here, whose HelmRepository has no condition.
+    """
     wanted = {
         (item["kind"], item["metadata"]["name"])
         for item in env.objects()
@@ -181,9 +218,14 @@ def check_flux_readiness(env: Environment, programs: MonitoringPrograms) -> list
         query = {"query": 'gotk_resource_info{ready="True"}'}
         series = programs.prometheus.get("/api/v1/query", query)["data"]["result"]
         found = {(s["metric"]["customresource_kind"], s["metric"]["name"]) for s in series}
-        return ", ".join(f"{kind} {name}" for kind, name in sorted(wanted - found))
+        alerts = programs.prometheus.get("/api/v1/alerts")["data"]["alerts"]
+        waiting = [a["labels"] for a in alerts if a["labels"]["alertname"] == NOT_SYNCED]
+        texts = [f"{kind} {name} is not said to be ready" for kind, name in sorted(wanted - found)]
+        return ", ".join(
+            [*texts, *(f"{NOT_SYNCED} waits for {one['kind']} {one['name']}" for one in waiting)]
+        )
 
-    return _wait(env, missing, "kube-state-metrics does not say that they are ready")
+    return _wait(env, missing, "what is synced is not seen to be")
 
 
 def check_sidecars(env: Environment, programs: MonitoringPrograms) -> list[Finding]:

@@ -185,6 +185,8 @@ def _run_prometheus(env: Environment, proxy: PodProxy) -> tuple[int, Json]:
     token.write_text(yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"])
     url = f"http://{LOOPBACK}:{proxy.port}"
     adapted = outside_of_pod(config, kubeconfig, token, client.authority, url)
+    # Prometheus then says each target's limit beside its samples.
+    adapted["global"]["extra_scrape_metrics"] = True
     adapted["rule_files"] = [f"{folder}/rules/*.yaml"]
     text = yaml.safe_dump(adapted, sort_keys=False)
     # What the reloader beside Prometheus fills in.

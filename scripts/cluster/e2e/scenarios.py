@@ -31,6 +31,7 @@ MONITORING_CHECKS: dict[str, Callable[[Environment, MonitoringPrograms], list[Fi
     "each monitor is a scrape job that has a target": monitoring_checks.check_targets,
     "Prometheus and Loki evaluate each rule": monitoring_checks.check_rules,
     "the Watchdog arrives at Alertmanager": monitoring_checks.check_alerting,
+    "each target leaves its sample limit room": monitoring_checks.check_sample_limits,
 }
 
 

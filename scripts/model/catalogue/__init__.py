@@ -3,13 +3,17 @@
 A file has one or more YAML documents: first the metrics scraped from the program, where it can be
 run, then metrics that only its documentation lists:
 
-    source: "kube-state-metrics v2.20.0"
-    how: "run against kube-apiserver v1.34.3 with one object of each kind"
+    source: "alertmanager v0.34.1"
+    how: "run with one alert and a receiver that does not answer"
     metrics:
-      kube_pod_info: "gauge created_by_kind created_by_name …"
+      alertmanager_alerts: "gauge state"
+    samples:
+      alertmanager_alerts: 4
 
 A metric has a type and labels as the program exposes them; the scrape adds those of the target.
-Histograms and summaries have their base name, without `le` and `quantile`.
+Histograms and summaries have their base name, without `le` and `quantile`. `samples` says how many
+there were of a name as it is stored, where not one, in files of one target each
+(`exporters.TARGETS`); a program in use shows more.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -31,6 +35,11 @@ SERIES: Mapping[str, tuple[tuple[str, str], ...]] = {
 TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 
 
+def is_captured(how: str) -> bool:
+    """Say whether a block of the catalogue is of a running program, not of a document."""
+    return how.startswith("run")
+
+
 @dataclass(frozen=True)
 class Family:
     """A metric family as one program exposes it.
@@ -42,6 +51,7 @@ class Family:
         name: The family's name; a histogram's or summary's without suffix.
         type: One of `TYPES`.
         labels: What the program puts on it, `le` and `quantile` left out.
+        samples: How many there were when it was captured, by the series' name, where several.
     """
 
     file: str
@@ -50,11 +60,12 @@ class Family:
     name: str
     type: str
     labels: frozenset[str]
+    samples: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def captured(self) -> bool:
         """Whether a running program exposed it."""
-        return self.how.startswith("run")
+        return is_captured(self.how)
 
     def series(self) -> dict[str, frozenset[str]]:
         """Return the names of the series that it is stored as, each with its labels."""
@@ -65,11 +76,17 @@ class Family:
 
 
 @functools.cache
+def by_file() -> Mapping[str, tuple[Family, ...]]:
+    """Return every file's families, by the file's name without its ending."""
+    return {path.stem: tuple(read(path)) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+@functools.cache
 def load() -> Mapping[str, tuple[Family, ...]]:
     """Return every family by name; several programs may expose one name."""
     found: dict[str, tuple[Family, ...]] = {}
-    for path in sorted(FOLDER.glob("*.yaml")):
-        for family in read(path):
+    for families in by_file().values():
+        for family in families:
             found[family.name] = (*found.get(family.name, ()), family)
     return found
 
@@ -88,7 +105,15 @@ def series() -> Mapping[str, tuple[tuple[Family, frozenset[str]], ...]]:
 def read(path: Path) -> list[Family]:
     """Return the families that one file lists."""
     return [
-        Family(path.stem, block["source"], block["how"], name, kind, frozenset(labels))
+        Family(
+            path.stem,
+            block["source"],
+            block["how"],
+            name,
+            kind,
+            frozenset(labels),
+            block.get("samples", {}),
+        )
         for block in yaml.load_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
         for name, text in block["metrics"].items()
         for kind, *labels in (text.split(),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from scripts.cluster.capture.__main__ import SOURCES
 from scripts.cluster.capture.families import Captured, CapturedFamily
 from scripts.model import catalogue
 from scripts.model.dashboards import DashboardQuery
+from scripts.model.exporters import TARGETS
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster
 from scripts.servers import processes
@@ -35,7 +37,10 @@ NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_file_is_readable_in_a_diff(path: Path) -> None:
     for block in yaml.safe_load_all(path.read_text()):
+        samples = block.pop("samples", {})
         assert list(block) == ["source", "how", "metrics"]
+        assert path.stem in TARGETS or not samples
+        assert not [name for name, count in samples.items() if count == 1]
         assert block["how"].startswith(("run", "document"))
         assert list(block["metrics"]) == sorted(block["metrics"])
         for name, text in block["metrics"].items():
@@ -115,12 +120,38 @@ s_sum 0
 # TYPE never gauge
 plain 1
 """
-    assert families.parse(text) == {
-        "a_total": CapturedFamily("counter", {"path", "code", "verb"}),
-        "h": CapturedFamily("histogram", {"app"}),
-        "s": CapturedFamily("summary"),
-        "plain": CapturedFamily("untyped"),
+    histogram = Counter(h_bucket=1, h_sum=1, h_count=1)
+    found = families.parse(text)
+    assert found == {
+        "a_total": CapturedFamily("counter", {"path", "code", "verb"}, Counter(a_total=2)),
+        "h": CapturedFamily("histogram", {"app"}, histogram),
+        "s": CapturedFamily("summary", samples=Counter(s=1, s_sum=1)),
+        "plain": CapturedFamily("untyped", samples=Counter(plain=1)),
     }
+    other = families.parse('plain 1\na_total 1\na_total{path="/"} 1\na_total{code="500"} 1\n')
+    # Of two targets, the one that has more of it.
+    assert families.merge(found, other)["a_total"].samples == {"a_total": 3}
+    assert families.merge(found, other)["h"].samples == histogram
+
+
+def test_samples_are_written_of_what_is_one_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families, "FOLDER", tmp_path)
+    exposed = families.parse(
+        '# TYPE s summary\ns_sum 1\ns_count 1\n# TYPE c counter\nc{a="1"} 1\nc{a="2"} 1\n'
+        "# TYPE g gauge\ng 1\n"
+    )
+    for name in ("loki", "dapr-control-plane"):
+        said = Captured("p v1", "document of p", {"d": CapturedFamily("counter")})
+        families.write(name, Captured("p v1", "run it", exposed), said)
+    (single, *_), (several, *_) = (
+        catalogue.read(tmp_path / f"{name}.yaml") for name in ("loki", "dapr-control-plane")
+    )
+    # None of a summary without quantiles, and one where nothing is said.
+    assert single.samples == {"c": 2, "s": 0}
+    assert several.samples == {}
+    assert (tmp_path / "loki.yaml").read_text().count("samples:") == 1
 
 
 def test_what_is_captured_wins_over_what_a_document_says(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
+
 from scripts.checks.rendered import references
+from scripts.core.yamlfile import Json
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import (
     STACK,
@@ -11,7 +16,9 @@ from tests.programs.checks.rendered_edits import (
     Edit,
     container,
     each,
+    edited,
     messages,
+    named,
     pod,
     text,
 )
@@ -133,6 +140,13 @@ BROKEN: list[Broken] = [
         lambda m: m["spec"].update(configSecret="alertmanager"),
     ),
     (
+        "does not start without the ConfigMap loki, and the release loki makes it, perhaps later",
+        references.configmaps_before_pods,
+        "Deployment",
+        "grafana",
+        lambda m: pod(m)["volumes"].append({"name": "more", "configMap": {"name": "loki"}}),
+    ),
+    (
         "the Secret grafana-admin has no key admin-name",
         references.configmaps_and_secrets,
         "Deployment",
@@ -153,3 +167,69 @@ def test_a_fault_is_found(
 ) -> None:
     found = messages(rendered, check, kind, name, edit)
     assert any(expected in message for message in found), found
+
+
+def applied_by(cluster: Cluster, name: str, unit: str) -> Cluster:
+    """The cluster with a ConfigMap applied by another unit."""
+    (moved,) = (i.manifest for i in cluster.items if (i.kind, i.name) == ("ConfigMap", name))
+    units = [
+        dataclasses.replace(
+            one,
+            objects=[
+                *(
+                    i
+                    for i in one.objects
+                    if (i["kind"], i["metadata"]["name"]) != ("ConfigMap", name)
+                ),
+                *([dict(moved)] if one.name == unit else []),
+            ],
+        )
+        for one in cluster.sync.units
+    ]
+    sync = dataclasses.replace(cluster.sync, units=units)
+    return dataclasses.replace(cluster, sync=sync)
+
+
+RELEASES = "monitoring-releases"
+DASHBOARDS = "grafana-dashboards-todo"
+WAITS = f"does not start without the ConfigMap {DASHBOARDS}, and"
+
+
+@pytest.mark.parametrize(("engine", "own"), [("flux", RELEASES), ("argocd", "monitoring")])
+def test_a_configmap_that_comes_after_its_pods_is_found(
+    rendered: list[Cluster], engine: str, own: str
+) -> None:
+    cluster = named(rendered, f"oke-free/{engine}")
+    assert list(references.configmaps_before_pods(cluster)) == []
+    late = applied_by(cluster, DASHBOARDS, "monitoring-config")
+    (found,) = references.configmaps_before_pods(late)
+    assert f"{WAITS} monitoring-config applies it, which {own} does not wait for" in found.message
+    assert found.path == "base/releases/grafana.yaml"
+    line = (cluster.repository.root / found.path).read_text().splitlines()[(found.line or 0) - 1]
+    assert DASHBOARDS in line
+
+
+def test_an_optional_configmap_may_come_later(rendered: list[Cluster]) -> None:
+    late = applied_by(named(rendered), DASHBOARDS, "monitoring-config")
+
+    def optional(manifest: Json) -> None:
+        for volume in pod(manifest)["volumes"]:
+            if volume.get("configMap", {}).get("name") == DASHBOARDS:
+                volume["configMap"]["optional"] = True
+
+    later = edited(late, "Deployment", "grafana", optional)
+    assert list(references.configmaps_before_pods(later)) == []
+
+
+def test_a_configmap_of_a_unit_before_is_in_time(rendered: list[Cluster]) -> None:
+    cluster = named(rendered)
+    # As somebody does it who has the dashboards in a Kustomization of their own.
+    before = dataclasses.replace(cluster.sync.units[-1], name="dashboards", depends_on=())
+    waiting = [
+        dataclasses.replace(one, depends_on=("dashboards",)) if one.name == RELEASES else one
+        for one in cluster.sync.units
+    ]
+    for units, count in ((waiting, 0), (cluster.sync.units, 1)):
+        sync = dataclasses.replace(cluster.sync, units=[*units, before])
+        moved = applied_by(dataclasses.replace(cluster, sync=sync), DASHBOARDS, "dashboards")
+        assert len(list(references.configmaps_before_pods(moved))) == count

@@ -45,6 +45,20 @@ BROKEN: list[Broken] = [
         lambda m: m["spec"].pop("sampleLimit"),
     ),
     (
+        "sampleLimit 300: alertmanager v",
+        scrape.sample_limits_leave_room,
+        "ServiceMonitor",
+        f"{STACK}-alertmanager",
+        lambda m: m["spec"].update(sampleLimit=300),
+    ),
+    (
+        "sampleLimit 300: prometheus-operator v",
+        scrape.sample_limits_leave_room,
+        "ServiceMonitor",
+        f"{STACK}-operator",
+        lambda m: m["spec"]["endpoints"][0]["metricRelabelings"][0].update(regex="go_.+"),
+    ),
+    (
         "no pod with a port http is selected",
         scrape.targets_found,
         "PodMonitor",

@@ -398,3 +398,37 @@ def test_a_rule_that_is_not_evaluated_is_a_finding(rules: list[Json], says: str)
 
 def test_rules_that_are_evaluated_are_no_finding() -> None:
     assert evaluated(R, A) == []
+
+
+def limits_left(samples: int, limit: int) -> list[str]:
+    """Say what is found of a target with so many samples, and of one without a limit."""
+    own = {"job": "a", "namespace": "monitoring", "pod": "a-0", "instance": "10.0.0.1:80"}
+    other = {"job": "b", "namespace": "monitoring", "instance": "10.0.0.2:80"}
+    answers = {
+        "scrape_sample_limit": [(own, limit), (other, 0)],
+        "scrape_samples_post_metric_relabeling": [(other, 9000), (own, samples)],
+    }
+
+    def get(path: str, query: dict[str, str]) -> Json:
+        (metric,) = (name for name in answers if name in query["query"])
+        result = [{"metric": m, "value": [0, str(value)]} for m, value in answers[metric]]
+        return {"data": {"result": result}}
+
+    env = SimpleNamespace(sync=SimpleNamespace(name="one"))
+    programs = SimpleNamespace(prometheus=SimpleNamespace(get=get))
+    return [
+        str(one)
+        for one in monitoring_checks.check_sample_limits(cast(Any, env), cast(Any, programs))
+    ]
+
+
+def test_a_target_near_its_sample_limit_is_a_finding() -> None:
+    assert limits_left(80, 100) == []
+    for samples in (81, 200):
+        (found,) = limits_left(samples, 100)
+        assert f"one a monitoring a-0 10.0.0.1:80: has {samples} samples after relabeling" in found
+
+
+def test_a_prometheus_that_tells_no_limit_is_a_finding() -> None:
+    (found,) = limits_left(80, 0)
+    assert "tells no sample limit" in found
