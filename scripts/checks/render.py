@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import json
 import shutil
 import sys
 import time
@@ -52,8 +54,14 @@ def write(sync: ClusterSync, rendered: dict[str, list[dict[str, Json]]], folder:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         ordered = sorted(objects, key=identity)
-        path.write_text(yaml.dump_all(ordered, Dumper=yaml.CSafeDumper, sort_keys=False))
+        path.write_text("---\n".join(_yaml(json.dumps(item)) for item in ordered))
     return sum(map(len, files.values()))
+
+
+@functools.cache
+def _yaml(item: str) -> str:
+    """Return an object as YAML; the engines of a cluster, and clusters, have most in common."""
+    return yaml.dump(json.loads(item), Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def check(

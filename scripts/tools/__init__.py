@@ -81,6 +81,7 @@ def release(module: str, pinned: str) -> str:
     return pinned.removeprefix("v")
 
 
+@functools.cache
 def modules(name: str) -> dict[str, str]:
     """Return the module of an upstream program, or the direct dependencies of our own."""
     own = _upstream(name)
