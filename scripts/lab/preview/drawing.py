@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from scripts import simulation
 from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, progress, shape_findings
-from scripts.grafana import evaluation, frames, model, pages, picture_store
+from scripts.grafana import evaluation, frames, library, model, pages, picture_store
 from scripts.grafana.model import DashboardModel
 from scripts.model import revisions
 from scripts.model.revisions import Revision
@@ -117,6 +117,7 @@ def draw(changed: Iterable[ChangedDashboard]) -> list[Finding]:
     # What is missing here is said before the servers take their time.
     browser.executable()
     browser.modules()
+    library.folder()
     picture_store.prune()
     day = simulation.day(DAY)
     wanted = {
@@ -169,7 +170,7 @@ def _page(running: Servers, dashboard: DrawnDashboard, day: simulation.Day) -> s
     time_range = evaluation.time_range_at(day.at)
     opened = evaluation.open_dashboard(running, dashboard.model, time_range)
     data = frames.dashboard(dashboard.json, evaluation.document(opened, day.name))
-    return pages.page(data | {"links": []}, browser.modules())
+    return pages.page(data | {"links": []})
 
 
 def _refused(path: str, revision: Revision, error: Exception) -> Iterator[Finding]:
