@@ -115,7 +115,7 @@ async function frames(panel, theme) {
   const transformed = await Grafana.lastValueFrom(
     Grafana.transformDataFrame(panel.transformations, build(panel.data)),
   );
-  return Grafana.applyFieldOverrides({
+  const applied = Grafana.applyFieldOverrides({
     data: transformed,
     fieldConfig: panel.fieldConfig,
     fieldConfigRegistry: settingsRegistry(panel.fieldConfig),
@@ -123,6 +123,8 @@ async function frames(panel, theme) {
     theme,
     timeZone: UTC,
   });
+  Grafana.cacheFieldDisplayNames(applied);
+  return applied;
 }
 
 /**
