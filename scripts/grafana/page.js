@@ -318,11 +318,13 @@ async function main() {
   }
   await drawPanels(shownPanels());
   let [pending, width] = [0, innerWidth];
+  // Not at once: whoever takes a picture of the whole page changes the window, and changes it back.
   addEventListener("resize", () => {
-    if (innerWidth === width) return;
-    width = innerWidth;
-    cancelAnimationFrame(pending);
-    pending = requestAnimationFrame(() => drawPanels(shownPanels()));
+    clearTimeout(pending);
+    pending = setTimeout(() => {
+      if (innerWidth !== width) drawPanels(shownPanels());
+      width = innerWidth;
+    }, 500);
   });
 }
 

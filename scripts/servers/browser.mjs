@@ -1,6 +1,6 @@
 // Opens pages in a headless Chromium, takes pictures, and reports what a person would see.
 // Arguments: folder of node_modules, path of the browser. Standard input: a job a line,
-// `{url, theme, picture, toggle, width}`; standard output: a report a line.
+// `{url, theme, picture, toggle, width, scale}`; standard output: a report a line.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -119,10 +119,11 @@ function inspect() {
   };
 }
 
-async function run({ url, theme, picture, toggle, width = 1366 }) {
+async function run({ url, theme, picture, toggle, width = 1366, scale = 1 }) {
   const started = performance.now();
   const context = await browser.newContext({
     viewport: { width, height: HEIGHT },
+    deviceScaleFactor: scale,
     colorScheme: theme,
     offline: true,
   });
@@ -147,7 +148,7 @@ async function run({ url, theme, picture, toggle, width = 1366 }) {
     }
     const report = await page.evaluate(inspect);
     const drawn = performance.now();
-    if (picture) await page.screenshot({ path: picture, fullPage: true });
+    if (picture) await page.screenshot({ path: picture, fullPage: scale >= 1 });
     const seconds = { page: (drawn - started) / 1000, picture: (performance.now() - drawn) / 1000 };
     return { ...report, errors, requests, seconds };
   } catch (error) {

@@ -28,9 +28,11 @@ class PageJob(NamedTuple):
     Attributes:
         page: The HTML file.
         theme: `dark` or `light`, as the browser's user prefers it.
-        picture: The PNG to write, full height.
+        picture: The PNG or JPEG to write, full height.
         toggle: Whether to press the page's button for the other theme.
         width: Of the window, in pixels.
+        scale: Pixels of the picture for one of the window. Below 1, the picture ends with the
+            window.
     """
 
     page: Path
@@ -38,6 +40,7 @@ class PageJob(NamedTuple):
     picture: Path | None = None
     toggle: bool = False
     width: int = WIDTH
+    scale: float = 1
 
 
 class PageReport(NamedTuple):
@@ -120,6 +123,7 @@ def _request(job: PageJob) -> dict[str, Any]:
         "picture": str(job.picture) if job.picture else None,
         "toggle": job.toggle,
         "width": job.width,
+        "scale": job.scale,
     }
 
 

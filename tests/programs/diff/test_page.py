@@ -17,7 +17,7 @@ from tests.programs.diff.diff_reports import EMPTY, SMALL, hostile, huge, pictur
 
 pytestmark = pytest.mark.prove
 
-PICTURE = CODE / ".github/todo-overview.png"
+PICTURE = Path(__file__).with_name("picture.png")
 REPORTS = {
     "empty": EMPTY,
     "small": SMALL,
