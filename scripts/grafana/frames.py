@@ -1,9 +1,10 @@
 """From the servers' answers to what each panel shows: Grafana's frames, names and field settings.
 
 Where Grafana has a rule for it (names of series, columns of tables, which setting wins), the rule
-is restated from the npm packages `@grafana/data` 13.2 (transformations `merge` and `organize`) and
-`@grafana/prometheus` 13.1 (`result_transformer`). How a value is written and coloured is decided in
-`display.js`, where the axes need it.
+is restated, as `make prove` has no Node.js: from the npm packages `@grafana/data`
+(`applyFieldOverrides`, `reduceField`, transformations `merge` and `organize`) and
+`@grafana/prometheus` (`result_transformer`). The page draws with `@grafana/data` itself and says
+where this differs (`fields.js`). How a value is written and coloured is decided there alone.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def panel(model: Json, answers: Mapping[str, Json]) -> Json:
         answers: What each query returned, by its letter; an absent one is an error of the panel.
 
     Returns:
-        The panel's settings, `data` in the form that `page.js` draws for its type, `errors`.
+        The panel's settings, `data` in the form that `fields.js` reads for its type, `errors`.
     """
     errors = [
         f"{target['refId']}: {error}"

@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
-from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
+from scripts.grafana import model
 from scripts.servers import npm
 
 FOLDER = Path(__file__).resolve().parent
@@ -50,6 +51,20 @@ def folder() -> Path:
     return npm.installed(FOLDER, _bundle, *SOURCES)
 
 
+def version_findings() -> list[Finding]:
+    """Return a finding where clusters get another minor version than pages are drawn with."""
+    drawn = json.loads((FOLDER / "package.json").read_text())["dependencies"]["@grafana/data"]
+    given = str((model.release_values().get("image") or {}).get("tag") or drawn)
+    if given.split(".")[:2] == drawn.split(".")[:2]:
+        return []
+    text = f"clusters get Grafana {given}, pages are drawn with the libraries of {drawn}"
+    fix = (
+        "set @grafana/data and @grafana/ui to the nearest version that npm has, and run "
+        "`npm install --package-lock-only --ignore-scripts` there"
+    )
+    return [Finding("scripts/grafana/package.json", None, text, fix)]
+
+
 def font(name: str) -> str:
     """Return the file of a font in `folder()`."""
     return FONTS[name].rpartition("/")[2]
@@ -69,8 +84,7 @@ def _bundle(scratch: Path) -> Path:
     if done.returncode:
         message = f"esbuild failed: {done.stderr.strip()[:600]}"
         fix = "import what the pinned versions export"
-        path = ENTRY.relative_to(tools.ROOT).as_posix()
-        raise RepositoryError(Finding(path, None, message, fix))
+        raise RepositoryError(Finding("scripts/grafana/library.mjs", None, message, fix))
     kept = scratch / "kept"
     for name, file in FONTS.items():
         shutil.copy(scratch / "node_modules" / file, kept / font(name))

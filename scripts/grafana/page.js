@@ -269,7 +269,7 @@ function drawTop() {
     el(
       "div.notice",
       {},
-      `Preview: Grafana's own libraries on a simulated day (${day}), not Grafana.`,
+      `Preview, not Grafana: drawn from a simulated day (${day}) with Grafana's own libraries.`,
       el("nav", {}, ...links.map((one) => el("a", linkAttributes(one), one.title))),
       el("button", { id: "theme", onclick: toggleTheme }, "Dark / light"),
     ),

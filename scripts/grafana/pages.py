@@ -43,7 +43,8 @@ def index(days: Mapping[str, Iterable[Mapping[str, str]]]) -> str:
         days: The dashboards by day: `{uid, title, description}`.
     """
     parts = [
-        '<div class="notice">Previews: Grafana\'s own libraries on simulated days, not Grafana.</div>'
+        '<div class="notice">Previews, not Grafana: drawn from simulated days with '
+        "Grafana's own libraries.</div>"
     ]
     for day, dashboards in days.items():
         parts.append(f'<div class="bar"><h1>{html.escape(day.capitalize())} day</h1></div>')

@@ -15,7 +15,8 @@ from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
 
 NODE = "Node.js 20 or newer, with npm, and put it on PATH"
-FILES = ("package.json", "package-lock.json")
+LOCK = "package-lock.json"
+FILES = ("package.json", LOCK, ".npmrc")
 
 
 def program(names: Iterable[str], fix: str) -> str:
@@ -35,7 +36,7 @@ def installed(folder: Path, make: Callable[[Path], Path], *sources: Path) -> Pat
     """Return the folder of the cache with what is made of a folder's packages, made once.
 
     Args:
-        folder: With `package.json` and `package-lock.json`.
+        folder: With `package.json`, `package-lock.json` and, where npm needs it, `.npmrc`.
         make: Gets a folder in which the packages are installed, and returns that of its folders
             which is kept. All else is removed.
         sources: What it is made of besides the lock file.
@@ -44,7 +45,7 @@ def installed(folder: Path, make: Callable[[Path], Path], *sources: Path) -> Pat
         RepositoryError: If Node.js is missing, or npm fails.
     """
     digest = hashlib.sha256()
-    for path in (folder / FILES[1], *sources):
+    for path in (folder / LOCK, *sources):
         digest.update(path.read_bytes())
     target = tools.cache() / "npm" / f"{folder.name}-{digest.hexdigest()[:12]}"
     kept = target / "kept"
@@ -62,16 +63,14 @@ def installed(folder: Path, make: Callable[[Path], Path], *sources: Path) -> Pat
 def _install(folder: Path, scratch: Path) -> None:
     npm = program(("npm",), NODE)
     started = time.monotonic()
-    for name in FILES:
-        shutil.copy(folder / name, scratch)
-    # A package's peers are those that the lock file names: npm would add what nothing imports.
-    command = (npm, "ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund")
-    done = subprocess.run(
-        (*command, "--loglevel=error"), cwd=scratch, capture_output=True, text=True, check=False
-    )
+    for path in (folder / name for name in FILES):
+        if path.exists():
+            shutil.copy(path, scratch)
+    command = (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
     if done.returncode:
         message = f"npm ci failed: {done.stderr.strip()[-600:]}"
         fix = "check the network's access to the npm registry, or the pinned versions"
-        path = (folder / FILES[1]).relative_to(tools.ROOT)
-        raise RepositoryError(Finding(path.as_posix(), None, message, fix))
+        path = f"scripts/{folder.name}/{LOCK}"
+        raise RepositoryError(Finding(path, None, message, fix))
     progress(f"installed {folder.name}'s npm packages in {time.monotonic() - started:.0f} s")

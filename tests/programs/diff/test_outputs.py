@@ -24,7 +24,6 @@ from scripts.diff.model import (
     Sentence,
 )
 from scripts.diff.outputs import formatting, html, markdown, terminal
-from tests.fixtures import CODE
 from tests.programs.diff.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
 PICTURE = Path(__file__).with_name("picture.png")
