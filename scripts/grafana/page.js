@@ -34,8 +34,11 @@ function el(tag, attributes = {}, ...children) {
 
 // Panels
 
+// What Grafana's panel takes where its settings say nothing.
+const LEGEND = { showLegend: true, displayMode: "list", placement: "bottom", calcs: [] };
+
 function timeseries(panel, shown, width, height) {
-  const { legend } = panel.options;
+  const legend = { ...LEGEND, ...panel.options.legend };
   const remember = (builder, aligned) => {
     builder.addHook("draw", (u) => {
       const series = aligned.fields.slice(1).map((field, at) => ({
@@ -227,6 +230,7 @@ async function drawPanels(panels) {
   for (let at = 0; at < 120 && !graphs.every(({ id }) => plots.has(id)); at++) await frame();
   await frame();
   await frame();
+  for (const { id, title } of graphs) if (!plots.has(id)) console.error(`${title}: no graph`);
   document.documentElement.dataset.ready = "true";
 }
 

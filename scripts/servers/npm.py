@@ -71,6 +71,6 @@ def _install(folder: Path, scratch: Path) -> None:
     if done.returncode:
         message = f"npm ci failed: {done.stderr.strip()[-600:]}"
         fix = "check the network's access to the npm registry, or the pinned versions"
-        path = f"scripts/{folder.name}/{LOCK}"
-        raise RepositoryError(Finding(path, None, message, fix))
+        lock = f"scripts/{folder.name}/{LOCK}"
+        raise RepositoryError(Finding(lock, None, message, fix))
     progress(f"installed {folder.name}'s npm packages in {time.monotonic() - started:.0f} s")

@@ -256,10 +256,8 @@ def test_pages_are_drawn_with_the_version_that_clusters_get(
 ) -> None:
     package = json.loads((library.FOLDER / "package.json").read_text())
     assert package["dependencies"]["@grafana/data"] == package["dependencies"]["@grafana/ui"]
-    own = package["dependencies"]["@grafana/data"]
-    given = image and {
-        k: v.replace("13.2.", own.rpartition(".")[0] + ".") for k, v in image.items()
-    }
+    minor = package["dependencies"]["@grafana/data"].rpartition(".")[0]
+    given = {"tag": image["tag"].replace("own", minor)} if image else image
     monkeypatch.setattr(model, "release_values", lambda: {"image": given})
     assert len(library.version_findings()) == said
 
@@ -326,7 +324,7 @@ def test_every_panel_is_drawn_or_says_why_not(uid: str, tmp_path: Path) -> None:
     found = [preview_results.results(model, day) for day in preview_results.DAYS]
     paths = [page(tmp_path / one["day"], model, one) for one in found]
     no_value = {
-        str(one["id"]): one["fieldConfig"]["defaults"]["noValue"]
+        str(one["id"]): one["fieldConfig"]["defaults"].get("noValue", frames.NO_VALUE)
         for _, panels in frames.sections(model["panels"])
         for one in panels
     }
@@ -418,6 +416,7 @@ def test_what_no_page_may_show_is_found(tmp_path: Path) -> None:
     put("console says: Error: Grafana knows no unit furlong", unit="furlong")
     put("asks the network for http://127.0.0.1:9", '<img src="http://127.0.0.1:9/a.png">')
     put("'Panel' is not drawn", "<script>drawPanel = () => {}</script>")
+    put("console says: Other: no graph", "<script>TYPES.timeseries = () => null</script>")
     put("console says: Error: fault", "<script>throw new Error('fault')</script>")
     found = faults(*paths)
     assert found[0] == "", "the page is not sound before"
