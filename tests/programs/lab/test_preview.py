@@ -526,8 +526,12 @@ def test_what_python_reads_otherwise_than_grafana_is_found(
     ]
     stat = panel("stat", {"legendFormat": "{{app}}"}, {"legendFormat": "{{app}}"})
     stat["options"] |= {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value"}
+    own = {"id": "links", "value": [{"title": "own", "url": "/own"}]}
     for one in (stat, table):
-        one["fieldConfig"]["defaults"]["unit"] = "s"
+        one["fieldConfig"]["defaults"] |= {"unit": "s", "links": [{"title": "all", "url": "/all"}]}
+        one["fieldConfig"]["overrides"] = [
+            {"matcher": {"id": "byRegexp", "options": "/a/"}, "properties": [own]}
+        ]
     answers = {
         letter: answer([vector("1", app="a"), vector("2", app="b")], instant=True)
         for letter in "AB"
