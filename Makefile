@@ -104,6 +104,10 @@ prove: $(READY) ## Run every query of every dashboard, and every alert, on real 
 preview: prove ## Draw the dashboards with what make prove found: pages and pictures in build/preview
 	@$(RUN) scripts.lab.preview
 
+.PHONY: gallery
+gallery: prove ## Draw the README's pictures of the dashboards anew
+	@$(RUN) scripts.lab.preview.gallery
+
 .PHONY: e2e
 e2e: $(READY) ## Sync each cluster with real Flux and real Argo CD, break it, and see it mended
 	@$(RUN) scripts.tools $(E2E_TOOLS) > /dev/null

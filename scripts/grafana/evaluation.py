@@ -20,7 +20,7 @@ from scripts.model.dashboards import LOGQL, variable_names
 from scripts.servers.api import ApiError
 from scripts.servers.monitoring import Servers
 
-# A dashboard is opened over the six hours before the moment.
+# What is checked of a dashboard is checked over more than it opens with.
 RANGE = 6 * timing.HOUR
 # How many queries are sent at one time.
 _THREADS = 2
@@ -99,10 +99,15 @@ class _Query(NamedTuple):
     values: Mapping[str, VariableValue]
 
 
-def time_range_at(at: float) -> TimeRange:
-    """Return the time range of a dashboard that is opened at a moment (s since the epoch)."""
+def time_range_at(at: float, length: int = RANGE) -> TimeRange:
+    """Return the time range of a dashboard at a moment (s since the epoch).
+
+    Args:
+        at: When it is opened.
+        length: In milliseconds, as `DashboardModel.length`.
+    """
     end = round(at * 1000)
-    return TimeRange(end - RANGE, end)
+    return TimeRange(end - length, end)
 
 
 def open_dashboard(

@@ -1,9 +1,10 @@
 """From the servers' answers to what each panel shows: Grafana's frames, names and field settings.
 
 Where Grafana has a rule for it (names of series, columns of tables, which setting wins), the rule
-is restated from the npm packages `@grafana/data` 13.2 (transformations `merge` and `organize`) and
-`@grafana/prometheus` 13.1 (`result_transformer`). How a value is written and coloured is decided in
-`display.js`, where the axes need it.
+is restated, as `make prove` has no Node.js: from the npm packages `@grafana/data`
+(`applyFieldOverrides`, `reduceField`, transformations `merge` and `organize`) and
+`@grafana/prometheus` (`result_transformer`). The page draws with `@grafana/data` itself and says
+where this differs (`fields.js`). How a value is written and coloured is decided there alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Cell = float | str | None
 
 # Grafana's own text, where a panel sets none.
 NO_VALUE = "No data"
+# Of a variable that is not shown above its dashboard.
+HIDDEN = 2
 # A canvas of 1000 px shows no more of a number.
 DIGITS = 6
 
@@ -55,7 +58,7 @@ def panel(model: Json, answers: Mapping[str, Json]) -> Json:
         answers: What each query returned, by its letter; an absent one is an error of the panel.
 
     Returns:
-        The panel's settings, `data` in the form that `page.js` draws for its type, `errors`.
+        The panel's settings, `data` in the form that `fields.js` reads for its type, `errors`.
     """
     errors = [
         f"{target['refId']}: {error}"
@@ -73,8 +76,9 @@ def panel(model: Json, answers: Mapping[str, Json]) -> Json:
         "description": model.get("description", ""),
         "gridPos": model["gridPos"],
         "options": model.get("options", {}),
+        "fieldConfig": model["fieldConfig"],
+        "transformations": model.get("transformations", []),
         "noValue": defaults.get("noValue", NO_VALUE),
-        "config": config(model, "", ""),
         "errors": errors,
         "data": build(model, answers) if build and not errors else None,
     }
@@ -105,7 +109,11 @@ def config(model: Json, name: str, ref: str) -> Json:
             continue
         for setting in override["properties"]:
             scope, _, key = setting["id"].rpartition(".")
-            (found[scope] if scope else found)[key] = setting["value"]
+            holder, value = found[scope] if scope else found, setting["value"]
+            # Grafana puts a list before the one that is there, and does not replace it.
+            if isinstance(value, list) and isinstance(holder.get(key), list):
+                value = [*value, *holder[key]]
+            holder[key] = value
     return found
 
 
@@ -143,6 +151,7 @@ def _graph(model: Json, answers: Mapping[str, Json]) -> Json | None:
         known = dict(field.values)
         series.append(
             {
+                "ref": field.ref,
                 "name": field.name,
                 "config": config(model, field.name, field.ref),
                 "values": [_finite(known.get(time)) for time in times],
@@ -184,13 +193,19 @@ def _numbers(model: Json, answers: Mapping[str, Json]) -> Json | None:
     shown = [field for field in fields if field.ref not in instant] + tables
     values = [
         {
+            "ref": field.ref,
             "name": field.name,
+            "samples": [_sample(value) for _, value in field.values],
             "value": _json(next((v for _, v in reversed(field.values) if not math.isnan(v)), None)),
             "config": config(model, field.name, field.ref),
         }
         for field in shown
     ]
     return {"values": values} if values else None
+
+
+def _sample(value: float) -> Cell:
+    return "NaN" if math.isnan(value) else _json(value)
 
 
 def _json(value: Cell) -> Cell:
@@ -207,6 +222,10 @@ def _table(model: Json, answers: Mapping[str, Json]) -> Json | None:
     several = len(model["targets"]) > 1
     tables = [_frame(target, answers[target["refId"]], several) for target in model["targets"]]
     transformations = model.get("transformations", ())
+    sources = [
+        {"ref": target["refId"], **_columns(table)}
+        for target, table in zip(model["targets"], tables, strict=True)
+    ]
     for transformation in transformations:
         tables = _TRANSFORMATIONS[transformation["id"]](tables, transformation["options"])
     # Without `merge`, Grafana shows one table and offers the others in a list.
@@ -227,7 +246,20 @@ def _table(model: Json, answers: Mapping[str, Json]) -> Json | None:
         key = _order(order["displayName"])
         rows = sorted(rows, key=key, reverse=order.get("desc", False))
     cells = [[_json(row.get(column["name"])) for column in columns] for row in rows]
-    return {"columns": columns, "rows": cells}
+    return {"columns": columns, "rows": cells, "tables": sources}
+
+
+def _columns(table: TableFrame) -> Json:
+    """Return what a query answered, before any transformation, as the page makes a frame of it."""
+    kinds = [
+        "time" if name == "Time" else "number" if name.startswith("Value") else "string"
+        for name in table.columns
+    ]
+    columns = [
+        {"name": name, "type": kind} for name, kind in zip(table.columns, kinds, strict=True)
+    ]
+    rows = [[_json(row[name]) for name in table.columns] for row in table.rows]
+    return {"columns": columns, "rows": rows}
 
 
 def _is_hidden(column: Json) -> bool:
@@ -251,7 +283,7 @@ def _frame(target: Json, answer: Json, several: bool) -> TableFrame:
     labels = sorted({label for series in answer["result"] for label in series["metric"]})
     rows: list[dict[str, Cell]] = [
         {
-            "Time": str(series["value"][0]),
+            "Time": float(series["value"][0]) * 1000,
             **{label: series["metric"].get(label, "") for label in labels},
             value: float(series["value"][1]),
         }
@@ -350,8 +382,31 @@ def sections(panels: Iterable[Json]) -> list[tuple[Json | None, list[Json]]]:
     return found
 
 
-def dashboard(model: Json, results: Json) -> Json:
-    """Return what a page shows of a dashboard, from its JSON and the results of `make prove`."""
+def menu(model: Json, others: Iterable[Json]) -> list[str]:
+    """Return the links above a dashboard, as Grafana shows them: one a tagged dashboard, or a menu.
+
+    Args:
+        model: The dashboard's JSON.
+        others: All dashboards' JSON.
+    """
+    found: list[str] = []
+    for link in model.get("links", ()):
+        if link["type"] == "dashboards" and not link.get("asDropdown"):
+            tags = set(link.get("tags", ()))
+            found += [str(one["title"]) for one in others if tags <= set(one.get("tags", ()))]
+        else:
+            found.append(str(link["title"]))
+    return found
+
+
+def dashboard(model: Json, results: Json, others: Iterable[Json] = ()) -> Json:
+    """Return what a page shows of a dashboard.
+
+    Args:
+        model: Its JSON.
+        results: Of `make prove`.
+        others: All dashboards' JSON, which links may lead to.
+    """
     shown = []
     for row, panels in sections(model["panels"]):
         answered = [panel(p, results["panels"].get(str(p["id"]), {})) for p in panels]
@@ -360,6 +415,7 @@ def dashboard(model: Json, results: Json) -> Json:
     variables = [
         {"label": v.get("label") or v["name"], "text": _text(results["variables"].get(v["name"]))}
         for v in model["templating"]["list"]
+        if v.get("hide", 0) != HIDDEN
     ]
     return {
         "uid": model["uid"],
@@ -369,6 +425,12 @@ def dashboard(model: Json, results: Json) -> Json:
         "from": results["from"],
         "to": results["to"],
         "variables": variables,
+        "switches": [
+            {"name": one["name"], "on": bool(one.get("enable", True))}
+            for one in model.get("annotations", {}).get("list", ())
+            if not one.get("hide") and not one.get("builtIn")
+        ],
+        "menu": menu(model, others),
         "annotations": results["annotations"],
         "sections": shown,
     }

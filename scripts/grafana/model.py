@@ -21,6 +21,8 @@ from scripts.model.dashboards import LANGUAGES, LOGQL
 
 GRAFANA = "base/releases/grafana.yaml"
 MODULES = "dashboards_py/dashboards"
+# Grafana's own range, in milliseconds, where a dashboard has none.
+LENGTH = 6 * timing.HOUR
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,18 @@ class VariableModel:
 
 @dataclass(frozen=True)
 class DashboardModel:
-    """What Grafana reads of a dashboard."""
+    """What Grafana reads of a dashboard.
+
+    Attributes:
+        length: Of the time range with which it opens, in milliseconds.
+    """
 
     uid: str
     title: str
     panels: tuple[PanelModel, ...]
     variables: tuple[VariableModel, ...]
     annotations: tuple[AnnotationQuery, ...]
+    length: int = LENGTH
 
     def source(self, text: str = "") -> tuple[str, int | None]:
         """Return the module that makes this dashboard, and the line where a text stands in it."""
@@ -209,7 +216,14 @@ class _Reader:
             panels=tuple(self._panels()),
             variables=tuple(self._variable(v) for v in self.variables),
             annotations=tuple(self._annotation(a) for a in annotations if self._asks(a)),
+            length=self._length(),
         )
+
+    def _length(self) -> int:
+        """Return the length of a range up to now; for any other one, Grafana's own."""
+        spanned = self.board.get("time") or {}
+        found = re.fullmatch(r"now-(\d+[Mwdhms])", str(spanned.get("from")))
+        return timing.milliseconds(found[1]) if found else LENGTH
 
     def _panels(self) -> Iterator[PanelModel]:
         for panel in dashboards.panels(self.board):

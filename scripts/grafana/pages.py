@@ -10,49 +10,41 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.grafana import library
+
 FOLDER = Path(__file__).resolve().parent
-# The fonts that Grafana brings along; without them, text would be cut at other places.
-FONTS = {
-    "Inter Variable": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
-    "Roboto Mono Variable": (
-        "@fontsource-variable/roboto-mono/files/roboto-mono-latin-wght-normal.woff2"
-    ),
-}
+# Their top-level names are shared, so that the order counts.
+SCRIPTS = ("fields.js", "own.js", "page.js")
 
 
-def page(data: Mapping[str, Any], modules: Path) -> str:
+def page(data: Mapping[str, Any]) -> str:
     """Return a dashboard's page.
 
     Args:
         data: What `frames.dashboard` returns, with `links`: `{title, href, current}` of the pages
             of the same day.
-        modules: The folder `node_modules`.
+
+    Raises:
+        RepositoryError: If Grafana's libraries cannot be had.
     """
-    script = "\n".join(
-        path.read_text()
-        for path in (
-            modules / "uplot/dist/uPlot.iife.min.js",
-            FOLDER / "display.js",
-            FOLDER / "page.js",
-        )
-    )
-    style = (modules / "uplot/dist/uPlot.min.css").read_text() + _style(modules)
-    # A log line may hold what would end the script element.
+    scripts = (library.folder() / library.SCRIPT, *(FOLDER / name for name in SCRIPTS))
+    # A log line, or a library, may hold what would end the script element.
+    script = "\n".join(path.read_text() for path in scripts).replace("</script", "<\\/script")
+    style = (library.folder() / library.STYLE).read_text() + _style()
     text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     title = html.escape(f"{data['title']} · {data['day']} day · preview")
     return _fill(title=title, style=style, data=text, script=script)
 
 
-def index(days: Mapping[str, Iterable[Mapping[str, str]]], modules: Path) -> str:
+def index(days: Mapping[str, Iterable[Mapping[str, str]]]) -> str:
     """Return the list of all pages.
 
     Args:
         days: The dashboards by day: `{uid, title, description}`.
-        modules: The folder `node_modules`.
     """
     parts = [
-        '<div class="notice">Previews, not Grafana: drawn from simulated days by the '
-        "repository's own script.</div>"
+        '<div class="notice">Previews, not Grafana: drawn from simulated days with '
+        "Grafana's own libraries.</div>"
     ]
     for day, dashboards in days.items():
         parts.append(f'<div class="bar"><h1>{html.escape(day.capitalize())} day</h1></div>')
@@ -65,16 +57,14 @@ def index(days: Mapping[str, Iterable[Mapping[str, str]]], modules: Path) -> str
                 f"<strong>{words['title']}</strong><span>{words['description']}</span></a>"
             )
         parts.append(f'<div class="index">{"".join(cards)}</div>')
-    filled = _fill(
-        title="Previews of the dashboards", style=_style(modules), data="null", script=""
-    )
+    filled = _fill(title="Previews of the dashboards", style=_style(), data="null", script="")
     return filled.replace('<main id="grid"></main>', f"<main>{''.join(parts)}</main>")
 
 
-def _style(modules: Path) -> str:
+def _style() -> str:
     fonts = []
-    for name, file in FONTS.items():
-        content = base64.b64encode((modules / file).read_bytes()).decode()
+    for name in library.FONTS:
+        content = base64.b64encode((library.folder() / library.font(name)).read_bytes()).decode()
         source = f"url(data:font/woff2;base64,{content})"
         fonts.append(f"@font-face{{font-family:{name!r};font-weight:100 900;src:{source}}}")
     return "".join(fonts) + (FOLDER / "page.css").read_text()

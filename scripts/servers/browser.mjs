@@ -1,6 +1,6 @@
 // Opens pages in a headless Chromium, takes pictures, and reports what a person would see.
 // Arguments: folder of node_modules, path of the browser. Standard input: a job a line,
-// `{url, theme, picture, toggle, width}`; standard output: a report a line.
+// `{url, theme, picture, toggle, width, scale}`; standard output: a report a line.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -40,15 +40,15 @@ function inspect() {
         wanted.every((part, channel) => Math.abs(data[at * 4 + channel] - part) < 60),
       );
     const samples = [...one.values.keys()].filter((at) => {
-      if (one.values[at] === null) return false;
+      if (typeof one.values[at] !== "number") return false;
       const [top, bottom] = [one.upper[at], one.upper[at] - one.values[at]];
-      return !bars || plot.valToPos(bottom, "y", true) - plot.valToPos(top, "y", true) >= 3;
+      return !bars || plot.valToPos(bottom, one.scale, true) - plot.valToPos(top, one.scale, true) >= 3;
     });
     if (!samples.length) return null;
     const some = samples.filter((_, at) => at % Math.ceil(samples.length / 50) === 0);
     const found = some.filter((at) => {
       const x = Math.round(plot.valToPos(plot.data[0][at], "x", true));
-      const y = Math.round(plot.valToPos(one.upper[at], "y", true));
+      const y = Math.round(plot.valToPos(one.upper[at], one.scale, true));
       return close(plot.ctx.getImageData(x - 1, y - 1, 3, 4).data);
     });
     return found.length / some.length;
@@ -62,16 +62,34 @@ function inspect() {
       colours: series.map((one) => one.stroke),
     };
   };
-  const title = (panel) => panel?.querySelector("h2 > span").innerText ?? "";
-  const places = "h2 > span, .value span, .table, .about, .variable span, .legend span, .log b";
-  const cut = [...document.querySelectorAll(places)]
-    .filter((element) => element.offsetParent && element.scrollWidth > element.clientWidth + 1)
-    .map((element) => ({
-      panel: title(element.closest(".panel")),
-      what: element.matches(".table") ? "the table" : `“${element.innerText}”`,
-      wanted: element.scrollWidth,
-      width: element.clientWidth,
-    }));
+  const title = (panel) => panel?.dataset.title ?? "";
+  // Text is cut where its element hides what is too wide, or one around it does.
+  const hidden = (element) => /hidden|clip|auto|scroll/.test(getComputedStyle(element).overflowX);
+  const texts = [...document.querySelectorAll("#top *, .panel *")].filter(
+    (element) => element.offsetParent && element.innerText && !element.querySelector("*"),
+  );
+  const cut = texts.flatMap((element) => {
+    const panel = title(element.closest(".panel"));
+    for (let at = element; at && !at.matches(".panel, #top"); at = at.parentElement) {
+      if (!hidden(at) || at.scrollWidth <= at.clientWidth + 1) continue;
+      if (at.matches('[role="grid"], .logs')) break;
+      const [wanted, width] = [at.scrollWidth, at.clientWidth];
+      return [{ panel, what: `“${element.innerText}”`, wanted, width }];
+    }
+    return [];
+  });
+  for (const table of document.querySelectorAll('.panel [role="grid"]')) {
+    const panel = title(table.closest(".panel"));
+    const { scrollWidth, clientWidth, scrollHeight, clientHeight } = table;
+    if (!table.offsetParent) continue;
+    if (scrollWidth > clientWidth + 1) {
+      cut.push({ panel, what: "the table", wanted: scrollWidth, width: clientWidth });
+    }
+    if (scrollHeight > clientHeight + 1) {
+      const what = "the table's height";
+      cut.push({ panel, what, wanted: scrollHeight, width: clientHeight });
+    }
+  }
   for (const names of document.querySelectorAll(".names")) {
     const [wanted, width] = [names.scrollWidth * 2, names.parentElement.clientWidth];
     const panel = title(names.closest(".panel"));
@@ -84,9 +102,10 @@ function inspect() {
       title: title(element),
       type: element.dataset.type,
       state: element.dataset.state ?? null,
-      text: element.querySelector(".content").innerText,
+      text: element.innerText.replace(title(element), ""),
       box: box(element),
       marks: element.querySelectorAll(".annotation").length,
+      states: [...element.querySelectorAll(".bars b")].map(({ dataset }) => dataset.color),
       painted: plots.has(id) ? painted(plots.get(id)) : null,
     };
   });
@@ -100,10 +119,11 @@ function inspect() {
   };
 }
 
-async function run({ url, theme, picture, toggle, width = 1366 }) {
+async function run({ url, theme, picture, toggle, width = 1366, scale = 1 }) {
   const started = performance.now();
   const context = await browser.newContext({
     viewport: { width, height: HEIGHT },
+    deviceScaleFactor: scale,
     colorScheme: theme,
     offline: true,
   });
@@ -122,10 +142,13 @@ async function run({ url, theme, picture, toggle, width = 1366 }) {
     await page.goto(url);
     await page.waitForSelector("html[data-ready=true]", { timeout: 20000 });
     await page.evaluate("openRows()");
-    if (toggle) await page.click("#theme");
+    if (toggle) {
+      await page.click("#theme");
+      await page.waitForSelector("html[data-ready=true]", { timeout: 20000 });
+    }
     const report = await page.evaluate(inspect);
     const drawn = performance.now();
-    if (picture) await page.screenshot({ path: picture, fullPage: true });
+    if (picture) await page.screenshot({ path: picture, fullPage: scale >= 1 });
     const seconds = { page: (drawn - started) / 1000, picture: (performance.now() - drawn) / 1000 };
     return { ...report, errors, requests, seconds };
   } catch (error) {

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
-import hashlib
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts import tools
-from scripts.core.findings import Finding, RepositoryError, progress
+from scripts.core.findings import Finding, RepositoryError
+from scripts.servers import npm
 
 FOLDER = Path(__file__).resolve().parent
-LOCK = FOLDER / "package-lock.json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTH = 1366
 # Share of the samples of a graph's topmost series that must have its colour on the canvas.
@@ -33,9 +28,11 @@ class PageJob(NamedTuple):
     Attributes:
         page: The HTML file.
         theme: `dark` or `light`, as the browser's user prefers it.
-        picture: The PNG to write, full height.
+        picture: The PNG or JPEG to write, full height.
         toggle: Whether to press the page's button for the other theme.
         width: Of the window, in pixels.
+        scale: Pixels of the picture for one of the window. Below 1, the picture ends with the
+            window.
     """
 
     page: Path
@@ -43,6 +40,7 @@ class PageJob(NamedTuple):
     picture: Path | None = None
     toggle: bool = False
     width: int = WIDTH
+    scale: float = 1
 
 
 class PageReport(NamedTuple):
@@ -60,36 +58,19 @@ class PageReport(NamedTuple):
 
 @functools.cache
 def modules() -> Path:
-    """Return the folder `node_modules`, filled by `npm ci` into the per-user cache.
+    """Return the folder `node_modules` with what drives the browser.
 
     Raises:
         RepositoryError: If Node.js is missing, or npm fails.
     """
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    target = tools.cache() / "preview" / digest
-    if not (target / "node_modules").exists():
-        target.mkdir(parents=True, exist_ok=True)
-        with (target / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (target / "node_modules").exists():
-                _install(target)
-    return target / "node_modules"
+    return npm.installed(FOLDER, _modules) / "node_modules"
 
 
-def _install(target: Path) -> None:
-    npm = _program(("npm",), "Node.js 20 or newer, with npm, and put it on PATH")
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=target) as scratch:
-        for name in ("package.json", LOCK.name):
-            shutil.copy(FOLDER / name, scratch)
-        command = (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
-        if done.returncode:
-            message = f"npm ci failed: {done.stderr.strip()[-600:]}"
-            fix = "check the network's access to the npm registry, or the pinned versions"
-            raise RepositoryError(Finding(str(LOCK.relative_to(tools.ROOT)), None, message, fix))
-        (Path(scratch) / "node_modules").rename(target / "node_modules")
-    progress(f"installed the npm packages in {time.monotonic() - started:.0f} s")
+def _modules(scratch: Path) -> Path:
+    kept = scratch / "kept"
+    kept.mkdir()
+    (scratch / "node_modules").rename(kept / "node_modules")
+    return kept
 
 
 def executable() -> str:
@@ -100,15 +81,7 @@ def executable() -> str:
     """
     chosen = os.environ.get("CHROMIUM")
     fix = "Chromium or Google Chrome and put it on PATH, or set CHROMIUM to its path"
-    return _program((chosen,) if chosen else BROWSERS, fix)
-
-
-def _program(names: Iterable[str], fix: str) -> str:
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    text = f"none of {', '.join(names)} is there"
-    raise RepositoryError(Finding("make preview", None, text, f"install {fix}"))
+    return npm.program((chosen,) if chosen else BROWSERS, fix)
 
 
 def open_pages(jobs: Iterable[PageJob]) -> Iterator[PageReport]:
@@ -117,7 +90,7 @@ def open_pages(jobs: Iterable[PageJob]) -> Iterator[PageReport]:
     Raises:
         RepositoryError: If Node.js or the browser is missing, or the browser ends.
     """
-    node = _program(("node",), "Node.js 20 or newer and put it on PATH")
+    node = npm.program(("node",), npm.NODE)
     command = (node, str(FOLDER / "browser.mjs"), str(modules()), executable())
     with (
         tempfile.TemporaryFile("w+") as errors,
@@ -150,6 +123,7 @@ def _request(job: PageJob) -> dict[str, Any]:
         "picture": str(job.picture) if job.picture else None,
         "toggle": job.toggle,
         "width": job.width,
+        "scale": job.scale,
     }
 
 

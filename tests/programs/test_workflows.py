@@ -337,7 +337,9 @@ def unwatched(text: str) -> Iterator[str]:
     yield from (f"schemas of {module}" for module, _ in pins - found)
     if "mise" not in config["enabledManagers"]:
         yield "mise.toml"
-    sources = "".join((ROOT / path).read_text() for path in charts) + schemas.PINS.read_text()
+    packages = {path for path in files() if path.endswith("/package.json")}
+    sources = "".join((ROOT / path).read_text() for path in charts | packages)
+    sources += schemas.PINS.read_text()
     for rule in config["packageRules"]:
         for path in rule.get("matchFileNames", []):
             if not (ROOT / path).is_file():

@@ -47,6 +47,7 @@ def _quick(one: list[str]) -> bool:
     return set(arguments) <= QUICK_TARGETS if program == "make" else program in QUICK
 
 
+PICTURES, LARGEST = tools.ROOT / ".github/dashboards", 60 * 1024
 RUN = {place: block for place, block in BLOCKS.items() if quick(block)}
 
 
@@ -92,3 +93,11 @@ def test_what_can_be_run_here_works(block: str, tmp_path: Path) -> None:
     caches = {"XDG_CACHE_HOME": str(tools.cache().parent)}
     path = f"{programs}:{os.environ['PATH']}"
     run("bash", "-c", script, cwd=tree, HOME=str(home), PATH=path, **given, **caches)
+
+
+def test_every_picture_of_a_dashboard_is_shown_once_and_is_small() -> None:
+    """Those of `make gallery`: each clone carries every picture that was ever committed."""
+    shown = re.findall(r"\((\.github/dashboards/[^)]+)\)", PAGES["README.md"])
+    there = {path.relative_to(tools.ROOT).as_posix() for path in PICTURES.glob("*")}
+    assert sorted(shown) == sorted(there)
+    assert [path for path in there if (tools.ROOT / path).stat().st_size > LARGEST] == []

@@ -10,6 +10,7 @@ import time
 
 from scripts import tools
 from scripts.core.findings import execute, progress, report
+from scripts.grafana import library
 from scripts.lab.preview import results
 from scripts.servers import browser
 
@@ -33,7 +34,7 @@ def main() -> int:
         for page in written
         for theme, suffix in THEMES.items()
     ]
-    findings = []
+    findings = library.version_findings()
     for number, seen in enumerate(browser.open_pages(jobs), 1):
         picture = seen.job.picture
         seconds = sum(seen.report.get("seconds", {}).values())

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts import simulation
+from scripts import simulation, tools
 from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, progress, shape_findings
-from scripts.grafana import evaluation, frames, model, pages, picture_store
+from scripts.grafana import evaluation, frames, library, model, pages, picture_store
 from scripts.grafana.model import DashboardModel
-from scripts.model import revisions
+from scripts.model import dashboards, revisions
 from scripts.model.revisions import Revision
 from scripts.servers import browser
 from scripts.servers.monitoring import Servers, servers
@@ -117,6 +117,7 @@ def draw(changed: Iterable[ChangedDashboard]) -> list[Finding]:
     # What is missing here is said before the servers take their time.
     browser.executable()
     browser.modules()
+    library.folder()
     picture_store.prune()
     day = simulation.day(DAY)
     wanted = {
@@ -166,10 +167,11 @@ def _read(root: Path, revision: Revision, path: str) -> DrawnDashboard | None:
 
 def _page(running: Servers, dashboard: DrawnDashboard, day: simulation.Day) -> str:
     """Return a dashboard's page with what the servers answer; it leads to no other page."""
-    time_range = evaluation.time_range_at(day.at)
+    time_range = evaluation.time_range_at(day.at, dashboard.model.length)
     opened = evaluation.open_dashboard(running, dashboard.model, time_range)
-    data = frames.dashboard(dashboard.json, evaluation.document(opened, day.name))
-    return pages.page(data | {"links": []}, browser.modules())
+    others = dashboards.load(tools.ROOT).values()
+    data = frames.dashboard(dashboard.json, evaluation.document(opened, day.name), others)
+    return pages.page(data | {"links": []})
 
 
 def _refused(path: str, revision: Revision, error: Exception) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.grafana import frames, pages
 from scripts.model import dashboards
-from scripts.servers import browser
 
 
 def write(days: Sequence[str], uids: Sequence[str], results: Path, output: Path) -> list[Path]:
@@ -41,14 +40,14 @@ def write(days: Sequence[str], uids: Sequence[str], results: Path, output: Path)
             if not source.exists():
                 text = f"no results of {uid} on the {day} day"
                 raise _missing(place / day / source.name, text)
-            data = frames.dashboard(boards[uid], json.loads(source.read_text()))
+            data = frames.dashboard(boards[uid], json.loads(source.read_text()), boards.values())
             data["links"] = [
                 {"title": board["title"], "href": f"{other}.html", "current": other == uid}
                 for other, board in boards.items()
             ]
             page = output / day / f"{uid}.html"
             page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text(pages.page(data, browser.modules()))
+            page.write_text(pages.page(data))
             written.append(page)
     listed = {
         day: [
@@ -59,7 +58,7 @@ def write(days: Sequence[str], uids: Sequence[str], results: Path, output: Path)
         for day in known
     }
     shown = {day: cards for day, cards in listed.items() if cards}
-    (output / "index.html").write_text(pages.index(shown, browser.modules()))
+    (output / "index.html").write_text(pages.index(shown))
     return written
 
 

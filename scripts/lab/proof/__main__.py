@@ -22,7 +22,7 @@ OUTPUT = tools.ROOT / "build" / "proof"
 def prove(
     running: Servers, day: simulation.Day, dashboards: list[DashboardModel]
 ) -> tuple[dict[str, checks.Summary], list[Finding]]:
-    """Open dashboards on a day and write what came back, for the preview.
+    """Open dashboards on a day, check what comes back, and write what they show at first.
 
     Args:
         running: Servers that hold the day.
@@ -42,7 +42,9 @@ def prove(
         time_range = evaluation.time_range_at(day.at)
         opened = evaluation.open_dashboard(running, dashboard, time_range)
         document = evaluation.document(opened, day.name)
-        text = json.dumps(document)
+        at_first = evaluation.time_range_at(day.at, dashboard.length)
+        shown = evaluation.open_dashboard(running, dashboard, at_first)
+        text = json.dumps(evaluation.document(shown, day.name))
         (folder / f"{dashboard.uid}.json").write_text(text, encoding="utf-8")
         summaries[dashboard.uid] = checks.summary(opened, day.name)
         findings += checks.check(running, opened, day.name)

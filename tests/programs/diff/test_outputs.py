@@ -24,10 +24,9 @@ from scripts.diff.model import (
     Sentence,
 )
 from scripts.diff.outputs import formatting, html, markdown, terminal
-from tests.fixtures import CODE
 from tests.programs.diff.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 
-PICTURE = CODE / ".github/todo-overview.png"
+PICTURE = Path(__file__).with_name("picture.png")
 REPORTS = {"small": SMALL, "huge": huge(), "hostile": hostile()}
 
 

@@ -12,12 +12,11 @@ import pytest
 from scripts.diff.model import Report
 from scripts.diff.outputs import formatting, html
 from scripts.servers import browser
-from tests.fixtures import CODE
 from tests.programs.diff.diff_reports import EMPTY, SMALL, hostile, huge, pictured
 
 pytestmark = pytest.mark.prove
 
-PICTURE = CODE / ".github/todo-overview.png"
+PICTURE = Path(__file__).with_name("picture.png")
 REPORTS = {
     "empty": EMPTY,
     "small": SMALL,

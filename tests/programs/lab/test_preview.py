@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ import pytest
 from scripts import tools
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.grafana import frames, pages
+from scripts.grafana import evaluation, frames, library, model, pages
 from scripts.lab.preview import results as preview
 from scripts.model import dashboards
-from scripts.servers import browser
+from scripts.servers import browser, npm
 from tests.programs.lab import preview_results
 from tests.programs.lab.preview_results import answer
 
@@ -203,89 +201,89 @@ def test_results_that_are_missing_say_what_to_run(tmp_path: Path) -> None:
         preview.write([], ["nonsense"], results, tmp_path)
 
 
-def test_a_missing_browser_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_one_clear_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHROMIUM", "/nowhere/chromium")
     with pytest.raises(RepositoryError, match="set CHROMIUM to its path"):
         browser.executable()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools, "cache", lambda: tmp_path)
+    with pytest.raises(RepositoryError, match=r"none of npm is there\n.*install Node.js 20"):
+        library.folder()
 
 
-def test_packages_are_pinned_by_hash_without_a_registry() -> None:
-    lock = json.loads(browser.LOCK.read_text())["packages"]
-    wanted = json.loads(browser.LOCK.with_name("package.json").read_text())["dependencies"]
+@pytest.mark.parametrize("folder", [browser.FOLDER, library.FOLDER], ids=lambda path: path.name)
+def test_packages_are_pinned_by_hash_without_a_registry(folder: Path) -> None:
+    lock = json.loads((folder / npm.LOCK).read_text())["packages"]
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
     assert wanted == lock[""]["dependencies"]
+    assert all(lock[f"node_modules/{name}"]["version"] == at for name, at in wanted.items())
     own = {name: package for name, package in lock.items() if name}
     assert all(package["integrity"].startswith("sha512-") for package in own.values())
     assert not any("resolved" in package for package in own.values())
 
 
-# How a value is written and coloured: display.js, which needs no browser
+def test_what_is_made_of_packages_is_made_once_and_nothing_else_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "room"
+    folder.mkdir()
+    (folder / npm.LOCK).write_text("1")
+    monkeypatch.setattr(tools, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(npm, "_install", lambda _, scratch: (scratch / "large").write_text(""))
+    made: list[Path] = []
+
+    def make(scratch: Path) -> Path:
+        made.append(scratch)
+        (scratch / "small").mkdir()
+        return scratch / "small"
+
+    kept = npm.installed(folder, make)
+    assert npm.installed(folder, make) == kept
+    assert len(made) == 1
+    assert [path.name for path in kept.parent.iterdir() if path.name != ".lock"] == [kept.name]
+    (folder / npm.LOCK).write_text("2")
+    assert npm.installed(folder, make) != kept
 
 
-def javascript(expression: str) -> Any:
-    """The value of an expression in the scope of display.js."""
-    node = shutil.which("node")
-    if not node:
-        pytest.skip("Node.js is not installed")
-    script = 'const vm = require("vm"), [file, text] = process.argv.slice(1);'
-    script += 'vm.runInThisContext(require("fs").readFileSync(file, "utf8"));'
-    script += "console.log(JSON.stringify(vm.runInThisContext(text)));"
-    command = [node, "-e", script, str(pages.FOLDER / "display.js"), expression]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [({"tag": "own.99"}, 0), ({"tag": "13.99.0"}, 1), ({"tag": "99.2.3"}, 1), ({}, 0), (None, 0)],
+)
+def test_pages_are_drawn_with_the_version_that_clusters_get(
+    image: Json | None, said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = json.loads((library.FOLDER / "package.json").read_text())
+    assert package["dependencies"]["@grafana/data"] == package["dependencies"]["@grafana/ui"]
+    minor = package["dependencies"]["@grafana/data"].rpartition(".")[0]
+    given = {"tag": image["tag"].replace("own", minor)} if image else image
+    monkeypatch.setattr(model, "release_values", lambda: {"image": given})
+    assert len(library.version_findings()) == said
 
 
-# Written by @grafana/data 13.2.3: formattedValueToString(getValueFormat(unit)(value)).
-WRITTEN = [
-    ("none", 0.000123, "0.000123"),
-    ("short", 0, "0"),
-    ("short", 999.95, "1000"),
-    ("short", 1234.5, "1.23 K"),
-    ("short", 45678901, "45.7 Mil"),
-    ("percentunit", 1 / 3, "33.3%"),
-    ("percentunit", 1, "100%"),
-    ("bytes", 1099511627776, "1 TiB"),
-    ("bytes", 45678901, "43.6 MiB"),
-    ("bytes", 0.5, "0.500 B"),
-    ("decbytes", 45678901, "45.7 MB"),
-    ("Bps", 1234.5, "1.23 kB/s"),
-    ("binBps", 1234.5, "1.21 KiB/s"),
-    ("reqps", 12.3456, "12.3 req/s"),
-    ("reqps", 1234.5, "1.23K req/s"),
-    ("s", 0, "0 s"),
-    ("s", 0.0034, "3.40 ms"),
-    ("s", 61, "1.02 mins"),
-    ("s", 90000, "1.04 days"),
-    ("s", 1.5e-7, "150 ns"),
-    ("ms", 3600, "3.60 s"),
-    ("ms", 4e7, "11.1 hours"),
-    ("suffix:cores", 2.2, "2.20 cores"),
-    ("suffix: cores", 2.2, "2.20  cores"),
-    ("prefix:v", 100, "v100"),
-]
+@pytest.mark.parametrize(
+    ("spanned", "hours"),
+    [
+        ({"from": "now-1h", "to": "now"}, 1),
+        ({"from": "now-2d", "to": "now"}, 48),
+        ({"from": "now/d", "to": "now"}, 6),
+        (None, 6),
+    ],
+)
+def test_a_dashboard_opens_with_its_own_range(spanned: Json | None, hours: int) -> None:
+    read = model.read(board() | {"time": spanned}, ())
+    assert read.length == hours * 3_600_000
+    opened = evaluation.time_range_at(1_700_000_000, read.length)
+    assert (opened.end, opened.length) == (1_700_000_000_000, read.length)
 
 
-def test_units_are_written_as_grafana_writes_them() -> None:
-    pairs = json.dumps([[value, unit] for unit, value, _ in WRITTEN])
-    texts = javascript(f"{pairs}.map(([value, unit]) => format(value, unit).join(''))")
-    assert texts == [text for _, _, text in WRITTEN]
-
-
-def test_every_unit_of_the_dashboards_is_known() -> None:
-    used = {unit for uid in DASHBOARDS for unit in _units(load(uid))}
-    assert used, "no unit found"
-    javascript(f"{json.dumps(sorted(used))}.map((unit) => format(1, unit))")
-
-
-def _units(value: object) -> set[str]:
-    if isinstance(value, list):
-        return set().union(*map(_units, value))
-    if not isinstance(value, dict):
-        return set()
-    own = {value["unit"]} if isinstance(value.get("unit"), str) else set()
-    if value.get("id") == "unit":
-        own = {value["value"]}
-    return own.union(*map(_units, value.values()))
+def test_links_above_a_dashboard_are_one_a_dashboard_or_a_menu() -> None:
+    others = [{"title": "One", "tags": ["a"]}, {"title": "Two", "tags": ["b"]}]
+    link = {"type": "dashboards", "tags": ["a"], "asDropdown": False, "title": "All"}
+    assert frames.menu({"links": [link]}, others) == ["One"]
+    assert frames.menu({"links": [link | {"asDropdown": True}]}, others) == ["All"]
+    assert frames.menu({"links": [{"type": "link", "title": "Docs"}]}, others) == ["Docs"]
 
 
 STEPS = [
@@ -293,37 +291,6 @@ STEPS = [
     {"color": "orange", "value": 0.8},
     {"color": "red", "value": 0.9},
 ]
-CONFIG = {
-    "unit": "percentunit",
-    "noValue": "–",
-    "thresholds": {"mode": "absolute", "steps": STEPS},
-    "mappings": [{"type": "value", "options": {"1": {"text": "full", "color": "dark-red"}}}],
-}
-
-
-@pytest.mark.parametrize(
-    ("value", "text", "colour"),
-    [
-        (0.5, "50%", "#73BF69"),
-        (0.8, "80%", "#FF9830"),
-        (2, "200%", "#F2495C"),
-        (1, "full", "#C4162A"),
-        (None, "–", "#73BF69"),
-        ("", "–", "#73BF69"),
-        ("Infinity", "∞%", "#F2495C"),
-        ("name", "name", "#73BF69"),
-    ],
-)
-def test_mappings_come_before_units_and_thresholds(value: object, text: str, colour: str) -> None:
-    shown = javascript(f"display({json.dumps(value)}, {json.dumps(CONFIG)}, 'dark')")
-    assert (shown["text"] + shown["suffix"], shown["color"]) == (text, colour)
-
-
-def test_series_take_the_classic_palette_in_order_unless_a_colour_is_fixed() -> None:
-    palette = json.dumps({"color": {"mode": "palette-classic"}})
-    fixed = json.dumps({"color": {"mode": "fixed", "fixedColor": "semi-dark-blue"}})
-    expression = f"[0, 1, 2].map((at) => seriesColour(at === 1 ? {fixed} : {palette}, at, 'dark'))"
-    assert javascript(expression) == ["#73BF69", "#3274D9", "#5794F2"]
 
 
 # Pages in a browser
@@ -333,7 +300,7 @@ def page(tmp_path: Path, model: Json, results: Json, html: str = "") -> Path:
     data = frames.dashboard(model, results) | {"links": []}
     path = tmp_path / f"{model['uid']}.html"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(pages.page(data, browser.modules()) + html)
+    path.write_text(pages.page(data) + html)
     return path
 
 
@@ -445,12 +412,142 @@ def test_what_no_page_may_show_is_found(tmp_path: Path) -> None:
     put("panels 'Panel' and 'Other' overlap", place={"x": 11})
     put("px wide in a window of 1366 px", place={"w": 13})
     put("'Other' has 1 series and draws none", min=0, max=1)
-    put("'Other' shows an error: unit furlong", unit="furlong")
-    put("console says: Error: unit furlong", unit="furlong")
+    put("'Other' shows an error: Grafana knows no unit furlong", unit="furlong")
+    put("console says: Error: Grafana knows no unit furlong", unit="furlong")
     put("asks the network for http://127.0.0.1:9", '<img src="http://127.0.0.1:9/a.png">')
     put("'Panel' is not drawn", "<script>drawPanel = () => {}</script>")
+    put("console says: Other: no graph", "<script>TYPES.timeseries = () => null</script>")
     put("console says: Error: fault", "<script>throw new Error('fault')</script>")
     found = faults(*paths)
     assert found[0] == "", "the page is not sound before"
     for text, expected in zip(found[1:], wanted[1:], strict=True):
         assert expected in text
+
+
+# What Grafana does with a dashboard's settings is seen on the page
+
+
+def shown(tmp_path: Path, *panels: Json, answers: Json, **settings: Any) -> browser.PageReport:
+    """A page of panels, each of which gets the same answers."""
+    drawn = board(*panels)
+    results = preview_results.results(drawn)
+    results["panels"] = {str(one["id"]): answers for one in panels}
+    return see(page(tmp_path, drawn, results), **settings)
+
+
+def readiness(color: Json) -> Json:
+    """A state timeline whose value mappings say what 0 and 1 mean."""
+    timeline = panel("state-timeline", {"legendFormat": "{{pod}}"})
+    timeline["options"] = {"mergeValues": True, "showValue": "never"}
+    mappings = {"0": {"text": "no", "color": "red"}, "1": {"text": "yes", "color": "green"}}
+    timeline["fieldConfig"]["defaults"] |= {
+        "color": color,
+        "mappings": [{"type": "value", "options": mappings}],
+        "thresholds": {"mode": "absolute", "steps": [{"color": "blue", "value": None}]},
+    }
+    return timeline
+
+
+@pytest.mark.prove
+def test_a_timeline_that_merges_values_by_threshold_is_one_colour_as_in_grafana(
+    tmp_path: Path,
+) -> None:
+    times = range(1_700_000_000, 1_700_021_600, 60)
+    values = [[time, str(int(time < 1_700_010_000))] for time in times]
+    answers = {"A": answer([{"metric": {"pod": "x"}, "values": values}])}
+    by_threshold = readiness({"mode": "thresholds"})
+    fixed = readiness({"mode": "fixed", "fixedColor": "text"}) | {"id": 2}
+    fixed["gridPos"] |= {"x": 12}
+    seen = shown(tmp_path, by_threshold, fixed, answers=answers)
+    assert browser.page_findings(seen) == []
+    assert [one["states"] for one in seen.report["panels"]] == [
+        ["#5794F2"],
+        ["#73BF69", "#F2495C"],
+    ]
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("width", "cut"), [(1366, True), (2600, False)])
+def test_a_title_is_cut_where_grafana_cuts_it(width: int, cut: bool, tmp_path: Path) -> None:
+    small = panel("stat", title="Restarts so far", description="Why.")
+    small["gridPos"] |= {"w": 3}
+    small["options"] |= {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value"}
+    answers = {"A": answer([vector("3")], instant=True)}
+    seen = shown(tmp_path, small, answers=answers, width=width)
+    assert any("“Restarts so far”" in text for text in browser.truncated(seen)) is cut
+
+
+@pytest.mark.prove
+def test_values_are_written_by_mapping_then_unit_and_tables_say_what_they_cut(
+    tmp_path: Path,
+) -> None:
+    stat = panel("stat", {"legendFormat": "{{app}}"})
+    stat["options"] |= {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value"}
+    table = panel("table", id=2)
+    table["gridPos"] |= {"x": 12, "h": 4}
+    table["options"] |= {"showHeader": True, "cellHeight": "sm"}
+    mapping = {"type": "value", "options": {"1": {"text": "full", "color": "dark-red"}}}
+    for one in (stat, table):
+        one["fieldConfig"]["defaults"] |= {
+            "unit": "percentunit",
+            "mappings": [mapping],
+            "thresholds": {"mode": "absolute", "steps": STEPS},
+        }
+    values = {"a": "0.5", "b": "1", "c": "+Inf", "d": "NaN"}
+    answers = {"A": answer([vector(v, app=k) for k, v in values.items()], instant=True)}
+    seen = shown(tmp_path, stat, table, answers=answers)
+    assert browser.page_findings(seen) == []
+    first, second = (one["text"] for one in seen.report["panels"])
+    assert {"50", "full"} <= set(first.replace("%", "").split())
+    assert "50%" in second
+    assert "nothing" in first, "of what is no number, the panel's text for that"
+    assert any("the table's height" in text for text in browser.truncated(seen))
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("config", "a, unit: frames.py says"),
+        ("organize", "columns: frames.py says"),
+        ("merge", "rows: frames.py says"),
+    ],
+)
+def test_what_python_reads_otherwise_than_grafana_is_found(
+    broken: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {"app": "App"}}
+    table = panel("table", {}, {}, id=2)
+    table["gridPos"] |= {"x": 12}
+    table["options"] |= {"showHeader": True}
+    table["transformations"] = [
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": renamed},
+    ]
+    stat = panel("stat", {"legendFormat": "{{app}}"}, {"legendFormat": "{{app}}"})
+    stat["options"] |= {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value"}
+    own = {"id": "links", "value": [{"title": "own", "url": "/own"}]}
+    for one in (stat, table):
+        one["fieldConfig"]["defaults"] |= {"unit": "s", "links": [{"title": "all", "url": "/all"}]}
+        one["fieldConfig"]["overrides"] = [
+            {"matcher": {"id": "byRegexp", "options": "/a/"}, "properties": [own]}
+        ]
+    answers = {
+        letter: answer([vector("1", app="a"), vector("2", app="b")], instant=True)
+        for letter in "AB"
+    }
+    assert browser.page_findings(shown(tmp_path, stat, table, answers=answers)) == []
+    right = getattr(frames, broken)
+    wrong = {
+        "config": lambda *given: right(*given) | {"unit": "ms"},
+        "organize": lambda tables, options: right(tables, options | {"renameByName": {}}),
+        "merge": lambda tables, options: [
+            table._replace(rows=table.rows[1:]) for table in right(tables, options)
+        ],
+    }[broken]
+    if broken in frames._TRANSFORMATIONS:
+        monkeypatch.setattr(frames, "_TRANSFORMATIONS", {**frames._TRANSFORMATIONS, broken: wrong})
+    else:
+        monkeypatch.setattr(frames, broken, wrong)
+    texts = map(str, browser.page_findings(shown(tmp_path, stat, table, answers=answers)))
+    assert any(said in text for text in texts)
