@@ -73,10 +73,10 @@ def test_a_grafana_that_starts_late_is_waited_for() -> None:
 
 def test_only_panels_without_data_are_asked_again(server: Server) -> None:
     visit = at(server)
-    server.result = lambda q: nothing(q) if "memory" in q["expr"] else rows(q)
+    server.result = lambda q: nothing(q) if "budget" in q["expr"] else rows(q)
     with pytest.raises(MissingError) as missing:
         visit.attempt()
-    assert [f.path for f in missing.value.findings] == ["Grafana, panel 'Memory'"]
+    assert [f.path for f in missing.value.findings] == ["Grafana, panel 'Budget'"]
     server.result, asked = rows, len(server.queries)
     visit.attempt()
     assert len(server.queries) == asked + 1
