@@ -27,6 +27,21 @@ def dashboards() -> dict[str, str]:
 
 
 @cache
+def of_logs() -> tuple[str, ...]:
+    """Return the names of the alerts that Loki evaluates, and Prometheus does not know.
+
+    Raises:
+        RepositoryError: As of `dashboards`.
+    """
+
+    def names(specification: Json) -> list[str]:
+        logs = specification.get("datasource") == "loki"
+        return [name for name, _ in _of_alerts(specification)] if logs else []
+
+    return tuple(_read(ALERTS, names))
+
+
+@cache
 def objectives() -> tuple[str, ...]:
     """Return the names of the objectives.
 

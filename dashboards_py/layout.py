@@ -46,9 +46,10 @@ class DashboardRow:
 def height_of_table(rows: int) -> int:
     """Return the grid units that a table needs for so many rows, beside its title and heading.
 
-    A row is 36 px high (`@grafana/ui` 13.2, `TableNG/constants`), the title 40.
+    A row is 36 px high (`@grafana/ui` 13.2, `TableNG/constants`), the title 40, and borders and
+    padding are 8. The last of the units' gaps is below the panel.
     """
-    return math.ceil((40 + 36 * (rows + 1) + 8) / 38)
+    return math.ceil((40 + 8 + 36 * (rows + 1) + 8) / 38)
 
 
 def row(

@@ -341,7 +341,7 @@ waiting = row(
         no_value="no container has restarted",
     ),
     title="Pending, restarted, killed",
-    height=6,
+    height=height_of_table(4),
 )
 
 trouble = row(

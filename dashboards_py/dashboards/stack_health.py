@@ -18,15 +18,13 @@ from dashboards_py.panels import (
     timeseries,
 )
 from dashboards_py.queries import stack
+from dashboards_py.rows import stack_logs, stack_metrics
+from dashboards_py.rows.stack_metrics import SINCE_WHEN, WHICH_TARGET
 from dashboards_py.units import (
-    ALERTS_PER_SECOND,
     BYTES,
-    BYTES_PER_SECOND,
     CORES,
     COUNT,
-    LINES_PER_SECOND,
     REQUESTS_PER_SECOND,
-    SAMPLES_PER_SECOND,
     SECONDS,
     SHARE,
 )
@@ -35,11 +33,8 @@ FULL = bad_from(warning=0.8, critical=0.95)
 BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
 
-TARGETS, OBJECTS, FAILED = "Scrape targets", "Objects in sync", "Failed scrapes and rules"
-
-WHICH_TARGET = links.panel_link("Which target", "stack-health", TARGETS)
+OBJECTS = "Objects in sync"
 WHICH_OBJECT = links.panel_link("Which object", "stack-health", OBJECTS)
-SINCE_WHEN = links.panel_link("Since when", "stack-health", FAILED)
 
 parts = row(
     stat(
@@ -100,222 +95,6 @@ now = row(
         no_value=NO_ENGINE,
     ),
     height=4,
-)
-
-scrapes = row(
-    timeseries(
-        "Series in memory",
-        show(stack.series(), "series"),
-        show(stack.series_budget(), "budget"),
-        least_step="2m",
-        description="Against series.limit in the environment's budget.yaml. What is gone stays up "
-        "to three hours.",
-        unit=COUNT,
-    ),
-    timeseries(
-        "Samples by scrape job",
-        show(stack.samples_by_job(), "{{job}}"),
-        description="Who delivers the series: samples of one scrape of all targets of a job.",
-        unit=COUNT,
-    ),
-    table(
-        TARGETS,
-        {"job": "Job", "namespace": "Namespace", "pod": "Pod", "instance": "Instance"},
-        Column(
-            "State",
-            stack.target_faults(),
-            mappings=faults(one="down", zero="up"),
-            thresholds=bad_from(critical=1),
-            coloured=True,
-        ),
-        Column("Samples", stack.target_samples()),
-        Column("Takes", stack.target_seconds(), unit=SECONDS),
-        description="Those that are down first. One whose samples reach its monitor's sampleLimit "
-        "is refused whole.",
-        sort="State",
-        links_of={"Namespace": [links.PODS_OF_ROW]},
-        width=24,
-    ),
-    title="Prometheus: scrapes",
-    links=[WHICH_TARGET],
-)
-
-prometheus = row(
-    timeseries(
-        "Rules take",
-        show(stack.rules_duration(), "all groups"),
-        show(stack.slowest_rules_duration(), "slowest group"),
-        show(stack.rules_interval(), "interval"),
-        description="A group that takes longer than its interval skips evaluations.",
-        unit=SECONDS,
-        width=6,
-    ),
-    timeseries(
-        "Queries take",
-        show(stack.query_duration(), "mean"),
-        description="Mean time of one query, of rules and dashboards alike.",
-        unit=SECONDS,
-        width=6,
-    ),
-    timeseries(
-        "Samples stored",
-        show(stack.samples_per_second(), "samples"),
-        description="A drop to 0 means that nothing is stored, however green the targets are.",
-        unit=SAMPLES_PER_SECOND,
-        links=[WHICH_TARGET],
-        width=6,
-    ),
-    timeseries(
-        "Storage",
-        show(stack.storage(), "stored"),
-        show(stack.blocks(), "of it in blocks"),
-        show(stack.storage_limit(), "retentionSize"),
-        description="Blocks, write-ahead log and the chunks of the last hours.",
-        unit=BYTES,
-        links=[links.VOLUMES],
-        width=6,
-    ),
-    stacked_bars(
-        FAILED,
-        show(stack.rule_failures(), "rules not evaluated"),
-        show(stack.sample_limit_hits(), "scrapes above sampleLimit"),
-        show(stack.duplicate_samples(), "samples twice"),
-        show(stack.out_of_order_samples(), "samples too late"),
-        description="How often in each bar. Samples twice: two targets with the same labels.",
-        links=[WHICH_TARGET],
-        width=12,
-    ),
-    stacked_bars(
-        "Failed storage",
-        show(stack.compactions_failed(), "blocks not written"),
-        show(stack.reloads_failed(), "blocks not read"),
-        show(stack.wal_faults(), "write-ahead log"),
-        description="How often in each bar. The disk is full or broken: metrics will be lost.",
-        links=[links.VOLUMES],
-        width=12,
-    ),
-    height=6,
-    title="Prometheus: rules, queries, storage",
-    links=[links.PODS],
-)
-
-alertmanager = row(
-    timeseries(
-        "Alerts and silences",
-        show(stack.alerts_held(), "{{state}}"),
-        show(stack.silences(), "silences in force"),
-        description="What Alertmanager holds. The Watchdog is always one of them.",
-        unit=COUNT,
-    ),
-    stacked_bars(
-        "Notifications",
-        show(stack.notifications_sent(), "tried"),
-        show(stack.notifications_failed(), "failed", colour=RED),
-        description="In each bar, to all receivers. Failed: wrong credentials, or no way out.",
-    ),
-    timeseries(
-        "From Prometheus to Alertmanager",
-        show(stack.alerts_sent(), "sent"),
-        show(stack.alerts_not_sent(), "not sent", colour=RED),
-        description="Alerts per second, each one again every minute.",
-        unit=ALERTS_PER_SECOND,
-        links=[links.PODS],
-    ),
-    height=6,
-    title="Alertmanager",
-    links=[links.ALERTS],
-)
-
-pipeline = row(
-    timeseries(
-        "Log lines",
-        show(stack.alloy_lines_read(), "read from files"),
-        show(stack.alloy_lines_sent(), "sent by Alloy"),
-        show(stack.loki_lines(), "received by Loki"),
-        description="The pipeline drops some and joins others. Received is the same as sent.",
-        unit=LINES_PER_SECOND,
-        links=[links.data_link("The lines", "todo-logs")],
-    ),
-    timeseries(
-        "Lines by Alloy",
-        show(stack.alloy_lines_sent_by_pod(), "{{pod}}"),
-        description="One for each node, and one for events. At 0, nobody sees a node's logs.",
-        unit=LINES_PER_SECOND,
-    ),
-    stacked_bars(
-        "Lost on the way",
-        show(stack.alloy_lines_lost(), "lost: {{reason}}"),
-        show(stack.alloy_retries(), "batches sent again"),
-        description="Lines that Alloy gave up sending, in each bar, after all its tries.",
-    ),
-    stacked_bars(
-        "Dropped on purpose",
-        show(stack.alloy_lines_dropped(), "dropped"),
-        description="Lines in each bar: probes, and what is too old for Loki.",
-    ),
-    height=6,
-    title="Logs: from pods to Loki",
-    links=[links.NODE_PODS],
-)
-
-loki = row(
-    timeseries(
-        "Bytes into Loki",
-        show(stack.loki_bytes(), "received"),
-        description="Before compression. The limit on the rate is in base/releases/loki.yaml.",
-        unit=BYTES_PER_SECOND,
-        width=8,
-        links=[links.WHO_WRITES],
-    ),
-    stacked_bars(
-        "Refused by Loki",
-        show(
-            stack.loki_discarded_by_reason(),
-            "{{reason}}",
-            allow_empty="Loki counts a reason from its first refused line on",
-        ),
-        description="Lines, in each bar. rate_limited, per_stream_rate_limit: somebody writes too "
-        "much; greater_than_max_sample_age: somebody catches up.",
-        width=8,
-        links=[links.WHO_WRITES],
-        no_value="Loki refused no line",
-    ),
-    stacked_bars(
-        "Loki's disk",
-        show(stack.loki_flushed(), "chunks written"),
-        show(stack.loki_flush_failures(), "chunks not written"),
-        show(stack.loki_disk_full(), "entries not secured"),
-        description="In each bar. Not written: the volume is full; memory fills up next.",
-        width=8,
-        links=[links.VOLUMES],
-    ),
-    timeseries(
-        "Loki in memory",
-        show(stack.loki_streams(), "streams"),
-        show(stack.loki_chunks(), "chunks"),
-        description="Streams are combinations of labels; base/releases/loki.yaml limits them.",
-        unit=COUNT,
-        width=8,
-        links=[links.WHO_WRITES],
-    ),
-    timeseries(
-        "Loki's answers",
-        show(stack.loki_requests(), "{{status_code}}"),
-        description="Requests by status: 429 is a limit, 5xx a fault.",
-        unit=REQUESTS_PER_SECOND,
-        width=8,
-    ),
-    timeseries(
-        "Loki takes",
-        show(stack.loki_request_duration(), "{{route}}"),
-        description="Mean time of an answer.",
-        unit=SECONDS,
-        width=8,
-        no_value="nobody asks",
-    ),
-    height=6,
-    title="Logs: Loki",
-    links=[links.PODS],
 )
 
 grafana = row(
@@ -484,11 +263,11 @@ DASHBOARD = dashboard(
     rows=[
         parts,
         now,
-        scrapes,
-        prometheus,
-        alertmanager,
-        pipeline,
-        loki,
+        stack_metrics.scrapes,
+        stack_metrics.prometheus,
+        stack_metrics.alertmanager,
+        stack_logs.pipeline,
+        stack_logs.loki,
         grafana,
         configuration,
         components,

@@ -158,6 +158,7 @@ failures = row(
         description="Whose events does the broker refuse? The application saw an error, and has "
         "most likely not repeated it.",
         unit=EVENTS_PER_SECOND,
+        width=5,
         links=[CONSUMER_LINES, OBJECTIVE],
         no_value=NO_FAILURE,
     ),
@@ -170,6 +171,7 @@ failures = row(
         ),
         description="Who cannot process what? An event that is retried for ever shows as many.",
         unit=EVENTS_PER_SECOND,
+        width=7,
         links=[CONSUMER_LINES, OBJECTIVE],
         no_value=NO_FAILURE,
     ),
@@ -335,6 +337,7 @@ components = row(
             allow_empty="every component starts",
         ),
         width=14,
+        column_widths={"App": 260, "At": 90},
         description="What did not start, and at which step? A sidecar exits then, unless the "
         "component says ignoreErrors; its last words are in the log.",
         sort="Failures",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import LEVEL_LEGEND, bad_from, level_colours
 from dashboards_py.definition import Folder, dashboard
-from dashboards_py.layout import row
+from dashboards_py.layout import height_of_table, row
 from dashboards_py.links import data_link, panel_link
-from dashboards_py.panels import Column, logs, show, stacked_bars, stat, table, timeseries
+from dashboards_py.panels import Column, logs, show, stacked_bars, stat, table
 from dashboards_py.queries import lines
-from dashboards_py.units import COUNT, LINES_PER_SECOND
+from dashboards_py.units import COUNT
 from dashboards_py.variables import app_variable, level_variable, namespace_variable, text_variable
 
 NO_ERROR = "no error line"
@@ -89,11 +89,10 @@ volume = row(
         width=6,
         links=[OF_APP],
     ),
-    timeseries(
-        "Error rate by app",
-        show(lines.found_error_rate(), "{{app}}", allow_empty=NO_FAULT),
-        description="Lines of level error and above.",
-        unit=LINES_PER_SECOND,
+    stacked_bars(
+        "Error lines by app",
+        show(lines.found_errors("app"), "{{app}}", allow_empty=NO_FAULT),
+        description="Lines of level error and above, in each bar.",
         width=6,
         links=[OF_APP],
         no_value=NO_ERROR,
@@ -108,7 +107,7 @@ volume = row(
         links=[data_link("Lines of this app", "todo-logs", *IN_PAGE, app="${__value.raw}")],
         no_value=NO_ERROR,
     ),
-    height=6,
+    height=height_of_table(4),
     title="Volume and errors",
 )
 
@@ -130,7 +129,7 @@ events = row(
         lines.found_events(),
         description="What Kubernetes reports of the application's objects: pulls, scheduling, "
         "failing probes, refused pods. Pod and Search above narrow them.",
-        width=12,
+        width=11,
         empty="no event in this time range that passes the filters above",
         allow_empty=NO_CHANGE,
     ),
@@ -147,7 +146,7 @@ events = row(
         show(lines.redactions(), "{{app}} {{kind}}", allow_empty=NOTHING_REDACTED),
         description="Secrets and personal data taken out of lines, in each bar. Each is a line "
         "that the application should not write. By app; not by pod, level or text.",
-        width=6,
+        width=7,
         links=[OF_APP],
         no_value="no redaction counted",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards_py import namespaces
+from dashboards_py import alerts, namespaces
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import (
     BACKLOG,
@@ -45,6 +45,15 @@ from dashboards_py.variables import EVERY_APP, namespace_variable
 
 NO_POD = "no pod found"
 ALERTS = "Firing alerts"
+# Loki's ruler sends its alerts to Alertmanager and writes no metric `ALERTS`. Of Grafana, the
+# Alertmanager data source answers no panel, and the panel that lists a ruler's alerts needs
+# Grafana's own alerting, which is off.
+NOT_LISTED = (
+    f" Not among them: what Loki fires of log lines ({', '.join(alerts.of_logs())}). Alertmanager "
+    "notifies of these as of the others; Todo logs shows the lines."
+    if alerts.of_logs()
+    else ""
+)
 
 SLOS = data_link("Objectives and what uses them up", "todo-slo")
 API = data_link("Routes, durations and saturation", "todo-api", "namespace")
@@ -97,7 +106,8 @@ now = row(
         "Alerts firing",
         show(health.alerts_firing(health.CRITICAL), "critical", bad_from(critical=1)),
         show(health.alerts_firing(health.OTHER), "warning", bad_from(warning=1)),
-        description="Of the whole cluster. 0 only while the Watchdog, which always fires, is seen.",
+        description="Of the whole cluster. 0 only while the Watchdog, which always fires, is seen."
+        + NOT_LISTED,
         unit=COUNT,
         width=4,
         links=[LIST],
@@ -140,14 +150,14 @@ next_steps = row(
             "runbook": "Runbook",
         },
         Column("Alerts", health.alerts_by_object(), allow_empty="no alert fires"),
-        description="What fires now, of the whole cluster; a click opens the runbook, or the "
-        "dashboard. Alertmanager may have silenced it.",
+        description="What fires in Prometheus now, of the whole cluster; a click opens the "
+        "runbook, or the dashboard. Alertmanager may have silenced it." + NOT_LISTED,
         sort="Severity",
-        width=17,
-        column_widths={"Severity": 95, "Namespace": 120, "Dashboard": 130},
+        width=18,
+        column_widths={"Severity": 90, "Namespace": 124, "Pod": 372, "Dashboard": 122},
         links_of={"Alert": [RUNBOOK], "Pod": [LINES_OF_POD], "Dashboard": [BOARD]},
         hidden=["Runbook"],
-        no_value="no alert is firing",
+        no_value="no alert of Prometheus is firing",
     ),
     table(
         "What changed",
@@ -167,6 +177,7 @@ requests = row(
         show(traffic.request_rate("app"), "{{app}}"),
         description="Mean of five minutes. Kubernetes' own probes are not counted.",
         unit=REQUESTS_PER_SECOND,
+        width=7,
         links=[API],
     ),
     timeseries(
@@ -174,6 +185,7 @@ requests = row(
         show(traffic.request_rate("app", "method", "route"), "{{app}} {{method}} {{route}}"),
         description="Mean of five minutes. Identifiers in paths are replaced by their name.",
         unit=REQUESTS_PER_SECOND,
+        width=10,
         links=[API],
     ),
     timeseries(
@@ -181,6 +193,7 @@ requests = row(
         show(traffic.error_ratio(), "{{app}}"),
         description="Share of requests answered with 5xx. Nothing is drawn without requests.",
         unit=SHARE,
+        width=7,
         thresholds=bad_from(warning=0.01, critical=0.05),
         links=[
             API,

@@ -139,7 +139,7 @@ causes = row(
         ),
         description="api-availability: which requests were answered with 5xx?",
         unit=REQUESTS_PER_SECOND,
-        width=8,
+        width=10,
         links=[data_link("The API", "todo-api", app="${__field.labels.app}", source="access_log")],
         no_value="no server error",
     ),
@@ -149,7 +149,7 @@ causes = row(
         description="api-availability and ui-availability: when did the blackbox exporter get no "
         "answer?",
         mappings=states(one="up", zero="down"),
-        width=8,
+        width=6,
         links=[data_link("Pods and events", "todo-overview")],
     ),
     timeseries(

@@ -64,9 +64,9 @@ def found_errors_in_range() -> Query:
     return _found(_app_logs(ERROR_LEVELS)).count(over=logql.WHOLE_RANGE)
 
 
-def found_error_rate() -> Query:
-    """Error lines per second of each app."""
-    return _found(_app_logs(ERROR_LEVELS)).rate("app")
+def found_errors(*by: str) -> Query:
+    """Error lines of the application in each step of the graph."""
+    return _found(_app_logs(ERROR_LEVELS)).count(*by)
 
 
 def found_error_apps(number: int) -> Query:

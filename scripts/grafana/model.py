@@ -20,7 +20,7 @@ from scripts.model import dashboards
 from scripts.model.dashboards import LANGUAGES, LOGQL
 
 GRAFANA = "base/releases/grafana.yaml"
-MODULES = "dashboards_py/dashboards"
+MODULES, ROWS = "dashboards_py/dashboards", "dashboards_py/rows"
 # Grafana's own range, in milliseconds, where a dashboard has none.
 LENGTH = 6 * timing.HOUR
 
@@ -138,13 +138,20 @@ class DashboardModel:
     length: int = LENGTH
 
     def source(self, text: str = "") -> tuple[str, int | None]:
-        """Return the module that makes this dashboard, and the line where a text stands in it."""
+        """Return the module that makes this dashboard, and the line where a text stands in it.
+
+        It may be a module of rows that says it.
+        """
         path = f"{MODULES}/{self.uid.replace('-', '_')}.py"
         if not (tools.ROOT / path).is_file():
             return self.uid, None
-        lines = (tools.ROOT / path).read_text(encoding="utf-8").splitlines()
-        found = (n for n, line in enumerate(lines, 1) if text and f'"{text}"' in line)
-        return path, next(found, None)
+        rows = sorted((tools.ROOT / ROWS).glob("*.py"))
+        for module in (tools.ROOT / path, *rows) if text else ():
+            lines = module.read_text(encoding="utf-8").splitlines()
+            for number, line in enumerate(lines, 1):
+                if f'"{text}"' in line:
+                    return module.relative_to(tools.ROOT).as_posix(), number
+        return path, None
 
 
 def release_values() -> Json:

@@ -27,6 +27,8 @@ const browser = await chromium.launch({
 
 /** Runs in the page: what each panel shows, and what does not fit. */
 function inspect() {
+  // Pixels of a table's row, and of a line of a legend.
+  const [ROW, LINE] = [36, 22];
   const box = (element) => {
     const { x, y, width, height } = element.getBoundingClientRect();
     return { x: x + scrollX, y: y + scrollY, width, height };
@@ -87,8 +89,18 @@ function inspect() {
     }
     if (scrollHeight > clientHeight + 1) {
       const what = "the table's height";
-      cut.push({ panel, what, wanted: scrollHeight, width: clientHeight });
+      cut.push({ panel, what, wanted: scrollHeight, width: clientHeight, line: ROW });
     }
+  }
+  // It scrolls when it takes more than its share of the panel.
+  for (const legend of document.querySelectorAll('.panel [data-testid="data-testid viz-layout-legend"]')) {
+    const panel = title(legend.closest(".panel"));
+    const scrolled = [legend, ...legend.querySelectorAll("*")].find(
+      ({ scrollHeight, clientHeight }) => clientHeight && scrollHeight > clientHeight + 1,
+    );
+    if (!scrolled) continue;
+    const { scrollHeight: wanted, clientHeight: width } = scrolled;
+    cut.push({ panel, what: "the legend's height", wanted, width, line: LINE });
   }
   for (const names of document.querySelectorAll(".names")) {
     const [wanted, width] = [names.scrollWidth * 2, names.parentElement.clientWidth];

@@ -160,6 +160,26 @@ def truncated(page: PageReport) -> list[str]:
     ]
 
 
+def too_low(page: PageReport) -> list[Finding]:
+    """Return a finding for each table and legend that scrolls for less than one more line.
+
+    One that scrolls for many is a matter of how much there is to show.
+    """
+    job = page.job
+    fix = "make the panel one unit higher (`height_of_table`), or its names shorter"
+    return [
+        Finding(
+            f"{job.page.parent.name}/{job.page.name}",
+            None,
+            f"panel {one['panel']!r}: {one['what']} needs {one['wanted']} of {one['width']} px, so "
+            "its last line is cut",
+            fix,
+        )
+        for one in page.report["cut"]
+        if one["wanted"] - one["width"] < one.get("line", 0)
+    ]
+
+
 def _overlap(one: dict[str, float], other: dict[str, float]) -> bool:
     """Say whether two boxes share more than the half pixel that rounding may cost."""
     overlaps = []

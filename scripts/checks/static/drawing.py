@@ -235,12 +235,18 @@ def zeros_have_an_axis(dashboard: Json) -> Iterator[tuple[str, str]]:
 
 
 def colours_are_of_names(dashboard: Json) -> Iterator[tuple[str, str]]:
-    """A series has the colour of its name, not of its place: the fifth would be red."""
+    """A series has a colour of its own: by a palette of Grafana's, some are red while all is well.
+
+    By `palette-classic` it is the fifth, by `palette-classic-by-name` whose name happens to be so.
+    """
     for panel in panels(dashboard):
-        if panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic":
+        mode = panel["fieldConfig"]["defaults"]["color"]["mode"]
+        if mode.startswith("palette-"):
             yield (
-                f"panel {panel['title']!r}: a series' colour depends on how many come before it",
-                "use the colour mode palette-classic-by-name",
+                f"panel {panel['title']!r}: with the colour mode {mode} a series may be red while "
+                "all is well",
+                "use the mode fixed, and an override for each colour, as timeseries of "
+                f"{_PANELS} does",
             )
 
 

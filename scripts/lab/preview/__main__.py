@@ -42,6 +42,7 @@ def main() -> int:
         if seen.job.theme == "dark":
             for text in browser.truncated(seen):
                 progress(f"    cut: {text}")
+            findings += browser.too_low(seen)
         findings += browser.page_findings(seen)
     count = report(findings)
     print(f"{len(written)} previews in {time.monotonic() - started:.0f} s: {OUTPUT / 'index.html'}")
