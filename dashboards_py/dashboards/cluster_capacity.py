@@ -430,7 +430,6 @@ network = row(
         links=[OF_NODE],
     ),
     title="Network",
-    height=7,
 )
 
 events = row(

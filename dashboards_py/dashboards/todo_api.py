@@ -203,6 +203,7 @@ saturation = row(
         description="Does it get by on what the scheduler set aside? Worst pod of each container; "
         "above 100% it depends on what its neighbours leave, which is well while they leave it.",
         unit=SHARE,
+        width=12,
         links=[PODS],
         no_value=NO_REQUESTED,
     ),
@@ -212,6 +213,7 @@ saturation = row(
         description="How close is it to being held back? Worst pod of each container. Only "
         "containers with a limit are drawn.",
         unit=SHARE,
+        width=12,
         thresholds=bad_from(warning=0.8, critical=0.95),
         links=[PODS],
         no_value=NO_LIMIT,
@@ -222,6 +224,7 @@ saturation = row(
         description="Is it held back? Share of 100 ms periods in which the worst pod of each "
         "container used up its limit and had to wait. Slow answers with idle nodes come from here.",
         unit=SHARE,
+        width=12,
         maximum=1,
         thresholds=bad_from(warning=0.25, critical=0.5),
         links=[PODS],
@@ -232,11 +235,13 @@ saturation = row(
         show(workloads.use_of_limit("memory"), "{{container}}"),
         description="How close is it to being killed? Worst pod of each container; at 100% it is.",
         unit=SHARE,
+        width=12,
         maximum=1,
         thresholds=bad_from(warning=0.8, critical=0.9),
         links=[PODS],
         no_value=NO_LIMIT,
     ),
+    height=6,
     title="Why not: saturation",
 )
 

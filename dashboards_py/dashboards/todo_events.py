@@ -158,7 +158,7 @@ failures = row(
         description="Whose events does the broker refuse? The application saw an error, and has "
         "most likely not repeated it.",
         unit=EVENTS_PER_SECOND,
-        width=5,
+        width=8,
         links=[CONSUMER_LINES, OBJECTIVE],
         no_value=NO_FAILURE,
     ),
@@ -171,7 +171,7 @@ failures = row(
         ),
         description="Who cannot process what? An event that is retried for ever shows as many.",
         unit=EVENTS_PER_SECOND,
-        width=7,
+        width=16,
         links=[CONSUMER_LINES, OBJECTIVE],
         no_value=NO_FAILURE,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards_py.annotations import rollouts_and_alerts
 from dashboards_py.colours import LEVEL_LEGEND, bad_from, level_colours
 from dashboards_py.definition import Folder, dashboard
-from dashboards_py.layout import height_of_table, row
+from dashboards_py.layout import row
 from dashboards_py.links import data_link, panel_link
 from dashboards_py.panels import Column, logs, show, stacked_bars, stat, table
 from dashboards_py.queries import lines
@@ -107,7 +107,6 @@ volume = row(
         links=[data_link("Lines of this app", "todo-logs", *IN_PAGE, app="${__value.raw}")],
         no_value=NO_ERROR,
     ),
-    height=height_of_table(4),
     title="Volume and errors",
 )
 
@@ -129,7 +128,7 @@ events = row(
         lines.found_events(),
         description="What Kubernetes reports of the application's objects: pulls, scheduling, "
         "failing probes, refused pods. Pod and Search above narrow them.",
-        width=11,
+        width=16,
         empty="no event in this time range that passes the filters above",
         allow_empty=NO_CHANGE,
     ),
@@ -137,21 +136,24 @@ events = row(
         BY_REASON,
         show(lines.found_events_by_reason(), "{{reason}}", allow_empty=NO_CHANGE),
         description="Events in each bar.",
-        width=6,
+        width=8,
         links=[data_link("Pods of the application", "cluster-capacity", "namespace")],
         no_value="no event in this time range",
     ),
+    height=9,
+    title="Events and redactions",
+)
+
+redactions = row(
     stacked_bars(
         REDACTED,
         show(lines.redactions(), "{{app}} {{kind}}", allow_empty=NOTHING_REDACTED),
         description="Secrets and personal data taken out of lines, in each bar. Each is a line "
         "that the application should not write. By app; not by pod, level or text.",
-        width=7,
         links=[OF_APP],
         no_value="no redaction counted",
     ),
-    height=9,
-    title="Events and redactions",
+    height=7,
 )
 
 DASHBOARD = dashboard(
@@ -167,5 +169,5 @@ DASHBOARD = dashboard(
         text_variable("search", "Search", "A text; upper and lower case are alike."),
     ],
     annotations=rollouts_and_alerts(),
-    rows=[totals, volume, found_lines, events],
+    rows=[totals, volume, found_lines, events, redactions],
 )

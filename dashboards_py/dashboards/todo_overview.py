@@ -206,6 +206,7 @@ requests = row(
             ),
         ],
     ),
+    height=10,
     title="Requests",
 )
 
@@ -246,7 +247,6 @@ parts = row(
         links=[CHATBOT],
         no_value="no chat request",
     ),
-    height=7,
     title="Objectives, events and chat",
 )
 

@@ -187,7 +187,6 @@ causes = row(
         links=[EVENTS],
         no_value="no failure",
     ),
-    height=7,
     title="Why not: what failed",
 )
 

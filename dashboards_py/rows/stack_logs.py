@@ -41,7 +41,6 @@ pipeline = row(
         show(stack.alloy_lines_dropped(), "dropped"),
         description="Lines in each bar: probes, and what is too old for Loki.",
     ),
-    height=6,
     title="Logs: from pods to Loki",
     links=[links.NODE_PODS],
 )

@@ -190,7 +190,9 @@ def columns_fit(dashboard: Json) -> Iterator[tuple[str, str]]:
         options = panel["transformations"][-1]["options"]
         order = options["indexByName"]
         renamed = sorted(options["renameByName"].items(), key=lambda item: order.get(item[0], 99))
-        columns = [(old, new) for old, new in renamed if new not in hidden]
+        # The value of a table's only query has two names, of which Grafana writes one.
+        names = {new: old for old, new in renamed if new not in hidden}
+        columns = [(old, new) for new, old in names.items()]
         least = panel["fieldConfig"]["defaults"]["custom"]["minWidth"]
         given = [set_widths.get(new) for _, new in columns]
         widths = screen.column_widths(given, panel["gridPos"]["w"], least)

@@ -18,6 +18,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(alerts, "ROOT", tmp_path)
     monkeypatch.setattr(alerts, "dashboards", alerts.dashboards.__wrapped__)
     monkeypatch.setattr(alerts, "objectives", alerts.objectives.__wrapped__)
+    monkeypatch.setattr(alerts, "of_logs", alerts.of_logs.__wrapped__)
     (tmp_path / alerts.ALERTS / "a.yaml").write_text(
         "groups:\n  - name: g\n    rules:\n"
         "      - record: r\n        expr: vector(1)\n"
@@ -39,6 +40,13 @@ def test_alerts_and_objectives_name_their_dashboards(root: Path) -> None:
         "QuickBurns": "todo-slo",
     }
     assert alerts.objectives() == ("quick",)
+
+
+def test_the_list_says_which_alerts_loki_fires(root: Path) -> None:
+    assert alerts.of_logs() == ()
+    path = root / alerts.ALERTS / "a.yaml"
+    path.write_text("datasource: loki\n" + path.read_text())
+    assert alerts.of_logs() == ("Slow", "Down")
 
 
 def test_a_row_of_the_list_leads_to_what_they_name(root: Path) -> None:

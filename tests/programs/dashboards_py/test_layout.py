@@ -74,3 +74,10 @@ def test_a_row_that_cannot_be_placed_is_refused() -> None:
         layout.row()
     with pytest.raises(layout.LayoutError, match="needs a title"):
         layout.row(some_panel("a"), collapsed=True)
+
+
+@pytest.mark.parametrize("rows", range(1, 30))
+def test_a_table_has_room_for_its_rows_and_for_no_further_one(rows: int) -> None:
+    # As a browser measures it: `make preview` says where it is otherwise.
+    room, needed = layout.height_of_table(rows) * 38 - 58, 36 * (rows + 1) - 2
+    assert needed <= room < needed + 38

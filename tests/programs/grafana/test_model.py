@@ -30,3 +30,15 @@ def test_a_data_source_needs_a_uid_of_its_own(
     monkeypatch.setattr(tools, "ROOT", tmp_path)
     with pytest.raises(RepositoryError, match=message):
         model.datasources()
+
+
+def test_a_panel_is_found_in_the_module_of_its_dashboard_or_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = model.read(board({"title": "P"}) | {"uid": "stack-health"}, model.datasources())
+    for folder, text in ((model.MODULES, '"Own"\n'), (model.ROWS, '#\n"Far"\n')):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "stack_health.py").write_text(text)
+    monkeypatch.setattr(tools, "ROOT", tmp_path)
+    own, rows = (f"{folder}/stack_health.py" for folder in (model.MODULES, model.ROWS))
+    assert [read.source(t) for t in ("Own", "Far", "")] == [(own, 1), (rows, 2), (own, None)]

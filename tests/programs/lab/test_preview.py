@@ -505,6 +505,28 @@ def test_values_are_written_by_mapping_then_unit_and_tables_say_what_they_cut(
 
 
 @pytest.mark.prove
+def test_a_table_that_is_just_too_low_is_a_fault_and_a_legend_that_scrolls_is_said(
+    tmp_path: Path,
+) -> None:
+    series = [
+        {"metric": {"app": f"{at}-{'x' * 40}"}, "values": [[1_700_000_060, "1"]]} for at in range(9)
+    ]
+    graph = panel("timeseries", {"legendFormat": "{{app}}"})
+    seen = shown(tmp_path, graph, answers={"A": answer(series)})
+    assert any("the legend's height" in text for text in browser.truncated(seen))
+    assert browser.too_low(seen) == []
+    table = panel("table")
+    table["options"] |= {"showHeader": True, "cellHeight": "sm"}
+    rows = {"A": answer([vector("1", app=str(at)) for at in range(4)], instant=True)}
+    found = {}
+    for height in (4, 6, 7):
+        table["gridPos"]["h"] = height
+        found[height] = [f.message for f in browser.too_low(shown(tmp_path, table, answers=rows))]
+    assert "panel 'Panel': the table's height needs 178 of 170 px" in found.pop(6)[0]
+    assert found == {4: [], 7: []}
+
+
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
