@@ -23,7 +23,7 @@ CALM = (
 )
 # Sets of characters, for `named`. They leave few of the names that are common apart from each other
 # (apps, nodes, addresses, methods of HTTP) with the same colour.
-_SETS = ("13579G-QS-Wg-qs-w", "2367GHSTX-Zghstx-z", "4-7A-FI-QSTXYa-fi-qstxy")
+_SETS = ("13579BCIJOPX-Zbcijopx-z", "2367L-NR-Zl-nr-z", "4-7ACH-KR-Wach-kr-w")
 
 NEUTRAL = (Threshold(BLUE),)
 
@@ -83,8 +83,8 @@ def named() -> dict[str, str]:
     Grafana's own colour of a name (`palette-classic-by-name`) may be red, and it has no other
     palette that goes by names. A regular expression can say whether a name has an odd number of
     characters of a set; three sets make eight kinds of names, each with a colour of its own. So an
-    app has one colour in every panel, whatever others are beside it and however it is called; two
-    may share one.
+    app has one colour in every panel, whatever others are beside it and however it is called. Two
+    may share one: more colours would not be told apart, and each is an override more in each graph.
     """
     found = {}
     for number, colour in enumerate(CALM[1:], 1):

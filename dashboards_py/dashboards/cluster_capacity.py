@@ -374,7 +374,6 @@ trouble = row(
         links=[OF_NAMESPACE],
         no_value="no container has a CPU limit",
     ),
-    height=7,
 )
 
 storage = row(

@@ -294,7 +294,6 @@ resiliency = row(
         links=[CONSUMER_LINES],
         no_value="no circuit breaker was used",
     ),
-    height=7,
     title="Why not: resiliency",
 )
 

@@ -27,8 +27,8 @@ const browser = await chromium.launch({
 
 /** Runs in the page: what each panel shows, and what does not fit. */
 function inspect() {
-  // Pixels of a table's row, and of a line of a legend.
-  const [ROW, LINE] = [36, 22];
+  // Pixels of a table's row.
+  const ROW = 36;
   const box = (element) => {
     const { x, y, width, height } = element.getBoundingClientRect();
     return { x: x + scrollX, y: y + scrollY, width, height };
@@ -100,7 +100,7 @@ function inspect() {
     );
     if (!scrolled) continue;
     const { scrollHeight: wanted, clientHeight: width } = scrolled;
-    cut.push({ panel, what: "the legend's height", wanted, width, line: LINE });
+    cut.push({ panel, what: "the legend's height", wanted, width });
   }
   for (const names of document.querySelectorAll(".names")) {
     const [wanted, width] = [names.scrollWidth * 2, names.parentElement.clientWidth];

@@ -161,18 +161,18 @@ def truncated(page: PageReport) -> list[str]:
 
 
 def too_low(page: PageReport) -> list[Finding]:
-    """Return a finding for each table and legend that scrolls for less than one more line.
+    """Return a finding for each table that scrolls for less than one more row.
 
     One that scrolls for many is a matter of how much there is to show.
     """
     job = page.job
-    fix = "make the panel one unit higher (`height_of_table`), or its names shorter"
+    fix = "make the panel one unit higher, as `height_of_table` does"
     return [
         Finding(
             f"{job.page.parent.name}/{job.page.name}",
             None,
             f"panel {one['panel']!r}: {one['what']} needs {one['wanted']} of {one['width']} px, so "
-            "its last line is cut",
+            "its last row is cut",
             fix,
         )
         for one in page.report["cut"]
