@@ -334,7 +334,7 @@ def _organize(title: str, labels: Mapping[str, str], columns: Sequence[Column]) 
     renamed = dict(labels)
     if len(columns) == 1:
         # Of a single query, Prometheus' value has no letter, Loki's has.
-        renamed["Value"] = columns[0].title
+        names, columns = ["Value", *names], [*columns, *columns]
     renamed |= {name: c.title for name, c in zip(names, columns, strict=True) if c.title}
     hidden = {name: True for name, c in zip(names, columns, strict=True) if not c.title}
     hidden |= dict.fromkeys([*sorted(known - labels.keys()), "Time"], True)

@@ -149,7 +149,7 @@ next_steps = row(
             "dashboard": "Dashboard",
             "runbook": "Runbook",
         },
-        Column("Alerts", health.alerts_by_object(), allow_empty="no alert fires"),
+        Column("", health.alerts_by_object(), allow_empty="no alert fires"),
         description="What fires in Prometheus now, of the whole cluster; a click opens the "
         "runbook, or the dashboard. Alertmanager may have silenced it." + NOT_LISTED,
         sort="Severity",
