@@ -11,19 +11,7 @@ from scripts.core.yamlfile import Json
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 # Of series that mean neither well nor ill, in the order in which a panel needs them: none is red,
 # orange or yellow, and all can be told apart in both themes.
-CALM = (
-    "blue",
-    "purple",
-    "light-green",
-    "super-light-blue",
-    "super-light-purple",
-    "#6ED0E0",
-    "dark-green",
-    "#8E8E8E",
-)
-# Sets of characters, for `named`. They leave few of the names that are common apart from each other
-# (apps, nodes, addresses, methods of HTTP) with the same colour.
-_SETS = ("13579BCIJOPX-Zbcijopx-z", "2367L-NR-Zl-nr-z", "4-7ACH-KR-Wach-kr-w")
+CALM = ("blue", "purple", "light-green", "super-light-blue", "super-light-purple", "dark-green")
 
 NEUTRAL = (Threshold(BLUE),)
 
@@ -75,25 +63,6 @@ def _mappings(one: str, one_colour: str, zero: str, zero_colour: str) -> list[Js
         "1": {"color": one_colour, "index": 0, "text": one},
     }
     return [{"type": "value", "options": options}]
-
-
-def named() -> dict[str, str]:
-    """Return colours of CALM by regular expressions; the first is of names that none matches.
-
-    Grafana's own colour of a name (`palette-classic-by-name`) may be red, and it has no other
-    palette that goes by names. A regular expression can say whether a name has an odd number of
-    characters of a set; three sets make eight kinds of names, each with a colour of its own. So an
-    app has one colour in every panel, whatever others are beside it and however it is called. Two
-    may share one: more colours would not be told apart, and each is an override more in each graph.
-    """
-    found = {}
-    for number, colour in enumerate(CALM[1:], 1):
-        tests = []
-        for bit, of_set in enumerate(_SETS):
-            even = f"(([^{of_set}]*[{of_set}]){{2}})*[^{of_set}]*$"
-            tests.append(f"(?{'!' if number >> bit & 1 else '='}{even})")
-        found["^" + "".join(tests)] = colour
-    return found
 
 
 def level_colours() -> dict[str, str]:

@@ -194,10 +194,10 @@ class Panel(core.Panel):  # type: ignore[misc]
 class TimeSeries(Panel, core.TimeSeries):  # type: ignore[misc]
     """A time series panel; its tooltip lists every series, the largest first.
 
-    The colour is that of a series without one of its own, which overrides set.
+    A series has the colour of its name, which is the same in every panel.
     """
 
-    colorMode: str = "fixed"  # noqa: N815
+    colorMode: str = "palette-classic-by-name"  # noqa: N815
     lineInterpolation: str = "linear"  # noqa: N815
     lineWidth: int = 1  # noqa: N815
     fillOpacity: int = 10  # noqa: N815

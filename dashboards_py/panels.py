@@ -15,7 +15,7 @@ from itertools import count, cycle
 import attrs
 
 from dashboards_py import grafana, logql
-from dashboards_py.colours import CALM, NEUTRAL, named
+from dashboards_py.colours import CALM, NEUTRAL
 from dashboards_py.grafana import Threshold
 from dashboards_py.query import Language, Query, QueryError, check_labels
 from dashboards_py.units import COUNT, LEAST_AXIS, LONGEST, SHARE
@@ -36,8 +36,8 @@ class PanelQuery:
     Attributes:
         legend: The name of each series, with `{{label}}` in it.
         thresholds: Colours of this query alone, where a panel has several.
-        colour: Of this query's series in a graph. Without one, a series has a colour that means
-            nothing: one that is named by labels has the same in every panel (`colours.named`).
+        colour: Of this query's series in a graph. Without one, a series that is named by labels has
+            Grafana's colour of its name, and another one a colour that means nothing.
         allow_empty: Why the query returns nothing on a day without faults; empty where it must
             return data. `make prove` checks both with real servers.
     """
@@ -108,7 +108,6 @@ def timeseries(
         axisSoftMax=LEAST_AXIS[unit] if maximum is None else None,
         interval=least_step,
         thresholds=thresholds or NEUTRAL,
-        fixedColor=CALM[0],
         overrides=_colours(queries, colours),
         **style,
     )
@@ -137,7 +136,6 @@ def stacked_bars(
         axisSoftMax=LEAST_AXIS[COUNT],
         interval=BAR[queries[0].query.language],
         thresholds=NEUTRAL,
-        fixedColor=CALM[0],
         overrides=_colours(queries, colours),
         **style,
     )
@@ -442,23 +440,20 @@ def _check_links(title: str, links: Sequence[Json], queries: Sequence[PanelQuery
 
 
 def _colours(queries: Sequence[PanelQuery], colours: Mapping[str, str] | None) -> list[Json]:
-    """Return the colours of all names, of queries, and of known names: the last one wins.
-
-    Where `colours` has names, they are all that there are.
-    """
-    by_labels = any("{{" in shown.legend and not shown.colour for shown in queries)
-    every = named() if by_labels and not colours else {}
-    found = [_coloured("byRegexp", f"/{pattern}/", each) for pattern, each in every.items()]
+    """Return the colours of queries, then those of series' names, which win."""
     calm = cycle(CALM)
+    found = []
     for letter, shown in zip(string.ascii_uppercase, queries, strict=False):
-        if each := shown.colour or ("" if "{{" in shown.legend else next(calm)):
-            found.append(_coloured("byFrameRefID", letter, each))
-    known = (colours or {}).items()
-    return found + [_coloured("byRegexp", f"/^({pattern})$/", each) for pattern, each in known]
-
-
-def _coloured(matcher: str, options: str, colour: str) -> Json:
-    return _override(matcher, options, {"color": {"mode": "fixed", "fixedColor": colour}})
+        named = "{{" in shown.legend
+        if colour := shown.colour or ("" if named else next(calm)):
+            fixed = {"color": {"mode": "fixed", "fixedColor": colour}}
+            found.append(_override("byFrameRefID", letter, fixed))
+    return found + [
+        _override(
+            "byRegexp", f"/^({pattern})$/", {"color": {"mode": "fixed", "fixedColor": colour}}
+        )
+        for pattern, colour in (colours or {}).items()
+    ]
 
 
 def _override(matcher: str, options: str, properties: Mapping[str, object]) -> Json:

@@ -237,18 +237,15 @@ def zeros_have_an_axis(dashboard: Json) -> Iterator[tuple[str, str]]:
 
 
 def colours_are_of_names(dashboard: Json) -> Iterator[tuple[str, str]]:
-    """A series has a colour of its own: by a palette of Grafana's, some are red while all is well.
+    """A series has the colour of its name, not of its place: the fifth would be red.
 
-    By `palette-classic` it is the fifth, by `palette-classic-by-name` whose name happens to be so.
+    Grafana's palette has red by names, too, and no other that goes by names: an app may have it.
     """
     for panel in panels(dashboard):
-        mode = panel["fieldConfig"]["defaults"]["color"]["mode"]
-        if mode.startswith("palette-"):
+        if panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic":
             yield (
-                f"panel {panel['title']!r}: with the colour mode {mode} a series may be red while "
-                "all is well",
-                "use the mode fixed, and an override for each colour, as timeseries of "
-                f"{_PANELS} does",
+                f"panel {panel['title']!r}: a series' colour depends on how many come before it",
+                "use the colour mode palette-classic-by-name",
             )
 
 
