@@ -375,7 +375,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 func (r *receiver) settled(set string, c testCase, wait time.Duration) {
 	if c.Target == nil {
 		// Alloy asks for events when it likes.
-		wait = max(wait, time.Minute)
+		wait = max(wait, 20*time.Second)
 	}
 	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		if late := waited.latest(); late.After(start) {
