@@ -36,6 +36,7 @@ import yaml
 
 from scripts import tools
 from scripts.core.yamlfile import Json
+from scripts.servers.alloy import pipeline
 
 LOGS = tools.ROOT / "base" / "logs"
 CASES = tools.ROOT / "tests" / "repository" / "logs"
@@ -202,7 +203,7 @@ def run(folder: Path, stems: set[str] | None = None) -> list[Run]:
     runs = []
     files = [f for f in sorted(CASES.glob("*.yaml")) if not stems or f.stem in stems]
     prepared = [(f, *p) for f in files for p in prepare(folder, f)]
-    results = through(folder, [(p[1], p[2]) for p in prepared])
+    results = pipeline([p[1] for p in prepared], ENVIRONMENT)
     for (file, _, case, planted, written), result in zip(prepared, results, strict=True):
         assert result["id"] == case["name"]
         runs.append(
@@ -217,27 +218,6 @@ def run(folder: Path, stems: set[str] | None = None) -> list[Run]:
             )
         )
     return runs
-
-
-def through(folder: Path, cases: list[tuple[Json, Json]]) -> list[Json]:
-    """Run cases through the configuration, once for the same content: only the time differs.
-
-    Args:
-        folder: Where the configuration is.
-        cases: Each as Alloy reads it, and as it is written.
-    """
-    texts = {path.name: path.read_text() for path in sorted(folder.glob("*.alloy"))}
-    written = [(case, read["target"]) for read, case in cases]
-    program = tools.path("alloy").parent.name
-    content = json.dumps([program, texts, ENVIRONMENT, SECRETS, written], sort_keys=True)
-    known = tools.cache() / "pipeline" / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
-    if not known.exists():
-        asked = json.dumps([read for read, _ in cases])
-        answer = alloy("pipeline", stdin=asked)
-        assert answer.returncode == 0, answer.stderr
-        tools.write(known, answer.stdout)
-    found: list[Json] = json.loads(known.read_text())
-    return found
 
 
 def alloy(

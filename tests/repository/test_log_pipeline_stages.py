@@ -60,6 +60,17 @@ amqp://todo:@session@@rabbit
 [generated in 1s] (@row@)
 [cached since 1s ago] (@row@)
 Failing row contains (@row@)
+GET /blob?sig=@session@
+GET /blob?X-Amz-Signature=@session@
+C: AUTH PLAIN @session@
+{ user: 'todo', pass: '@session@' }
+pass='@session@'
+{'pass': '@session@'}
+{"pass": "@session@"}
+PASS: '@session@'
+MAIL_PASS=@session@
+{'PASS': '@session@'}
+{"PASS": "@session@"}
 """
 )
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
+from scripts.servers import alloy
 from scripts.simulation.logs import written
 from scripts.simulation.logs.lines import EVENTS, ISO, KLOG, Written
 from scripts.simulation.model import Array, SimulatedPod
@@ -46,20 +44,7 @@ def run(sim: Simulation, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Raises:
         RepositoryError: If it refuses the configuration or a case.
     """
-    done = subprocess.run(
-        [tools.path("alloy"), "pipeline"],
-        input=json.dumps(cases),
-        env={**os.environ, **_environment(sim)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RepositoryError(
-            Finding("base/logs", None, done.stderr.strip(), "correct what it names")
-        )
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    return alloy.pipeline(cases, _environment(sim))
 
 
 def _discovered(kind: Written) -> dict[str, str] | None:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,81 +56,143 @@ type entry struct {
 	Line               string            `json:"line"`
 }
 
-// Each Alloy waits most of the time; more would need gigabytes.
-const sideBySide = 80
+// How many cases do something at the same time. Each Alloy waits most of the time, and holds six megabytes;
+// loading takes a processor.
+const (
+	sideBySide     = 200
+	loadingAtATime = 2
+	readingAtATime = 8
+	attempts       = 3
+)
 
+// round is some cases that load, and then read: one that had to wait for a processor while it reads would
+// take lines for late that came together.
+type round struct {
+	api              *kubernetes
+	loki             *receiver
+	loading, reading chan struct{}
+	loaded           sync.WaitGroup
+}
+
+// pipeline runs cases, and those again during which this process had to wait for a processor.
 func pipeline(cases []testCase) ([]result, error) {
 	api, loki := newCluster(), newLoki()
-	results, faults := make([]result, len(cases)), make([]error, len(cases))
-	places, busy := make(chan struct{}, sideBySide), make(chan struct{}, 2)
-	var all sync.WaitGroup
-	for i, c := range cases {
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			results[i], faults[i] = run(c, fmt.Sprint(i), api, loki, busy)
-		})
-	}
-	all.Wait()
-	for i, err := range faults {
-		if err != nil {
-			return nil, fmt.Errorf("%w (case %s)", err, cases[i].ID)
+	go waited.watch()
+	results := make([]result, len(cases))
+	left := longestFirst(cases)
+	for number := range attempts {
+		late := []int{}
+		for some := range slices.Chunk(left, sideBySide) {
+			r := &round{api: api, loki: loki}
+			r.loading, r.reading = make(chan struct{}, loadingAtATime), make(chan struct{}, readingAtATime)
+			found, err := r.run(cases, some, results, number)
+			if err != nil {
+				return nil, err
+			}
+			late = append(late, found...)
 		}
+		left = late
 	}
 	return results, nil
 }
 
-func run(c testCase, set string, api *kubernetes, loki *receiver, busy chan struct{}) (result, error) {
-	r := result{ID: c.ID, Entries: []entry{}}
+// run runs cases by their numbers, and returns those that had to wait.
+func (r *round) run(cases []testCase, numbers []int, results []result, attempt int) (late []int, err error) {
+	punctual, faults := make([]bool, len(cases)), make([]error, len(cases))
+	var all sync.WaitGroup
+	r.loaded.Add(len(numbers))
+	for _, i := range numbers {
+		all.Go(func() {
+			results[i], punctual[i], faults[i] = r.one(cases[i], fmt.Sprint(i, "-", attempt))
+		})
+	}
+	all.Wait()
+	for _, i := range numbers {
+		if faults[i] != nil {
+			return nil, fmt.Errorf("%w (case %s)", faults[i], cases[i].ID)
+		}
+		if !punctual[i] {
+			late = append(late, i)
+		}
+	}
+	return late, nil
+}
+
+// longestFirst returns the numbers of the cases, those with the longest silences in front.
+func longestFirst(cases []testCase) []int {
+	silence := make([]float64, len(cases))
+	numbers := make([]int, len(cases))
+	for i, c := range cases {
+		numbers[i] = i
+		for _, one := range c.Lines {
+			silence[i] += one.After
+		}
+	}
+	slices.SortStableFunc(numbers, func(a, b int) int { return cmp.Compare(silence[b], silence[a]) })
+	return numbers
+}
+
+// one runs a case, and says whether it never had to wait.
+func (r *round) one(c testCase, set string) (found result, punctual bool, err error) {
+	found = result{ID: c.ID, Entries: []entry{}}
 	folder, err := os.MkdirTemp("", "alloy")
 	if err != nil {
-		return r, err
+		r.loaded.Done()
+		return found, false, err
 	}
 	defer os.RemoveAll(folder)
+	r.loading <- struct{}{}
+	l, file, times, err := r.load(c, set, folder)
+	<-r.loading
+	if err != nil {
+		r.loaded.Done()
+		return found, false, err
+	}
+	defer file.Close()
+	defer l.start()()
+	r.loaded.Done()
+	r.loaded.Wait()
+	started := time.Now()
+	settle, err := l.waits()
+	if err != nil {
+		return found, false, err
+	}
+	if err := write(c, file, l, r.reading); err != nil {
+		return found, false, err
+	}
+	found.Target, err = l.target(c.Target != nil)
+	if err != nil {
+		return found, false, err
+	}
+	r.loki.settled(set, c, settle)
+	found.Entries = r.loki.received(set, times)
+	found.Metrics, err = l.metrics()
+	return found, !waited.since(started), err
+}
+
+// load loads a case's configuration, and returns the file that the container's lines go to, and the times of
+// events.
+func (r *round) load(c testCase, set, folder string) (*loaded, *os.File, map[int64]time.Time, error) {
 	logs := filepath.Join(folder, "pods")
 	if c.Target != nil {
-		api.add(set, pod(c.Target))
-		logs = filepath.Join(folder, "pods", folderOf(pod(c.Target)))
+		r.api.add(set, pod(c.Target))
+		logs = filepath.Join(logs, folderOf(pod(c.Target)))
 	}
 	if err := os.MkdirAll(logs, 0o700); err != nil {
-		return r, err
+		return nil, nil, nil, err
 	}
 	file, err := os.Create(filepath.Join(logs, "0.log"))
 	if err != nil {
-		return r, err
+		return nil, nil, nil, err
 	}
-	defer file.Close()
-	times, err := announce(c, set, api)
+	times, err := announce(c, set, r.api)
 	if err != nil {
-		return r, err
+		return nil, nil, nil, err
 	}
-	busy <- struct{}{}
 	l, err := load(c.File, folder, surroundings{
-		api: api.URL + "/" + set, loki: loki.URL + "/" + set, logs: filepath.Join(folder, "pods"),
+		api: r.api.URL + "/" + set, loki: r.loki.URL + "/" + set, logs: filepath.Join(folder, "pods"),
 	}, io.Discard)
-	<-busy
-	if err != nil {
-		return r, err
-	}
-	defer l.start()()
-	settle, err := l.waits()
-	if err != nil {
-		return r, err
-	}
-	if err := write(c, file, l, busy); err != nil {
-		return r, err
-	}
-	r.Target, err = l.target(c.Target != nil)
-	if err != nil {
-		return r, err
-	}
-	if c.Target == nil {
-		loki.await(set, len(c.Lines))
-	}
-	loki.quiet(set, settle)
-	r.Entries = loki.received(set, times)
-	r.Metrics, err = l.metrics()
-	return r, err
+	return l, file, times, err
 }
 
 // announce gives the API server a case's events, and returns the times that they got with those that they
@@ -154,28 +217,31 @@ func announce(c testCase, set string, api *kubernetes) (map[int64]time.Time, err
 	return times, nil
 }
 
-// write gives Alloy a container's lines, and waits until it has read them. Few do so at a time: one that
-// had to wait for a processor would take lines for late that came together.
-func write(c testCase, file io.Writer, l *loaded, busy chan struct{}) error {
+// write gives Alloy a container's lines, those between two silences at once, and waits until it has read them.
+func write(c testCase, file io.Writer, l *loaded, reading chan struct{}) error {
 	if c.Target == nil {
 		return nil
 	}
-	busy <- struct{}{}
-	defer func() { <-busy }()
-	for number, one := range c.Lines {
-		if one.After > 0 {
-			if err := l.wait(number); err != nil {
-				return err
-			}
-			<-busy
-			time.Sleep(time.Duration(one.After * float64(time.Second)))
-			busy <- struct{}{}
+	for begin := 0; begin < len(c.Lines) || begin == 0; {
+		end, text := begin, strings.Builder{}
+		for ; end < len(c.Lines) && (end == begin || c.Lines[end].After == 0); end++ {
+			fmt.Fprintln(&text, c.Lines[end].Line)
 		}
-		if _, err := fmt.Fprintln(file, one.Line); err != nil {
+		if end > begin {
+			time.Sleep(time.Duration(c.Lines[begin].After * float64(time.Second)))
+		}
+		reading <- struct{}{}
+		_, err := io.WriteString(file, text.String())
+		if err == nil {
+			err = l.wait(end)
+		}
+		<-reading
+		if err != nil || end == begin {
 			return err
 		}
+		begin = end
 	}
-	return l.wait(len(c.Lines))
+	return nil
 }
 
 // wait waits until as many lines were read.
@@ -304,34 +370,45 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// await waits until as many entries were pushed, for a minute at most.
-func (r *receiver) await(set string, entries int) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+// settled waits until everything has arrived, or, as what Alloy drops never does, until nothing was pushed
+// for a time.
+func (r *receiver) settled(set string, c testCase, wait time.Duration) {
+	if c.Target == nil {
+		// Alloy asks for events when it likes.
+		wait = max(wait, 20*time.Second)
+	}
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		if late := waited.latest(); late.After(start) {
+			start = late
+		}
 		r.mutex.Lock()
-		found := len(r.entries[set])
+		last, arrived := r.last[set], c.arrived(r.entries[set])
 		r.mutex.Unlock()
-		if found >= entries {
+		if last.Before(start) {
+			last = start
+		}
+		if arrived || time.Since(last) > wait {
 			return
 		}
 	}
 }
 
-// quiet waits until nothing was pushed for a time.
-func (r *receiver) quiet(set string, wait time.Duration) {
-	start := time.Now()
-	for {
-		r.mutex.Lock()
-		last := r.last[set]
-		r.mutex.Unlock()
-		if last.Before(start) {
-			last = start
-		}
-		left := time.Until(last.Add(wait))
-		if left <= 0 {
-			return
-		}
-		time.Sleep(left)
+// arrived says whether every line of a container, or every event, is in an entry. A line that the runtime has
+// split ends with its last part.
+func (c testCase) arrived(entries []entry) bool {
+	if c.Target == nil {
+		return len(entries) >= len(c.Lines)
 	}
+	written, found := 0, 0
+	for number, one := range c.Lines {
+		if fields := strings.SplitN(one.Line, " ", 4); len(fields) < 3 || fields[2] != "P" || number == len(c.Lines)-1 {
+			written++
+		}
+	}
+	for _, e := range entries {
+		found += 1 + strings.Count(e.Line, "\n")
+	}
+	return found >= written
 }
 
 func (r *receiver) received(set string, times map[int64]time.Time) []entry {
