@@ -11,7 +11,13 @@ from scripts.cluster.e2e.environment import Environment, scheduling_failures
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.api_groups import SOURCE
-from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, is_engine_object
+from scripts.model.manifests import (
+    ENGINE_NAMESPACES,
+    NAMESPACES,
+    OPTIONAL_NAMESPACES,
+    Repository,
+    is_engine_object,
+)
 from scripts.model.rendered import clusters
 from scripts.servers.kubernetes.client import (
     Client,
@@ -22,6 +28,8 @@ from scripts.servers.kubernetes.client import (
     without_server_fields,
 )
 
+# Whose objects are not others'.
+_OURS = NAMESPACES | OPTIONAL_NAMESPACES | ENGINE_NAMESPACES
 # A manager of its own: what it would apply must be what is there, field by field.
 FIELD_MANAGER = "reviewer"
 
@@ -180,12 +188,11 @@ def inventory(client: Client) -> dict[str, str]:
 
 def foreign_versions(client: Client) -> dict[str, str]:
     """Return the resource version of every object in namespaces that are not ours."""
-    ours = NAMESPACES | ENGINE_NAMESPACES
     return {
         name: item["metadata"]["resourceVersion"]
         for name, item in objects_by_name(client)
         if item["metadata"].get("namespace")
-        and item["metadata"]["namespace"] not in ours
+        and item["metadata"]["namespace"] not in _OURS
         and not is_ignored_orphan(name)
     }
 
@@ -217,7 +224,7 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
         for event in client.all("events.k8s.io/v1", "Event")
         if event.get("type") == "Warning"
         and qualified_name(event) not in before
-        and event["metadata"]["namespace"] in NAMESPACES | ENGINE_NAMESPACES
+        and event["metadata"]["namespace"] in _OURS
         and not _is_resolved(client, event)
     ]
 

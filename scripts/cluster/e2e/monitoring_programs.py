@@ -107,7 +107,7 @@ def _run_kube_state_metrics(env: Environment, proxy: PodProxy) -> None:
     )
     env.processes.start(
         name,
-        *_with_copied_files(env, name, arguments, program.pod),
+        *with_copied_files(env, name, arguments, program.pod),
         f"--kubeconfig={program.kubeconfig}",
         f"--host={LOOPBACK}",
         f"--port={port}",
@@ -119,8 +119,12 @@ def _run_kube_state_metrics(env: Environment, proxy: PodProxy) -> None:
     _route(env, proxy, program.labels, pod_port, port)
 
 
-def _with_copied_files(
-    env: Environment, name: str, arguments: Sequence[str], pod: Json
+def with_copied_files(
+    env: Environment,
+    name: str,
+    arguments: Sequence[str],
+    pod: Json,
+    namespace: str = MONITORING,
 ) -> list[str]:
     """Return arguments with the paths of mounted ConfigMaps replaced by those of copies."""
     folder = env.processes.folder(name)
@@ -128,7 +132,7 @@ def _with_copied_files(
     mounts = {m["name"]: m for c in pod["containers"] for m in c.get("volumeMounts") or ()}
     for volume in pod.get("volumes") or ():
         if "configMap" in volume and volume["name"] in mounts:
-            found = env.client.get("v1", "ConfigMap", volume["configMap"]["name"], MONITORING)
+            found = env.client.get("v1", "ConfigMap", volume["configMap"]["name"], namespace)
             mount = mounts[volume["name"]]["mountPath"]
             for key, text in found["data"].items():
                 (folder / key).write_text(text)
@@ -183,8 +187,7 @@ def _run_prometheus(env: Environment, proxy: PodProxy) -> tuple[int, Json]:
     _write_rules(env, item["metadata"]["name"], folder / "rules")
     token = folder / "token"
     token.write_text(yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"])
-    url = f"http://{LOOPBACK}:{proxy.port}"
-    adapted = outside_of_pod(config, kubeconfig, token, client.authority, url)
+    adapted = outside_of_pod(config, kubeconfig, token, client.authority, proxy.url)
     # Prometheus then says each target's limit beside its samples.
     adapted["global"]["extra_scrape_metrics"] = True
     adapted["rule_files"] = [f"{folder}/rules/*.yaml"]
