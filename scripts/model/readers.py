@@ -126,6 +126,23 @@ def ways_in(cluster: Cluster) -> Iterator[Way]:
                 yield Way(item, route, f"{route} leads to it")
 
 
+def is_door(cluster: Cluster, service: Item) -> bool:
+    """Say whether a Service is that of a Gateway, and opens nothing but its listeners.
+
+    It has nothing to read of its own; what is behind it, its routes say.
+    """
+    listeners = {
+        int(listener["port"])
+        for gateway in cluster.of("Gateway")
+        if gateway.release == service.release and gateway.namespace == service.namespace
+        for listener in gateway.spec["listeners"]
+    }
+    ports = [port.get("targetPort", port["port"]) for port in service.spec.get("ports") or []]
+    pods = behind(cluster, service)
+    opened = {pod.ports.get(str(port), port) for pod in pods for port in ports}
+    return bool(pods) and opened <= listeners
+
+
 def is_grafana(cluster: Cluster, service: Item) -> bool:
     """Say whether a Service is Grafana's, the one program here that asks who somebody is."""
     pods = behind(cluster, service)
