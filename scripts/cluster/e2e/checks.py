@@ -132,21 +132,30 @@ def _differences(client: Client, item: Object) -> Iterator[str]:
 # Labels that charts make of their version.
 _VERSION_LABELS = ("helm.sh/chart", "chart", "app.kubernetes.io/version")
 _DIGEST = re.compile(r"[+_][0-9a-f]{12}")
+# Flux leaves the `v` of a version out when it appends the digest to it.
+_LETTER = re.compile(r"(?<![^-])v(?=\d)")
 
 
 def with_digests(item: Json, live: Json) -> Json:
-    """Return an object with the digests that only Flux appends to the version of a chart from OCI.
+    """Return an object with what Flux makes of a chart's text, where the live object has that.
+
+    It appends a digest to the version of a chart from OCI, and Helm trims the end of each manifest,
+    which may be that of a text.
 
     https://fluxcd.io/flux/components/helm/helmreleases/#chart-reference
     """
     if isinstance(item, dict) and isinstance(live, dict):
         return {key: _labelled(key, value, live.get(key)) for key, value in item.items()}
+    if isinstance(item, str) and item.rstrip("\n") == live:
+        return live
     return item
 
 
 def _labelled(key: str, value: Json, live: Json) -> Json:
-    if key in _VERSION_LABELS and isinstance(live, str) and live.startswith(str(value)):
-        return live if _DIGEST.fullmatch(live.removeprefix(str(value))) else value
+    if key in _VERSION_LABELS and isinstance(live, str):
+        for version in (str(value), _LETTER.sub("", str(value))):
+            if live.startswith(version) and _DIGEST.fullmatch(live.removeprefix(version)):
+                return live
     return with_digests(value, live)
 
 

@@ -28,11 +28,13 @@ from scripts.cluster.e2e.monitoring_programs import with_copied_files
 from scripts.cluster.e2e.pod_proxy import PodProxy
 from scripts.cluster.e2e.prometheus_operator import MONITORING, deployed, without_flags
 from scripts.servers.acme import AcmeServer
+from scripts.servers.http_client import TRANSIENT
 from scripts.servers.kubernetes.client import KubernetesError, Object
 from scripts.servers.processes import LOOPBACK, free_port
 
 TRAEFIK = "traefik"
 CERT_MANAGER = "cert-manager"
+GRAFANA = "grafana"
 GATEWAY = "gateway"
 CERTIFICATE = "grafana-public"
 WEB, WEBSECURE = "web", "websecure"
@@ -41,9 +43,12 @@ CERTIFICATES = "cert-manager.io/v1"
 ACME = "acme.cert-manager.io/v1"
 # Seconds that a certificate is valid; cert-manager renews it when two thirds of them are over.
 LIFETIME = 75
-# Where a solver's pod answers, and its label.
+# Where the pods of Grafana and of a challenge answer; the label of the latter.
+_GRAFANA_PORT = 3000
 _SOLVER_PORT = 8089
 _SOLVER = "acme.cert-manager.io/http01-solver=true"
+# Seconds between two looks at the pods that are there.
+_LOOK = 0.2
 # How often a challenge is tried, in place of 10 s.
 _RETRY = "1s"
 _ADDRESS = re.compile(r"--entry[Pp]oints\.(\w+)\.address=:(\d+)(.*)")
@@ -198,8 +203,7 @@ def running(env: Environment) -> Iterator[PublicPrograms]:
         address, ports = loopback_address(), listeners(env)
         acme = AcmeServer(env.processes, server, address, ports[WEB], LIFETIME)
         proxy.routes[f"{server}:443"] = acme.port
-        block.enter_context(_grafana(env, proxy))
-        block.enter_context(_solvers(env, proxy))
+        block.enter_context(_pods(env, proxy))
         programs = PublicPrograms(env, proxy, address, acme, ports)
         give_address(env)
         programs.start_traefik()
@@ -246,58 +250,55 @@ def _server(answer: Callable[[BaseHTTPRequestHandler], tuple[int, bytes]]) -> It
 
 
 @contextlib.contextmanager
-def _grafana(env: Environment, proxy: PodProxy) -> Iterator[None]:
-    """Answer in the place of Grafana, at its pod's address and by the name of its Service."""
+def _pods(env: Environment, proxy: PodProxy) -> Iterator[None]:
+    """Answer in the place of the pods of Grafana and of challenges, which come and go."""
+    keys: dict[tuple[str, str], str] = {}
 
-    def answer(request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
+    def page(request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
         seen = {name.lower(): value for name, value in request.headers.items()}
         return 200, PAGE + b" " + json.dumps(seen).encode()
 
-    with _server(answer) as port:
-        program = deployed(env, "grafana", "grafana")
-        pod_port = next(
-            p["containerPort"] for p in program.container["ports"] if p["name"] == "grafana"
-        )
-        for pod in env.client.all("v1", "Pod", MONITORING):
-            if program.labels.items() <= pod["metadata"].get("labels", {}).items():
-                proxy.routes[f"{pod['status']['podIP']}:{pod_port}"] = port
-        proxy.routes["grafana.monitoring.svc:80"] = port
-        yield
+    def key(request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
+        host = (request.headers.get("Host") or "").partition(":")[0]
+        found = keys.get((host, request.path.removeprefix("/.well-known/acme-challenge/")))
+        return (404, b"") if found is None else (200, found.encode())
+
+    with _server(page) as grafana, _server(key) as solver:
+        proxy.routes[f"{GRAFANA}.{MONITORING}.svc:80"] = grafana
+
+        def look() -> None:
+            for pod in _labelled(env, MONITORING, f"app.kubernetes.io/name={GRAFANA}"):
+                proxy.routes[f"{pod['status'].get('podIP')}:{_GRAFANA_PORT}"] = grafana
+            for pod in _labelled(env, GATEWAY, _SOLVER):
+                arguments = (one.lstrip("-") for one in pod["spec"]["containers"][0]["args"])
+                options = dict(one.split("=", 1) for one in arguments)
+                keys[options["domain"], options["token"]] = options["key"]
+                proxy.routes[f"{pod['status'].get('podIP')}:{_SOLVER_PORT}"] = solver
+
+        with _repeated(look):
+            yield
+
+
+def _labelled(env: Environment, namespace: str, selector: str) -> list[Object]:
+    path = env.client.resource("v1", "Pod").path(namespace)
+    found: list[Object] = env.client.send("GET", path, {"labelSelector": selector})["items"]
+    return found
 
 
 @contextlib.contextmanager
-def _solvers(env: Environment, proxy: PodProxy) -> Iterator[None]:
-    """Answer challenges in the place of cert-manager's solver pods, by their arguments."""
-    keys: dict[tuple[str, str], str] = {}
+def _repeated(look: Callable[[], None]) -> Iterator[None]:
+    """Do something again and again until the block ends, on a thread of its own."""
     ended = threading.Event()
 
-    def answer(request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
-        host = (request.headers.get("Host") or "").partition(":")[0]
-        key = keys.get((host, request.path.removeprefix("/.well-known/acme-challenge/")))
-        return (404, b"") if key is None else (200, key.encode())
+    def repeat() -> None:
+        while not ended.wait(_LOOK):
+            with contextlib.suppress(*TRANSIENT):
+                look()
 
-    def follow(port: int) -> None:
-        while not ended.wait(0.2):
-            with contextlib.suppress(OSError, KeyError):
-                for pod in _solver_pods(env):
-                    options = dict(
-                        one.lstrip("-").split("=", 1)
-                        for one in pod["spec"]["containers"][0]["args"]
-                    )
-                    keys[options["domain"], options["token"]] = options["key"]
-                    proxy.routes[f"{pod['status']['podIP']}:{_SOLVER_PORT}"] = port
-
-    with _server(answer) as port:
-        thread = threading.Thread(target=follow, args=(port,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-
-def _solver_pods(env: Environment) -> list[Object]:
-    path = env.client.resource("v1", "Pod").path(GATEWAY)
-    found: list[Object] = env.client.send("GET", path, {"labelSelector": _SOLVER})["items"]
-    return found
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

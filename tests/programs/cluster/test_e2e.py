@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
+import http.client
+import json
 import tarfile
 import textwrap
 import urllib.error
@@ -164,6 +166,42 @@ def test_the_proxy_leads_from_addresses_of_pods_and_refuses_others(greeting: int
     with pytest.raises(urllib.error.HTTPError, match="nothing runs there"):
         asked("http://10.244.0.8:9090/metrics", place)
     proxy.close()
+
+
+class Headed(BaseHTTPRequestHandler):
+    """Answers with the headers that it gets, and one of its own."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        names = ("Host", "X-Forwarded-Proto", "Connection")
+        body = json.dumps({name: self.headers.get(name) for name in names}).encode()
+        self.send_response(301)
+        self.send_header("Location", "/login")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_the_proxy_passes_headers_on_but_those_of_a_connection() -> None:
+    with HTTPServer((LOOPBACK, 0), Headed) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        proxy = PodProxy()
+        proxy.routes["10.244.0.7:3000"] = server.server_port
+        client = http.client.HTTPConnection(LOOPBACK, proxy.port)
+        sent = {"Host": "grafana.example.org", "X-Forwarded-Proto": "https", "Connection": "te"}
+        client.request("GET", "http://10.244.0.7:3000/", headers=sent)
+        answer = client.getresponse()
+        assert (answer.status, answer.headers["Location"]) == (301, "/login")
+        assert json.loads(answer.read()) == {
+            "Host": "grafana.example.org",
+            "X-Forwarded-Proto": "https",
+            "Connection": None,
+        }
+        client.close()
+        proxy.close()
+        server.shutdown()
 
 
 def test_a_renumbered_chart_differs_in_its_version_alone(tmp_path: Path) -> None:
