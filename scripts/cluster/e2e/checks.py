@@ -70,6 +70,10 @@ IGNORED_ORPHANS = tuple(
             "what `flux bootstrap` leaves",
         ),
         (r"PersistentVolume volume-\d+", "the storage driver's, made on demand"),
+        (
+            r"Secret \S+/(letsencrypt-\w+|grafana-public-tls)",
+            "cert-manager keeps the account's key there, and the certificate",
+        ),
     )
 )
 

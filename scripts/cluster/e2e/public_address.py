@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from scripts.cluster.e2e import checks
 from scripts.cluster.e2e.environment import Environment
-from scripts.cluster.e2e.prometheus_operator import MONITORING
 from scripts.cluster.e2e.public_parts import HOST
 from scripts.cluster.e2e.public_programs import (
     ACME,
@@ -26,8 +24,6 @@ from scripts.servers.kubernetes.client import Object, condition
 GATEWAY_API_MODULE = "sigs.k8s.io/gateway-api"
 # More than anybody may guess in a minute.
 GUESSES = 60
-# What stays when the parts go, besides CRDs and namespaces: keys and certificates.
-_KEPT = re.compile(rf"Secret ({GATEWAY}|{MONITORING})/(letsencrypt-\w+|{CERTIFICATE}-tls)")
 
 
 def apply_gateway_crds(env: Environment) -> None:
@@ -57,7 +53,6 @@ def remaining(env: Environment, before: Mapping[str, str]) -> list[Finding]:
         and not item["metadata"].get("ownerReferences")
         and not checks.is_ignored_orphan(name)
         and not checks.survives_removal(name)
-        and not _KEPT.fullmatch(name)
     ]
 
 

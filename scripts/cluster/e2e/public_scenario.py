@@ -32,13 +32,13 @@ def with_flux(table: StepTable, env: Environment, disrupt: Disrupt) -> None:
     public_address.apply_gateway_crds(env)
     before = checks.inventory(env.client)
     engine = (env.reconcile_source, env.wait_for_sync)
+    for parts in (TUNNEL, INGRESS):
+        _take(table, env, parts, before, *engine)
+        env.remote.revert()
     _take(table, env, GATEWAY, before, *engine)
     with public_programs.running(env) as programs:
         _check_answers(table, programs)
         table.findings += disrupt(env, faults(programs))
-    for parts in (INGRESS, TUNNEL):
-        env.revision = env.remote.revert()
-        _take(table, env, parts, before, *engine)
     with table.step("nothing of it stays") as found:
         env.revert()
         env.wait_for_sync()

@@ -57,6 +57,8 @@ def test_what_the_server_writes_is_not_stated() -> None:
     [
         ("Secret monitoring/sh.helm.release.v1.grafana.v1", True),
         ("Secret monitoring/grafana-admin", False),
+        ("Secret gateway/letsencrypt-staging", True),
+        ("Secret gateway/letsencrypt", False),
         ("ConfigMap monitoring/kube-root-ca.crt", True),
         ("ConfigMap monitoring/stray", False),
         ("Service kube-system/kube-prometheus-stack-kubelet", True),
