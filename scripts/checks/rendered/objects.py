@@ -16,8 +16,8 @@ KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
 }
-# Releases whose CRDs are templates of their own chart; it has no value for Argo CD's annotation. Argo
-# CD keeps what Helm keeps when the Application is deleted, but not when the chart stops having it.
+# Releases whose CRDs are templates of their own chart; it has no value for Argo CD's annotation.
+# Argo CD keeps what Helm keeps when the Application is deleted, not when the chart drops it.
 OWN_CRDS = frozenset({"cert-manager"})
 # Roles that may read Secrets.
 SECRET_READERS = {
@@ -181,7 +181,9 @@ def kinds_whitelisted(cluster: Cluster) -> Iterator[Finding]:
 
 def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """An AppProject permits no kind that no cluster creates, opt-ins included."""
-    created = {k for cluster in clusters for kinds in _created_kinds(cluster).values() for k in kinds}
+    created = {
+        k for cluster in clusters for kinds in _created_kinds(cluster).values() for k in kinds
+    }
     for cluster in clusters:
         for project, kinds in _allowed_kinds(cluster):
             for kind in sorted(kinds - created):
@@ -194,14 +196,17 @@ def _allowed_kinds(cluster: Cluster) -> Iterator[tuple[Item, set[Kind]]]:
     for item in cluster.sync.objects():
         if item["kind"] == "AppProject":
             spec = item["spec"]
-            yield Item(item), {(k["group"], k["kind"]) for name in lists for k in spec.get(name, ())}
+            yield (
+                Item(item),
+                {(k["group"], k["kind"]) for name in lists for k in spec.get(name, ())},
+            )
 
 
 def _created_kinds(cluster: Cluster) -> dict[str, set[Kind]]:
     """Return the kinds that each project's Applications create: of charts and of the configuration.
 
-    The root Application is in no project of ours; it creates the objects of the releases' unit. What
-    Flux syncs is of no project, and has an empty name.
+    The root Application is in no project of ours; it creates the objects of the releases' unit.
+    What Flux syncs is of no project, and has an empty name.
     """
     applications = {
         item["metadata"]["name"]: str(item["spec"].get("project", ""))
