@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scripts.servers.http_client import HttpClient, request
 from scripts.servers.processes import LOOPBACK, Processes, free_ports, openssl
@@ -14,6 +18,9 @@ DNS = "pebble-challtestsrv"
 # Pebble's own defaults have it be as unpleasant as a server may: it waits, and it refuses nonces.
 # Authorizations are not reused, so that each certificate takes a challenge.
 _PLEASANT = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
+# Where Pebble has its directory.
+_DIRECTORY = "/dir"
+_TIMEOUT = 20
 
 
 class AcmeServer:
@@ -25,20 +32,20 @@ class AcmeServer:
     """
 
     def __init__(
-        self, processes: Processes, host: str, address: str, http_port: int, lifetime: int
+        self, processes: Processes, url: str, address: str, http_port: int, lifetime: int
     ) -> None:
         """Start it.
 
         Args:
             processes: Where it runs.
-            host: The name that its clients know it by, such as `acme.example.org`.
+            url: The directory as its clients know it, `https://host/path`.
             address: What every name is resolved to, of the loopback network.
             http_port: What it takes for port 80.
             lifetime: Of a certificate, in seconds.
         """
-        self._processes = processes
+        host, path = urlsplit(url).netloc, urlsplit(url).path
         self._folder = processes.folder(PEBBLE)
-        self.port, self._management, dns, self._dns_management = free_ports(4)
+        self._pebble, self._management, dns, self._dns_management = free_ports(4)
         self.authority = self._folder / "server.crt"
         key = self._folder / "server.key"
         openssl(
@@ -51,7 +58,7 @@ class AcmeServer:
         )
         profile = {"description": "the only one", "validityPeriod": lifetime}
         settings = {
-            "listenAddress": f"{LOOPBACK}:{self.port}",
+            "listenAddress": f"{LOOPBACK}:{self._pebble}",
             "managementListenAddress": f"{LOOPBACK}:{self._management}",
             "certificate": str(self.authority),
             "privateKey": str(key),
@@ -60,8 +67,8 @@ class AcmeServer:
             "retryAfter": {"authz": 1, "order": 1},
             "profiles": {"default": profile},
         }
-        path = self._folder / "pebble.json"
-        path.write_text(json.dumps({"pebble": settings}))
+        file = self._folder / "pebble.json"
+        file.write_text(json.dumps({"pebble": settings}))
         processes.start(
             DNS,
             f"-dnsserver={LOOPBACK}:{dns}",
@@ -71,18 +78,26 @@ class AcmeServer:
         )
         processes.start(
             PEBBLE,
-            f"-config={path}",
+            f"-config={file}",
             f"-dnsserver={LOOPBACK}:{dns}",
             environment=_PLEASANT,
         )
         processes.until(PEBBLE, self._missing)
+        self._front = _front(self._pebble, path, self.authority, key)
+        self.port = int(self._front.server_address[1])
+
+    def close(self) -> None:
+        """Be reached no longer; its programs end with the others."""
+        self._front.shutdown()
+        self._front.server_close()
 
     def _missing(self) -> str:
-        return "" if self._get(self.port, "/dir").startswith(b"{") else "it has no directory"
+        found = self._get(self._pebble, _DIRECTORY)
+        return "" if found.startswith(b"{") else "it has no directory"
 
     def _get(self, port: int, path: str) -> bytes:
         context = ssl.create_default_context(cafile=str(self.authority))
-        client = HttpClient(f"{LOOPBACK}:{port}", 20, context)
+        client = HttpClient(f"{LOOPBACK}:{port}", _TIMEOUT, context)
         try:
             return client.send("GET", path).content
         finally:
@@ -98,3 +113,38 @@ class AcmeServer:
         """Resolve every name to another address from now on."""
         url = f"http://{LOOPBACK}:{self._dns_management}/set-default-ipv4"
         request(url, method="POST", body=json.dumps({"ip": address}).encode())
+
+
+def _front(port: int, path: str, certificate: Path, key: Path) -> ThreadingHTTPServer:
+    """Serve Pebble with its directory at another path."""
+    trusted = ssl.create_default_context(cafile=str(certificate))
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+        def _forward(self) -> None:
+            target = _DIRECTORY if self.path == path else self.path
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            client = http.client.HTTPSConnection(LOOPBACK, port, timeout=_TIMEOUT, context=trusted)
+            client.request(self.command, target, body, dict(self.headers))
+            answer = client.getresponse()
+            content = answer.read()
+            client.close()
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() != "content-length":
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_HEAD = do_POST = _forward  # noqa: N815 - the names are http.server's
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

@@ -199,10 +199,11 @@ def running(env: Environment) -> Iterator[PublicPrograms]:
             block.callback(env.processes.kill, name)
         proxy = block.enter_context(contextlib.closing(PodProxy()))
         (issuer,) = env.client.all(CERTIFICATES, "Issuer", GATEWAY)
-        server = urlsplit(issuer["spec"]["acme"]["server"]).netloc
+        server = issuer["spec"]["acme"]["server"]
         address, ports = loopback_address(), listeners(env)
         acme = AcmeServer(env.processes, server, address, ports[WEB], LIFETIME)
-        proxy.routes[f"{server}:443"] = acme.port
+        block.enter_context(contextlib.closing(acme))
+        proxy.routes[f"{urlsplit(server).netloc}:443"] = acme.port
         block.enter_context(_pods(env, proxy))
         programs = PublicPrograms(env, proxy, address, acme, ports)
         give_address(env)
