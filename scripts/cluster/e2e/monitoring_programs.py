@@ -127,21 +127,22 @@ def with_copied_files(
     namespace: str = MONITORING,
 ) -> list[str]:
     """Return arguments with the paths of mounted ConfigMaps replaced by those of copies."""
-    folder = env.processes.folder(name)
     copies: dict[str, Path] = {}
     mounts = {m["name"]: m for c in pod["containers"] for m in c.get("volumeMounts") or ()}
     for volume in pod.get("volumes") or ():
         if "configMap" in volume and volume["name"] in mounts:
             found = env.client.get("v1", "ConfigMap", volume["configMap"]["name"], namespace)
-            mount = mounts[volume["name"]]["mountPath"]
+            mount, folder = mounts[volume["name"]], env.processes.folder(f"{name}-{volume['name']}")
+            path = mount["mountPath"].rstrip("/")
             for key, text in found["data"].items():
                 (folder / key).write_text(text)
-                copies[f"{mount.rstrip('/')}/{key}"] = folder / key
-                copies[mount] = folder / key
+                copies[f"{path}/{key}"] = folder / key
+            copies[path] = folder / mount["subPath"] if "subPath" in mount else folder
     result = []
     for argument in arguments:
         flag, _, value = argument.partition("=")
-        result.append(f"{flag}={copies[value]}" if value in copies else argument)
+        copy = copies.get(value.rstrip("/"))
+        result.append(f"{flag}={copy}" if copy else argument)
     return result
 
 

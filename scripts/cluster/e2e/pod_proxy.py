@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import socket
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from scripts.servers.http_client import request
 from scripts.servers.processes import LOOPBACK
 from scripts.servers.tcp_proxy import relay
-
-# Seconds that a program may take to answer.
-_TIMEOUT = 20
-# Headers about a single connection (RFC 9110, 7.6.1), and the length, which is known here.
-_HOP_BY_HOP = frozenset(
-    {"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer"}
-    | {"transfer-encoding", "upgrade"}
-)
 
 
 class PodProxy:
@@ -44,7 +36,7 @@ class PodProxy:
 
     @property
     def url(self) -> str:
-        """Where it is, as programs want it in `HTTP_PROXY`."""
+        """Where it is, as programs want it."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def close(self) -> None:
@@ -73,27 +65,21 @@ class _PodProxyHandler(BaseHTTPRequestHandler):
         if port is None:
             self.send_error(502, "nothing runs there")
             return
+        url = f"http://{LOOPBACK}:{port}{slash}{path}"
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP}
-        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_TIMEOUT)
+        headers = {k: v for k, v in self.headers.items() if k in ("Accept", "Content-Type")}
         try:
-            connection.request(self.command, f"{slash}{path}", body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            answer = request(url, method=self.command, body=body, headers=headers)
+        except OSError as error:
             self.send_error(502, str(error))
             return
-        finally:
-            connection.close()
         # The client may be gone meanwhile, as Prometheus is when it is ended during a scrape.
         with contextlib.suppress(ConnectionError):
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _HOP_BY_HOP:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type or "text/plain")
+            self.send_header("Content-Length", str(len(answer.content)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(answer.content)
 
     def do_CONNECT(self) -> None:
         """Open a tunnel, for TLS (RFC 9110, 9.3.6)."""

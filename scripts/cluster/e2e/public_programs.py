@@ -27,6 +27,7 @@ from scripts.cluster.e2e.environment import Environment
 from scripts.cluster.e2e.monitoring_programs import with_copied_files
 from scripts.cluster.e2e.pod_proxy import PodProxy
 from scripts.cluster.e2e.prometheus_operator import MONITORING, deployed, without_flags
+from scripts.cluster.e2e.socks_proxy import SocksProxy
 from scripts.servers.acme import AcmeServer
 from scripts.servers.http_client import TRANSIENT
 from scripts.servers.kubernetes.client import KubernetesError, Object
@@ -78,7 +79,8 @@ class PublicPrograms:
 
     Attributes:
         env: The cluster.
-        proxy: How they reach pods, and the ACME server.
+        proxy: How cert-manager reaches the ACME server.
+        pods: How Traefik reaches pods.
         address: Where Traefik listens.
         acme: The ACME server.
         ports: Traefik's, by its entry point.
@@ -86,6 +88,7 @@ class PublicPrograms:
 
     env: Environment
     proxy: PodProxy
+    pods: SocksProxy
     address: str
     acme: AcmeServer
     ports: Mapping[str, int]
@@ -135,7 +138,7 @@ class PublicPrograms:
             *map(local, arguments),
             environment={
                 "KUBECONFIG": str(program.kubeconfig),
-                "HTTP_PROXY": self.proxy.url,
+                "HTTP_PROXY": self.pods.url,
                 "NO_PROXY": LOOPBACK,
             },
         )
@@ -198,6 +201,7 @@ def running(env: Environment) -> Iterator[PublicPrograms]:
         for name in (TRAEFIK, CERT_MANAGER, "pebble", "pebble-challtestsrv"):
             block.callback(env.processes.kill, name)
         proxy = block.enter_context(contextlib.closing(PodProxy()))
+        pods = block.enter_context(contextlib.closing(SocksProxy(proxy.routes)))
         (issuer,) = env.client.all(CERTIFICATES, "Issuer", GATEWAY)
         server = issuer["spec"]["acme"]["server"]
         address, ports = loopback_address(), listeners(env)
@@ -205,7 +209,7 @@ def running(env: Environment) -> Iterator[PublicPrograms]:
         block.enter_context(contextlib.closing(acme))
         proxy.routes[f"{urlsplit(server).netloc}:443"] = acme.port
         block.enter_context(_pods(env, proxy))
-        programs = PublicPrograms(env, proxy, address, acme, ports)
+        programs = PublicPrograms(env, proxy, pods, address, acme, ports)
         give_address(env)
         programs.start_traefik()
         programs.start_cert_manager()

@@ -378,8 +378,11 @@ require (
 	software.sslmate.com/src/go-pkcs12 v0.7.3 // indirect
 )
 
+// Traefik keeps it in a folder of its own repository, which the proxy does not serve.
 replace github.com/traefik/traefik/dynamic/ext => ./ext
 
+// As Traefik does itself; its newer commit of the first one is not served, which only basic and digest
+// authentication use.
 replace (
 	github.com/abbot/go-http-auth => github.com/containous/go-http-auth v0.4.1-0.20200324110947-a37a7636d23e
 	github.com/gorilla/mux => github.com/containous/mux v0.0.0-20250523120546-41b6ec3aed59
