@@ -140,7 +140,8 @@ def judged(expression: str) -> Judgement:
     strangers = [{**STRANGER}]
     for text in named:
         words = dict.fromkeys(OWN_WORDS, text) | dict.fromkeys(OWN_NUMBERS, MANY)
-        logins = [f"{text}-x", f"x-{text}"] if _LOGIN.fullmatch(text) else []
+        made = (f"{text}x", f"{text}-x", f"x{text}", f"x-{text}")
+        logins = [login for login in made if _LOGIN.fullmatch(login)]
         strangers += [{**STRANGER, **words, "login": login} for login in ("stranger", *logins)]
     strangers.append({**STRANGER, **dict.fromkeys(OWN_NUMBERS, MANY)})
     listed: list[Mapping[str, Json]] = [{**STRANGER, "login": text} for text in named]
