@@ -114,9 +114,9 @@ def _told(env: Environment, message: Callable[[Environment], str]) -> tuple[str,
 
 
 def _wrong_issuer(programs: PublicPrograms, env: Environment) -> DisruptionResult:
-    """Commit a server that has no such directory."""
+    """Commit a server that does not answer: with one of the same host, an account still counts."""
     (issuer,) = env.client.all(CERTIFICATES, "Issuer", GATEWAY)
-    server = f"{issuer['spec']['acme']['server']}-typo"
+    server = issuer["spec"]["acme"]["server"].replace("https://", "https://typo.")
     patch = {"target": {"kind": "Issuer"}, "patch": yaml.safe_dump(_server(issuer, server))}
 
     def change(tree: Path) -> None:
