@@ -18,20 +18,22 @@ PARTS = "../../../base/optional/public"
 # By the folder of overlays/<environment>: parts of `base/optional/public`.
 DOOR: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-load-balancer", "grafana", "github"),
-    "config": ("network-policies",),
+    "config": ("network-policies", "watch"),
     "public": ("certificate/staging", "route"),
 }
 NETWORK_LOAD_BALANCER: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-network-load-balancer", "grafana", "github"),
-    "config": ("network-policies",),
+    "config": ("network-policies", "watch"),
     "public": ("certificate/production", "route"),
 }
 INGRESS: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "grafana", "github"),
+    "config": ("watch",),
     "public": ("certificate/production", "ingress"),
 }
 TUNNEL: Mapping[str, tuple[str, ...]] = {
     "releases": ("grafana", "github"),
+    "config": ("watch",),
     "public": ("cloudflared",),
 }
 # Each combination that the page names.

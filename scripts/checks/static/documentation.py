@@ -38,6 +38,8 @@ PROGRAMS = {
     "amtool": "checks Alertmanager's configuration",
     "cd": "shell",
     "cp": "copies a template or a folder",
+    "curl": "asks an address",
+    "dig": "asks for the address of a name",
     "export": "shell",
     "flux": "installs Flux and has it sync",
     "git": "clones, commits and pushes",
