@@ -284,7 +284,13 @@ def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Message]:
         first = bare.split("/")[0]
         named = bool(PATH.fullmatch(bare)) and (first in tree.top or program in READERS)
         remote = value.startswith("https://")
-        if not value or remote or "$" in value or not (named or flag in PATH_FLAGS) or value in {".", "*"}:
+        if (
+            not value
+            or remote
+            or "$" in value
+            or not (named or flag in PATH_FLAGS)
+            or value in {".", "*"}
+        ):
             continue
         if not tree.has(bare, path.parent):
             yield _absent(bare)
