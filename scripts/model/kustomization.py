@@ -32,8 +32,8 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
     Args:
         root: The repository's.
         path: The folder, relative to the repository. Of one below `tests/options`, opt-ins that its
-            environment has taken in by itself are left out, as kustomize takes none in twice, and so
-            is the address in place of an owner's.
+            environment has taken in by itself are left out, as kustomize takes none in twice, and
+            so is the address in place of an owner's.
 
     Raises:
         RepositoryError: With kustomize's reason, shortened to its last part.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,22 @@ PARTS = "../../../base/optional/public"
 # By the folder of overlays/<environment>: parts of `base/optional/public`.
 DOOR: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-load-balancer", "grafana", "github"),
-    "config": ("network-policies",),
+    "config": ("network-policies", "watch"),
     "public": ("certificate/staging", "route"),
 }
 NETWORK_LOAD_BALANCER: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-network-load-balancer", "grafana", "github"),
-    "config": ("network-policies",),
+    "config": ("network-policies", "watch"),
     "public": ("certificate/production", "route"),
 }
 INGRESS: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "grafana", "github"),
+    "config": ("watch",),
     "public": ("certificate/production", "ingress"),
 }
 TUNNEL: Mapping[str, tuple[str, ...]] = {
     "releases": ("grafana", "github"),
+    "config": ("watch",),
     "public": ("cloudflared",),
 }
 # Each combination that the page names.
@@ -110,6 +113,34 @@ def taken(
     for cluster in sorted(root.glob("clusters/*")):
         if f"overlays/{environment}/" in "".join(p.read_text() for p in cluster.rglob("*.yaml")):
             _synced(cluster, environment, [part for names in parts.values() for part in names])
+
+
+def given_back(root: Path, environment: str, url: str) -> None:
+    """Take all parts out of an environment again, as the page's last section says.
+
+    Args:
+        root: The tree's.
+        environment: The one that took them in.
+        url: What GRAFANA_URL was before.
+
+    Raises:
+        AbsentError: If the tree has no such environment.
+    """
+    edits.put(root / INVENTORY, "data.GRAFANA_URL", url)
+    overlay = root / "overlays" / environment
+    shutil.rmtree(overlay / "public")
+    (overlay / "releases/public.yaml").unlink(missing_ok=True)
+    for path in root.glob("clusters/*/flux/public.yaml"):
+        path.unlink()
+    for path in (
+        *overlay.glob("*/kustomization.yaml"),
+        *root.glob("clusters/*/argocd/kustomization.yaml"),
+    ):
+        content = yaml.safe_load(path.read_text())
+        kept = [name for name in content.get("components", []) if not name.startswith(PARTS)]
+        patches = [one for one in content.get("patches", []) if one != {"path": "public.yaml"}]
+        content |= {"components": kept, "patches": patches}
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def _synced(cluster: Path, environment: str, parts: Iterable[str]) -> None:
