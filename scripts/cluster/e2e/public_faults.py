@@ -16,6 +16,7 @@ from scripts.cluster.e2e.environment import Environment
 from scripts.cluster.e2e.prometheus_operator import MONITORING
 from scripts.cluster.e2e.public_address import certificate, check_served, why_not_issued
 from scripts.cluster.e2e.public_parts import HOST, set_host
+from scripts.cluster.e2e.public_probe import DOWN, check_alerts
 from scripts.cluster.e2e.public_programs import (
     ACME,
     CERT_MANAGER,
@@ -76,6 +77,16 @@ def wait_for_other(programs: PublicPrograms, serial: str, host: str = HOST) -> f
         return "" if _serial(programs, host) != serial else why_not_issued(programs.env) or serial
 
     return programs.env.until(same, "no other certificate is served")
+
+
+def _check_alerted(programs: PublicPrograms) -> None:
+    """Check that the alert of an address that is down comes of what a probe finds.
+
+    Raises:
+        RepositoryError: If not.
+    """
+    if found := check_alerts(programs, DOWN):
+        raise RepositoryError(*found)
 
 
 def _unreachable(programs: PublicPrograms, env: Environment) -> DisruptionResult:
@@ -177,6 +188,7 @@ def _gateway_deleted(programs: PublicPrograms, env: Environment) -> DisruptionRe
     """Delete the Gateway; Flux puts it back when it next looks at its release."""
     env.client.delete(env.client.get(GATEWAY_API, "Gateway", TRAEFIK, GATEWAY))
     message, reported = _told(env, lambda _: _unanswered(programs))
+    _check_alerted(programs)
     env.reconcile(env.client.get(f"{HELM}/v2", "HelmRelease", TRAEFIK, GATEWAY))
     recovered = env.until(
         lambda: "; ".join(map(str, check_served(programs))), "the address does not come back"
@@ -212,5 +224,6 @@ def _expired(programs: PublicPrograms, env: Environment) -> DisruptionResult:
         return ""
 
     message, reported = _told(env, expired)
+    _check_alerted(programs)
     programs.start_cert_manager()
     return DisruptionResult(message, reported, wait_for_other(programs, serial))

@@ -41,21 +41,21 @@ class Combination:
 GATEWAY = Combination(
     "a Gateway of our own, with a load balancer",
     ("cert-manager", "grafana", "github", "traefik", "oci-load-balancer"),
-    ("network-policies",),
+    ("network-policies", "watch"),
     ("certificate/staging", "route"),
     ("traefik", "cert-manager"),
 )
 INGRESS = Combination(
     "an Ingress controller that is there",
     ("cert-manager", "grafana", "github"),
-    (),
+    ("watch",),
     ("certificate/production", "ingress"),
-    ("cert-manager",),
+    ("cert-manager", "ingress"),
 )
 TUNNEL = Combination(
     "a tunnel, without a load balancer",
     ("grafana", "github"),
-    ("network-policies",),
+    ("network-policies", "watch"),
     ("cloudflared",),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
-from scripts.cluster.e2e import checks, public_address, public_programs
+from scripts.cluster.e2e import checks, public_address, public_probe, public_programs
 from scripts.cluster.e2e.argocd import ArgoCD
 from scripts.cluster.e2e.disruptions import Disruption
 from scripts.cluster.e2e.environment import Environment
@@ -104,12 +104,14 @@ def _check_answers(table: StepTable, programs: PublicPrograms) -> None:
     env = programs.env
     with table.step("Pebble gives a certificate, by a challenge through Traefik"):
         env.until(lambda: public_address.why_not_issued(env), "there is no certificate")
-    with table.step("the address answers with it, and redirects http") as found:
+    with table.step("the address answers with it, and redirects http"):
         env.until(
             lambda: "; ".join(map(str, public_address.check_served(programs))),
             "the address does not answer",
         )
         serial = programs.get(HOST).serial
+    with table.step("a probe finds it, and the alerts how long it is good") as found:
+        found += public_probe.check_alerts(programs, public_probe.EXPIRING)
     with table.step("passwords cannot be guessed for long") as found:
         found += public_address.check_rate_limit(programs)
     with table.step("the certificate is renewed before it expires"):
