@@ -17,6 +17,7 @@ from dashboards_py.panels import (
     table,
     timeseries,
 )
+from dashboards_py.public_address import PUBLIC_ADDRESS
 from dashboards_py.queries import stack
 from dashboards_py.units import (
     ALERTS_PER_SECOND,
@@ -490,6 +491,7 @@ DASHBOARD = dashboard(
         pipeline,
         loki,
         grafana,
+        PUBLIC_ADDRESS,
         configuration,
         components,
         gitops,

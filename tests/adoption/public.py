@@ -19,12 +19,12 @@ PARTS = "../../../base/optional/public"
 # By the folder of overlays/<environment>: parts of `base/optional/public`.
 DOOR: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-load-balancer", "grafana", "github"),
-    "config": ("network-policies", "watch"),
+    "config": ("network-policies", "traefik/metrics", "watch"),
     "public": ("certificate/staging", "route"),
 }
 NETWORK_LOAD_BALANCER: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-network-load-balancer", "grafana", "github"),
-    "config": ("network-policies", "watch"),
+    "config": ("network-policies", "traefik/metrics", "watch"),
     "public": ("certificate/production", "route"),
 }
 INGRESS: Mapping[str, tuple[str, ...]] = {
