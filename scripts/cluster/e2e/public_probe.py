@@ -50,7 +50,9 @@ def check_alerts(programs: PublicPrograms, expected: frozenset[str]) -> list[Fin
     found = dict(_METRICS.findall(_probed(programs, probe["module"], url)))
     folder = env.processes.folder("public-alerts")
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": rules["groups"]}))
-    (folder / "test.yaml").write_text(yaml.safe_dump(_test(probe["jobName"], url, found, expected)))
+    (folder / "test.yaml").write_text(
+        yaml.safe_dump(alert_test(probe["jobName"], url, found, expected))
+    )
     run = tools.run("promtool", "test", "rules", folder / "test.yaml")
     if run.returncode == 0:
         return []
@@ -79,8 +81,15 @@ def _probed(programs: PublicPrograms, module: str, url: str) -> str:
         env.processes.kill("blackbox_exporter")
 
 
-def _test(job: str, url: str, found: Mapping[str, str], expected: frozenset[str]) -> Json:
-    """Return a test of promtool: what was found is found for half an hour."""
+def alert_test(job: str, url: str, found: Mapping[str, str], expected: frozenset[str]) -> Json:
+    """Return a test of promtool: what was found is found for half an hour.
+
+    Args:
+        job: Of the probe.
+        url: What is probed.
+        found: What the exporter says, by metric.
+        expected: Alerts and their severities.
+    """
     labels = f'{{job="{job}", instance="{url}"}}'
     end = _MINUTES * 60
     series = [{"series": f'probe_success{{job="{PROBED_INSIDE}"}}', "values": f"1x{_MINUTES}"}]
