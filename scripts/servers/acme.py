@@ -6,6 +6,7 @@ import http.client
 import json
 import ssl
 import threading
+from collections.abc import Sequence, Set
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,28 +33,33 @@ class AcmeServer:
     """
 
     def __init__(
-        self, processes: Processes, url: str, address: str, http_port: int, lifetime: int
+        self,
+        processes: Processes,
+        urls: Sequence[str],
+        address: str,
+        http_port: int,
+        lifetime: int,
     ) -> None:
         """Start it.
 
         Args:
             processes: Where it runs.
-            url: The directory as its clients know it, `https://host/path`.
+            urls: Where its clients think that its directory is, `https://host/path`.
             address: What every name is resolved to, of the loopback network.
             http_port: What it takes for port 80.
             lifetime: Of a certificate, in seconds.
         """
-        host, path = urlsplit(url).netloc, urlsplit(url).path
         self._folder = processes.folder(PEBBLE)
         self._pebble, self._management, dns, self._dns_management = free_ports(4)
         self.authority = self._folder / "server.crt"
         key = self._folder / "server.key"
+        names = ",".join(f"DNS:{urlsplit(url).netloc}" for url in urls)
         openssl(
             "scripts/servers/acme.py",
             "Pebble needs a certificate of its own",
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-nodes", "-days", "2", "-subj", f"/CN={host}"),
-            *("-addext", f"subjectAltName=DNS:{host},IP:{LOOPBACK}"),
+            *("-nodes", "-days", "2", "-subj", "/CN=pebble"),
+            *("-addext", f"subjectAltName={names},IP:{LOOPBACK}"),
             *("-keyout", str(key), "-out", str(self.authority)),
         )
         profile = {"description": "the only one", "validityPeriod": lifetime}
@@ -83,7 +89,8 @@ class AcmeServer:
             environment=_PLEASANT,
         )
         processes.until(PEBBLE, self._missing)
-        self._front = _front(self._pebble, path, self.authority, key)
+        paths = {urlsplit(url).path for url in urls}
+        self._front = _front(self._pebble, paths, self.authority, key)
         self.port = int(self._front.server_address[1])
 
     def close(self) -> None:
@@ -115,8 +122,8 @@ class AcmeServer:
         request(url, method="POST", body=json.dumps({"ip": address}).encode())
 
 
-def _front(port: int, path: str, certificate: Path, key: Path) -> ThreadingHTTPServer:
-    """Serve Pebble with its directory at another path."""
+def _front(port: int, paths: Set[str], certificate: Path, key: Path) -> ThreadingHTTPServer:
+    """Serve Pebble with its directory at other paths."""
     trusted = ssl.create_default_context(cafile=str(certificate))
 
     class Handler(BaseHTTPRequestHandler):
@@ -124,7 +131,7 @@ def _front(port: int, path: str, certificate: Path, key: Path) -> ThreadingHTTPS
             """Say nothing."""
 
         def _forward(self) -> None:
-            target = _DIRECTORY if self.path == path else self.path
+            target = _DIRECTORY if self.path in paths else self.path
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             client = http.client.HTTPSConnection(LOOPBACK, port, timeout=_TIMEOUT, context=trusted)
             client.request(self.command, target, body, dict(self.headers))

@@ -81,6 +81,15 @@ def why_not_issued(env: Environment, name: str = CERTIFICATE) -> str:
     return "; ".join(one for one in found if one)
 
 
+def untrusted(env: Environment) -> str:
+    """Say which Issuer the certificate is still of, where another one is to issue it."""
+    item = certificate(env)
+    secret = env.client.get("v1", "Secret", item["spec"]["secretName"], GATEWAY)
+    found = secret["metadata"].get("annotations", {}).get("cert-manager.io/issuer-name")
+    wanted = item["spec"]["issuerRef"]["name"]
+    return "" if found == wanted else f"of {found}: {why_not_issued(env)}"
+
+
 def check_served(programs: PublicPrograms, host: str = HOST) -> list[Finding]:
     """Check what a browser sees: the certificate, the way to Grafana, and from http to https."""
     found = []

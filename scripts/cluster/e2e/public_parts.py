@@ -12,6 +12,7 @@ from scripts.model.api_groups import KUSTOMIZE
 from scripts.servers.git_remote import append_to_list, edit_yaml
 
 PARTS = "base/optional/public"
+STAGING, PRODUCTION = "certificate/staging", "certificate/production"
 UNIT = "monitoring-public"
 # Of the names that are nobody's (RFC 2606).
 HOST = "grafana.example.org"
@@ -42,14 +43,14 @@ GATEWAY = Combination(
     "a Gateway of our own, with a load balancer",
     ("cert-manager", "grafana", "github", "traefik", "oci-load-balancer"),
     ("network-policies", "watch"),
-    ("certificate/staging", "route"),
+    (STAGING, "route"),
     ("traefik", "cert-manager"),
 )
 INGRESS = Combination(
     "an Ingress controller that is there",
     ("cert-manager", "grafana", "github"),
     ("watch",),
-    ("certificate/production", "ingress"),
+    (PRODUCTION, "ingress"),
     ("cert-manager", "ingress"),
 )
 TUNNEL = Combination(
@@ -105,6 +106,13 @@ def set_host(tree: Path, host: str) -> None:
     """Change the one parameter that all parts follow."""
     path = tree / "base/application/application.yaml"
     edit_yaml(path, lambda content: content["data"].update(GRAFANA_URL=f"https://{host}"))
+
+
+def trust(tree: Path, cluster: str) -> None:
+    """Take the certificate of production in place of that of staging."""
+    for environment in clusters.environments(tree, cluster):
+        path = tree / "overlays" / environment / "public/kustomization.yaml"
+        path.write_text(path.read_text().replace(STAGING, PRODUCTION))
 
 
 def _prepend(path: Path, parts: tuple[str, ...]) -> None:

@@ -27,7 +27,9 @@ from scripts.cluster.e2e.environment import Environment
 from scripts.cluster.e2e.monitoring_programs import with_copied_files
 from scripts.cluster.e2e.pod_proxy import PodProxy
 from scripts.cluster.e2e.prometheus_operator import MONITORING, deployed, without_flags
+from scripts.cluster.e2e.public_parts import PARTS
 from scripts.cluster.e2e.socks_proxy import SocksProxy
+from scripts.core.yamlfile import load
 from scripts.servers.acme import AcmeServer
 from scripts.servers.http_client import TRANSIENT
 from scripts.servers.kubernetes.client import KubernetesError, Object
@@ -202,18 +204,24 @@ def running(env: Environment) -> Iterator[PublicPrograms]:
             block.callback(env.processes.kill, name)
         proxy = block.enter_context(contextlib.closing(PodProxy()))
         pods = block.enter_context(contextlib.closing(SocksProxy(proxy.routes)))
-        (issuer,) = env.client.all(CERTIFICATES, "Issuer", GATEWAY)
-        server = issuer["spec"]["acme"]["server"]
         address, ports = loopback_address(), listeners(env)
-        acme = AcmeServer(env.processes, server, address, ports[WEB], LIFETIME)
+        urls = _acme_urls(env)
+        acme = AcmeServer(env.processes, urls, address, ports[WEB], LIFETIME)
         block.enter_context(contextlib.closing(acme))
-        proxy.routes[f"{urlsplit(server).netloc}:443"] = acme.port
+        for url in urls:
+            proxy.routes[f"{urlsplit(url).netloc}:443"] = acme.port
         block.enter_context(_pods(env, proxy))
         programs = PublicPrograms(env, proxy, pods, address, acme, ports)
         give_address(env)
         programs.start_traefik()
         programs.start_cert_manager()
         yield programs
+
+
+def _acme_urls(env: Environment) -> list[str]:
+    """Return the servers of all Issuers that an owner can take in."""
+    paths = (env.remote.tree / PARTS / "certificate").glob("*/issuer.yaml")
+    return sorted({load(path, env.remote.tree)[0]["spec"]["acme"]["server"] for path in paths})
 
 
 def give_address(env: Environment) -> None:

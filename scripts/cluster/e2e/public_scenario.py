@@ -10,9 +10,18 @@ from scripts.cluster.e2e.argocd import ArgoCD
 from scripts.cluster.e2e.disruptions import Disruption
 from scripts.cluster.e2e.environment import Environment
 from scripts.cluster.e2e.public_faults import faults, wait_for_other
-from scripts.cluster.e2e.public_parts import GATEWAY, HOST, INGRESS, TUNNEL, Combination, take
+from scripts.cluster.e2e.public_parts import (
+    GATEWAY,
+    HOST,
+    INGRESS,
+    TUNNEL,
+    Combination,
+    take,
+    trust,
+)
 from scripts.cluster.e2e.public_programs import PublicPrograms
 from scripts.cluster.e2e.step_table import StepTable
+from scripts.core import git
 from scripts.core.findings import Finding
 
 Disrupt = Callable[[Environment, Sequence[Disruption]], list[Finding]]
@@ -30,17 +39,18 @@ def with_flux(table: StepTable, env: Environment, disrupt: Disrupt) -> None:
         RepositoryError: If a step cannot be done.
     """
     public_address.apply_gateway_crds(env)
-    before = checks.inventory(env.client)
+    before, revision = checks.inventory(env.client), env.revision
     engine = (env.reconcile_source, env.wait_for_sync)
     for parts in (TUNNEL, INGRESS):
         _take(table, env, parts, before, *engine)
-        env.remote.revert()
+        leave(env, revision)
     _take(table, env, GATEWAY, before, *engine)
     with public_programs.running(env) as programs:
         _check_answers(table, programs)
         table.findings += disrupt(env, faults(programs))
     with table.step("nothing of it stays") as found:
-        env.revert()
+        leave(env, revision)
+        env.reconcile_source()
         env.wait_for_sync()
         found += public_address.remaining(env, before)
 
@@ -52,7 +62,7 @@ def with_argocd(table: StepTable, env: Environment, argo: ArgoCD) -> None:
         RepositoryError: If a step cannot be done.
     """
     public_address.apply_gateway_crds(env)
-    before = checks.inventory(env.client)
+    before, revision = checks.inventory(env.client), env.revision
     with contextlib.ExitStack() as block:
 
         def run_once_possible() -> None:
@@ -73,9 +83,18 @@ def with_argocd(table: StepTable, env: Environment, argo: ArgoCD) -> None:
         with table.step("the address answers with a certificate, and redirects http") as found:
             found += public_address.check_served(programs[0])
         with table.step("nothing of it stays") as found:
-            argo.revert()
+            leave(env, revision)
+            argo.refresh_all()
             argo.wait_for_sync()
             found += public_address.remaining(env, before)
+
+
+def leave(env: Environment, revision: str) -> None:
+    """Commit the tree as it was at a revision; the engine has yet to fetch it."""
+    env.revision = env.remote.commit(
+        "Without a public address",
+        lambda tree: git.isolated(tree, "read-tree", "--reset", "-u", revision),
+    )
 
 
 def _take(
@@ -116,3 +135,7 @@ def _check_answers(table: StepTable, programs: PublicPrograms) -> None:
         found += public_address.check_rate_limit(programs)
     with table.step("the certificate is renewed before it expires"):
         wait_for_other(programs, serial)
+    with table.step("production in place of staging has it issued anew"):
+        env.push("Production", lambda tree: trust(tree, env.cluster))
+        env.wait_for_sync()
+        env.until(lambda: public_address.untrusted(env), "no other Issuer is asked")
