@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from scripts.cluster.e2e import checks
 from scripts.cluster.e2e.environment import Environment
+from scripts.cluster.e2e.prometheus_operator import MONITORING, deployed
 from scripts.cluster.e2e.public_parts import HOST
 from scripts.cluster.e2e.public_programs import (
     ACME,
     CERTIFICATE,
     CERTIFICATES,
     GATEWAY,
+    GRAFANA,
     PAGE,
     PublicPrograms,
 )
@@ -56,6 +58,20 @@ def remaining(env: Environment, before: Mapping[str, str]) -> list[Finding]:
     ]
 
 
+def check_secrets(env: Environment) -> list[Finding]:
+    """Check that Grafana's pod waits for no Secret that is not there, as that of GitHub's is not."""
+    names = {
+        reference["name"]
+        for one in deployed(env, GRAFANA, GRAFANA).container["env"]
+        if (reference := one.get("valueFrom", {}).get("secretKeyRef"))
+        and not reference.get("optional")
+    }
+    there = {item["metadata"]["name"] for item in env.client.all("v1", "Secret", MONITORING)}
+    text, fix = "Grafana waits for it, and it is not there", "let it be optional"
+    place = f"{env.sync.name} Secret"
+    return [Finding(f"{place} {name}", None, text, fix) for name in sorted(names - there)]
+
+
 def certificate(env: Environment) -> Object:
     """Return the Certificate of the public address."""
     return env.client.get(CERTIFICATES, "Certificate", CERTIFICATE, GATEWAY)
@@ -81,13 +97,11 @@ def why_not_issued(env: Environment, name: str = CERTIFICATE) -> str:
     return "; ".join(one for one in found if one)
 
 
-def untrusted(env: Environment) -> str:
-    """Say which Issuer the certificate is still of, where another one is to issue it."""
-    item = certificate(env)
-    secret = env.client.get("v1", "Secret", item["spec"]["secretName"], GATEWAY)
-    found = secret["metadata"].get("annotations", {}).get("cert-manager.io/issuer-name")
-    wanted = item["spec"]["issuerRef"]["name"]
-    return "" if found == wanted else f"of {found}: {why_not_issued(env)}"
+def issuer(env: Environment) -> str:
+    """Return the name of the Issuer that the certificate is of, as cert-manager has noted it."""
+    name = certificate(env)["spec"]["secretName"]
+    secret = env.client.get("v1", "Secret", name, GATEWAY)
+    return str(secret["metadata"].get("annotations", {}).get("cert-manager.io/issuer-name"))
 
 
 def check_served(programs: PublicPrograms, host: str = HOST) -> list[Finding]:

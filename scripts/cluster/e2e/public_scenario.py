@@ -117,6 +117,7 @@ def _take(
         found += checks.drifted(env.client, expected, env.sync.name)
         found += checks.orphaned(env, before, expected)
         found += checks.unscheduled(env)
+        found += public_address.check_secrets(env)
 
 
 def _check_answers(table: StepTable, programs: PublicPrograms) -> None:
@@ -136,6 +137,12 @@ def _check_answers(table: StepTable, programs: PublicPrograms) -> None:
     with table.step("the certificate is renewed before it expires"):
         wait_for_other(programs, serial)
     with table.step("production in place of staging has it issued anew"):
+        staging = public_address.issuer(env)
         env.push("Production", lambda tree: trust(tree, env.cluster))
         env.wait_for_sync()
-        env.until(lambda: public_address.untrusted(env), "no other Issuer is asked")
+
+        def same() -> str:
+            found = public_address.issuer(env) == staging
+            return public_address.why_not_issued(env) or "it is kept" if found else ""
+
+        env.until(same, f"the certificate is still of {staging}")

@@ -132,6 +132,23 @@ def test_why_there_is_no_certificate(
     assert public_address.why_not_issued(env) == says
 
 
+@pytest.mark.parametrize(
+    ("optional", "there", "missing"),
+    [(True, [], False), (False, [], True), (False, ["grafana-github"], False)],
+)
+def test_grafana_may_wait_for_no_secret_that_is_missing(
+    optional: bool, there: list[str], missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = {"name": "grafana-github", "key": "client-id", "optional": optional}
+    variables = [{"name": "A", "value": "1"}, {"valueFrom": {"secretKeyRef": reference}}]
+    program = SimpleNamespace(container={"env": variables})
+    monkeypatch.setattr(public_address, "deployed", lambda *_: program)
+    secrets = [{"metadata": {"name": name}} for name in there]
+    client = SimpleNamespace(all=lambda *_: secrets)
+    env = SimpleNamespace(client=client, sync=SimpleNamespace(name="local/flux"))
+    assert bool(public_address.check_secrets(cast(Environment, env))) is missing
+
+
 def test_faults_have_names_and_the_last_one_waits_for_a_certificate_to_expire() -> None:
     made = public_faults.faults(cast(public_programs.PublicPrograms, None))
     assert len({one.name for one in made}) == len(made)
