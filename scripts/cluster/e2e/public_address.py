@@ -59,7 +59,7 @@ def remaining(env: Environment, before: Mapping[str, str]) -> list[Finding]:
 
 
 def check_secrets(env: Environment) -> list[Finding]:
-    """Check that Grafana's pod waits for no Secret that is not there, as that of GitHub's is not."""
+    """Check that Grafana's pod waits for no Secret that is missing, as that of GitHub is."""
     names = {
         reference["name"]
         for one in deployed(env, GRAFANA, GRAFANA).container["env"]
