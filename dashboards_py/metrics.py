@@ -28,6 +28,7 @@ CONTROL_PLANE = Source(
 REDPANDA = Source(
     "Redpanda", "no data from Redpanda (opt-in base/optional/redpanda)", {"job": "redpanda"}
 )
+DOOR = Source("the door's Traefik", "base/optional/public/traefik/metrics is not taken in")
 PROBES = Source("blackbox exporter", "no probe result yet")
 RULES = Source("Prometheus rules", "no rule evaluated yet")
 BUDGETS = Source("budget.yaml of the environment", "not in this environment's budget.yaml")
@@ -82,6 +83,10 @@ RESOURCE_LIMITS = _gauge("kube_pod_container_resource_limits", _RESOURCE, KUBE_S
 NODE_ALLOCATABLE = _gauge("kube_node_status_allocatable", "node resource unit", KUBE_STATE)
 DEPLOYMENT_WANTED = _gauge("kube_deployment_spec_replicas", "namespace deployment", KUBE_STATE)
 DEPLOYMENT_CREATED = _gauge("kube_deployment_status_replicas", "namespace deployment", KUBE_STATE)
+TRAEFIK_REQUESTS = _counter(
+    "traefik_service_requests_total", "namespace pod code method protocol service", DOOR
+)
+
 DEPLOYMENT_GENERATION = _gauge(
     "kube_deployment_status_observed_generation", "namespace deployment", KUBE_STATE
 )
@@ -90,6 +95,7 @@ CPU_USAGE = _counter("container_cpu_usage_seconds_total", f"{_CONTAINER} node", 
 MEMORY_WORKING_SET = _gauge("container_memory_working_set_bytes", f"{_CONTAINER} node", CADVISOR)
 
 PROBE_SUCCESS = _gauge("probe_success", "job instance", PROBES)
+PROBE_CERTIFICATE_END = _gauge("probe_ssl_earliest_cert_expiry", "job instance", PROBES)
 
 ALERTS = _gauge("ALERTS", "alertname alertstate severity namespace pod", RULES)
 

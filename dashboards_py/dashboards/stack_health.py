@@ -17,6 +17,7 @@ from dashboards_py.panels import (
     table,
     timeseries,
 )
+from dashboards_py.public_address import PUBLIC_ADDRESS
 from dashboards_py.queries import stack
 from dashboards_py.rows import stack_logs, stack_metrics
 from dashboards_py.rows.stack_metrics import SINCE_WHEN, WHICH_TARGET
@@ -269,6 +270,7 @@ DASHBOARD = dashboard(
         stack_logs.pipeline,
         stack_logs.loki,
         grafana,
+        PUBLIC_ADDRESS,
         configuration,
         components,
         gitops,

@@ -117,7 +117,8 @@ def provable(syncs: list[ClusterSync], *, allow_missing: bool) -> bool:
 def render(release: Release) -> list[dict[str, Json]]:
     """Return the objects that the release installs, by `helm template`, cached by content.
 
-    Rendered for the newest supported Kubernetes, with the chart's `crds/`, as Argo CD does.
+    Rendered for the newest supported Kubernetes, with the chart's `crds/` unless the engine skips
+    it.
 
     Raises:
         RepositoryError: If the chart is missing or Helm refuses the values.
@@ -142,7 +143,7 @@ def template(release: Release, values: dict[str, Json] | None = None) -> str:
         archive(release),
         f"--namespace={release.namespace}",
         f"--kube-version={schemas.kubernetes_versions()[-1]}",
-        "--include-crds",
+        "--skip-crds" if release.skips_crds else "--include-crds",
         "--values=-",
         stdin=json.dumps(release.values if values is None else values),
     )
@@ -176,6 +177,7 @@ def content_key(release: Release) -> str:
         release.name,
         release.namespace,
         release.values,
+        release.skips_crds,
         schemas.kubernetes_versions()[-1],
         tools.version("helm"),
     ]

@@ -12,6 +12,7 @@ from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, group
 from scripts.model.secretfile import DeclaredSecret
 
 OPERATOR = "monitoring.coreos.com"
+WORKLOADS = "apps"
 
 
 class Secret(NamedTuple):
@@ -87,7 +88,7 @@ def secrets_read(sync: ClusterSync) -> Iterator[SecretReference]:
             at = ("spec", "values", *keys)
             yield SecretReference("HelmRelease", release.owner[1], at, secret)
     for item in sync.objects():
-        if group(item) in {OPERATOR, api_groups.SOURCE}:
+        if group(item) in {OPERATOR, WORKLOADS, api_groups.SOURCE}:
             metadata = item["metadata"]
             for keys, secret in secrets_in_values("", metadata.get("namespace", ""), item):
                 yield SecretReference(item["kind"], metadata["name"], keys, secret)

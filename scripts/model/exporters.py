@@ -31,6 +31,7 @@ EXPORTERS: tuple[tuple[str, str, str], ...] = (
     (r"probe_.+", "frontend", ""),
     (r"probe_.+", "backend", ""),
     (r"probe_.+", "grafana", ""),
+    (r"probe_.+", "grafana-public", ""),
     (r"dapr_(placement|scheduler|sentry|injector|operator)_.+", "dapr-control-plane", "metrics"),
     (
         r"dapr_(?!placement_|scheduler_|sentry_|injector_|operator_).+",
@@ -43,6 +44,7 @@ EXPORTERS: tuple[tuple[str, str, str], ...] = (
     (r"argocd_.+", "argocd", "metrics"),
     (r"nginx_ingress_controller_.+", "ingress-nginx", "metrics"),
     (r"traefik_.+", "traefik", "metrics"),
+    (r"traefik_service_requests_total", "gateway", "metrics"),
     (r"redpanda_.+", "redpanda", ""),
 )
 # Files of the catalogue that are of one target each: its monitor, and the port if it has several.

@@ -22,8 +22,9 @@ ENGINES = ("flux", "argocd")
 ENCRYPTED = "secrets"
 # In Flux' folder: the files of `flux bootstrap`, which nothing else changes.
 BOOTSTRAP = "flux-system"
-# Our namespaces, and those that the installation of an engine creates.
+# Our namespaces, those that opt-ins add, and those that the installation of an engine creates.
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
+OPTIONAL_NAMESPACES = frozenset({"cert-manager", "gateway"})
 # What a chart may come from: those that have a version, which Argo CD gets, too.
 CHART_SOURCES = ("HelmRepository", "OCIRepository")
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
@@ -45,6 +46,7 @@ class Release:
         repository: Where it comes from: `host/path` of an OCI registry, or a URL.
         values: The final values.
         owner: Kind and name of the object that declares it.
+        skips_crds: Whether the engine leaves out what the chart has in its folder `crds`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Release:
     repository: str
     values: dict[str, Json]
     owner: tuple[str, str]
+    skips_crds: bool = False
 
 
 @dataclass(frozen=True)
@@ -382,6 +385,7 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
                 repository,
                 spec.get("values") or {},
                 ("HelmRelease", name),
+                (spec.get("install") or {}).get("crds") == "Skip",
             )
         )
     return sorted(releases, key=lambda r: r.name)
@@ -399,6 +403,7 @@ def _argocd_release(item: dict[str, Json]) -> Release:
         source["repoURL"],
         helm.get("valuesObject") or {},
         ("Application", name),
+        bool(helm.get("skipCrds")),
     )
 
 

@@ -23,6 +23,7 @@ def main() -> int:
         print(f"{'unchanged' if unchanged else 'wrote':<10} {path}")
     generated = [
         *tools.ROOT.glob(f"{RULES}/{alerts.PREFIX}*.yaml"),
+        *tools.ROOT.glob(f"base/optional/**/{alerts.PREFIX}*.yaml"),
         *tools.ROOT.glob(f"{RULES}/{slos.PREFIX}*.yaml"),
         *tools.ROOT.glob(f"{alerts.LOKI_RULES}/*.yaml"),
         *tools.ROOT.glob(f"overlays/*/{budgets.OUTPUT}"),

@@ -1,4 +1,7 @@
-"""Alerts: rules of Prometheus or Loki from the specifications in `base/config/alerts`."""
+"""Alerts: rules of Prometheus or Loki from the specifications in `base/config/alerts`.
+
+Those of an opt-in, which is named as `component`, are written into its folder.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ def render(root: Path, facts: Facts | None = None) -> dict[Path, str]:
             files[LOKI_RULES / path.name] = f"# {comment}\n{dump({'groups': groups})}"
         else:
             name = f"{PREFIX}{path.stem}"
-            files[RULES / f"{name}.yaml"] = prometheus_rule(name, groups, comment)
+            folder = Path(specification.get("component") or RULES)
+            files[folder / f"{name}.yaml"] = prometheus_rule(name, groups, comment)
     return files
 
 

@@ -78,6 +78,7 @@ def build(
     _press(sim)
     up = 1 - sim.during("probe fails")
     sim.probes = {"frontend": clock.constant(1), "backend": up, "grafana": clock.constant(1)}
+    sim.probes["grafana-public"] = clock.constant(1)
     return sim
 
 

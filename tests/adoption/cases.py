@@ -22,7 +22,7 @@ from scripts.model import charts
 from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from scripts.servers.registry import renumbered
-from tests.adoption import edits
+from tests.adoption import edits, public
 from tests.adoption.edits import AbsentError
 from tests.fixtures import LAYOUTS
 
@@ -325,6 +325,19 @@ def opted_in_everywhere(root: Path) -> None:
         path.write_text(edits.read(path).replace("components:\n", taken))
 
 
+def public_address(root: Path) -> None:
+    """All parts of the door, in the environment that tests/options builds on."""
+    environments = [path.parent.name for path in sorted(root.glob("overlays/*/budget.yaml"))]
+    if not environments:
+        raise AbsentError("there is no environment")
+    public.taken(root, environments[-1])
+
+
+def public_tunnel(root: Path) -> None:
+    """A tunnel on a laptop."""
+    public.taken(root, first(root, "overlays/*/").name, public.TUNNEL)
+
+
 def second_release(root: Path) -> None:
     """One more chart: the blackbox exporter again, by another name."""
     name, other = "prometheus-blackbox-exporter", "probes-outside"
@@ -381,4 +394,6 @@ CASES = (
     Case("an opt-in", "an opt-in", opted_in),
     Case("an opt-in everywhere", "an opt-in", opted_in_everywhere),
     Case("a chart more", "a chart more", second_release),
+    Case("a public address", "A public address", public_address),
+    Case("a public address by a tunnel", "A public address", public_tunnel),
 )

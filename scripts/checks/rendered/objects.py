@@ -9,17 +9,30 @@ from scripts.checks.static.sync_order import CRD_RELEASE
 from scripts.core.findings import Finding
 from scripts.core.quantities import version_numbers
 from scripts.model import images
-from scripts.model.manifests import ENGINES, NAMESPACES, group
+from scripts.model.manifests import ENGINES, NAMESPACES, OPTIONAL_NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
 
 KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
 }
+# Releases whose CRDs are templates of their own chart; it has no value for Argo CD's annotation.
+# Argo CD keeps what Helm keeps when the Application is deleted, not when the chart drops it.
+OWN_CRDS = frozenset({"cert-manager"})
 # Roles that may read Secrets.
 SECRET_READERS = {
     # Writes the generated configuration into a Secret, and reads those that monitors name.
     "ClusterRole kube-prometheus-stack-operator",
+    # Keys and certificates of whatever namespace asks for one, and the accounts of issuers.
+    "ClusterRole cert-manager-cainjector",
+    "ClusterRole cert-manager-controller-certificates",
+    "ClusterRole cert-manager-controller-challenges",
+    "ClusterRole cert-manager-controller-clusterissuers",
+    "ClusterRole cert-manager-controller-issuers",
+    "ClusterRole cert-manager-controller-orders",
+    "Role cert-manager/cert-manager-webhook:dynamic-serving",
+    # Certificates, in the two namespaces in which it is bound.
+    "ClusterRole traefik-routes",
 }
 READING = frozenset({"get", "list", "watch", "*"})
 # The Prometheus operator's image, and the annotation of its CRDs that names its version.
@@ -94,10 +107,12 @@ def crds_kept(cluster: Cluster) -> Iterator[Finding]:
     for item in cluster.rendered():
         if item.kind != "CustomResourceDefinition":
             continue
-        if item.release != CRD_RELEASE:
+        if item.release not in {CRD_RELEASE, *OWN_CRDS}:
             text = f"the release {item.release} brings a CRD"
             yield cluster.finding(item, text, f"turn it off; CRDs belong to {CRD_RELEASE}")
         for key, value in KEEP_ANNOTATIONS.items():
+            if item.release in OWN_CRDS and not key.startswith("helm.sh/"):
+                continue
             if item.annotations.get(key) != value:
                 text = f"may be deleted with all its objects: {key} is not {value}"
                 yield cluster.finding(item, text, "set it in crds.annotations")
@@ -123,12 +138,13 @@ def crds_not_older_than_operator(cluster: Cluster) -> Iterator[Finding]:
 
 def in_our_namespaces(cluster: Cluster) -> Iterator[Finding]:
     """Charts create objects in our namespaces only, and no namespace."""
+    ours = NAMESPACES | OPTIONAL_NAMESPACES
     for item in cluster.rendered():
         if item.kind == "Namespace":
             yield cluster.finding(item, "the chart makes a namespace", "turn it off")
-        elif item.kind not in CLUSTER_SCOPED and item.namespace not in NAMESPACES:
+        elif item.kind not in CLUSTER_SCOPED and item.namespace not in ours:
             text = f"would be created in {item.namespace}"
-            yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(NAMESPACES))}")
+            yield cluster.finding(item, text, f"keep it in {' or '.join(sorted(ours))}")
 
 
 def brought_once(cluster: Cluster) -> Iterator[Finding]:
@@ -155,48 +171,58 @@ def secrets_unreadable(cluster: Cluster) -> Iterator[Finding]:
 
 
 def kinds_whitelisted(cluster: Cluster) -> Iterator[Finding]:
-    """The AppProject permits every kind that its Applications create."""
-    allowed = _allowed_kinds(cluster)
-    if allowed is None:
-        return
-    project, kinds = allowed
-    for kind in sorted(_created_kinds(cluster) - kinds):
-        text = f"does not allow {kind[1]} of group {kind[0] or 'core'!r}"
-        yield cluster.finding(project, text, f"add it to the {_list(kind)}")
+    """Each AppProject permits every kind that its Applications create."""
+    created = _created_kinds(cluster)
+    for project, kinds in _allowed_kinds(cluster):
+        for kind in sorted(created.get(project.name, set()) - kinds):
+            text = f"does not allow {kind[1]} of group {kind[0] or 'core'!r}"
+            yield cluster.finding(project, text, f"add it to the {_list(kind)}")
 
 
 def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """The AppProject permits no kind that no cluster creates, opt-ins included."""
-    created = {kind for cluster in clusters for kind in _created_kinds(cluster)}
+    """An AppProject permits no kind that no cluster creates, opt-ins included."""
+    created = {
+        k for cluster in clusters for kinds in _created_kinds(cluster).values() for k in kinds
+    }
     for cluster in clusters:
-        if allowed := _allowed_kinds(cluster):
-            project, kinds = allowed
+        for project, kinds in _allowed_kinds(cluster):
             for kind in sorted(kinds - created):
                 text = f"allows {kind[1]}, which nothing creates"
                 yield cluster.finding(project, text, f"remove it from the {_list(kind)}")
 
 
-def _allowed_kinds(cluster: Cluster) -> tuple[Item, set[Kind]] | None:
-    projects = [o for o in cluster.sync.objects() if o["kind"] == "AppProject"]
-    if not projects:
-        return None
+def _allowed_kinds(cluster: Cluster) -> Iterator[tuple[Item, set[Kind]]]:
     lists = ("clusterResourceWhitelist", "namespaceResourceWhitelist")
-    spec = projects[0]["spec"]
-    return Item(projects[0]), {(k["group"], k["kind"]) for name in lists for k in spec[name]}
+    for item in cluster.sync.objects():
+        if item["kind"] == "AppProject":
+            spec = item["spec"]
+            yield (
+                Item(item),
+                {(k["group"], k["kind"]) for name in lists for k in spec.get(name, ())},
+            )
 
 
-def _created_kinds(cluster: Cluster) -> set[Kind]:
-    """Return the kinds that the project's Applications create: of charts and of the configuration.
+def _created_kinds(cluster: Cluster) -> dict[str, set[Kind]]:
+    """Return the kinds that each project's Applications create: of charts and of the configuration.
 
-    The root Application is not in the project; it creates the objects of the releases' unit.
+    The root Application is in no project of ours; it creates the objects of the releases' unit.
+    What Flux syncs is of no project, and has an empty name.
     """
+    applications = {
+        item["metadata"]["name"]: str(item["spec"].get("project", ""))
+        for item in cluster.sync.objects()
+        if item["kind"] == "Application"
+    }
     units = [u for u in cluster.sync.units[1:] if "releases" not in u.path]
     if not cluster.sync.synced:
         units = [u for u in cluster.sync.units if "releases" not in u.path]
-    manifests = [o for u in units for o in u.objects] + [
-        dict(i.manifest) for i in cluster.rendered()
-    ]
-    return {(group(o), o["kind"]) for o in manifests}
+    manifests = [(u.name, o) for u in units for o in u.objects]
+    manifests += [(i.release or "", dict(i.manifest)) for i in cluster.rendered()]
+    result: dict[str, set[Kind]] = {}
+    for application, item in manifests:
+        project = applications.get(application, "")
+        result.setdefault(project, set()).add((group(item), item["kind"]))
+    return result
 
 
 def _list(kind: Kind) -> str:

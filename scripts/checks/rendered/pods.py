@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from scripts.checks.static import unique_names
 from scripts.core.findings import Finding
 from scripts.model.images import IMAGE_NAME
+from scripts.model.manifests import OPTIONAL_NAMESPACES
 from scripts.model.pod_security import violations
 from scripts.model.rendered import Cluster
 
-RESTRICTED = frozenset({"monitoring"})
+RESTRICTED = frozenset({"monitoring"}) | OPTIONAL_NAMESPACES
 # Paths of their node that pods of monitoring-node may mount.
 HOST_PATHS = {
     "/": "node-exporter: file systems",

@@ -11,12 +11,13 @@ from scripts.checks.static import credentials
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import leaves, maps
 from scripts.model import secretfile
-from scripts.model.manifests import NAMESPACES
+from scripts.model.manifests import NAMESPACES, OPTIONAL_NAMESPACES
 from scripts.model.rendered import Cluster, Item, Pod
 
+_OURS = sorted(NAMESPACES | OPTIONAL_NAMESPACES)
 # The address of one of our Services: a URL's host, or a name that ends with `.svc`.
 _ADDRESS = re.compile(
-    rf"(?:(?P<scheme>\w+)://)?(?P<name>[a-z0-9][a-z0-9-]*)\.(?P<namespace>{'|'.join(sorted(NAMESPACES))})"
+    rf"(?:(?P<scheme>\w+)://)?(?P<name>[a-z0-9][a-z0-9-]*)\.(?P<namespace>{'|'.join(_OURS)})"
     r"(?P<suffix>\.svc(?:\.cluster\.local)?)?(?::(?P<port>\d+))?(?![\w.-])"
 )
 _PORTS = {"http": 80, "https": 443}

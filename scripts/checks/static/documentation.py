@@ -26,6 +26,10 @@ PAGES = frozenset({"CONTRIBUTING.md", "README.md"})
 SKIPPED = frozenset({"build", "fixtures", "node_modules", "__pycache__"})
 # Files that exist only after a user has made them.
 MADE_BY_USERS = (
+    # A public address.
+    "clusters/*/flux/public.yaml",
+    "overlays/*/public",
+    "overlays/*/public/kustomization.yaml",
     "build/*",
     "clusters/*/.sops.yaml",
     f"clusters/*/{ENCRYPTED}*",
@@ -38,6 +42,8 @@ PROGRAMS = {
     "amtool": "checks Alertmanager's configuration",
     "cd": "shell",
     "cp": "copies a template or a folder",
+    "curl": "asks an address",
+    "dig": "asks for the address of a name",
     "export": "shell",
     "flux": "installs Flux and has it sync",
     "git": "clones, commits and pushes",
@@ -277,7 +283,14 @@ def _command(tree: Tree, path: Path, one: list[str]) -> Iterator[Message]:
         bare = value.removeprefix("./").rstrip("/")
         first = bare.split("/")[0]
         named = bool(PATH.fullmatch(bare)) and (first in tree.top or program in READERS)
-        if not value or "$" in value or not (named or flag in PATH_FLAGS) or value in {".", "*"}:
+        remote = value.startswith("https://")
+        if (
+            not value
+            or remote
+            or "$" in value
+            or not (named or flag in PATH_FLAGS)
+            or value in {".", "*"}
+        ):
             continue
         if not tree.has(bare, path.parent):
             yield _absent(bare)

@@ -18,6 +18,7 @@ from scripts.model.manifests import (
     CONFIGMAP_BYTES,
     ENGINE_NAMESPACES,
     NAMESPACES,
+    OPTIONAL_NAMESPACES,
     Release,
     Repository,
     group,
@@ -26,12 +27,12 @@ from scripts.model.manifests import (
 from scripts.model.pod_security import POD_SECURITY
 
 # All that this repository creates is in these; the application's namespaces are not among them.
-OUR_NAMESPACES = NAMESPACES | ENGINE_NAMESPACES
+OUR_NAMESPACES = NAMESPACES | OPTIONAL_NAMESPACES | ENGINE_NAMESPACES
 KEEP_ANNOTATIONS = {
     "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
     "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
 }
-EXACT = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 # Fields of one engine that the other, or a plain `kustomize build`, does not implement.
 ONE_ENGINE = {
     "Kustomization": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from scripts import tools
 from scripts.cluster.e2e.parallel import run_parallel
@@ -17,6 +17,7 @@ from scripts.servers.processes import Processes
 
 COMMAND = (sys.executable, "-m", "scripts.cluster.e2e")
 WITHOUT_DISRUPTIONS = "--without-disruptions"
+WITHOUT_PUBLIC_ADDRESS = "--without-public-address"
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,6 +27,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     text = "only these: a folder of clusters/, or with its engine, such as local/flux"
     parser.add_argument("cluster", nargs="*", help=text)
     parser.add_argument(WITHOUT_DISRUPTIONS, action="store_true", help="break nothing")
+    text = "leave the parts of base/optional/public out"
+    parser.add_argument(WITHOUT_PUBLIC_ADDRESS, action="store_true", help=text)
     text = "how many to sync beside each other, each printed when it is done; the times get longer"
     parser.add_argument("--jobs", type=int, default=1, help=text)
     return parser.parse_args(arguments)
@@ -59,7 +62,27 @@ def main() -> int:
     # Not committed, so the engine cannot see it.
     if git.isolated(tools.ROOT, "status", "--porcelain", "--", "base", "clusters", "overlays"):
         progress("what is not committed is not synced: HEAD is")
-    # One is disrupted, which has volumes: the others differ in values, not in what Flux does.
+    disrupted, public = chosen(repository, syncs, given)
+    if given.jobs > 1 and len(syncs) > 1:
+        return run_parallel(list(commands(syncs, disrupted, public)), given.jobs)
+    found = [
+        finding
+        for sync in syncs
+        for finding in _run(repository, sync, disrupted=sync in disrupted, public=sync in public)
+    ]
+    count = report(found)
+    print(f"\n{count} findings" if count else "\nall is as it should be")
+    return 1 if count else 0
+
+
+def chosen(
+    repository: Repository, syncs: Sequence[ClusterSync], given: argparse.Namespace
+) -> tuple[list[ClusterSync], list[ClusterSync]]:
+    """Return which clusters are disrupted, and which get a public address, too.
+
+    One is disrupted, which has volumes: the others differ in values, not in what Flux does. Another
+    one, if there is one, gets the public address, by each engine: both take minutes.
+    """
     flux = [sync.cluster for sync in syncs if sync.engine == "flux"]
     name = (
         ""
@@ -67,26 +90,36 @@ def main() -> int:
         else clusters.first_with_volumes(repository.root, flux)
     )
     disrupted = [sync for sync in syncs if sync.engine == "flux" and sync.cluster == name]
-    if given.jobs > 1 and len(syncs) > 1:
-        others = [sync for sync in syncs if sync not in disrupted]
-        # What takes longest begins first.
-        commands = [(*COMMAND, sync.name) for sync in disrupted]
-        undisrupted = [(*COMMAND, sync.name, WITHOUT_DISRUPTIONS) for sync in others]
-        return run_parallel([*commands, *undisrupted], given.jobs)
-    found = [f for sync in syncs for f in _run(repository, sync, disrupted=sync in disrupted)]
-    count = report(found)
-    print(f"\n{count} findings" if count else "\nall is as it should be")
-    return 1 if count else 0
+    if given.without_public_address:
+        return disrupted, []
+    others = [sync.cluster for sync in syncs if sync.cluster != name] or [name]
+    return disrupted, [sync for sync in syncs if sync.cluster == others[0]]
 
 
-def _run(repository: Repository, sync: ClusterSync, *, disrupted: bool) -> list[Finding]:
+def commands(
+    syncs: Sequence[ClusterSync], disrupted: Sequence[ClusterSync], public: Sequence[ClusterSync]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the command of each cluster; what takes longest begins first."""
+    for sync in sorted(syncs, key=lambda one: (one not in disrupted, one not in public)):
+        yield (
+            *(*COMMAND, sync.name),
+            *(() if sync in disrupted else (WITHOUT_DISRUPTIONS,)),
+            *(() if sync in public else (WITHOUT_PUBLIC_ADDRESS,)),
+        )
+
+
+def _run(
+    repository: Repository, sync: ClusterSync, *, disrupted: bool, public: bool
+) -> list[Finding]:
     """Run one cluster; return what is wrong, and keep what each program said if anything is."""
     with Processes() as processes:
         try:
             if sync.engine == "flux":
-                found = sync_with_flux(processes, repository, sync, disrupted=disrupted)
+                found = sync_with_flux(
+                    processes, repository, sync, disrupted=disrupted, public=public
+                )
             else:
-                found = sync_with_argocd(processes, repository, sync)
+                found = sync_with_argocd(processes, repository, sync, public=public)
         except RepositoryError as error:
             found = list(error.findings)
         if found:

@@ -248,9 +248,13 @@ def untracked(item: Object) -> bool:
     they are established.
     """
     status = item.get("status") or {}
-    kinds = {one["kind"] for one in status.get("resources") or ()}
+    waiting = {
+        one["kind"]
+        for one in status.get("resources") or ()
+        if (one.get("health") or {}).get("status", "Healthy") != "Healthy"
+    }
     states = (status.get("sync") or {}).get("status"), (status.get("health") or {}).get("status")
-    return kinds == {"CustomResourceDefinition"} and states == ("Synced", "Progressing")
+    return waiting == {"CustomResourceDefinition"} and states == ("Synced", "Progressing")
 
 
 def messages(item: Object) -> str:

@@ -11,7 +11,13 @@ from scripts.cluster.e2e.environment import Environment, scheduling_failures
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.api_groups import SOURCE
-from scripts.model.manifests import ENGINE_NAMESPACES, NAMESPACES, Repository, is_engine_object
+from scripts.model.manifests import (
+    ENGINE_NAMESPACES,
+    NAMESPACES,
+    OPTIONAL_NAMESPACES,
+    Repository,
+    is_engine_object,
+)
 from scripts.model.rendered import clusters
 from scripts.servers.kubernetes.client import (
     Client,
@@ -22,6 +28,8 @@ from scripts.servers.kubernetes.client import (
     without_server_fields,
 )
 
+# Whose objects are not others'.
+_OURS = NAMESPACES | OPTIONAL_NAMESPACES | ENGINE_NAMESPACES
 # A manager of its own: what it would apply must be what is there, field by field.
 FIELD_MANAGER = "reviewer"
 
@@ -62,6 +70,10 @@ IGNORED_ORPHANS = tuple(
             "what `flux bootstrap` leaves",
         ),
         (r"PersistentVolume volume-\d+", "the storage driver's, made on demand"),
+        (
+            r"Secret \S+/(letsencrypt-\w+|grafana-public-tls)",
+            "cert-manager keeps the account's key there, and the certificate",
+        ),
     )
 )
 
@@ -124,21 +136,30 @@ def _differences(client: Client, item: Object) -> Iterator[str]:
 # Labels that charts make of their version.
 _VERSION_LABELS = ("helm.sh/chart", "chart", "app.kubernetes.io/version")
 _DIGEST = re.compile(r"[+_][0-9a-f]{12}")
+# Flux leaves the `v` of a version out when it appends the digest to it.
+_LETTER = re.compile(r"(?<![^-])v(?=\d)")
 
 
 def with_digests(item: Json, live: Json) -> Json:
-    """Return an object with the digests that only Flux appends to the version of a chart from OCI.
+    """Return an object with what Flux makes of a chart's text, where the live object has that.
+
+    It appends a digest to the version of a chart from OCI, and Helm trims the end of each manifest,
+    which may be that of a text.
 
     https://fluxcd.io/flux/components/helm/helmreleases/#chart-reference
     """
     if isinstance(item, dict) and isinstance(live, dict):
         return {key: _labelled(key, value, live.get(key)) for key, value in item.items()}
+    if isinstance(item, str) and item.rstrip("\n") == live:
+        return live
     return item
 
 
 def _labelled(key: str, value: Json, live: Json) -> Json:
-    if key in _VERSION_LABELS and isinstance(live, str) and live.startswith(str(value)):
-        return live if _DIGEST.fullmatch(live.removeprefix(str(value))) else value
+    if key in _VERSION_LABELS and isinstance(live, str):
+        for version in (str(value), _LETTER.sub("", str(value))):
+            if live.startswith(version) and _DIGEST.fullmatch(live.removeprefix(version)):
+                return live
     return with_digests(value, live)
 
 
@@ -180,12 +201,11 @@ def inventory(client: Client) -> dict[str, str]:
 
 def foreign_versions(client: Client) -> dict[str, str]:
     """Return the resource version of every object in namespaces that are not ours."""
-    ours = NAMESPACES | ENGINE_NAMESPACES
     return {
         name: item["metadata"]["resourceVersion"]
         for name, item in objects_by_name(client)
         if item["metadata"].get("namespace")
-        and item["metadata"]["namespace"] not in ours
+        and item["metadata"]["namespace"] not in _OURS
         and not is_ignored_orphan(name)
     }
 
@@ -217,7 +237,7 @@ def warnings(client: Client, before: Mapping[str, str], place: str) -> list[Find
         for event in client.all("events.k8s.io/v1", "Event")
         if event.get("type") == "Warning"
         and qualified_name(event) not in before
-        and event["metadata"]["namespace"] in NAMESPACES | ENGINE_NAMESPACES
+        and event["metadata"]["namespace"] in _OURS
         and not _is_resolved(client, event)
     ]
 

@@ -107,7 +107,7 @@ def _run_kube_state_metrics(env: Environment, proxy: PodProxy) -> None:
     )
     env.processes.start(
         name,
-        *_with_copied_files(env, name, arguments, program.pod),
+        *with_copied_files(env, name, arguments, program.pod),
         f"--kubeconfig={program.kubeconfig}",
         f"--host={LOOPBACK}",
         f"--port={port}",
@@ -119,25 +119,30 @@ def _run_kube_state_metrics(env: Environment, proxy: PodProxy) -> None:
     _route(env, proxy, program.labels, pod_port, port)
 
 
-def _with_copied_files(
-    env: Environment, name: str, arguments: Sequence[str], pod: Json
+def with_copied_files(
+    env: Environment,
+    name: str,
+    arguments: Sequence[str],
+    pod: Json,
+    namespace: str = MONITORING,
 ) -> list[str]:
     """Return arguments with the paths of mounted ConfigMaps replaced by those of copies."""
-    folder = env.processes.folder(name)
     copies: dict[str, Path] = {}
     mounts = {m["name"]: m for c in pod["containers"] for m in c.get("volumeMounts") or ()}
     for volume in pod.get("volumes") or ():
         if "configMap" in volume and volume["name"] in mounts:
-            found = env.client.get("v1", "ConfigMap", volume["configMap"]["name"], MONITORING)
-            mount = mounts[volume["name"]]["mountPath"]
+            found = env.client.get("v1", "ConfigMap", volume["configMap"]["name"], namespace)
+            mount, folder = mounts[volume["name"]], env.processes.folder(f"{name}-{volume['name']}")
+            path = mount["mountPath"].rstrip("/")
             for key, text in found["data"].items():
                 (folder / key).write_text(text)
-                copies[f"{mount.rstrip('/')}/{key}"] = folder / key
-                copies[mount] = folder / key
+                copies[f"{path}/{key}"] = folder / key
+            copies[path] = folder / mount["subPath"] if "subPath" in mount else folder
     result = []
     for argument in arguments:
         flag, _, value = argument.partition("=")
-        result.append(f"{flag}={copies[value]}" if value in copies else argument)
+        copy = copies.get(value.rstrip("/"))
+        result.append(f"{flag}={copy}" if copy else argument)
     return result
 
 
@@ -183,8 +188,7 @@ def _run_prometheus(env: Environment, proxy: PodProxy) -> tuple[int, Json]:
     _write_rules(env, item["metadata"]["name"], folder / "rules")
     token = folder / "token"
     token.write_text(yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"])
-    url = f"http://{LOOPBACK}:{proxy.port}"
-    adapted = outside_of_pod(config, kubeconfig, token, client.authority, url)
+    adapted = outside_of_pod(config, kubeconfig, token, client.authority, proxy.url)
     # Prometheus then says each target's limit beside its samples.
     adapted["global"]["extra_scrape_metrics"] = True
     adapted["rule_files"] = [f"{folder}/rules/*.yaml"]

@@ -34,6 +34,11 @@ class PodProxy:
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    @property
+    def url(self) -> str:
+        """Where it is, as programs want it."""
+        return f"http://{LOOPBACK}:{self.port}"
+
     def close(self) -> None:
         """End."""
         self._server.shutdown()

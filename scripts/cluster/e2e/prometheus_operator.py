@@ -37,16 +37,18 @@ class DeployedProgram(NamedTuple):
     kubeconfig: Path
 
 
-def deployed(env: Environment, name: str, container: str) -> DeployedProgram:
+def deployed(
+    env: Environment, name: str, container: str, namespace: str = MONITORING
+) -> DeployedProgram:
     """Return how a Deployment of the cluster runs one of its containers."""
-    spec = env.client.get("apps/v1", "Deployment", name, MONITORING)["spec"]
+    spec = env.client.get("apps/v1", "Deployment", name, namespace)["spec"]
     pod = spec["template"]["spec"]
     return DeployedProgram(
         next(one for one in pod["containers"] if one["name"] == container),
         pod,
         spec["selector"]["matchLabels"],
         control_plane.service_account_kubeconfig(
-            env.processes, env.client, MONITORING, pod["serviceAccountName"]
+            env.processes, env.client, namespace, pod["serviceAccountName"]
         ),
     )
 

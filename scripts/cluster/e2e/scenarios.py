@@ -6,7 +6,7 @@ import contextlib
 import os
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scripts.cluster.e2e import (
     admission,
@@ -15,6 +15,7 @@ from scripts.cluster.e2e import (
     disruptions,
     monitoring_checks,
     monitoring_programs,
+    public_scenario,
     sync_latency,
 )
 from scripts.cluster.e2e.background_workloads import APPLICATION
@@ -36,7 +37,12 @@ MONITORING_CHECKS: dict[str, Callable[[Environment, MonitoringPrograms], list[Fi
 
 
 def sync_with_flux(
-    processes: Processes, repository: Repository, sync: ClusterSync, *, disrupted: bool
+    processes: Processes,
+    repository: Repository,
+    sync: ClusterSync,
+    *,
+    disrupted: bool,
+    public: bool,
 ) -> list[Finding]:
     """Sync a cluster with Flux and check it; return what is wrong.
 
@@ -45,6 +51,7 @@ def sync_with_flux(
         repository: Ours.
         sync: The cluster.
         disrupted: Whether to go through the disruptions, too.
+        public: Whether to take the parts of the public address in, too.
 
     Raises:
         RepositoryError: If a step cannot be done.
@@ -71,9 +78,11 @@ def sync_with_flux(
         _check_others(table, env, before, others)
         with table.step("sidecars of each public layout of the application are found") as found:
             found += monitoring_checks.check_sidecars(env, programs)
+    if public:
+        public_scenario.with_flux(table, env, _disrupt)
     if disrupted:
         before = checks.inventory(env.client)
-        table.findings += _disrupt(env)
+        table.findings += _disrupt(env, disruptions.DISRUPTIONS)
         _check_objects(table, env, before)
         with table.step("all pods fit, as before") as found:
             found += checks.unscheduled(env)
@@ -89,9 +98,15 @@ def sync_with_flux(
 
 
 def sync_with_argocd(
-    processes: Processes, repository: Repository, sync: ClusterSync
+    processes: Processes, repository: Repository, sync: ClusterSync, *, public: bool
 ) -> list[Finding]:
     """Sync a cluster with Argo CD, check it and remove it; return what is wrong.
+
+    Args:
+        processes: Where it runs.
+        repository: Ours.
+        sync: The cluster.
+        public: Whether to take the parts of the public address in, too.
 
     Raises:
         RepositoryError: If a step cannot be done.
@@ -114,6 +129,8 @@ def sync_with_argocd(
         argo.wait_for_self_heal(expected)
     with table.step("a commit that cannot be applied is told, and its revert synced"):
         argo.commit_and_revert()
+    if public:
+        public_scenario.with_argocd(table, env, argo)
     with table.step("all of it goes with the root Application"):
         argo.remove()
     print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
@@ -200,12 +217,12 @@ def _check_checks(
     ]
 
 
-def _disrupt(env: Environment) -> list[Finding]:
-    """Go through all disruptions, and print what came of each."""
+def _disrupt(env: Environment, some: Sequence[disruptions.Disruption]) -> list[Finding]:
+    """Go through disruptions, and print what came of each."""
     found: list[Finding] = []
     print(f"\n{'what goes wrong':<44}{'told':>7}{'mended':>8}  what Flux says")
     began = time.monotonic()
-    for disruption in disruptions.DISRUPTIONS:
+    for disruption in some:
         try:
             result, findings = disruptions.run(env, disruption)
         except RepositoryError as error:

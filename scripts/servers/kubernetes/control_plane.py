@@ -21,6 +21,9 @@ KWOK = "sigs.k8s.io/kwok"
 _LEASE = 40
 # Which nodes kwok plays.
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
+# Nobody answers at the addresses of pods, so webhooks are not called.
+_WEBHOOKS = ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook")
+_UNCONTROLLED = (*_WEBHOOKS, "ServiceAccount")
 # What kwok does: nodes and pods are ready at once, leases are renewed, deleted pods are gone.
 STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 
@@ -67,7 +70,7 @@ def api_server(processes: Processes, *, controlled: bool = False) -> Client:
         f"--service-account-signing-key-file={_key(processes)}",
         # It would publish its address, and a loopback address is refused.
         "--endpoint-reconciler-type=none",
-        *(() if controlled else ("--disable-admission-plugins=ServiceAccount",)),
+        f"--disable-admission-plugins={','.join(_WEBHOOKS if controlled else _UNCONTROLLED)}",
     )
     # Made by the server as it starts, for itself.
     authority = folder / "certificates" / "apiserver.crt"

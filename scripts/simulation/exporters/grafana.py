@@ -21,6 +21,7 @@ def grafana(sim: Simulation) -> Iterator[Exposed]:
         ("/api/dashboards/uid/:uid", "GET", "200", 0.1, 0.02),
         ("/api/health", "GET", "200", 0.3, 0.002),
         ("/login", "POST", "200", 0.01, 0.15),
+        ("/login", "POST", "401", 0.001, 0.15),
     ):
         labels = {"handler": handler, "method": method, "status_code": status}
         count = noise.counts(f"grafana {handler} {status}", looked * share)

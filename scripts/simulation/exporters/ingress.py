@@ -55,3 +55,23 @@ def traefik(sim: Simulation) -> Iterator[Exposed]:
         yield "traefik_service_requests_total", labels, count
         observed = [(r.count, r.median) for r in parts]
         yield from histogram("traefik_service_request_duration_seconds", labels, observed, _TRAEFIK)
+
+
+def gateway(sim: Simulation) -> Iterator[Exposed]:
+    """Yield what the door of Grafana's public address exposes."""
+    looked = 0.02 + 0.2 * sim.clock.between(8, 22)
+    for status, share in (
+        ("200", 1.0),
+        ("302", 0.05),
+        ("401", 0.01),
+        ("404", 0.02),
+        ("502", 0.001),
+    ):
+        labels = {
+            "code": status,
+            "method": "GET",
+            "protocol": "http",
+            "service": "monitoring-grafana-80@kubernetesgateway",
+        }
+        count = sim.noise.counts(f"gateway {status}", looked * share)
+        yield "traefik_service_requests_total", labels, cumulative(count)

@@ -51,6 +51,7 @@ _OF_CLUSTER: Mapping[Key, tuple[Callable[[Simulation], Iterable[Exposed]], Progr
     ("loki", "http-metrics"): (loki.loki, Program("loki")),
     ("ingress-nginx", "metrics"): (ingress.ingress_nginx, Program("ingress-nginx")),
     ("traefik", "metrics"): (ingress.traefik, Program("traefik")),
+    ("gateway", "metrics"): (ingress.gateway, Program("traefik")),
     ("redpanda", ""): (redpanda.redpanda, Program("redpanda")),
 }
 _OF_POD: Mapping[Key, tuple[Callable[[Simulation, SimulatedPod], Iterable[Exposed]], Program]] = {
@@ -127,5 +128,9 @@ def exporter(
 
 def probe(sim: Simulation, job: str) -> Exporter:
     """Return what one probe of an HTTP address exposes."""
-    success: Exposed = ("probe_success", {}, sim.probes[job])
-    return Exporter(Program("blackbox-exporter", "probe_.+"), sim.clock, lambda: [success])
+    exposed: list[Exposed] = [("probe_success", {}, sim.probes[job])]
+    if job == "grafana-public":
+        # In thirty days at the day's end.
+        end = sim.clock.constant(float(sim.clock.time[-1]) + 30 * 86400)
+        exposed.append(("probe_ssl_earliest_cert_expiry", {}, end))
+    return Exporter(Program("blackbox-exporter", "probe_.+"), sim.clock, lambda: exposed)

@@ -31,6 +31,8 @@ ROWS = {
     Secret("monitoring", "alloy-pseudonym-salt", frozenset({"salt"})): 3,
     Secret("monitoring-node", "alloy-pseudonym-salt", frozenset({"salt"})): 4,
     Secret("monitoring", "redpanda-metrics", frozenset({"username", "password"})): 5,
+    Secret("monitoring", "grafana-github", frozenset({"client-id", "client-secret"}), True): 6,
+    Secret("monitoring", "cloudflared", frozenset({"token"})): 7,
 }
 
 

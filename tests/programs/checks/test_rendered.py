@@ -12,9 +12,11 @@ from scripts.checks.rendered import (
     objects,
     pods,
     programs,
+    public_address,
     references,
     relabelings,
     scrape,
+    sign_in,
 )
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
@@ -28,9 +30,11 @@ MODULES = (
     objects,
     pods,
     programs,
+    public_address,
     references,
     relabelings,
     scrape,
+    sign_in,
 )
 
 

@@ -124,6 +124,15 @@ def test_each_pod_is_selected_by_a_policy(rendered: list[Cluster]) -> None:
         ("", "[users]\nauto_assign_org_role = Admin\n", 1),
         ("[users]\nauto_assign_org_role = Admin\n", "[users]\nauto_assign_org_role = Editor\n", 0),
         ("", "[security]\nallow_embedding = true\n[auth]\ndisable_login_form = true\n", 2),
+        ("[security]\ncookie_secure = true\n", "", 1),
+        ("", "[security]\ncookie_secure = true\n", 0),
+        ("[snapshots]\nenabled = false\n", "", 1),
+        ("", "[auth.github]\nenabled = true\n", 1),
+        (
+            "[auth.github]\nenabled = true\nallowed_organizations = one\n",
+            "[auth.github]\nenabled = true\nteam_ids = 1\n",
+            2,
+        ),
     ],
 )
 def test_settings_that_open_grafana_are_flagged(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
+import socket
+import struct
 import tarfile
 import textwrap
 import urllib.error
@@ -14,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -28,6 +31,7 @@ from scripts.cluster.e2e import (
 )
 from scripts.cluster.e2e.infrastructure import Infrastructure
 from scripts.cluster.e2e.pod_proxy import PodProxy
+from scripts.cluster.e2e.socks_proxy import SocksProxy
 from scripts.cluster.e2e.sync_latency import APPLIED, STEPS, SyncLatency
 from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
@@ -163,6 +167,34 @@ def test_the_proxy_leads_from_addresses_of_pods_and_refuses_others(greeting: int
     assert asked("http://10.244.0.7:9090/metrics?a=1", place) == "hello /metrics?a=1"
     with pytest.raises(urllib.error.HTTPError, match="nothing runs there"):
         asked("http://10.244.0.8:9090/metrics", place)
+    proxy.close()
+
+
+def through_socks(proxy: SocksProxy, kind: int, host: bytes, port: int) -> tuple[int, bytes]:
+    """Ask for a page by way of a SOCKS proxy; return what it replies, and the page."""
+    address = urlsplit(proxy.url)
+    with socket.create_connection((str(address.hostname), address.port or 0)) as client:
+        client.sendall(b"\x05\x01\x00")
+        assert client.recv(2) == b"\x05\x00"
+        client.sendall(bytes([5, 1, 0, kind]) + host + struct.pack("!H", port))
+        reply = client.recv(10)
+        client.sendall(b"GET /a HTTP/1.0\r\n\r\n")
+        return reply[1], client.recv(65536) if reply[1] == 0 else b""
+
+
+def test_the_socks_proxy_leads_from_addresses_and_names_and_refuses_others(greeting: int) -> None:
+    routes = {"10.244.0.7:3000": greeting, "grafana.monitoring.svc:80": greeting}
+    proxy = SocksProxy(routes)
+    name = b"grafana.monitoring.svc"
+    for kind, host, port in (
+        (1, bytes([10, 244, 0, 7]), 3000),
+        (3, bytes([len(name)]) + name, 80),
+    ):
+        code, page = through_socks(proxy, kind, host, port)
+        assert (code, page.endswith(b"hello /a")) == (0, True)
+        assert through_socks(proxy, kind, host, 81) == (5, b"")
+    routes["10.244.0.8:81"] = greeting
+    assert through_socks(proxy, 1, bytes([10, 244, 0, 8]), 81)[0] == 0
     proxy.close()
 
 

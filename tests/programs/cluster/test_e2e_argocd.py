@@ -106,7 +106,9 @@ def test_only_crds_that_are_being_established_are_asked_for_again(
     item = application()
     item["status"]["sync"]["status"] = sync
     item["status"]["health"]["status"] = health
-    item["status"]["resources"] = [{"kind": kind, "name": "any"} for kind in kinds]
+    waiting = {"health": {"status": "Progressing"}}
+    done = [{"kind": "Service", "name": "any"}, {"kind": "Job", "health": {"status": "Healthy"}}]
+    item["status"]["resources"] = [*done, *({"kind": kind, **waiting} for kind in kinds)]
     assert argocd.untracked(item) is expected
 
 

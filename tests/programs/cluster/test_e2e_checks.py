@@ -31,6 +31,19 @@ def test_only_a_digest_that_flux_appends_is_taken_over() -> None:
     assert checks.with_digests(labelled("loki-1.2.3"), other) == labelled("loki-1.2.3")
     longer = labelled("loki-1.2.3-beta")
     assert checks.with_digests(labelled("loki-1.2.3"), longer) == labelled("loki-1.2.3")
+    lettered = labelled("cert-manager-1.2.3_0123456789ab")
+    taken = checks.with_digests(labelled("cert-manager-v1.2.3"), lettered)
+    assert taken["metadata"]["labels"]["helm.sh/chart"] == "cert-manager-1.2.3_0123456789ab"
+    other = labelled("env-1.2.3_0123456789ab")
+    assert checks.with_digests(labelled("envv1.2.3"), other) == labelled("envv1.2.3")
+
+
+def test_only_the_end_of_a_text_may_be_trimmed() -> None:
+    rendered = {"data": {"config.yaml": "a: 1\nb: 2\n"}}
+    trimmed = {"data": {"config.yaml": "a: 1\nb: 2"}}
+    assert checks.with_digests(rendered, trimmed) == trimmed
+    for live in ("a: 1", "a: 1\nb: 2\n\n", "a: 1\nb: 3"):
+        assert checks.with_digests(rendered, {"data": {"config.yaml": live}}) == rendered
 
 
 def test_what_the_server_writes_is_not_stated() -> None:
@@ -44,6 +57,8 @@ def test_what_the_server_writes_is_not_stated() -> None:
     [
         ("Secret monitoring/sh.helm.release.v1.grafana.v1", True),
         ("Secret monitoring/grafana-admin", False),
+        ("Secret gateway/letsencrypt-staging", True),
+        ("Secret gateway/letsencrypt", False),
         ("ConfigMap monitoring/kube-root-ca.crt", True),
         ("ConfigMap monitoring/stray", False),
         ("Service kube-system/kube-prometheus-stack-kubelet", True),

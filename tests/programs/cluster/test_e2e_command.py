@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from scripts.cluster.e2e import __main__ as command
 from scripts.cluster.e2e.parallel import run_parallel
 from scripts.core.findings import RepositoryError
-from scripts.model.manifests import ClusterSync
+from scripts.model import clusters
+from scripts.model.manifests import ClusterSync, Repository
 
 SYNCS = [
     ClusterSync(cluster, engine, [])
@@ -54,6 +57,40 @@ def test_what_no_engine_syncs_is_refused(name: str) -> None:
     known = "laptop, laptop/flux, prod, prod/argocd, prod/flux"
     with pytest.raises(RepositoryError, match=rf"no cluster named {name}\n.*{known}"):
         command.selected(SYNCS, [name])
+
+
+def test_one_cluster_is_disrupted_and_another_gets_a_public_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clusters, "has_volumes", lambda _, name: name == "prod")
+    syncs = command.selected(SYNCS, [])
+    repository = cast(Repository, SimpleNamespace(root=None))
+
+    def told(*arguments: str) -> list[list[str]]:
+        chosen = command.chosen(repository, syncs, command.options(arguments))
+        return [[one.name for one in some] for some in chosen]
+
+    assert told() == [["prod/flux"], ["laptop/flux"]]
+    assert told("--without-disruptions") == [[], ["laptop/flux"]]
+    assert told("--without-public-address") == [["prod/flux"], []]
+    alone = [sync for sync in syncs if sync.cluster == "prod"]
+    chosen = command.chosen(repository, alone, command.options([]))
+    assert [[one.name for one in some] for some in chosen] == [
+        ["prod/flux"],
+        ["prod/argocd", "prod/flux"],
+    ]
+
+
+def test_each_cluster_is_told_what_to_leave_out_and_the_longest_begins() -> None:
+    syncs = command.selected(SYNCS, [])
+    laptop, argocd, prod = syncs
+    given = [one[3:] for one in command.commands(syncs, [prod], [laptop])]
+    assert given == [
+        ("prod/flux", "--without-public-address"),
+        ("laptop/flux", "--without-disruptions"),
+        ("prod/argocd", "--without-disruptions", "--without-public-address"),
+    ]
+    assert argocd.name == given[2][0]
 
 
 @pytest.mark.parametrize("codes", ["00", "01", "10"])

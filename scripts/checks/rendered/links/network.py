@@ -18,6 +18,8 @@ from scripts.model.scraping import EXTERNAL, behind, endpoints, matches, targets
 NAME = "kubernetes.io/metadata.name"
 DNS = 53
 DNS_PORTS = frozenset({DNS, "dns", "dns-tcp"})
+# Pods that cert-manager makes for a challenge, and that nothing declares.
+SOLVERS = {"acme.cert-manager.io/http01-solver": "true"}
 
 
 def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
@@ -30,7 +32,7 @@ def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
             policy,
             "selects the pods with",
             labels or "any labels",
-            {labels or "any labels"} if pods else (),
+            {labels or "any labels"} if pods or selector.get("matchLabels") == SOLVERS else (),
             f"there is none in {policy.namespace}, so it protects and opens nothing",
             "correct podSelector; kustomize's includeSelectors writes into it, too",
             tuple((("podSelector", *keys), value) for keys, value in leaves(dict(selector))),
