@@ -6,8 +6,8 @@ After each query stands one line that says what its answer tells:
 
 The first words of each half are read here, the rest is for people. In place of it, a query that
 only helps to understand has `**Context:** who writes most.` A page whose alert says what it is
-about has the line "Put the alert's labels `namespace` and `app` into the queries": what the
-queries compare these labels with, by `=`, is an example then, so that a page can be pasted as it is.
+about has the line "Put the alert's labels `namespace` and `app` into the queries": what queries
+compare these labels with, by `=`, is an example then, so that a page can be pasted as it is.
 """
 
 from __future__ import annotations
@@ -121,14 +121,14 @@ class RunbookQuery:
         def matcher(label: str) -> str:
             return f"={quoted(labels[label])}" if label in labels else '=~".+"'
 
-        return self.with_matchers(matcher)
+        return self.with_matchers(matcher, self.text)
 
-    def with_matchers(self, matcher: Callable[[str], str]) -> str:
-        """Return the query with what `matcher` returns behind each of its labels."""
+    def with_matchers(self, matcher: Callable[[str], str], text: str) -> str:
+        """Return a form of the query with what `matcher` returns behind each of its labels."""
         if not self.labels:
-            return self.text
+            return text
         pattern = example(*self.labels)
-        return pattern.sub(lambda found: found["label"] + matcher(found["label"]), self.text)
+        return pattern.sub(lambda found: found["label"] + matcher(found["label"]), text)
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def _labels(text: str) -> tuple[str, ...]:
 
 
 def _queries(text: str, place: str, labels: tuple[str, ...]) -> Iterator[RunbookQuery]:
-    findings = []
+    findings: list[Finding] = []
     for block in markdown.BLOCK.finditer(text):
         if block["language"] not in LANGUAGES:
             continue

@@ -26,7 +26,7 @@ _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])|\x9b[0-?]*[ -/]*[@-~]",
     re.S,
 )
-# Unicode's controls, formats (which can turn a line's direction), surrogates and private characters.
+# Unicode's controls, formats (which can turn a line's direction), surrogates, private characters.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from scripts import tools
 from scripts.core.markdown import BLOCK
-from scripts.rules.facts import RUNBOOKS
+from scripts.model.runbooks import RUNBOOKS
 
 PAGES = sorted((tools.ROOT / RUNBOOKS).glob("*.md"))
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")

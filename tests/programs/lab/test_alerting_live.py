@@ -17,7 +17,7 @@ from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE
 from scripts.model import scraping
 from scripts.model.rendered import LOKI_RULES_CONFIGMAP, Cluster
-from scripts.rules.facts import RUNBOOKS
+from scripts.model.runbooks import RUNBOOKS
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 from scripts.servers.processes import free_port
