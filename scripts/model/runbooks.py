@@ -184,7 +184,8 @@ def load(root: Path) -> dict[str, Runbook]:
     Raises:
         RepositoryError: With a finding for each place that cannot be read.
     """
-    found, findings = {}, []
+    found: dict[str, Runbook] = {}
+    findings: list[Finding] = []
     for path in pages(root):
         try:
             found[path.stem] = read(path, root)
