@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from scripts.core.yamlfile import Json
 from scripts.model.runbooks import RunbookQuery
-from scripts.servers.api import Api, ApiError
+from scripts.servers.api import Api, ApiError, SilentError
 
 # Seconds that are looked back over for log lines, and how many are asked for.
 LOOK_BACK = 3600
@@ -57,6 +57,7 @@ class Evidence:
         rows: Log lines newest first; else by value, the largest first.
         error: Why there is no answer; empty where there is one.
         seconds: Until the whole answer was here.
+        silent: Whether the server said nothing at all, or too late.
     """
 
     query: RunbookQuery
@@ -64,6 +65,7 @@ class Evidence:
     rows: tuple[Row, ...]
     error: str
     seconds: float
+    silent: bool = False
 
     @property
     def verdict(self) -> str:
@@ -83,12 +85,12 @@ def ask(api: Api, query: RunbookQuery, labels: Mapping[str, str], at: float) -> 
     asked = query.about(labels)
     started = time.perf_counter()
     rows: Sequence[Row] = ()
-    error = ""
+    error, silent = "", False
     try:
         rows = _rows(_answer(api, query.language, asked, at), at)
     except ApiError as refused:
-        error = as_data(str(refused))
-    return Evidence(query, asked, tuple(rows), error, time.perf_counter() - started)
+        error, silent = as_data(str(refused)), isinstance(refused, SilentError)
+    return Evidence(query, asked, tuple(rows), error, time.perf_counter() - started, silent)
 
 
 def as_data(text: str, length: int = _LENGTH) -> str:

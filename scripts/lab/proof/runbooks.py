@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from scripts.core.findings import Finding, counted
 from scripts.lab.alerting import firing
 from scripts.lab.alerting.firing import FiringAlert
+from scripts.lab.proof import causes
 from scripts.lab.proof.checks import HEALTHY, INCIDENT
 from scripts.model.rendered import Cluster, rule_files
 from scripts.model.runbooks import CONTEXT, SAYS_FIRING, SAYS_QUIET, Runbook, RunbookQuery
@@ -51,6 +52,7 @@ class Asked:
         count: Queries that were sent.
         seconds: That they took, and the alerts that only Loki knows.
         shown: Place of each query that is context to whether it showed anything.
+        told: What is said of each fault.
     """
 
     cluster: Cluster
@@ -59,6 +61,7 @@ class Asked:
     count: int = 0
     seconds: float = 0.0
     shown: dict[str, bool] = field(default_factory=dict)
+    told: list[causes.Told] = field(default_factory=list)
 
     def prove(self, running: Servers, day: Day) -> list[Finding]:
         """Ask every query of every page on a day; return what shows something else."""
@@ -68,6 +71,9 @@ class Asked:
             self.seen = occurrences(day, alerts)
         findings = list(self._findings(running, day, {alert.name for alert in alerts}))
         self.seconds += time.perf_counter() - started
+        if day.name == INCIDENT:
+            self.told = causes.told(running, day, alerts, self.books)
+            findings += causes.check(self.told)
         return findings
 
     def text(self) -> str:
@@ -83,6 +89,8 @@ class Asked:
             lines += [
                 f"  raised by no fault, so only seen quiet: {', '.join(unraised) or 'none'}",
                 f"  context that is empty on both days: {', '.join(never) or 'none'}",
+                "",
+                causes.table(self.told),
             ]
         return "\n".join(lines)
 
