@@ -12,6 +12,7 @@ compare these labels with, by `=`, is an example then, so that a page can be pas
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -213,6 +214,10 @@ def read(path: Path, root: Path) -> Runbook:
         message = f"its headings are {', '.join(headings) or 'missing'}"
         fix = f"write # {path.stem}, then ## {', ## '.join(HEADINGS)}"
         raise RepositoryError(Finding(place, 1, message, fix))
+    steps = tuple(_steps(text))
+    if not steps:
+        message, fix = f"{HEADINGS[-1]} has no step", "write what to do as a numbered list"
+        raise RepositoryError(Finding(place, None, message, fix))
     labels = _labels(text)
     queries = tuple(_queries(text, place, labels))
     meaning, impact, *_ = (_plain(part) for part in re.split(r"^## .+$", text, flags=re.M)[1:])
@@ -224,7 +229,7 @@ def read(path: Path, root: Path) -> Runbook:
         labels,
         queries,
         tuple(_decisions(text, queries)),
-        tuple(_steps(text)),
+        steps,
         tuple(_never(text)),
     )
 
@@ -318,7 +323,7 @@ def _decisions(text: str, queries: Sequence[RunbookQuery]) -> Iterator[Decision]
 def _steps(text: str) -> Iterator[Step]:
     section = text[text.index(f"\n## {HEADINGS[-1]}\n") :]
     items = [found.start() for found in re.finditer(r"^\d+\. ", section, re.M)]
-    for start, end in zip(items, [*items[1:], len(section)], strict=True):
+    for start, end in itertools.pairwise([*items, len(section)]):
         item = section[start:end]
         commands = tuple(command for _, command in markdown.commands(item))
         prose = _plain(markdown.BLOCK.sub("", item))
