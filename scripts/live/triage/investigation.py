@@ -65,6 +65,7 @@ class Investigation:
             ("prometheus", firing_alerts.of_prometheus),
         ):
             if kind not in self.servers:
+                self.complete = False
                 continue
             server = self.servers[kind]
             try:

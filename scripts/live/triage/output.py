@@ -126,7 +126,7 @@ def _conclusion(case: Case) -> str:
     counts = ", ".join(
         f"{said.count(word)} {word}" for word in COLOURS if word != CONTEXT and word in said
     )
-    return f"{counted(len(telling), 'query').replace('querys', 'queries')} that tell: {counts}"
+    return f"{len(telling)} of {len(case.evidence)} queries can tell: {counts or 'none'}"
 
 
 def _row(row: Row) -> str:
