@@ -122,10 +122,10 @@ def servers() -> Iterator[Servers]:
             except BrokenPipeError:
                 pass  # Whoever asked waits no longer.
 
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_GET(self) -> None:
             self.respond()
 
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             self.respond()
 
         def log_message(self, *_: object) -> None:
