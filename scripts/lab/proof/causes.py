@@ -28,7 +28,7 @@ from scripts.simulation import Day
 
 # Seconds after its alert begins at which a fault is looked into, and until Alertmanager has read
 # what it is sent.
-_AFTER, _READ, _SETTLED = 60.0, 10.0, 0.3
+AFTER, _READ, _SETTLED = 60.0, 10.0, 0.3
 _HOUR = 3600.0
 
 
@@ -74,8 +74,8 @@ def told(
         manager = Api(start_alertmanager(processes, config))
         # In their order: Alertmanager takes the earlier of two beginnings of one alert.
         for fault, begin in sorted(begins.items(), key=lambda item: item[1]):
-            at, expected = begin + _AFTER, NOTIFIED[fault]
-            causes = firing_alerts.causes(_sent(manager, alerts, at))
+            at, expected = begin + AFTER, NOTIFIED[fault]
+            causes = firing_alerts.causes(send(manager, alerts, at))
             own = next((c for c in causes if is_about(_all(c.alert), expected)), None)
             alike = [c for c in causes if own and c.alert.severity == own.alert.severity]
             others = [
@@ -112,7 +112,7 @@ def check(found: Iterable[Told]) -> Iterator[Finding]:
 
 def table(found: Iterable[Told]) -> str:
     """Return a line for each fault."""
-    lines = [f"{'fault':<24}{'cause that is named first':<31}{'queries':<26}holds back"]
+    lines = [f"{'fault':<24}{'cause that is named first':<31}{'queries':<40}holds back"]
     for one in found:
         if one.named is None:
             lines.append(f"{one.fault:<24}none")
@@ -121,30 +121,31 @@ def table(found: Iterable[Told]) -> str:
             f"{one.verdicts.count(word)} {word}" for word in dict.fromkeys(one.verdicts)
         )
         held = ", ".join(dict.fromkeys(alert.name for alert in one.named.symptoms))
-        lines.append(f"{one.fault:<24}{one.named.alert.name:<31}{counts:<26}{held or '–'}")
+        lines.append(f"{one.fault:<24}{one.named.alert.name:<31}{counts:<40}{held or '–'}")
     return "\n".join(lines)
 
 
-def _asked(
-    running: Servers, books: Mapping[str, Runbook], alert: FiringNow, at: float
-) -> Iterator[str]:
-    for query in books[alert.name].queries if alert.name in books else ():
-        api = running.loki if query.language == "logql" else running.prometheus
-        yield evidence.ask(api, query, alert.labels, at).verdict
+def send(manager: Api, alerts: Sequence[FiringAlert], at: float) -> list[FiringNow]:
+    """Tell Alertmanager what fires at a moment of the day, as if that were now.
 
+    Args:
+        manager: It must not have been told of a later moment.
+        alerts: Of the whole day.
+        at: In seconds since the epoch.
 
-def _sent(manager: Api, alerts: Sequence[FiringAlert], at: float) -> list[FiringNow]:
-    """Tell Alertmanager what fires at a moment of the day, as if that were now."""
+    Returns:
+        What it makes of them.
+    """
     now = time.time()
     fire = [a for a in alerts if a.name != WATCHDOG and a.start <= at < a.end]
     before = manager.get("/api/v2/alerts")
-    over = [{"labels": a["labels"], "endsAt": _time(now - 1)} for a in before]
+    over = [{"labels": a["labels"], "endsAt": moment(now - 1)} for a in before]
     manager.post("/api/v2/alerts", over)
     documents: list[Json] = [
         {
             "labels": dict(alert.labels),
-            "startsAt": _time(now - (at - alert.start)),
-            "endsAt": _time(now + _HOUR),
+            "startsAt": moment(now - (at - alert.start)),
+            "endsAt": moment(now + _HOUR),
         }
         for alert in fire
     ]
@@ -164,9 +165,18 @@ def _sent(manager: Api, alerts: Sequence[FiringAlert], at: float) -> list[Firing
     return until(read, _READ)
 
 
+def moment(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as Alertmanager reads it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _asked(
+    running: Servers, books: Mapping[str, Runbook], alert: FiringNow, at: float
+) -> Iterator[str]:
+    for query in books[alert.name].queries if alert.name in books else ():
+        api = running.loki if query.language == "logql" else running.prometheus
+        yield evidence.ask(api, query, alert.labels, at).verdict
+
+
 def _all(alert: FiringNow) -> dict[str, str]:
     return {"alertname": alert.name, **alert.labels}
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()

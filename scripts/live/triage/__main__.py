@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from scripts.core import findings, kubectl
-from scripts.core.findings import Finding, execute, report
+from scripts.core.findings import RepositoryError, execute, report
 from scripts.live.triage import output, servers
 from scripts.live.triage.investigation import Case, Investigation
 
@@ -43,8 +44,8 @@ def _moment(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def chosen(cases: list[Case]) -> tuple[list[Case], list[str]]:
-    """Return the alerts that are looked into, and what is left out."""
+def chosen(cases: list[Case]) -> tuple[list[Case], dict[str, int]]:
+    """Return the alerts that are looked into, and how many more of a name are left out."""
     kept: list[Case] = []
     dropped: dict[str, int] = {}
     for case in cases:
@@ -52,39 +53,77 @@ def chosen(cases: list[Case]) -> tuple[list[Case], list[str]]:
             kept.append(case)
         else:
             dropped[case.alert] = dropped.get(case.alert, 0) + 1
-    return kept, [f"{count} more of {name}" for name, count in dropped.items()]
+    return kept, dropped
+
+
+@dataclass
+class Run:
+    """One run, and what it has found so far.
+
+    Attributes:
+        given: The command line.
+        context: Of kubectl.
+        cases: Alerts that were looked into.
+        left_out: How many more there are of a name.
+    """
+
+    given: argparse.Namespace
+    investigation: Investigation
+    context: str = ""
+    cases: list[Case] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Look into what fires, and print it where it is for people.
+
+        Raises:
+            RepositoryError: If the cluster cannot be reached, or there is no alert of that name.
+        """
+        self.context = kubectl.context()
+        as_text = self.given.output == "text"
+        with servers.reach(self.given.timeout) as (reached, absent):
+            self.investigation.servers = reached
+            self.investigation.findings += absent
+            firing = self.investigation.firing()
+            found = self.investigation.cases(firing, self.given.alert)
+            kept, self.left_out = chosen(found)
+            if as_text:
+                print(output.head(self.investigation, self.context, kept))
+            for number, case in enumerate(kept, 1):
+                self.cases.append(case)
+                try:
+                    self.investigation.look_into(case)
+                finally:
+                    if as_text:
+                        print(output.text(number, case, self.investigation.at), flush=True)
+            if as_text and self.left_out:
+                more = (f"{count} more of {name}" for name, count in self.left_out.items())
+                print(f"\nnot looked into: {', '.join(more)}")
+
+    def end(self) -> int:
+        """Print what is wrong, and all of it where it is for programs; return the exit code."""
+        wrong = list(dict.fromkeys(self.investigation.findings))
+        if self.given.output == "json":
+            document = output.document(
+                self.investigation, self.context, self.cases, self.left_out, wrong
+            )
+            print(json.dumps(document, indent=2))
+        report(wrong)
+        return 1 if wrong else 0
 
 
 def main() -> int:
     """Look into what fires; return the exit code."""
     given = options()
-    context = kubectl.context()
-    as_text = given.output == "text"
-    cases: list[Case] = []
-    with servers.reach(given.timeout) as (reached, absent):
-        investigation = Investigation(reached, given.at or time.time(), absent)
-        try:
-            firing = investigation.firing()
-            found, left_out = chosen(investigation.cases(firing, given.alert))
-            if as_text:
-                print(output.head(investigation, context, found))
-            for number, case in enumerate(found, 1):
-                cases.append(case)
-                investigation.look_into(case)
-                if as_text:
-                    print(output.text(number, case, investigation.at), flush=True)
-            if as_text and left_out:
-                print(f"\nnot looked into: {', '.join(left_out)}")
-        finally:
-            wrong = _distinct(investigation.findings)
-            if not as_text:
-                print(json.dumps(output.document(investigation, context, cases, wrong), indent=2))
-            report(wrong)
-    return 1 if wrong else 0
-
-
-def _distinct(found: list[Finding]) -> list[Finding]:
-    return list(dict.fromkeys(found))
+    run = Run(given, Investigation({}, given.at or time.time()))
+    try:
+        run.look()
+    except RepositoryError as error:
+        run.investigation.findings += error.findings
+    except KeyboardInterrupt:
+        run.end()
+        raise
+    return run.end()
 
 
 def interruptible() -> int:

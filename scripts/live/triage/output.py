@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.core.findings import DIM, GREEN, RED, YELLOW, Finding, colour, counted
@@ -71,7 +71,11 @@ def text(number: int, case: Case, at: float) -> str:
 
 
 def document(
-    investigation: Investigation, context: str, cases: Iterable[Case], findings: Iterable[Finding]
+    investigation: Investigation,
+    context: str,
+    cases: Iterable[Case],
+    left_out: Mapping[str, int],
+    findings: Iterable[Finding],
 ) -> dict[str, Any]:
     """Return all of it as JSON."""
     return {
@@ -79,6 +83,7 @@ def document(
         "at": _moment(investigation.at),
         "complete": investigation.complete,
         "alerts": [_case(case) for case in cases],
+        "left_out": dict(left_out),
         "findings": [
             {"where": f.path, "line": f.line, "message": f.message, "fix": f.fix} for f in findings
         ],

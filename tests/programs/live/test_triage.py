@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from scripts import tools
-from scripts.core.findings import RepositoryError, report
 from scripts.live.triage import __main__ as triage
+from scripts.live.triage.investigation import Case, Investigation
 from scripts.model.runbooks import RUNBOOKS
 from tests.fixtures import FROZEN
 from tests.programs.live.triage_cluster import Cluster, Servers, alert, row, stream
@@ -28,11 +28,7 @@ POD = {"namespace": "shop", "pod": "web-1"}
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["triage", *arguments])
-        try:
-            code = triage.main()
-        except RepositoryError as error:
-            report(error.findings)
-            code = 1
+        code = triage.main()
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -235,6 +231,8 @@ def test_a_cluster_that_cannot_be_reached_is_one_message(
     assert (code, out, err.count("fix:")) == (1, "", 1)
     assert message in err
     assert "check KUBECONFIG, its context, that its login has not ended" in err
+    document = as_json(run)
+    assert (document["alerts"], len(document["findings"])) == ([], 1)
 
 
 def test_without_alertmanager_prometheus_says_what_fires(
@@ -297,6 +295,32 @@ def test_kubectl_only_reads_and_ends_with_the_command(
         for call in cluster.lines("calls")
     }
     assert verbs == {"config", "get", "port-forward"}
+    for pid in map(int, cluster.lines("forwards")):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_an_interruption_shows_what_was_found_so_far(
+    cluster: Cluster,
+    servers: Servers,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    servers.alerts = [alert("PodNotReady", "p", **POD), alert("TargetDown", "t")]
+    servers.rows = {"kube_pod": [row(1, **POD)]}
+    look_into = Investigation.look_into
+
+    def impatient(investigation: Investigation, case: Case) -> None:
+        if case.alert == "TargetDown":
+            raise KeyboardInterrupt
+        look_into(investigation, case)
+
+    monkeypatch.setattr(Investigation, "look_into", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        run("--output=json")
+    document = json.loads(capsys.readouterr().out)
+    assert [len(case["queries"]) for case in document["alerts"]] == [1, 0]
     for pid in map(int, cluster.lines("forwards")):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
