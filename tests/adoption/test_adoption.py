@@ -22,7 +22,7 @@ from tests.fixtures import CODE
 
 pytestmark = pytest.mark.adoption
 GENERATED = re.compile(
-    r"base/(dashboards/[^/]+\.json|config/rules/(alerts|slo)-.+|logs/rules/.+)|overlays/[^/]+/config/budget-rules\.yaml"
+    r"base/(dashboards/[^/]+\.json|config/rules/(alerts|slo)-.+|logs/rules/.+|config/runbooks/runbooks\.json)|overlays/[^/]+/config/budget-rules\.yaml"
 )
 Texts = dict[str, bytes]
 
