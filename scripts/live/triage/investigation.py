@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
@@ -97,7 +98,7 @@ class Investigation:
             return [Case(c.alert.name, c.alert, c.symptoms) for c in found]
         named = [alert for alert in alerts if alert.name == name]
         if not named:
-            if not (tools.ROOT / RUNBOOKS / f"{name}.md").is_file():
+            if name not in _pages():
                 raise RepositoryError(_unknown(name))
             return [Case(name, None)]
         return [
@@ -107,11 +108,11 @@ class Investigation:
 
     def look_into(self, case: Case) -> None:
         """Ask every query of an alert's page; what has no answer is a finding."""
-        path = tools.ROOT / RUNBOOKS / f"{case.alert}.md"
-        place = path.relative_to(tools.ROOT).as_posix()
-        if not path.is_file():
-            text = f"{evidence.as_data(case.alert)} fires and has no runbook"
-            self.findings.append(Finding(place, None, text, "write one, or turn the alert off"))
+        path = _pages().get(case.alert)
+        if path is None:
+            name = evidence.as_data(case.alert)
+            text, fix = f"{name} fires and has no runbook", "write one, or turn the alert off"
+            self.findings.append(Finding(f"{RUNBOOKS}/{name}.md", None, text, fix))
             return
         try:
             case.book = runbooks.read(path, tools.ROOT)
@@ -124,7 +125,8 @@ class Investigation:
             case.evidence.append(answer)
             if answer.error and not answer.silent:
                 text = f"no answer: {answer.error}"
-                self.findings.append(Finding(place, query.line, text, "correct the query"))
+                finding = Finding(case.book.path, query.line, text, "correct the query")
+                self.findings.append(finding)
 
     def _ask(self, query: runbooks.RunbookQuery, labels: Mapping[str, str]) -> Evidence:
         kind = "loki" if query.language == LOGQL else "prometheus"
@@ -153,8 +155,13 @@ def _is_cause(alert: FiringNow, causes: Sequence[Cause]) -> bool:
     return any(cause.alert.key == alert.key for cause in causes)
 
 
+def _pages() -> dict[str, Path]:
+    """Return the page of each alert that has one."""
+    return {path.stem: path for path in runbooks.pages(tools.ROOT)}
+
+
 def _unknown(name: str) -> Finding:
-    known = sorted(path.stem for path in runbooks.pages(tools.ROOT))
+    known = list(_pages())
     near = list(_near(name, known)) or known
     message = f"no alert is called {evidence.as_data(name)!r}, and none of that name fires"
     return Finding("make triage", None, message, f"name one of {', '.join(near)}")

@@ -18,7 +18,7 @@ from scripts.model.runbooks import (
     Reading,
 )
 from scripts.servers import firing_alerts
-from scripts.servers.evidence import Evidence, Row
+from scripts.servers.evidence import Evidence, Row, as_data
 
 # Rows that a person is shown of an answer, and characters of a line of it.
 _SHOWN, _WIDTH = 3, 160
@@ -57,7 +57,7 @@ def text(number: int, case: Case, at: float) -> str:
     """
     lines = ["", colour(f"{number}. {_title(case, at)}", 1)]
     if case.symptoms:
-        names = ", ".join(dict.fromkeys(alert.name for alert in case.symptoms))
+        names = as_data(", ".join(dict.fromkeys(alert.name for alert in case.symptoms)))
         lines.append(f"   the cause, as Alertmanager's inhibit rules say, of {names}")
     if case.firing and case.firing.held_by:
         lines.append("   held back: a symptom of what is above")
@@ -91,18 +91,19 @@ def document(
 
 
 def _title(case: Case, at: float) -> str:
+    name = as_data(case.alert)
     if case.firing is None:
-        return f"{case.alert} does not fire; asked of everything there is"
+        return f"{name} does not fire; asked of everything there is"
     labels = firing_alerts.about(case.firing, case.book)
-    of = "".join(f" {name}={value}" for name, value in labels.items())
+    of = "".join(f" {label}={value}" for label, value in labels.items())
     minutes = max(0, round((at - case.firing.since) / 60))
     silenced = ", silenced" if case.firing.silenced else ""
-    return f"{case.firing.severity} {case.alert}{of}, for {minutes} min{silenced}"
+    return f"{as_data(case.firing.severity)} {name}{of}, for {minutes} min{silenced}"
 
 
 def _evidence(evidence: Evidence) -> Iterator[str]:
     said = verdict(evidence)
-    asked = _cut(" ".join(evidence.asked.split()))
+    asked = _cut(as_data(evidence.asked, _WIDTH))
     yield f"   {colour(said.ljust(_WORDS), COLOURS[said])}  {asked}"
     yield from (f"   {' ' * _WORDS}  {line}" for line in _answer(evidence))
 
