@@ -25,6 +25,12 @@ def check(repository: Repository) -> list[Finding]:
     findings: list[Finding] = []
     asked: list[DashboardQuery] = []
     pages = runbooks.pages(repository.root)
+    own = {
+        item["metadata"]["name"]
+        for sync in repository.syncs
+        for item in sync.objects()
+        if item["kind"] == "Namespace"
+    }
     for name in sorted(labels.keys() - {path.stem for path in pages}):
         fix = f"write it: {', '.join(HEADINGS)}"
         findings.append(Finding(f"{RUNBOOKS}/{name}.md", None, f"{name} has no runbook", fix))
@@ -38,7 +44,7 @@ def check(repository: Repository) -> list[Finding]:
         except RepositoryError as error:
             findings += error.findings
             continue
-        findings += of_page(book, labels)
+        findings += of_page(book, labels, own)
         asked += [
             DashboardQuery(f"{place}:{query.line}", query.language, query.text)
             for query in book.queries
@@ -52,12 +58,15 @@ def check(repository: Repository) -> list[Finding]:
     return findings
 
 
-def of_page(book: Runbook, labels: Mapping[str, Set[str]]) -> Iterator[Finding]:
+def of_page(
+    book: Runbook, labels: Mapping[str, Set[str]], own: Set[str] = frozenset()
+) -> Iterator[Finding]:
     """Yield what is wrong with a page whose form is right.
 
     Args:
         book: The page.
         labels: Every label that an alert can have, by the alert's name.
+        own: Namespaces that every cluster has, as this repository makes them.
     """
     if not book.queries:
         fix = "ask for what the alert is about in a promql or logql block"
@@ -81,7 +90,8 @@ def of_page(book: Runbook, labels: Mapping[str, Set[str]]) -> Iterator[Finding]:
             )
     for query in book.queries:
         for label in sorted(set(OF_ONE_CLUSTER) - set(query.labels)):
-            if found := re.search(runbooks.example(label), query.text):
+            found = re.search(runbooks.example(label), query.text)
+            if found and found[0] not in {f'namespace="{name}"' for name in own}:
                 text = f"{found[0]} holds on one cluster only"
                 fix = (
                     f"write that the alert's label `{label}` belongs into the queries, or a pattern"
