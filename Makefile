@@ -48,7 +48,7 @@ dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py
 	@$(RUN) dashboards_py
 
 .PHONY: rules
-rules: $(READY) ## Generate the rules of base/config/slos, base/config/alerts and each overlay's budget
+rules: $(READY) ## Generate the rules of base/config/slos, base/config/alerts and each overlay's budget, and runbooks.json
 	@$(RUN) scripts.rules
 
 .PHONY: validate

@@ -243,6 +243,15 @@ def test_a_cluster_that_cannot_be_reached_is_one_message(
     assert (document["alerts"], len(document["findings"])) == ([], 1)
 
 
+def test_a_missing_kubectl_is_named(
+    cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    code, out, err = run()
+    assert (code, out, err.count("fix:")) == (1, "", 1)
+    assert "kubectl: is not on PATH" in err
+
+
 def test_without_alertmanager_prometheus_says_what_fires(
     cluster: Cluster, servers: Servers, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
