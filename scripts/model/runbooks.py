@@ -108,6 +108,9 @@ class RunbookQuery:
         """
         if self.firing is None or self.quiet is None:
             return CONTEXT
+        kinds = {self.firing.kind, self.quiet.kind}
+        if not values and ANYTHING in kinds and kinds & {ABOVE, BELOW}:
+            return UNEXPECTED  # That a number is missing tells nothing of it.
         fits = self.firing.fits(values, every=False), self.quiet.fits(values, every=True)
         return {
             (True, False): SAYS_FIRING,

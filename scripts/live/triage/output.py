@@ -96,9 +96,16 @@ def _title(case: Case, at: float) -> str:
         return f"{name} does not fire; asked of everything there is"
     labels = firing_alerts.about(case.firing, case.book)
     of = "".join(f" {label}={value}" for label, value in labels.items())
-    minutes = max(0, round((at - case.firing.since) / 60))
+    lasts = _lasts(max(0.0, at - case.firing.since))
     silenced = ", silenced" if case.firing.silenced else ""
-    return f"{as_data(case.firing.severity)} {name}{of}, for {minutes} min{silenced}"
+    return f"{as_data(case.firing.severity)} {name}{of}, for {lasts}{silenced}"
+
+
+def _lasts(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
 
 
 def _evidence(evidence: Evidence) -> Iterator[str]:

@@ -149,6 +149,12 @@ ABOVE, BELOW = Reading("above", 5, "above 5"), Reading("below", 5, "below 5")
         (ABOVE, BELOW, [], "unexpected"),
         (BELOW, ABOVE, [9, 1], "firing"),
         (ABOVE, NOTHING, [math.nan], "unexpected"),
+        # A number that is missing is neither.
+        (ANYTHING, BELOW, [], "unexpected"),
+        (ANYTHING, BELOW, [9], "firing"),
+        (ANYTHING, BELOW, [1], "undecided"),
+        (ANYTHING, ROWS, [], "firing"),
+        (NOTHING, ABOVE, [], "firing"),
         (None, None, [1], "context"),
     ],
 )
