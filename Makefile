@@ -48,7 +48,7 @@ dashboards: $(READY) ## Generate the dashboards' JSON from dashboards_py
 	@$(RUN) dashboards_py
 
 .PHONY: rules
-rules: $(READY) ## Generate the rules of base/config/slos, base/config/alerts and each overlay's budget
+rules: $(READY) ## Generate the rules of base/config/slos, base/config/alerts and each overlay's budget, and runbooks.json
 	@$(RUN) scripts.rules
 
 .PHONY: validate
@@ -79,6 +79,10 @@ preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for
 secrets: $(READY) ## Make the Secrets that the cluster needs and lacks, asking first: make secrets SECRETS=--cluster=local
 	@$(RUN) scripts.live.secrets $(SECRETS)
 
+.PHONY: triage
+triage: $(READY) ## Say what fires in the cluster that kubectl reaches, and ask its runbooks' queries; it only reads: make triage ALERT=PodNotReady
+	@$(RUN) scripts.live.triage $(ALERT) $(TRIAGE)
+
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first
 	@$(RUN) scripts.live.verify $(VERIFY)
@@ -94,7 +98,7 @@ adoption: $(READY) ## Edit copies of this tree as owners do, and see that every 
 	@$(RUN) pytest -q -m adoption $(ADOPTION)
 
 .PHONY: prove
-prove: $(READY) ## Run every query of every dashboard, and every alert, on real servers with a simulated day
+prove: $(READY) ## Run every query of every dashboard and runbook, and every alert, on real servers with a simulated day
 	@$(RUN) scripts.lab.proof $(PROVE)
 	@$(RUN) scripts.lab.alerting $(PROVE)
 	@$(RUN) scripts.tools $(PROVE_TOOLS) > /dev/null

@@ -12,14 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from scripts import tools
-from scripts.core import yamlfile
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.grafana import timing
 from scripts.model import dashboards
 from scripts.model.dashboards import LANGUAGES, LOGQL
 
-GRAFANA = "base/releases/grafana.yaml"
 MODULES, ROWS = "dashboards_py/dashboards", "dashboards_py/rows"
 # Grafana's own range, in milliseconds, where a dashboard has none.
 LENGTH = 6 * timing.HOUR
@@ -156,8 +154,7 @@ class DashboardModel:
 
 def release_values() -> Json:
     """Return the values of Grafana's release."""
-    documents = yamlfile.load(tools.ROOT / GRAFANA, tools.ROOT)
-    return next(d for d in documents if d["kind"] == "HelmRelease")["spec"]["values"]
+    return dashboards.release_values(tools.ROOT)
 
 
 def datasources() -> tuple[Datasource, ...]:
@@ -173,7 +170,7 @@ def datasources() -> tuple[Datasource, ...]:
             fault = f"has the uid {uid!r} of another one" if uid else "has no uid"
             message = f"data source {source.get('name')!r} {fault}"
             raise RepositoryError(
-                Finding(GRAFANA, None, message, "give each data source a uid of its own")
+                Finding(dashboards.GRAFANA, None, message, "give each data source a uid of its own")
             )
         interval = (source.get("jsonData") or {}).get("timeInterval", "15s")
         kind, default = str(source["type"]), bool(source.get("isDefault"))
@@ -325,7 +322,7 @@ class _Reader:
                 self.uid,
                 None,
                 f"{where} asks data source {uid!r}, which Grafana is not given",
-                f"name one of {GRAFANA}: {known}",
+                f"name one of {dashboards.GRAFANA}: {known}",
             )
         )
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scripts.core import yamlfile
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 
 FOLDER = "base/dashboards"
+# The release that provisions them, and the data sources that they ask.
+GRAFANA = "base/releases/grafana.yaml"
 PROMQL, LOGQL = "promql", "logql"
 # The query language of a data source, by Grafana's type of it.
 LANGUAGES = {"prometheus": PROMQL, "loki": LOGQL}
@@ -65,6 +68,12 @@ def load(root: Path) -> dict[str, Json]:
                 Finding(place, error.lineno, message, "run `make dashboards`")
             ) from error
     return found
+
+
+def release_values(root: Path) -> Json:
+    """Return the values of Grafana's release."""
+    documents = yamlfile.load(root / GRAFANA, root)
+    return next(d for d in documents if d["kind"] == "HelmRelease")["spec"]["values"]
 
 
 def datasources(values: Json) -> list[Json]:

@@ -14,13 +14,18 @@ from scripts.core.yamlfile import Json
 
 # The inventory: where the application runs, and other facts that manifests and rules copy.
 INVENTORY = "base/application/application.yaml"
+# Runbooks for programs: others read it, so its schema is a file of its own.
+RUNBOOKS_JSON = "base/config/runbooks/runbooks.json"
 
 
 @cache
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return a JSON schema for each pattern of `files.schema.json`."""
-    text = Path(__file__).with_name("files.schema.json").read_text(encoding="utf-8")
-    return dict(json.loads(text)["properties"])
+    """Return a JSON schema for each pattern of `files.schema.json`, and that of runbooks."""
+    own, runbooks = (
+        json.loads(Path(__file__).with_name(f"{name}.schema.json").read_text(encoding="utf-8"))
+        for name in ("files", "runbooks")
+    )
+    return {**own["properties"], RUNBOOKS_JSON: runbooks}
 
 
 def invalid(pattern: str, document: Json) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -1,10 +1,10 @@
-"""`make rules`: write every generated rule file, and remove those without a specification."""
+"""`make rules`: write every generated file, and remove rule files without a specification."""
 
 from __future__ import annotations
 
 from scripts import tools
 from scripts.core.findings import execute
-from scripts.rules import RULES, alerts, budgets, slos
+from scripts.rules import RULES, alerts, budgets, runbooks, slos
 
 
 def main() -> int:
@@ -14,6 +14,7 @@ def main() -> int:
         for generator in (alerts, budgets, slos)
         for path, text in generator.render(tools.ROOT).items()
     }
+    files |= runbooks.render(tools.ROOT, files)
     for path, text in files.items():
         target = tools.ROOT / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.yamlfile import Json, load
-from scripts.rules import RULES, dump, prometheus_rule, tidy
+from scripts.rules import RULES, dump, prometheus_rule, runbooks, tidy
 from scripts.rules.facts import Facts
 
 SPECIFICATIONS = Path("base/config/alerts")
@@ -52,7 +52,7 @@ def render(root: Path, facts: Facts | None = None) -> dict[Path, str]:
 def alert_annotations(
     alert: str, texts: Mapping[str, Json], facts: Facts, path: Path, root: Path
 ) -> dict[str, str]:
-    """Return an alert's annotations: its texts, and links to the runbook and a dashboard.
+    """Return an alert's annotations: its texts, links, and the first query of its runbook.
 
     Args:
         alert: Its name.
@@ -62,7 +62,7 @@ def alert_annotations(
         root: Of the tree.
 
     Raises:
-        RepositoryError: For a placeholder that is not known.
+        RepositoryError: For a placeholder that is not known, or a runbook that cannot be read.
     """
     annotations = {
         key: tidy(facts.fill(str(texts[key]), path, root)) for key in ("summary", "description")
@@ -71,7 +71,8 @@ def alert_annotations(
         "runbook_url": facts.runbook(alert),
         "dashboard_url": facts.dashboard(str(texts["dashboard"])),
     }
-    return annotations | links
+    query = tidy(runbooks.first_query(root, alert))
+    return annotations | links | ({runbooks.ANNOTATION: query} if query else {})
 
 
 def _rule(rule: Mapping[str, Json], facts: Facts, path: Path, root: Path) -> dict[str, Any]:

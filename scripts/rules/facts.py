@@ -14,7 +14,6 @@ from scripts.core.yamlfile import Json, line_with, load
 from scripts.model.files import INVENTORY
 
 THRESHOLDS = Path("base/config/thresholds.yaml")
-RUNBOOKS = Path("base/config/runbooks")
 # The specifications of rules.
 SPECIFICATIONS = ("base/config/alerts/*.yaml", "base/config/slos/*.yaml")
 # Facts of the application that every alert's links begin with.

@@ -19,13 +19,23 @@ class ApiError(HttpError):
     """What Prometheus, Loki or Alertmanager says of a request that it refuses."""
 
 
+class SilentError(ApiError):
+    """There is no answer, or none in time."""
+
+
 class Api:
     """The API of a server on this machine."""
 
-    def __init__(self, port: int) -> None:
-        """Talk to a port of this machine; nothing is opened before the first request."""
+    def __init__(self, port: int, timeout: float = _TIMEOUT) -> None:
+        """Talk to a port of this machine; nothing is opened before the first request.
+
+        Args:
+            port: Which one.
+            timeout: Seconds until the server counts as silent.
+        """
         self.port = port
-        self._client = HttpClient(f"127.0.0.1:{port}", _TIMEOUT)
+        self._timeout = timeout
+        self._client = HttpClient(f"127.0.0.1:{port}", timeout)
 
     def get(self, path: str, parameters: Parameters | None = None) -> Json:
         """Return the JSON that a GET answers.
@@ -58,7 +68,9 @@ class Api:
         try:
             status, _, content = self._client.send(method, path, body, headers)
         except OSError as error:
-            raise ApiError(str(error)) from error
+            late = isinstance(error.__cause__, TimeoutError)
+            text = f"no answer within {self._timeout:g} s" if late else str(error)
+            raise SilentError(text) from error
         if status >= 300:
             raise ApiError(f"{status}: {_message(content)}")
         return content

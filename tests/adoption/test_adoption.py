@@ -22,7 +22,8 @@ from tests.fixtures import CODE
 
 pytestmark = pytest.mark.adoption
 GENERATED = re.compile(
-    r"base/(dashboards/[^/]+\.json|config/rules/(alerts|slo)-.+|logs/rules/.+|optional/.+/alerts-.+)|overlays/[^/]+/config/budget-rules\.yaml"
+    r"base/(dashboards/[^/]+\.json|config/rules/(alerts|slo)-.+|logs/rules/.+"
+    r"|config/runbooks/runbooks\.json|optional/.+/alerts-.+)|overlays/[^/]+/config/budget-rules\.yaml"
 )
 Texts = dict[str, bytes]
 

@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
     "tests.programs.live.discover_manifests",
     "tests.programs.live.grafana_server",
     "tests.programs.live.preflight_cluster",
+    "tests.programs.live.triage_cluster",
     "tests.programs.small_day_servers",
     "tests.programs.live.verify_cluster",
 )

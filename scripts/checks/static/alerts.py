@@ -1,32 +1,27 @@
-"""Alerts are generated from their specifications, actionable, and link to what exists.
-
-The queries of runbooks are checked as well, by the parsers and the catalogue of metrics: one that
-fails during an incident is worse than none.
-"""
+"""Alerts are generated from their specifications, actionable, and link to what exists."""
 
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from scripts.checks.static import catalogue, queries
-from scripts.core import markdown
+from scripts.checks.static import queries
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, line_with
 from scripts.model import dashboards, rendered
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.manifests import ClusterSync, Repository
-from scripts.rules import alerts, budgets, rules_of, slos
-from scripts.rules.facts import RUNBOOKS, THRESHOLDS, Facts, names_used
+from scripts.model.runbooks import RUNBOOKS
+from scripts.rules import RULES, alerts, budgets, rules_of, runbooks, slos
+from scripts.rules.facts import THRESHOLDS, Facts, names_used
 
 SEVERITIES = ("critical", "warning", "info", "none")
 ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
-HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
+_OF_SLOTH = f"{RULES}/{slos.PREFIX}*.yaml"
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class Alert:
 
 
 def check(repository: Repository) -> list[Finding]:
-    """Check specifications, thresholds, every alert of every cluster sync, and the runbooks."""
+    """Check specifications, thresholds, and every alert of every cluster sync."""
     try:
         findings = [*rules_are_generated(repository.root), *thresholds_are_used(repository.root)]
     except RepositoryError as error:
@@ -71,8 +66,8 @@ def check(repository: Repository) -> list[Finding]:
         findings += [
             Finding(alert.where, None, text, fix) for text, fix in actionable(alert, variables)
         ]
-    findings += _expressions(alert.query for alert in declared if alert.lang == "logql")
-    return [*findings, *runbooks(repository, {alert.name for alert in declared})]
+    findings += expressions(alert.query for alert in declared if alert.lang == "logql")
+    return findings
 
 
 def alerts_of(sync: ClusterSync) -> Iterator[Alert]:
@@ -93,8 +88,10 @@ def _parsed(text: str) -> dict[str, Json]:
 
 
 def rules_are_generated(root: Path) -> Iterator[Finding]:
-    """Every rule file equals what `make rules` generates; those that sloth makes are left out."""
+    """What `make rules` generates is what is there; rule files that sloth makes are left out."""
     generated = alerts.render(root) | budgets.render(root)
+    of_sloth = {path: path.read_text(encoding="utf-8") for path in sorted(root.glob(_OF_SLOTH))}
+    generated |= runbooks.render(root, generated | of_sloth)
     for path, text in generated.items():
         committed = root / path
         if not committed.is_file() or committed.read_text(encoding="utf-8") != text:
@@ -149,50 +146,9 @@ def actionable(alert: Alert, variables: Mapping[str, set[str]]) -> Iterator[tupl
         yield f"{alert.name} sets the variable {name}, which {uid} does not have", f"use {known}"
 
 
-def runbooks(repository: Repository, declared: Set[str]) -> Iterator[Finding]:
-    """Each alert has a runbook with all headings, each runbook an alert, and its queries are valid.
-
-    Args:
-        repository: The tree.
-        declared: The names of all alerts.
-    """
-    folder = repository.root / RUNBOOKS
-    pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
-    for name in sorted(declared - pages.keys()):
-        place = f"{RUNBOOKS}/{name}.md"
-        fix = f"write it: {', '.join(HEADINGS)}"
-        yield Finding(place, None, f"{name} has no runbook", fix)
-    expressions: list[DashboardQuery] = []
-    for name, path in pages.items():
-        place = path.relative_to(repository.root).as_posix()
-        if name not in declared:
-            yield Finding(place, None, "no alert has this name", "rename the page, or delete it")
-        text = path.read_text(encoding="utf-8")
-        headings = tuple(re.findall(r"^## (.+)$", text, re.M))
-        if headings != HEADINGS or not text.startswith(f"# {name}\n"):
-            message = f"its headings are {', '.join(headings) or 'missing'}"
-            yield Finding(place, 1, message, f"write # {name}, then ## {', ## '.join(HEADINGS)}")
-        expressions += [
-            DashboardQuery(f"{place}:{line}", lang, block) for lang, line, block in _blocks(text)
-        ]
-    yield from _expressions(expressions)
-    options = next((sync for sync in repository.syncs if not sync.synced), None)
-    if options:
-        names = catalogue.Names(options.objects())
-        for query, text, fix in catalogue.unknown_names(names, expressions):
-            yield Finding(query.where, None, text, fix)
-
-
-def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
-    """Yield language, line and text of each query of a page."""
-    for found in markdown.BLOCK.finditer(text):
-        if found["language"] in {"promql", "logql"}:
-            line = text.count("\n", 0, found.start()) + 2
-            yield found["language"], line, found["text"].strip()
-
-
-def _expressions(expressions: Iterable[DashboardQuery]) -> Iterator[Finding]:
-    for query, parsed in queries.parse(expressions).items():
+def expressions(asked: Iterable[DashboardQuery]) -> Iterator[Finding]:
+    """Yield a finding for each query that its server would refuse."""
+    for query, parsed in queries.parse(asked).items():
         yield from queries.query_findings(query, parsed)
 
 

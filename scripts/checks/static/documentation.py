@@ -19,7 +19,7 @@ from pathlib import Path
 from scripts.core import markdown
 from scripts.core.findings import Finding
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, ENGINES, Repository
-from scripts.rules.facts import RUNBOOKS
+from scripts.model.runbooks import RUNBOOKS
 
 PAGES = frozenset({"CONTRIBUTING.md", "README.md"})
 # Files of others, and files that commands write.

@@ -13,7 +13,7 @@ FOLDERS = ("base", "clusters", "overlays")
 READ_ELSEWHERE = (
     "base/config/alerts/*.yaml",
     "base/config/alertmanager/*",
-    "base/config/runbooks/*.md",
+    "base/config/runbooks/*",
     "base/config/slos/*.yaml",
     "base/config/thresholds.yaml",
     # Left out of tests/options, as it changes where charts come from; a test of its own builds it.

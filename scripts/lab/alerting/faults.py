@@ -11,7 +11,7 @@ from scripts import tools
 from scripts.core.findings import Finding
 from scripts.lab.alerting.delivery import Delivery, Notification
 from scripts.lab.alerting.firing import FiringAlert
-from scripts.rules.facts import RUNBOOKS
+from scripts.model.runbooks import RUNBOOKS
 from scripts.simulation import Day
 from scripts.simulation.state import AUDIT, BACKEND, FAULTS, FRONTEND, NOTIFICATION, RECURRING
 

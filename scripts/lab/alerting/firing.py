@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 
 import yaml
 
+from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json
@@ -56,9 +60,7 @@ def of_day(cluster: Cluster, day: Day) -> list[FiringAlert]:
         RepositoryError: If Loki refuses an expression.
     """
     alerts = of_prometheus(day, rule_files(cluster))
-    progress(f"{day.name}: alerts on log lines")
-    with monitoring.loki(cluster, day.logs) as loki:
-        alerts += of_loki(loki, day, loki_rules(cluster))
+    alerts += of_loki_once(monitoring.loki(cluster, day.logs), day, loki_rules(cluster))
     added = external_labels(cluster)
     return [replace(alert, labels={**added, **alert.labels}) for alert in alerts]
 
@@ -83,6 +85,26 @@ def of_prometheus(day: Day, rules: Mapping[str, Json]) -> list[FiringAlert]:
         )
         for alert in day.summary["alerts"]
     ]
+
+
+def of_loki_once(
+    loki: AbstractContextManager[Api], day: Day, rules: Mapping[str, Json]
+) -> list[FiringAlert]:
+    """Return the same as `of_loki`, from the day's folder where it was asked before.
+
+    Args:
+        loki: Begun only where it has to be asked.
+        day: As of `of_loki`.
+        rules: As of `of_loki`.
+    """
+    asked = json.dumps([rules, str(tools.path("loki"))], sort_keys=True)
+    known = day.folder / f"loki-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
+    if not known.exists():
+        progress(f"{day.name}: alerts on log lines")
+        with loki as api:
+            alerts = [asdict(alert) for alert in of_loki(api, day, rules)]
+        tools.write(known, json.dumps(alerts))
+    return [FiringAlert(**alert) for alert in json.loads(known.read_text(encoding="utf-8"))]
 
 
 def of_loki(loki: Api, day: Day, rules: Mapping[str, Json]) -> list[FiringAlert]:

@@ -1,4 +1,4 @@
-"""`make prove`: run every query of every dashboard on real servers, and judge the answers."""
+"""`make prove`: run every query of every dashboard and runbook on real servers, and judge them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from scripts import simulation, tools
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.grafana import evaluation
 from scripts.grafana.model import DashboardModel
-from scripts.lab.proof import checks, colours, definitions, ground_truth
+from scripts.lab.proof import checks, colours, definitions, ground_truth, runbooks
 from scripts.model import charts
 from scripts.model.dashboards import load
 from scripts.model.manifests import Repository
+from scripts.model.runbooks import load as load_runbooks
 from scripts.servers.monitoring import Servers, servers
 
 OUTPUT = tools.ROOT / "build" / "proof"
@@ -68,12 +69,20 @@ def main() -> int:
     cluster = simulation.cluster()
     summaries: dict[str, dict[str, checks.Summary]] = {}
     findings: list[Finding] = []
-    for name in [options.day] if options.day else simulation.DAYS:
+    # What fires on the fault day is what runbooks are asked for on both, so it comes first.
+    partly = options.dashboard or options.day == checks.HEALTHY
+    asked = None if partly else runbooks.Asked(cluster, load_runbooks(tools.ROOT))
+    for name in [options.day] if options.day else reversed(simulation.DAYS):
         day = simulation.day(name)
         with servers(cluster, day.tsdb, day.logs) as running:
             summaries[name], found = prove(running, day, dashboards)
+            if asked:
+                progress(f"{day.name}: runbooks")
+                found += asked.prove(running, day)
         findings += found
-    print(checks.table(summaries))
+    print(checks.table({name: summaries[name] for name in simulation.DAYS if name in summaries}))
+    if asked:
+        print(f"\n{asked.text()}")
     count = report(findings)
     queries = sum(s.queries for found in summaries.values() for s in found.values())
     print(f"\n{queries} queries, {count} faults; answers in {OUTPUT.relative_to(tools.ROOT)}")

@@ -10,18 +10,14 @@ import base64
 import binascii
 import json
 import queue
-import re
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError
-from scripts.core.kubectl import INSTALL, Kubectl, reason
-from scripts.core.waiting import MissingError
+from scripts.core.kubectl import Kubectl, reason
 from scripts.core.yamlfile import Json
+from scripts.live.port_forward import PortForward, Process
 
 SELECTOR = "app.kubernetes.io/name=grafana"
 # Seconds that one answer of the API server may take, a login by the kubeconfig's program included.
@@ -148,10 +144,8 @@ class GrafanaNamespace:
 
     def forward(self, pod: GrafanaPod) -> PortForward:
         """Start to forward a port to Grafana in a pod that runs, until it is closed."""
-        port = ":grafana"  # The container port's name in the chart.
-        return PortForward(
-            self.kubectl.command("port-forward", "--address=127.0.0.1", f"pod/{pod.name}", port)
-        )
+        port = "grafana"  # The container port's name in the chart.
+        return PortForward(self.kubectl, f"pod/{pod.name}", port)
 
     def _exists(self) -> bool:
         try:
@@ -163,52 +157,12 @@ class GrafanaNamespace:
         return bool(names.strip())
 
 
-class _Process:
-    """A kubectl that runs on; its output, line by line, is in a queue, and None is its end."""
-
-    def __init__(self, command: tuple[str, ...]) -> None:
-        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        except FileNotFoundError:
-            raise programs.absent("kubectl", INSTALL) from None
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        # Read to the end, as kubectl stops where nobody reads what it says of each connection.
-        for line in self._process.stdout or ():
-            self.lines.put(line)
-        self.lines.put(None)
-
-    @property
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def end(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(5)
-        if self._process.stdout and not self._reader.is_alive():
-            self._process.stdout.close()
-
-
 class PodWatch:
     """The states of Grafana's pods as they come, the present ones first."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
         """Start kubectl."""
-        self._process = _Process(command)
+        self._process = Process(command)
 
     def close(self) -> None:
         """End kubectl."""
@@ -248,42 +202,3 @@ class PodWatch:
             if line[0] == "}":
                 yield GrafanaPod.of(json.loads("".join(document)))
                 document.clear()
-
-
-class PortForward:
-    """A free port of this machine that leads to Grafana in a pod."""
-
-    def __init__(self, command: tuple[str, ...]) -> None:
-        """Start kubectl, and wait for nothing."""
-        self._command = command
-        self._process = _Process(command)
-        self._url = self._last_line = ""
-
-    def close(self) -> None:
-        """End kubectl."""
-        self._process.end()
-
-    def url(self) -> str:
-        """Return where Grafana answers.
-
-        Raises:
-            MissingError: While kubectl names no port. It gives up when a connection fails, and is
-                started again.
-        """
-        ended = self._process.ended
-        if ended:
-            self._process.end()
-        self._listen()
-        if ended:
-            self._process, self._url = _Process(self._command), ""
-        if not self._url:
-            message = f"is not connected: {reason(self._last_line)}"
-            raise MissingError(Finding("kubectl port-forward", None, message, _ACCESS))
-        return self._url
-
-    def _listen(self) -> None:
-        while not self._process.lines.empty():
-            line = self._process.lines.get() or ""
-            self._last_line = line or self._last_line
-            if found := re.match(r"Forwarding from 127\.0\.0\.1:(\d+) ->", line):
-                self._url = f"http://127.0.0.1:{found[1]}"

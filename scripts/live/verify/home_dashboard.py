@@ -72,7 +72,9 @@ def of_release(release: Json) -> HomeDashboard:
     boards = dashboards.load(tools.ROOT)
     if name not in boards:
         message = f"default_home_dashboard_path is {path!r}, which is not in {dashboards.FOLDER}"
-        raise RepositoryError(Finding(model.GRAFANA, None, message, "name a committed dashboard"))
+        raise RepositoryError(
+            Finding(dashboards.GRAFANA, None, message, "name a committed dashboard")
+        )
     return of_dashboard(boards[name])
 
 

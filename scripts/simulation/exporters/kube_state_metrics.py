@@ -31,6 +31,8 @@ PHASES = ("Pending", "Succeeded", "Failed", "Unknown", "Running")
 # and a fifth of the next 4, and the eviction threshold.
 _RESERVED_CPU = 0.06
 _EVICTION = 100 * MI
+# Of a container that the kernel killed, and of one that gave up.
+_EXIT_CODES = {"OOMKilled": 137, "Error": 1}
 # Metrics of each kind of workload, and the attribute that each of them shows.
 _OF_WORKLOAD = {
     "Deployment": (
@@ -162,6 +164,9 @@ def _container(sim: Simulation, pod: SimulatedPod, container: Container) -> Iter
     for what, reasons in (("waiting", container.waiting), ("last_terminated", container.ended)):
         for reason, value in reasons.items():
             yield f"{prefix}_{what}_reason", {**labels, "reason": reason}, there(value) * where
+    for reason, value in container.ended.items():
+        code = _EXIT_CODES[reason] * there(value) * where
+        yield f"{prefix}_last_terminated_exitcode", labels, code
 
 
 def _workload(workload: SimulatedWorkload) -> Iterator[Exposed]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.rendered import Item
@@ -23,6 +25,10 @@ from scripts.simulation.exporters import (
 from scripts.simulation.exporters.defaults import Exporter, Program
 from scripts.simulation.model import Exposed, SimulatedNode, SimulatedPod
 from scripts.simulation.state import Simulation
+
+# Seconds of each phase of a probe that succeeds, and of one that gets no answer.
+_PHASES = {"resolve": 0.004, "connect": 0.002, "tls": 0.0, "processing": 0.03, "transfer": 0.001}
+_PROBE_TIMEOUT = 5.0
 
 Key = tuple[str, str]  # Name of a monitor, and a port or the end of a path.
 
@@ -128,7 +134,18 @@ def exporter(
 
 def probe(sim: Simulation, job: str) -> Exporter:
     """Return what one probe of an HTTP address exposes."""
-    exposed: list[Exposed] = [("probe_success", {}, sim.probes[job])]
+    succeeds = sim.probes[job]
+    seconds = np.where(succeeds > 0, sum(_PHASES.values()), _PROBE_TIMEOUT)
+    exposed: list[Exposed] = [
+        ("probe_success", {}, succeeds),
+        # Where it fails here, nothing answers.
+        ("probe_http_status_code", {}, 200 * succeeds),
+        ("probe_duration_seconds", {}, seconds),
+        *(
+            ("probe_http_duration_seconds", {"phase": phase}, share * succeeds)
+            for phase, share in _PHASES.items()
+        ),
+    ]
     if job == "grafana-public":
         # In thirty days at the day's end.
         end = sim.clock.constant(float(sim.clock.time[-1]) + 30 * 86400)

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.checks.static import documentation
 from scripts.model.manifests import Repository
-from scripts.rules.facts import RUNBOOKS
+from scripts.model.runbooks import RUNBOOKS
 
 MAKEFILE = """\
 .PHONY: look

@@ -9,6 +9,7 @@ import pytest
 from scripts import tools
 from scripts.core.findings import RepositoryError
 from scripts.grafana import model
+from scripts.model import dashboards
 from tests.programs.tsdb_fixtures import board
 
 pytestmark = pytest.mark.prove
@@ -24,9 +25,9 @@ def test_an_unknown_data_source_is_named() -> None:
 def test_a_data_source_needs_a_uid_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: str, message: str
 ) -> None:
-    text = (tools.ROOT / model.GRAFANA).read_text().replace("uid: loki", f"uid: {uid!r}")
-    (tmp_path / model.GRAFANA).parent.mkdir(parents=True)
-    (tmp_path / model.GRAFANA).write_text(text)
+    text = (tools.ROOT / dashboards.GRAFANA).read_text().replace("uid: loki", f"uid: {uid!r}")
+    (tmp_path / dashboards.GRAFANA).parent.mkdir(parents=True)
+    (tmp_path / dashboards.GRAFANA).write_text(text)
     monkeypatch.setattr(tools, "ROOT", tmp_path)
     with pytest.raises(RepositoryError, match=message):
         model.datasources()
