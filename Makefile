@@ -79,6 +79,10 @@ preflight: $(READY) ## Say whether the cluster that kubectl reaches is ready for
 secrets: $(READY) ## Make the Secrets that the cluster needs and lacks, asking first: make secrets SECRETS=--cluster=local
 	@$(RUN) scripts.live.secrets $(SECRETS)
 
+.PHONY: agent-kubeconfig
+agent-kubeconfig: $(READY) ## Write a kubeconfig that only reads and ends after an hour: make agent-kubeconfig AGENT=--lifetime=30m
+	@$(RUN) scripts.live.agent_kubeconfig $(AGENT)
+
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first
 	@$(RUN) scripts.live.verify $(VERIFY)

@@ -181,7 +181,9 @@ def kinds_whitelisted(cluster: Cluster) -> Iterator[Finding]:
 
 def unused_whitelist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """An AppProject permits no kind that no cluster creates, opt-ins included."""
-    created = {k for cluster in clusters for kinds in _created_kinds(cluster).values() for k in kinds}
+    created = {
+        k for cluster in clusters for kinds in _created_kinds(cluster).values() for k in kinds
+    }
     for cluster in clusters:
         for project, kinds in _allowed_kinds(cluster):
             for kind in sorted(kinds - created):
@@ -194,7 +196,10 @@ def _allowed_kinds(cluster: Cluster) -> Iterator[tuple[Item, set[Kind]]]:
     for item in cluster.sync.objects():
         if item["kind"] == "AppProject":
             spec = item["spec"]
-            yield Item(item), {(k["group"], k["kind"]) for name in lists for k in spec.get(name, ())}
+            yield (
+                Item(item),
+                {(k["group"], k["kind"]) for name in lists for k in spec.get(name, ())},
+            )
 
 
 def _created_kinds(cluster: Cluster) -> dict[str, set[Kind]]:
