@@ -12,7 +12,7 @@ VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
 TEST_TOOLS := actionlint alloy amtool helm kubeconform kustomize obscheck promtool sops
 # What `make render` asks; `make` leaves out what is not built yet, and says so.
 RENDER_TOOLS := configcheck loki node_exporter prometheus-operator
-PROVE_TOOLS := alertmanager alloy history notifications pint prometheus sloth
+PROVE_TOOLS := alertmanager alloy history mcp-grafana notifications pint prometheus sloth
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
 	prometheus-operator redis source-controller
@@ -81,7 +81,11 @@ secrets: $(READY) ## Make the Secrets that the cluster needs and lacks, asking f
 
 .PHONY: agent-kubeconfig
 agent-kubeconfig: $(READY) ## Write a kubeconfig that only reads and ends after an hour: make agent-kubeconfig AGENT=--lifetime=30m
-	@$(RUN) scripts.live.agent_kubeconfig $(AGENT)
+	@$(RUN) scripts.live.agent.kubeconfig $(AGENT)
+
+.PHONY: agent-mcp
+agent-mcp: $(READY) ## Let an assistant query metrics and logs, an hour long, and change nothing: make agent-mcp AGENT=--http
+	@$(RUN) scripts.live.agent.mcp $(AGENT)
 
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first

@@ -64,7 +64,7 @@ def components(root: Path) -> list[str]:
 def check(env: Environment) -> list[Finding]:
     """Return where `make agent-kubeconfig` gives more than reading, or less than is needed."""
     path = env.processes.folder("agent") / "kubeconfig"
-    run = env.run_command("scripts.live.agent_kubeconfig", f"--output={path}")
+    run = env.run_command("scripts.live.agent.kubeconfig", f"--output={path}")
     place = f"{env.sync.name} {COMPONENT}"
     if run.returncode:
         text = f"make agent-kubeconfig fails: {run.stdout}{run.stderr}"

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from scripts.core import programs
 from scripts.core.findings import Finding, RepositoryError
@@ -132,7 +133,15 @@ class GrafanaNamespace:
         Raises:
             RepositoryError: If it cannot be read, or lacks a key.
         """
-        data = self.kubectl.json("get", "secret", name).get("data") or {}
+        try:
+            data = self.kubectl.json("get", "secret", name).get("data") or {}
+        except RepositoryError as error:
+            if "(NotFound)" not in str(error):
+                raise
+            fix = "run `make secrets`, which makes it"
+            raise RepositoryError(
+                Finding(f"Secret {name}", None, f"is not in namespace {self.name}", fix)
+            ) from None
         try:
             return [base64.b64decode(data[key], validate=True).decode() for key in keys]
         except (KeyError, binascii.Error, UnicodeDecodeError):
@@ -147,7 +156,7 @@ class GrafanaNamespace:
         )
 
     def forward(self, pod: GrafanaPod) -> PortForward:
-        """Start to forward a port to Grafana in a pod that runs, until it is closed."""
+        """Start to forward a free port to Grafana in a pod that runs, until it is closed."""
         port = ":grafana"  # The container port's name in the chart.
         return PortForward(
             self.kubectl.command("port-forward", "--address=127.0.0.1", f"pod/{pod.name}", port)
@@ -268,13 +277,18 @@ class PortForward:
 
         Raises:
             MissingError: While kubectl names no port. It gives up when a connection fails, and is
-                started again.
+                started again, with the port that it had.
         """
         ended = self._process.ended
         if ended:
             self._process.end()
         self._listen()
         if ended:
+            *before, ports = self._command
+            had = urlsplit(self._url).port
+            if had:
+                ports = f"{had}:{ports.rpartition(':')[2]}"
+            self._command = (*before, ports)
             self._process, self._url = _Process(self._command), ""
         if not self._url:
             message = f"is not connected: {reason(self._last_line)}"

@@ -7,24 +7,18 @@ only deleting the ServiceAccount takes it back.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import re
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 from scripts import tools
 from scripts.core import kubectl
 from scripts.core.findings import GREEN, Finding, RepositoryError, colour, execute
 from scripts.core.kubectl import Kubectl
 from scripts.core.yamlfile import Json
+from scripts.live.agent import session
 
 NAMESPACE, ACCOUNT = "monitoring-agents", "agent"
 NAME = "todo-monitoring-agent"
 OUTPUT = tools.ROOT / "build" / "agent.kubeconfig"
-# The API server refuses less than ten minutes; more than a working day is no session.
-LIFETIMES = range(10, 8 * 60 + 1)
 _FIX = "choose a context that reaches the cluster: `kubectl config get-contexts`"
 _KUBECTL = Kubectl(_FIX, 60, ("--request-timeout=30s",))
 # What to do, by what kubectl says: there is no such ServiceAccount, or it may not be used.
@@ -32,20 +26,6 @@ _REFUSALS = {
     "not found": "add base/optional/agents to `components` of overlays/<environment>/releases",
     "forbidden": "have somebody run it who may create serviceaccounts/token there",
 }
-
-
-def minutes(text: str) -> int:
-    """Return a lifetime such as `60m` or `1h` in minutes.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none, or out of LIFETIMES.
-    """
-    found = re.fullmatch(r"([1-9]\d{0,3})([mh])", text)
-    value = int(found[1]) * (60 if found[2] == "h" else 1) if found else 0
-    if value not in LIFETIMES:
-        message = f"{text!r} is not a time from {LIFETIMES[0]}m to {LIFETIMES[-1] // 60}h"
-        raise argparse.ArgumentTypeError(message)
-    return value
 
 
 def kubeconfig(cluster: Json, token: str) -> Json:
@@ -97,33 +77,13 @@ def request_token(lifetime: int) -> tuple[str, datetime]:
     return str(status["token"]), ends
 
 
-def write(path: Path, content: Json) -> None:
-    """Write a file that its owner alone may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Made with the mode 600.
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            # JSON is YAML.
-            json.dump(content, file, indent=2)
-            file.write("\n")
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
 def main() -> int:
     """Write the kubeconfig; return the exit code."""
     arguments = argparse.ArgumentParser(
-        prog="python -m scripts.live.agent_kubeconfig", description=__doc__
+        prog="python -m scripts.live.agent.kubeconfig", description=__doc__
     )
-    arguments.add_argument(
-        "--lifetime", type=minutes, default=60, metavar="TIME", help="10m to 8h; 1h without it"
-    )
-    arguments.add_argument(
-        "--output", type=Path, default=OUTPUT, metavar="FILE", help="in place of build/"
-    )
+    session.add_lifetime(arguments)
+    session.add_output(arguments, OUTPUT)
     options = arguments.parse_args()
     view = _KUBECTL.json("config", "view", "--minify", "--flatten", "--raw")
     clusters = view.get("clusters") or []
@@ -131,7 +91,8 @@ def main() -> int:
         text = "kubectl has no current context"
         raise RepositoryError(Finding("kubectl config view", None, text, _FIX))
     token, ends = request_token(options.lifetime)
-    write(options.output, kubeconfig(clusters[0]["cluster"], token))
+    # JSON is YAML.
+    session.write(options.output, kubeconfig(clusters[0]["cluster"], token))
     left = round((ends - datetime.now(UTC)).total_seconds() / 60)
     print(colour(f"wrote {options.output}", GREEN))
     print(f"reads what {kubectl.context()} has, for {left} minutes, until {ends:%H:%M} UTC:")
