@@ -44,7 +44,7 @@ OURS = "this repository"
 # What a tool never reads, it cannot judge.
 NOT_JUDGED = "-"
 # What is compared with everything that can be turned on.
-WITH_OPTIONS = ("base/optional/", "base/dashboards/", "base/config/runbooks/")
+WITH_OPTIONS = ("base/optional/", "base/dashboards/", "base/config/runbooks/", "tests/options/")
 # Places and messages of findings.
 Said = frozenset[tuple[str, str]]
 

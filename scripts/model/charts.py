@@ -117,7 +117,8 @@ def provable(syncs: list[ClusterSync], *, allow_missing: bool) -> bool:
 def render(release: Release) -> list[dict[str, Json]]:
     """Return the objects that the release installs, by `helm template`, cached by content.
 
-    Rendered for the newest supported Kubernetes, with the chart's `crds/` unless the engine skips it.
+    Rendered for the newest supported Kubernetes, with the chart's `crds/` unless the engine skips
+    it.
 
     Raises:
         RepositoryError: If the chart is missing or Helm refuses the values.

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -14,10 +15,15 @@ import yaml
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load_all
+from scripts.model.files import INVENTORY
 
 FILE = "kustomization.yaml"
 # It enables every opt-in, so that these are checked as well.
 OPTIONS = "tests/options"
+# Below it: an address that everybody can open, where the tree has none yet.
+ADDRESS = f"{OPTIONS}/releases/address"
+# A public address in the inventory.
+_PUBLIC = re.compile(r"^  GRAFANA_URL: *[\"']?https:", re.MULTILINE)
 
 
 def build(root: Path, path: str) -> list[dict[str, Json]]:
@@ -26,7 +32,8 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
     Args:
         root: The repository's.
         path: The folder, relative to the repository. Of one below `tests/options`, opt-ins that its
-            environment has taken in by itself are left out, as kustomize takes none in twice.
+            environment has taken in by itself are left out, as kustomize takes none in twice, and so
+            is the address in place of an owner's.
 
     Raises:
         RepositoryError: With kustomize's reason, shortened to its last part.
@@ -48,7 +55,7 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         return list(json.loads(cached.read_text()))
     with tempfile.TemporaryDirectory() as temporary:
         if path.startswith(f"{OPTIONS}/"):
-            folder = _without_taken(folder, Path(temporary).resolve())
+            folder = _without_taken(root, folder, Path(temporary).resolve())
         built = tools.run("kustomize", "build", folder)
     if built.returncode:
         text = f"kustomize build fails: {_innermost(built.stderr, root)}"
@@ -98,10 +105,11 @@ def _parsed(text: str, path: str) -> tuple[Json, ...]:
     return tuple(load_all(text, path))
 
 
-def _without_taken(folder: Path, copy: Path) -> Path:
+def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
     """Write a kustomization again, without the components that its resources have already.
 
     Args:
+        root: The repository's.
         folder: The kustomization's; it has resources and components alone.
         copy: A folder outside of the repository.
     """
@@ -111,6 +119,8 @@ def _without_taken(folder: Path, copy: Path) -> Path:
         for key in ("resources", "components")
     }
     taken = {file.parent for resource in places["resources"] for file in files(resource)}
+    if _PUBLIC.search((root / INVENTORY).read_text(encoding="utf-8")):
+        taken.add(root / ADDRESS)
     places["components"] = [path for path in places["components"] if path not in taken]
     relative = {key: [os.path.relpath(path, copy) for path in places[key]] for key in places}
     (copy / FILE).write_text(yaml.safe_dump({**content, **relative}), encoding="utf-8")

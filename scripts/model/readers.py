@@ -18,10 +18,29 @@ DEFAULTS: Mapping[tuple[str, str], str] = {
     ("auth.anonymous", "enabled"): "false",
     ("auth.anonymous", "org_role"): "Viewer",
     ("auth.basic", "enabled"): "true",
+    ("auth.github", "allow_assign_grafana_admin"): "false",
+    ("auth.github", "allowed_organizations"): "",
+    ("auth.github", "enabled"): "false",
+    ("auth.github", "org_mapping"): "",
+    ("auth.github", "role_attribute_path"): "",
+    ("auth.github", "role_attribute_strict"): "false",
+    ("auth.github", "skip_org_role_sync"): "false",
+    ("auth.github", "team_ids"): "",
+    ("auth.jwt", "enabled"): "false",
     ("auth.proxy", "enabled"): "false",
     ("auth.proxy", "whitelist"): "",
     ("auth", "disable_login_form"): "false",
+    ("public_dashboards", "enabled"): "true",
     ("security", "allow_embedding"): "false",
+    ("security", "content_security_policy"): "false",
+    ("security", "cookie_samesite"): "lax",
+    ("security", "cookie_secure"): "false",
+    ("security", "disable_brute_force_login_protection"): "false",
+    ("security", "strict_transport_security"): "false",
+    ("security", "x_content_type_options"): "true",
+    ("server", "domain"): "localhost",
+    ("server", "root_url"): "",
+    ("snapshots", "enabled"): "true",
     ("users", "allow_sign_up"): "false",
     ("users", "auto_assign_org_role"): "Viewer",
     ("users", "viewers_can_edit"): "false",
@@ -42,6 +61,8 @@ ROUTES = frozenset(
         "VirtualService",
     }
 )
+# Programs that carry requests from outside to the Services that they are told.
+CARRIERS = re.compile(r"(^|/)(cloudflared|traefik)([:@]|$)")
 BACKEND_KEYS = frozenset({"host", "name", "serviceName"})
 OUTSIDE_TYPES = frozenset({"LoadBalancer", "NodePort"})
 
@@ -124,6 +145,13 @@ def ways_in(cluster: Cluster) -> Iterator[Way]:
         for item in services:
             if item.name in named and item.namespace == route.namespace:
                 yield Way(item, route, f"{route} leads to it")
+    for pod in cluster.pods:
+        if any(CARRIERS.search(str(one.get("image"))) for one in pod.containers):
+            told = [text for item in (pod.owner, *cluster.mounted(pod)) for text in _texts(item)]
+            for item in services:
+                address = re.compile(rf"//{item.name}\.{item.namespace}(?![\w-])")
+                if any(address.search(text) for text in told):
+                    yield Way(item, pod.owner, f"{pod.owner} carries requests to it")
 
 
 def is_door(cluster: Cluster, service: Item) -> bool:
@@ -149,6 +177,10 @@ def is_grafana(cluster: Cluster, service: Item) -> bool:
     return bool(pods) and all(
         any(_IMAGE.search(str(one.get("image"))) for one in pod.containers) for pod in pods
     )
+
+
+def _texts(item: Item) -> Iterator[str]:
+    yield from (value for _, value in leaves(dict(item.manifest)) if isinstance(value, str))
 
 
 def _variables(cluster: Cluster, item: Item) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,7 +15,7 @@ HOST = "grafana.acme.test"
 # Parts that have another one for Argo CD.
 FOR_ARGOCD = ("traefik", "cert-manager", "ingress")
 PARTS = "../../../base/optional/public"
-# By the folder of overlays/<environment>: the parts of `base/optional/public`, in the order of its page.
+# By the folder of overlays/<environment>: parts of `base/optional/public`.
 DOOR: Mapping[str, tuple[str, ...]] = {
     "releases": ("cert-manager", "traefik", "oci-load-balancer", "grafana", "github"),
     "config": ("network-policies",),
@@ -89,7 +90,7 @@ def taken(
         path = overlay / folder / "kustomization.yaml"
         if folder == "public":
             path.parent.mkdir()
-            content = {
+            content: dict[str, Any] = {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
                 "kind": "Kustomization",
                 "resources": ["../../../base/application"],

@@ -16,10 +16,12 @@ from scripts.checks.rendered import (
     objects,
     pods,
     programs,
+    public_address,
     references,
     refusals,
     relabelings,
     scrape,
+    sign_in,
 )
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
@@ -41,6 +43,13 @@ CHECKS: tuple[Check, ...] = (
     access.links_lead_to_grafana,
     access.passwordless_services_inside,
     access.pods_guarded,
+    sign_in.strangers_kept_out,
+    sign_in.only_viewers,
+    public_address.hardened,
+    public_address.encrypted,
+    public_address.says_its_address,
+    public_address.one_route_per_host,
+    public_address.free_load_balancer,
     pods.images_pinned,
     pods.resources_set,
     pods.list_names_unique,

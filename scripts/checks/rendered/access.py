@@ -26,11 +26,11 @@ def strangers_only_read(cluster: Cluster) -> Iterator[Finding]:
         if anonymous and role.strip().lower() not in READING:
             text = f"whoever reaches Grafana is {role}: he reads all logs, and changes data sources"
             fix = "remove auth.anonymous, or set org_role: Viewer"
-            yield _finding(cluster, settings, "auth.anonymous", "org_role", text, fix)
+            yield at_setting(cluster, settings, "auth.anonymous", "org_role", text, fix)
         if settings.on("auth.proxy", "enabled") and not settings.get("auth.proxy", "whitelist"):
             text = "whoever reaches Grafana is whom he says he is, in a header"
             fix = "set auth.proxy.whitelist to the proxy's address"
-            yield _finding(cluster, settings, "auth.proxy", "enabled", text, fix)
+            yield at_setting(cluster, settings, "auth.proxy", "enabled", text, fix)
 
 
 def people_can_sign_in(cluster: Cluster) -> Iterator[Finding]:
@@ -44,13 +44,13 @@ def people_can_sign_in(cluster: Cluster) -> Iterator[Finding]:
         if settings.on("auth", "disable_login_form") and not other:
             text = "nobody can sign in: the form is off, and there is no other way"
             fix = "remove auth.disable_login_form, or enable a section such as auth.generic_oauth"
-            yield _finding(cluster, settings, "auth", "disable_login_form", text, fix)
+            yield at_setting(cluster, settings, "auth", "disable_login_form", text, fix)
 
 
 def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
     """A browser keeps Grafana's cookie: a secure one over HTTPS alone, or on the same machine."""
     for settings in grafana(cluster):
-        url = _root_url(settings) or _inventory_url(cluster)
+        url = root_url(settings) or inventory_url(cluster)
         address = urlsplit(url)
         host = address.hostname or ""
         local = host.split(".")[-1] == "localhost" or host == "::1" or host.startswith("127.")
@@ -58,19 +58,19 @@ def sessions_kept(cluster: Cluster) -> Iterator[Finding]:
             text = f"cookie_secure is true, and people open {url}: browsers keep no such cookie"
             fix = "let Grafana be reached by https, or set security.cookie_secure: false"
             text += " of plain http, so that after the right password they are asked again"
-            yield _finding(cluster, settings, "security", "cookie_secure", text, fix)
+            yield at_setting(cluster, settings, "security", "cookie_secure", text, fix)
 
 
 def links_lead_to_grafana(cluster: Cluster) -> Iterator[Finding]:
     """Links of alerts go to the path at which Grafana is."""
-    linked = _inventory_url(cluster)
+    linked = inventory_url(cluster)
     for settings in grafana(cluster):
-        own = _root_url(settings)
+        own = root_url(settings)
         paths = [urlsplit(url).path.strip("/") for url in (own, linked)]
         if own and paths[0] != paths[1]:
             text = f"Grafana is at {own}, and alerts link to GRAFANA_URL, {linked}"
             fix = f"write the same path in {INVENTORY}, then make dashboards rules"
-            yield _finding(cluster, settings, "server", "root_url", text, fix)
+            yield at_setting(cluster, settings, "server", "root_url", text, fix)
 
 
 def passwordless_services_inside(cluster: Cluster) -> Iterator[Finding]:
@@ -100,18 +100,19 @@ def pods_guarded(cluster: Cluster) -> Iterator[Finding]:
             yield cluster.finding(pod.owner, text, "let one of base/config select them")
 
 
-def _root_url(settings: Settings) -> str:
+def root_url(settings: Settings) -> str:
     """Return the address that Grafana is told to have; empty for its default, or one in parts."""
     url = settings.get("server", "root_url")
     return url if "://" in url and "%(" not in url else ""
 
 
-def _inventory_url(cluster: Cluster) -> str:
+def inventory_url(cluster: Cluster) -> str:
+    """Return GRAFANA_URL; that of a cluster which no engine syncs may be another."""
     root = cluster.repository.root
     return str(load(root / INVENTORY, root)[0]["data"].get("GRAFANA_URL", ""))
 
 
-def _finding(
+def at_setting(
     cluster: Cluster, settings: Settings, section: str, key: str, text: str, fix: str
 ) -> Finding:
     """Return a finding where the setting is written: in the release's values."""

@@ -16,8 +16,8 @@ KEEP_ANNOTATIONS = {
     "helm.sh/resource-policy": "keep",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
 }
-# Releases whose CRDs are templates of their own chart; it has no value for Argo CD's annotation. Argo
-# CD keeps what Helm keeps when the Application is deleted, but not when the chart stops having it.
+# Releases whose CRDs are templates of their own chart; it has no value for Argo CD's annotation.
+# Argo CD keeps what Helm keeps when the Application is deleted, not when the chart drops it.
 OWN_CRDS = frozenset({"cert-manager"})
 # Roles that may read Secrets.
 SECRET_READERS = {
@@ -205,8 +205,8 @@ def _allowed_kinds(cluster: Cluster) -> Iterator[tuple[Item, set[Kind]]]:
 def _created_kinds(cluster: Cluster) -> dict[str, set[Kind]]:
     """Return the kinds that each project's Applications create: of charts and of the configuration.
 
-    The root Application is in no project of ours; it creates the objects of the releases' unit. What
-    Flux syncs is of no project, and has an empty name.
+    The root Application is in no project of ours; it creates the objects of the releases' unit.
+    What Flux syncs is of no project, and has an empty name.
     """
     applications = {
         item["metadata"]["name"]: str(item["spec"].get("project", ""))

@@ -20,6 +20,7 @@ READ_ELSEWHERE = (
     "base/optional/mirror/*",
     # Left out, as they stand in place of another part, or are for Argo CD: tests build them, too.
     "base/optional/public/*argocd/*",
+    "base/optional/public/*/address/*",
     "base/optional/public/certificate/production/*",
     "base/optional/public/ingress/*",
     "base/optional/public/oci-network-load-balancer/*",

@@ -12,12 +12,31 @@ from scripts.model.readers import Settings, grafana, is_grafana, ways_in
 # What each of Grafana's settings lets people do; those are on or off.
 SWITCHES: Mapping[tuple[str, str], str] = {
     ("auth.anonymous", "enabled"): "Whoever reaches Grafana reads it, without a name.",
+    ("auth.github", "allow_assign_grafana_admin"): "An account of GitHub may become server admin.",
+    ("auth.github", "enabled"): "Accounts of GitHub sign in.",
+    ("auth.jwt", "enabled"): "Who somebody is, a token says: whoever signs those is trusted.",
     ("auth.proxy", "enabled"): "Who somebody is, a header says: the proxy must be the only way in.",
     ("auth", "disable_login_form"): "Passwords are of no use any more: is there another way in?",
+    ("public_dashboards", "enabled"): "Dashboards may be shown to the world, without a login.",
     ("security", "allow_embedding"): "Other sites may show it in a frame, and lead clicks to it.",
+    ("security", "disable_brute_force_login_protection"): "A password may be guessed for ever.",
+    ("snapshots", "enabled"): "Whoever has a snapshot's address reads it, without a login.",
     ("users", "allow_sign_up"): "Whoever reaches Grafana makes an account, and reads.",
     ("users", "viewers_can_edit"): "Every Viewer gets Explore, and so every log line.",
 }
+# What keeps people's sessions and browsers safe; those are on or off.
+GUARDS: Mapping[tuple[str, str], str] = {
+    ("auth.github", "role_attribute_strict"): "Whoever gets no role by the expression gets in.",
+    ("security", "content_security_policy"): "A script of somebody else's may run in the page.",
+    ("security", "cookie_secure"): "The session's cookie is sent without encryption, too.",
+    ("security", "strict_transport_security"): "Browsers may ask without encryption.",
+}
+# Who may sign in.
+PEOPLE = (
+    ("auth.github", "allowed_organizations"),
+    ("auth.github", "role_attribute_path"),
+    ("auth.github", "team_ids"),
+)
 # Of those that name a role, from the narrowest.
 ROLES = ("none", "viewer", "editor", "admin")
 ROLE_OF: Mapping[tuple[str, str], str] = {
@@ -35,6 +54,13 @@ def settings(pair: ClusterPair) -> Analysis:
         for place, why in SWITCHES.items():
             if after.on(*place) and not old.on(*place):
                 yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", why, FIX)
+        for place, why in GUARDS.items():
+            if old.on(*place) and not after.on(*place):
+                yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", why, FIX)
+        for place in PEOPLE if after.on("auth.github", "enabled") else ():
+            if old.get(*place) != after.get(*place) and old.on("auth.github", "enabled"):
+                text = f"{transition('Who may sign in', old.get(*place), after.get(*place))}."
+                yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", text, FIX)
         for place, why in ROLE_OF.items():
             if _rank(after.get(*place)) > _rank(old.get(*place)):
                 text = f"{transition('Role', old.get(*place), after.get(*place))}. {why}"

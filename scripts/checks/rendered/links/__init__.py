@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from scripts.checks.rendered.links import cluster_wide, network, paths, ports
+from scripts.checks.rendered.links import cluster_wide, network, paths, ports, public_address
 from scripts.checks.rendered.links.model import Link
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
@@ -30,6 +30,11 @@ KINDS: tuple[Callable[[Cluster], Iterable[Link]], ...] = (
     cluster_wide.priority_classes_exist,
     cluster_wide.custom_resources_listable,
     cluster_wide.volumes_are_file_systems,
+    public_address.routes_have_the_host,
+    public_address.listeners_take_routes,
+    public_address.certificates_name_the_host,
+    public_address.issuers_exist,
+    public_address.probes_ask_the_address,
 )
 
 
