@@ -84,8 +84,8 @@ agent-kubeconfig: $(READY) ## Write a kubeconfig that only reads and ends after 
 	@$(RUN) scripts.live.agent.kubeconfig $(AGENT)
 
 .PHONY: agent-mcp
-agent-mcp: $(READY) ## Let an assistant query metrics and logs, an hour long, and change nothing: make agent-mcp AGENT=--http
-	@$(RUN) scripts.live.agent.mcp $(AGENT)
+agent-mcp: $(READY) ## Let an assistant query metrics and logs, an hour long, and change nothing: make agent-mcp MCP=--http
+	@$(RUN) scripts.live.agent.mcp $(MCP)
 
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first
@@ -151,8 +151,9 @@ lint: $(READY) ## Lint Python, YAML, shell and workflows
 	@"$$($(RUN) scripts.tools actionlint)" -shellcheck $(BIN)/shellcheck
 
 .PHONY: lock
-lock: $(READY) ## Resolve pyproject.toml into requirements.txt again
+lock: $(READY) ## Resolve pyproject.toml, and what the MCP client needs, into requirements.txt again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --group=lint pyproject.toml --output-file=requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes tests/mcp_client/requirements.in --output-file=tests/mcp_client/requirements.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made here; the per-user cache stays

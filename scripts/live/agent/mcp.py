@@ -34,8 +34,8 @@ LINES = 50
 FLAGS = (
     # Neither what writes nor what is no question to Prometheus, Loki or a dashboard: no contact
     # points, no requests of one's own choice, nothing that leaves this cluster. These are kinds of
-    # tools; a test names each tool, as a newer version may add some to a kind. Not `alerting`:
-    # Grafana's own is off, and Prometheus' series ALERTS says what fires.
+    # tools; a test names each tool, as a newer version may add some to a kind. Not `alerting`: it
+    # asks Grafana's own, which is off; the series ALERTS says what fires in Prometheus.
     "--disable-write",
     "--enabled-tools=search,datasource,dashboard,prometheus,loki",
     f"--max-loki-log-limit={LINES}",

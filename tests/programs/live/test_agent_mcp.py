@@ -6,6 +6,7 @@ import json
 import stat
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -45,7 +46,11 @@ class Session:
 
 
 def run(
-    server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException | None = None
+    server: Server,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: BaseException | None = None,
+    arguments: Sequence[str] = (),
 ) -> Session:
     """Run the command; the time that it holds the way open is short, and may end in an error."""
     seen = Session()
@@ -60,8 +65,8 @@ def run(
             raise end
 
     monkeypatch.setattr(command, "hold", hold)
-    arguments = ["mcp", "--lifetime=30m", f"--output={seen.file}"]
-    monkeypatch.setattr(sys, "argv", arguments)
+    given = ["mcp", "--lifetime=30m", f"--output={seen.file}", *arguments]
+    monkeypatch.setattr(sys, "argv", given)
     assert command.main() == 0
     return seen
 
