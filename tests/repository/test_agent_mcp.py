@@ -223,8 +223,9 @@ def test_nothing_else_can_be_called(talk: Talk, grafana: GrafanaProxy) -> None:
         ({"Host": "elsewhere.example"}, 403),
         ({"Host": "localhost:{port}"}, 403),
         ({"Origin": "https://elsewhere.example"}, 403),
+        ({"X-Grafana-URL": "https://elsewhere.example"}, 403),
     ],
-    ids=["no token", "another token", "another host", "another name", "another origin"],
+    ids=["no token", "another token", "host", "name", "origin", "another Grafana"],
 )
 def test_who_may_not_call_the_server_is_refused(
     served: Json, headers: dict[str, str], status: int
@@ -248,12 +249,6 @@ def test_who_may_not_call_the_server_is_refused(
 def test_a_client_without_the_servers_token_is_not_let_in(served: Json) -> None:
     with pytest.raises(AssertionError, match="Server returned an error response"):
         mcp_client.talk({**served, "headers": {}})
-
-
-def test_a_caller_cannot_send_the_server_elsewhere(served: Json) -> None:
-    headers = {**served["headers"], "X-Grafana-URL": "http://127.0.0.1:1"}
-    (answer,) = mcp_client.talk({**served, "headers": headers}, [("list_datasources", {})]).answers
-    assert not answer.failed, answer.text
 
 
 def test_what_is_refused_is_there_without_the_flags(access: command.Access) -> None:
