@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +22,9 @@ from scripts.core.yamlfile import Json
 from scripts.live.agent import grafana_viewer
 from scripts.live.agent import mcp as command
 from scripts.live.verify.grafana_pods import GrafanaNamespace, PortForward
+from scripts.servers.http_client import request
 from scripts.servers.processes import Processes
+from tests.fixtures import CODE
 from tests.programs.live.grafana_server import PASSWORD, Server
 from tests.programs.live.verify_cluster import Cluster
 
@@ -244,3 +249,28 @@ def test_a_pod_that_was_replaced_is_another(cluster: Cluster) -> None:
     assert command.is_still(namespace, pod)
     namespace.delete(pod)
     assert not command.is_still(namespace, pod)
+
+
+@pytest.mark.prove
+def test_ctrl_c_takes_all_of_it_back(cluster: Cluster, server: Server) -> None:
+    """The whole command, with the real mcp-grafana; a terminal interrupts kubectl, too."""
+    file = cluster.folder / "build" / "client.json"
+    command_line = (sys.executable, "-m", "scripts.live.agent.mcp", "--http", f"--output={file}")
+    with subprocess.Popen(
+        command_line, cwd=CODE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            said = process.stdout.readline() if process.stdout else ""
+            assert said == f"wrote {file}\n"
+            entry = json.loads(file.read_text())["mcpServers"][command.NAME]
+            assert request(entry["url"], method="POST").status == 401
+            assert len(server.accounts.known) == 1
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(60) == 128 + signal.SIGINT
+        finally:
+            process.kill()
+    assert not list(file.parent.iterdir())
+    assert server.accounts.known == {}
+    assert cluster.forwards_left() == []
+    with pytest.raises(OSError, match="no answer"):
+        request(entry["url"], method="POST")
