@@ -72,7 +72,8 @@ def remove_ended(grafana: Grafana) -> None:
 
 def _answer(grafana: Grafana, path: str, body: Json = None, method: str | None = None) -> Json:
     status, document = grafana.ask(path, body, method)
-    if status >= 300:
+    gone = method == "DELETE" and status == 404
+    if status >= 300 and not gone:
         where = path.partition("?")[0]
         message = f"{where} answers {status}: {document.get('message') or 'no reason given'}"
         raise RepositoryError(Finding(grafana.name, None, message, "see Grafana's log"))
