@@ -12,7 +12,7 @@ VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
 TEST_TOOLS := actionlint alloy amtool helm kubeconform kustomize obscheck promtool sops
 # What `make render` asks; `make` leaves out what is not built yet, and says so.
 RENDER_TOOLS := configcheck loki node_exporter prometheus-operator
-PROVE_TOOLS := alertmanager alloy history notifications pint prometheus sloth
+PROVE_TOOLS := alertmanager alloy history mcp-grafana notifications pint prometheus sloth
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
 	prometheus-operator redis source-controller
@@ -83,6 +83,14 @@ secrets: $(READY) ## Make the Secrets that the cluster needs and lacks, asking f
 triage: $(READY) ## Say what fires in the cluster that kubectl reaches, and ask its runbooks' queries; it only reads: make triage ALERT=PodNotReady
 	@$(RUN) scripts.live.triage $(ALERT) $(TRIAGE)
 
+.PHONY: agent-kubeconfig
+agent-kubeconfig: $(READY) ## Write a kubeconfig that only reads and ends after an hour: make agent-kubeconfig AGENT=--lifetime=30m
+	@$(RUN) scripts.live.agent.kubeconfig $(AGENT)
+
+.PHONY: agent-mcp
+agent-mcp: $(READY) ## Let an assistant query metrics and logs, an hour long, and change nothing: make agent-mcp MCP=--http
+	@$(RUN) scripts.live.agent.mcp $(MCP)
+
 .PHONY: verify
 verify: $(READY) ## Measure on a real cluster how soon the home dashboard is there; deletes Grafana's pod, asking first
 	@$(RUN) scripts.live.verify $(VERIFY)
@@ -147,8 +155,9 @@ lint: $(READY) ## Lint Python, YAML, shell and workflows
 	@"$$($(RUN) scripts.tools actionlint)" -shellcheck $(BIN)/shellcheck
 
 .PHONY: lock
-lock: $(READY) ## Resolve pyproject.toml into requirements.txt again
+lock: $(READY) ## Resolve pyproject.toml, and what the MCP client needs, into requirements.txt again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --group=lint pyproject.toml --output-file=requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes tests/mcp_client/requirements.in --output-file=tests/mcp_client/requirements.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made here; the per-user cache stays

@@ -6,6 +6,7 @@ import queue
 import re
 import subprocess
 import threading
+from urllib.parse import urlsplit
 
 from scripts.core import programs
 from scripts.core.findings import Finding
@@ -72,8 +73,9 @@ class PortForward:
             port: Of the container, or of the Service; its number or its name.
         """
         self._fix = kubectl.fix
-        self._command = kubectl.command("port-forward", "--address=127.0.0.1", what, f":{port}")
-        self._process = Process(self._command)
+        self._command = kubectl.command("port-forward", "--address=127.0.0.1", what)
+        self._port = port
+        self._process = Process((*self._command, f":{port}"))
         self._url = self._last_line = ""
 
     def close(self) -> None:
@@ -85,14 +87,15 @@ class PortForward:
 
         Raises:
             MissingError: While kubectl names no port. It gives up when a connection fails, and is
-                started again.
+                started again, with the port that it had.
         """
         ended = self._process.ended
         if ended:
             self._process.end()
         self._listen()
         if ended:
-            self._process, self._url = Process(self._command), ""
+            had = urlsplit(self._url).port or ""
+            self._process, self._url = Process((*self._command, f"{had}:{self._port}")), ""
         if not self._url:
             message = f"is not connected: {reason(self._last_line)}"
             raise MissingError(Finding("kubectl port-forward", None, message, self._fix))

@@ -24,7 +24,7 @@ ENCRYPTED = "secrets"
 BOOTSTRAP = "flux-system"
 # Our namespaces, those that opt-ins add, and those that the installation of an engine creates.
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
-OPTIONAL_NAMESPACES = frozenset({"cert-manager", "gateway"})
+OPTIONAL_NAMESPACES = frozenset({"cert-manager", "gateway", "monitoring-agents"})
 # What a chart may come from: those that have a version, which Argo CD gets, too.
 CHART_SOURCES = ("HelmRepository", "OCIRepository")
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})

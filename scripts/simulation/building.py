@@ -117,6 +117,8 @@ def _rendered_size(container: Mapping[str, Json]) -> Size:
 
 def _add_platform(sim: Simulation) -> None:
     for row in load(_PLATFORM, _PLATFORM.parent)[0]:
+        if (row["namespace"], row["name"]) in sim.rendered:
+            continue  # An opt-in brings it.
         everywhere = row.get("kind") == "DaemonSet"
         template = PodTemplate(
             row["namespace"],

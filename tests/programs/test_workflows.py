@@ -312,11 +312,12 @@ def unwatched(text: str) -> Iterator[str]:
         and re.search(r'(?m)^ +(tag|version): "?v?\d', (ROOT / path).read_text())
     }
     yield from (f"chart of {path}" for path in charts - matching(config["flux"]))
-    yield from {"lock file"} - {
-        "lock file"
-        for path in matching(config["pip-compile"])
-        if "uv pip compile" in (ROOT / path).read_text()[:200]
+    locks = {
+        path
+        for path in files()
+        if path.endswith(".txt") and "uv pip compile" in (ROOT / path).read_text()[:200]
     }
+    yield from (f"lock file {path}" for path in locks - matching(config["pip-compile"]))
     found = {
         (match["depName"], match["currentValue"])
         for custom in config["customManagers"]
@@ -357,7 +358,8 @@ def test_renovate_watches_every_chart_schema_and_package() -> None:
     ("old", "new", "missed"),
     [
         ("base/releases", "base/release", "chart of base/releases/loki.yaml"),
-        (r"\^requirements", "^require", "lock file"),
+        (r"\^requirements", "^require", "lock file requirements.txt"),
+        (r"\^tests/mcp_client", "^tests/client", "lock file tests/mcp_client"),
         (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
         (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
         ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),

@@ -1,7 +1,7 @@
 """The documentation names targets, options, programs, paths and headings that exist.
 
-Links, blocks of commands and inline code are checked in every README.md, CONTRIBUTING.md and
-runbook; `<name>` matches anything. Folders of clusters and environments are examples: a path is
+Links, blocks of commands and inline code are checked in every README.md and runbook, AGENTS.md and
+CONTRIBUTING.md; `<name>` matches anything. Folders of clusters and environments are examples: a path is
 correct if one of them has it, and paths of an engine that syncs no cluster here are skipped.
 """
 
@@ -21,7 +21,7 @@ from scripts.core.findings import Finding
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, ENGINES, Repository
 from scripts.model.runbooks import RUNBOOKS
 
-PAGES = frozenset({"CONTRIBUTING.md", "README.md"})
+PAGES = frozenset({"AGENTS.md", "CONTRIBUTING.md", "README.md"})
 # Files of others, and files that commands write.
 SKIPPED = frozenset({"build", "fixtures", "node_modules", "__pycache__"})
 # Files that exist only after a user has made them.

@@ -151,7 +151,7 @@ class Environment:
         self.apply(
             *(secrets.manifest(place, own) for place, own in secrets.values(made, {}).items())
         )
-        run = self.run_command("scripts.live.secrets", "--yes")
+        run = self.run_command("scripts.live.secrets", f"--cluster={self.cluster}", "--yes")
         if run.returncode:
             text = f"fails: {run.stdout}{run.stderr}"
             raise RepositoryError(Finding("make secrets", None, text, "correct what it says"))
@@ -165,7 +165,7 @@ class Environment:
             "PATH": f"{kubectl}{os.pathsep}{os.environ['PATH']}",
         }
         return subprocess.run(
-            (sys.executable, "-m", module, f"--cluster={self.cluster}", *arguments),
+            (sys.executable, "-m", module, *arguments),
             cwd=tools.ROOT,
             env=environment,
             capture_output=True,

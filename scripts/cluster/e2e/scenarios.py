@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scripts.cluster.e2e import (
     admission,
+    agents,
     argocd,
     checks,
     disruptions,
@@ -59,7 +60,7 @@ def sync_with_flux(
     table = StepTable(f"{sync.cluster}, synced by Flux")
     began = time.monotonic()
     with table.step("Kubernetes, Flux, the Git remote and the registry run"):
-        optional = admission.components(repository.root)
+        optional = [*admission.components(repository.root), *agents.components(repository.root)]
         env = Environment(processes, repository, sync, components=optional)
     with table.step("make preflight finds the cluster ready") as found:
         found += _preflight(env)
@@ -114,7 +115,7 @@ def sync_with_argocd(
     table = StepTable(f"{sync.cluster}, synced by Argo CD")
     began = time.monotonic()
     with table.step("Kubernetes, Argo CD, the Git remote and the registry run"):
-        optional = admission.components(repository.root)
+        optional = [*admission.components(repository.root), *agents.components(repository.root)]
         env = Environment(processes, repository, sync, components=optional)
         argo = argocd.ArgoCD(env)
     before, others = checks.inventory(env.client), checks.foreign_versions(env.client)
@@ -139,7 +140,7 @@ def sync_with_argocd(
 
 def _preflight(env: Environment) -> list[Finding]:
     """Run our own check of a cluster before an install, with kubectl."""
-    run = env.run_command("scripts.live.preflight")
+    run = env.run_command("scripts.live.preflight", f"--cluster={env.cluster}")
     if run.returncode:
         text = f"says that the cluster is not ready: {run.stdout}{run.stderr}"
         return [Finding("make preflight", None, text, "correct the point, or the cluster here")]
@@ -156,6 +157,9 @@ def _check_objects(table: StepTable, env: Environment, before: Mapping[str, str]
     if admission.COMPONENT in env.components:
         with table.step("bad pods are refused in our namespaces alone") as found:
             found += admission.check(env, expected)
+    if agents.COMPONENT in env.components:
+        with table.step("the kubeconfig for assistants reads, and does nothing else") as found:
+            found += agents.check(env)
     return expected
 
 

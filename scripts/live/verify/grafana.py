@@ -30,6 +30,9 @@ _KEPT = (
     "check GRAFANA_TOKEN, or GRAFANA_USER and GRAFANA_PASSWORD; what only Grafana's own database "
     "knows is gone with its pod, as the release has no volume"
 )
+_ADMIN_KEPT = (
+    "if the Secret was changed after Grafana's pod began, delete the pod: it reads the Secret once"
+)
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,13 @@ class Grafana:
     credentials: Credentials
     local: bool
 
-    def ask(self, path: str, body: Json = None) -> tuple[int, Json]:
-        """Return the status and the JSON of an answer: of a POST where there is a body.
+    def ask(self, path: str, body: Json = None, method: str | None = None) -> tuple[int, Json]:
+        """Return the status and the JSON of an answer.
+
+        Args:
+            path: Below the address.
+            body: To send.
+            method: By default POST where there is a body, else GET.
 
         Raises:
             MissingError: If there is no answer, or none in JSON.
@@ -151,7 +159,8 @@ class Grafana:
         """
         headers = {"Authorization": self.credentials.header, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url() + path, data, headers)  # noqa: S310 - public()
+        url = self.url() + path
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - public()
         try:
             with self._opener().open(request, timeout=_TIMEOUT) as answer:
                 status, content = answer.status, answer.read()
@@ -177,9 +186,11 @@ class Grafana:
     def _judge(self, status: int, path: str) -> None:
         """Refuse what waiting cannot change; asking again would lock the user out."""
         if status == 401:
-            message, fix = f"{self.credentials.who} is refused (401)", _KEPT
+            message = f"{self.credentials.who} is refused (401)"
+            fix = _ADMIN_KEPT if self.credentials.admin else _KEPT
         elif status == 403:
-            message, fix = f"{self.credentials.who} may not ask {path} (403)", "make it a Viewer"
+            message = f"{self.credentials.who} may not ask {path} (403)"
+            fix = "see Grafana's log" if self.credentials.admin else "make it a Viewer"
         elif 300 <= status < 400:
             message, fix = f"{path} is redirected ({status})", "give the URL that it leads to"
         else:

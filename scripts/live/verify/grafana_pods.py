@@ -128,7 +128,15 @@ class GrafanaNamespace:
         Raises:
             RepositoryError: If it cannot be read, or lacks a key.
         """
-        data = self.kubectl.json("get", "secret", name).get("data") or {}
+        try:
+            data = self.kubectl.json("get", "secret", name).get("data") or {}
+        except RepositoryError as error:
+            if "(NotFound)" not in str(error):
+                raise
+            fix = "run `make secrets`, which makes it"
+            raise RepositoryError(
+                Finding(f"Secret {name}", None, f"is not in namespace {self.name}", fix)
+            ) from None
         try:
             return [base64.b64decode(data[key], validate=True).decode() for key in keys]
         except (KeyError, binascii.Error, UnicodeDecodeError):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -33,6 +34,55 @@ def nothing(_: Json) -> Json:
 
 
 @dataclass
+class Accounts:
+    """Service accounts and their tokens, as far as Grafana's API tells of them.
+
+    Attributes:
+        known: By id: name, role, seconds that its token lives (none without one).
+        refuses: Status by method and path, in place of an answer.
+        written: Method and path of each request that changes something.
+    """
+
+    known: dict[int, Json] = field(default_factory=dict)
+    refuses: dict[str, int] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+
+    def add(self, name: str, seconds: int | None, role: str = "Viewer") -> int:
+        number = max(self.known, default=0) + 1
+        self.known[number] = {"id": number, "name": name, "role": role, "seconds": seconds}
+        return number
+
+    def answer(self, method: str, path: str, body: Json) -> tuple[int, Json]:
+        """Return what Grafana answers; tokens with no second left have ended."""
+        url = urlsplit(path)
+        request = f"{method} {url.path}"
+        if status := self.refuses.get(request):
+            return status, {"message": "not today"}
+        if method != "GET":
+            self.written.append(request)
+        match method, *url.path.removeprefix("/api/serviceaccounts").split("/")[1:]:
+            case "GET", "search":
+                return 200, self._search(parse_qs(url.query))
+            case ("POST",):
+                return 201, {"id": self.add(body["name"], None, body["role"])}
+            case "POST", number, "tokens":
+                self.known[int(number)]["seconds"] = body["secondsToLive"]
+                return 200, {"id": 1, "name": body["name"], "key": f"glsa_{body['name']}"}
+            case "DELETE", number:
+                return (200, {}) if self.known.pop(int(number), None) else (404, {})
+        return 404, {"message": "Not found"}
+
+    def _search(self, query: dict[str, list[str]]) -> Json:
+        ended = query.get("expiredTokens") == ["true"]
+        found = [
+            {"id": a["id"], "name": a["name"], "tokens": int(a["seconds"] is not None)}
+            for a in self.known.values()
+            if query["query"][0] in a["name"] and (not ended or a["seconds"] == 0)
+        ]
+        return {"totalCount": len(found), "serviceAccounts": found}
+
+
+@dataclass
 class Server:
     """Grafana's documented API; what it does may be changed while it runs.
 
@@ -43,6 +93,7 @@ class Server:
         result: Of one query.
         queries: Each that was asked, in order.
         paths: Of each request.
+        accounts: What is asked below /api/serviceaccounts.
     """
 
     port: int = 0
@@ -52,6 +103,7 @@ class Server:
     result: Callable[[Json], Json] = rows
     queries: list[Json] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    accounts: Accounts = field(default_factory=lambda: Accounts())
 
     @property
     def url(self) -> str:
@@ -64,14 +116,14 @@ class Handler(BaseHTTPRequestHandler):
     server: Http
 
     def do_GET(self) -> None:
-        if self.welcome():
+        if self.welcome() and not self.account("GET"):
             dashboard = self.server.grafana.dashboard
             self.answer(dashboard, {"message": "Dashboard not found", "dashboard": {}})
 
     def do_POST(self) -> None:
         grafana = self.server.grafana
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.welcome():
+        if not self.welcome() or self.account("POST", body):
             return
         if grafana.whole:
             self.send(*grafana.whole)
@@ -80,6 +132,17 @@ class Handler(BaseHTTPRequestHandler):
         results = {q["refId"]: grafana.result(q) for q in body["queries"]}
         failed = any("error" in result for result in results.values())
         self.answer(400 if failed else 200, {"results": results})
+
+    def do_DELETE(self) -> None:
+        if self.welcome() and not self.account("DELETE"):
+            self.answer(404, {"message": "Not found"})
+
+    def account(self, method: str, body: Json = None) -> bool:
+        """Answer what is asked of service accounts; False for all else."""
+        if not self.path.startswith("/api/serviceaccounts"):
+            return False
+        self.answer(*self.server.grafana.accounts.answer(method, self.path, body))
+        return True
 
     def welcome(self) -> bool:
         grafana = self.server.grafana

@@ -41,3 +41,6 @@ def test_a_port_forward_that_gave_up_is_started_again(cluster: Cluster, server: 
         with pytest.raises(MissingError, match="is not connected: lost connection to pod"):
             forward.url()
         assert until(forward.url, 5) == server.url
+    # It is asked for the port that it had.
+    asked = [line.split()[-1] for line in cluster.lines("calls") if "port-forward" in line]
+    assert asked == [":grafana", f"{server.port}:grafana"]

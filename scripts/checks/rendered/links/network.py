@@ -23,16 +23,18 @@ SOLVERS = {"acme.cert-manager.io/http01-solver": "true"}
 
 
 def policies_select_pods(cluster: Cluster) -> Iterator[Link]:
-    """A NetworkPolicy selects pods of its namespace."""
+    """A NetworkPolicy selects pods of its namespace; one of all pods, whatever comes."""
     for policy in cluster.of("NetworkPolicy"):
         pods = _selected(cluster, policy)
         selector = policy.spec.get("podSelector") or {}
         labels = ", ".join(f"{keys[-1]}={value}" for keys, value in leaves(dict(selector)))
+        if not labels:
+            continue
         yield Link(
             policy,
             "selects the pods with",
-            labels or "any labels",
-            {labels or "any labels"} if pods or selector.get("matchLabels") == SOLVERS else (),
+            labels,
+            {labels} if pods or selector.get("matchLabels") == SOLVERS else (),
             f"there is none in {policy.namespace}, so it protects and opens nothing",
             "correct podSelector; kustomize's includeSelectors writes into it, too",
             tuple((("podSelector", *keys), value) for keys, value in leaves(dict(selector))),

@@ -1,0 +1,1 @@
+"""`make agent-kubeconfig`, `make agent-mcp`: rights to read that end, for an assistant."""
