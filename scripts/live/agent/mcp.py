@@ -22,8 +22,8 @@ from scripts.core.waiting import until
 from scripts.core.yamlfile import Json
 from scripts.grafana import model
 from scripts.live.agent import grafana_viewer, session
-from scripts.live.verify import grafana
 from scripts.live.port_forward import PortForward
+from scripts.live.verify import grafana
 from scripts.live.verify.grafana_pods import GrafanaNamespace, GrafanaPod
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 
