@@ -1,8 +1,8 @@
 """The documentation names targets, options, programs, paths and headings that exist.
 
 Links, blocks of commands and inline code are checked in every README.md and runbook, AGENTS.md and
-CONTRIBUTING.md; `<name>` matches anything. Folders of clusters and environments are examples: a path
-is correct if one of them has it, and paths of an engine that syncs no cluster here are skipped.
+CONTRIBUTING.md; `<name>` matches anything. Folders of clusters and environments are examples: a
+path is correct if one of them has it, and paths of an engine that syncs no cluster here are skipped.
 """
 
 from __future__ import annotations
