@@ -2,7 +2,7 @@
 
 Links, blocks of commands and inline code are checked in every README.md and runbook, AGENTS.md and
 CONTRIBUTING.md; `<name>` matches anything. Folders of clusters and environments are examples: a
-path is correct if one of them has it, and paths of an engine that syncs no cluster here are skipped.
+path is correct if one of them has it. Paths of an engine that syncs no cluster here are skipped.
 """
 
 from __future__ import annotations
