@@ -33,7 +33,6 @@ from dashboards_py.units import (
 FULL = bad_from(warning=0.8, critical=0.95)
 BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
-
 OBJECTS = "Objects in sync"
 WHICH_OBJECT = links.panel_link("Which object", "stack-health", OBJECTS)
 
