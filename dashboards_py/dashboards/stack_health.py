@@ -35,7 +35,6 @@ from dashboards_py.units import (
 FULL = bad_from(warning=0.8, critical=0.95)
 BEYOND = bad_from(critical=1.01)
 NO_ENGINE = "neither Flux nor Argo CD is scraped"
-
 TARGETS, OBJECTS, FAILED = "Scrape targets", "Objects in sync", "Failed scrapes and rules"
 
 WHICH_TARGET = links.panel_link("Which target", "stack-health", TARGETS)
