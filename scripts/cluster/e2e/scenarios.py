@@ -224,7 +224,7 @@ def _check_checks(
 def _disrupt(env: Environment, some: Sequence[disruptions.Disruption]) -> list[Finding]:
     """Go through disruptions, and print what came of each."""
     found: list[Finding] = []
-    print(f"\n{'what goes wrong':<44}{'told':>7}{'mended':>8}  what Flux says")
+    print(f"\n{'what goes wrong':<44}{'told':>7}{'mended':>8}  what is said")
     began = time.monotonic()
     for disruption in some:
         try:
