@@ -15,7 +15,6 @@ from scripts.model.runbooks import (
     SAYS_QUIET,
     UNDECIDED,
     UNEXPECTED,
-    Reading,
 )
 from scripts.servers import firing_alerts
 from scripts.servers.evidence import Evidence, Row, as_data
@@ -173,7 +172,7 @@ def _case(case: Case) -> dict[str, Any]:
 def _query(evidence: Evidence) -> dict[str, Any]:
     query = evidence.query
     expected = (
-        {"firing": _reading(query.firing), "quiet": _reading(query.quiet)}
+        {"firing": query.firing.text, "quiet": query.quiet.text}
         if query.firing and query.quiet
         else {"context": query.context}
     )
@@ -185,10 +184,6 @@ def _query(evidence: Evidence) -> dict[str, Any]:
         "error": evidence.error or None,
         "rows": [_data(row) for row in evidence.rows],
     }
-
-
-def _reading(reading: Reading) -> str:
-    return reading.text
 
 
 def _data(row: Row) -> dict[str, Any]:
