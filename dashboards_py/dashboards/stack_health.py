@@ -17,9 +17,9 @@ from dashboards_py.panels import (
     table,
     timeseries,
 )
-from dashboards_py.public_address import PUBLIC_ADDRESS
 from dashboards_py.queries import stack
 from dashboards_py.rows import stack_logs, stack_metrics
+from dashboards_py.rows.public_address import PUBLIC_ADDRESS
 from dashboards_py.rows.stack_metrics import SINCE_WHEN, WHICH_TARGET
 from dashboards_py.units import (
     BYTES,
