@@ -16,6 +16,7 @@ from scripts.core.yamlfile import Json
 
 PASSWORD, TOKEN = "correct-horse-battery", "glsa_not-a-real-token"
 ADMIN = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+ACCOUNTS = "/api/serviceaccounts"
 HEADERS = {f"Basic {ADMIN}", f"Bearer {TOKEN}"}
 HIDDEN = (PASSWORD, TOKEN, ADMIN, base64.b64encode(PASSWORD.encode()).decode())
 
@@ -41,8 +42,12 @@ class Server:
         dashboard: Status of the home dashboard.
         whole: Status and body of every request for data, in place of results.
         result: Of one query.
+        role: What a service account gets that is made.
+        account: Status of the answer to who makes one.
         queries: Each that was asked, in order.
         paths: Of each request.
+        askers: Scheme of the credentials of each request that was answered, and its path.
+        accounts: Token of each service account that is there.
     """
 
     port: int = 0
@@ -50,8 +55,12 @@ class Server:
     dashboard: int = 200
     whole: tuple[int, bytes] | None = None
     result: Callable[[Json], Json] = rows
+    role: str = "Viewer"
+    account: int = 201
     queries: list[Json] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    askers: list[tuple[str, str]] = field(default_factory=list)
+    accounts: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -73,6 +82,9 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.welcome():
             return
+        if self.path.startswith(ACCOUNTS):
+            self.make(body)
+            return
         if grafana.whole:
             self.send(*grafana.whole)
             return
@@ -81,6 +93,24 @@ class Handler(BaseHTTPRequestHandler):
         failed = any("error" in result for result in results.values())
         self.answer(400 if failed else 200, {"results": results})
 
+    def do_DELETE(self) -> None:
+        if self.welcome():
+            self.server.grafana.accounts.pop(self.path.rpartition("/")[2], None)
+            self.answer(200, {"message": "Service account deleted"})
+
+    def make(self, body: Json) -> None:
+        """Make a service account, or a token of one."""
+        grafana = self.server.grafana
+        if self.path == ACCOUNTS:
+            number = str(len(grafana.paths))
+            grafana.accounts[number] = ""
+            document = {"id": int(number), "name": body["name"], "role": grafana.role}
+            self.answer(grafana.account, document)
+            return
+        number = self.path.split("/")[-2]
+        grafana.accounts[number] = f"glsa_{number}_{TOKEN}"
+        self.answer(200, {"id": 1, "name": body["name"], "key": grafana.accounts[number]})
+
     def welcome(self) -> bool:
         grafana = self.server.grafana
         grafana.paths.append(self.path)
@@ -88,9 +118,11 @@ class Handler(BaseHTTPRequestHandler):
             grafana.unavailable -= 1
             self.send(503, b"no healthy upstream")
             return False
-        if self.headers["Authorization"] not in HEADERS:
+        tokens = {f"Bearer {token}" for token in grafana.accounts.values() if token}
+        if self.headers["Authorization"] not in HEADERS | tokens:
             self.answer(401, {"message": "Invalid username or password"})
             return False
+        grafana.askers.append((self.headers["Authorization"].split()[0], self.path))
         return True
 
     def answer(self, status: int, document: Json) -> None:

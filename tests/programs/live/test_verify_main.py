@@ -18,7 +18,15 @@ from scripts.grafana import model
 from scripts.live.verify import __main__ as command
 from scripts.live.verify import home_dashboard, summary
 from tests.fixtures import CODE
-from tests.programs.live.grafana_server import HIDDEN, PASSWORD, TOKEN, Server, nothing, rows
+from tests.programs.live.grafana_server import (
+    ACCOUNTS,
+    HIDDEN,
+    PASSWORD,
+    TOKEN,
+    Server,
+    nothing,
+    rows,
+)
 from tests.programs.live.verify_cluster import COLD, WARM, Cluster
 
 pytest_plugins = (
@@ -107,10 +115,59 @@ def test_the_public_url_has_a_clock_of_its_own(
     code, out, _ = verify("--yes", "--rounds=1", f"--url={server.url}/")
     assert code == 0
     assert "left out" not in out
-    assert len(server.paths) == 4 * (
-        1 + len(home_dashboard.of_release(model.release_values()).panels)
-    )
+    asked = [scheme for scheme, path in server.askers if not path.startswith(ACCOUNTS)]
+    page = 1 + len(home_dashboard.of_release(model.release_values()).panels)
+    assert asked == 2 * (["Basic"] * page + ["Bearer"] * page)
+    assert f"through {server.url} asks a Viewer that is made for each round, and removed" in out
+    assert not server.accounts
     assert cluster.lines("deleted")
+
+
+def test_who_is_named_asks_on_every_way(
+    cluster: Cluster, server: Server, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFANA_TOKEN", TOKEN)
+    code, out, _ = verify("--yes", "--rounds=1", f"--url={server.url}")
+    assert (code, {scheme for scheme, _ in server.askers}) == (0, {"Bearer"})
+    assert not any(path.startswith(ACCOUNTS) for path in server.paths)
+    assert "asked with the token of GRAFANA_TOKEN" in out
+    assert "Viewer" not in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"account": 404}, "/api/serviceaccounts makes no Viewer: 404: no reason given"),
+        ({"account": 403}, "the Secret grafana-admin may not ask /api/serviceaccounts (403)"),
+        ({"role": "Editor"}, "/api/serviceaccounts makes no Viewer: it is Editor and not Viewer"),
+    ],
+    ids=["none", "refused", "another role"],
+)
+def test_without_a_viewer_nothing_is_deleted(
+    cluster: Cluster, server: Server, verify: Verify, changes: Json, message: str
+) -> None:
+    for name, value in changes.items():
+        setattr(server, name, value)
+    code, _, err = verify("--yes", f"--url={server.url}")
+    assert (code, message in err) == (1, True)
+    assert ("Editor" in message) <= (not server.accounts), "what was made is left"
+    assert not cluster.lines("deleted")
+
+
+def test_the_viewer_is_removed_after_an_error(
+    cluster: Cluster, server: Server, verify: Verify
+) -> None:
+    asked: list[int] = []
+
+    def empty_in_public(query: Json) -> Json:
+        asked.append(len(server.accounts))
+        return nothing(query) if server.accounts else rows(query)
+
+    server.result = empty_in_public
+    code, _, err = verify("--yes", f"--url={server.url}", "--limit=0.2")
+    assert (code, "has no data" in err) == (1, True)
+    assert 1 in asked
+    assert not server.accounts
 
 
 @pytest.mark.parametrize(
