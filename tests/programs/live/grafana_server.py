@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -103,7 +104,8 @@ class Handler(BaseHTTPRequestHandler):
         grafana = self.server.grafana
         if self.path == ACCOUNTS:
             number = str(len(grafana.paths))
-            grafana.accounts[number] = ""
+            if grafana.account < 300:
+                grafana.accounts[number] = ""
             document = {"id": int(number), "name": body["name"], "role": grafana.role}
             self.answer(grafana.account, document)
             return
@@ -156,9 +158,13 @@ class Http(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def playing(server: Server, silent: float = 0) -> Iterator[Server]:
-    """Run a Grafana; for some seconds its port refuses connections."""
+def playing(
+    server: Server, silent: float = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Server]:
+    """Run a Grafana, by https or not; for some seconds its port refuses connections."""
     http = Http(server)
+    if tls:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
     stopped = threading.Event()
     serving = threading.Event()
 
