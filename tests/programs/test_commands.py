@@ -71,7 +71,7 @@ def test_render_names_each_missing_chart_and_where_to_put_it(
     assert answer.returncode == 1
     charts = {r.chart for e in repository.syncs for r in e.releases}
     for chart in charts:
-        assert re.search(rf"^chart {chart} \d\S+: neither the cache nor", answer.stderr, re.M)
+        assert re.search(rf"^chart {chart} v?\d\S+: neither the cache nor", answer.stderr, re.M)
     assert "CHARTS_MIRROR" in answer.stderr
     assert "Traceback" not in answer.stderr
 
