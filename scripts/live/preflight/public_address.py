@@ -79,7 +79,7 @@ def gateway_api(required: Requirements, cluster: ClusterState) -> CheckResult:
     if any(version_numbers(version) < version_numbers(wanted) for version in found):
         text = f"{text}, and everything here is checked against {wanted}"
         return warning(text, f"upgrade what brings them, or {apply}")
-    return ok(f"{text}, {wanted} or newer is needed")
+    return ok(f"{text}, and everything here is checked against {wanted}")
 
 
 def needs_gateway_api(required: Requirements) -> bool:
@@ -195,8 +195,8 @@ def cert_manager(required: Requirements, cluster: ClusterState) -> CheckResult:
             return missing(text, fix)
         if controllers:
             return missing(f"{controllers[0][0]} is another one, beside that of {release}", fix)
-        text = f"{release} brings it with {counted(len(brought), 'CRD')}"
-        return ok(f"{text}; {len(found)} are there" if found else text)
+        text = f"comes with the release {release}"
+        return ok(f"{text}, {len(found)} of {counted(len(brought), 'CRD')} are there")
     fix = f"install cert-manager, or take in {PARTS}/cert-manager"
     applied = (dict(item.manifest) for item in _applied(required, CERT_MANAGER))
     if unknown := custom_resources.unknown(applied, cluster):

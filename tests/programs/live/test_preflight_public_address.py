@@ -304,7 +304,9 @@ def test_what_the_status_of_a_gateway_says_is_told(public: Requirements) -> None
 
 
 def test_one_cert_manager_owns_the_crds(public: Requirements) -> None:
-    assert_is(public, state(), "cert-manager", "ok", "cert-manager brings it with 6 CRDs; $")
+    assert_is(
+        public, state(), "cert-manager", "ok", "comes with the release cert-manager, 0 of 6 CRDs"
+    )
     theirs = crds_of(CERT_MANAGER, "Certificate", "Issuer")
     for one in theirs:
         # As in the manifests of its project, which somebody has applied.
@@ -317,12 +319,12 @@ def test_one_cert_manager_owns_the_crds(public: Requirements) -> None:
     assert_is(public, with_crds(*theirs), "cert-manager", "missing", text)
     for one in theirs:
         one["metadata"]["annotations"] = of_helm("cert-manager", "cert-manager")
-    assert_is(public, with_crds(*theirs), "cert-manager", "ok", "2 are there")
+    assert_is(public, with_crds(*theirs), "cert-manager", "ok", "2 of 6 CRDs are there")
     second = state(deployments=[*oke()["deployments"], controller("infra")])
     text = "Deployment infra/cert-manager is another one"
     assert_is(public, second, "cert-manager", "missing", text)
     first = state(deployments=[*oke()["deployments"], controller("cert-manager")])
-    assert_is(public, first, "cert-manager", "ok", "brings it")
+    assert_is(public, first, "cert-manager", "ok", "comes with")
 
 
 def test_a_cert_manager_of_the_cluster_knows_the_certificate(public: Requirements) -> None:
