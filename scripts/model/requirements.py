@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding
 from scripts.core.quantities import quantity
@@ -56,11 +56,12 @@ class Requirements:
         pods: The pods of each workload.
         claims: The volumes.
         images: For each image's repository, the architectures that it is known to run on.
-        crds: The CRDs that the stack installs.
+        crds: The Prometheus operator's CRDs.
         crd_release: The release that installs them.
         namespaces: The Pod Security level that each namespace gets.
         secrets: The Secrets that no sync creates.
         declared: The objects that an engine reads, by engine.
+        rendered: The cluster as it is after a sync, by one of the engines.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Requirements:
     namespaces: Mapping[str, str]
     secrets: tuple[NeededSecret, ...]
     declared: Mapping[str, tuple[Json, ...]]
+    rendered: Cluster = field(repr=False)
 
 
 def read(name: str, repository: Repository) -> Requirements:
@@ -91,6 +93,7 @@ def read(name: str, repository: Repository) -> Requirements:
     cluster = Cluster(repository, sync, ())
     if not absent:
         cluster = next(c for c in clusters(repository) if c.name == sync.name)
+    crd_release = next(r for r in sync.releases if r.chart == CRD_CHART)
     return Requirements(
         name,
         budget.environment(cluster) or name,
@@ -99,8 +102,8 @@ def read(name: str, repository: Repository) -> Requirements:
         cluster.pods,
         tuple(_claims(cluster)),
         _images(cluster),
-        tuple(i for i in cluster.of("CustomResourceDefinition") if i.release),
-        next(r for r in sync.releases if r.chart == CRD_CHART),
+        tuple(i for i in cluster.of("CustomResourceDefinition") if i.release == crd_release.name),
+        crd_release,
         {
             item["metadata"]["name"]: item["metadata"]["labels"][POD_SECURITY]
             for item in sync.objects()
@@ -108,6 +111,7 @@ def read(name: str, repository: Repository) -> Requirements:
         },
         tuple(s for s in credentials.needed_secrets(sync, repository) if not s.created_by),
         {engine: tuple(filter(is_engine_object, one.objects())) for engine, one in syncs.items()},
+        cluster,
     )
 
 

@@ -21,13 +21,15 @@ from scripts.core.findings import GREEN, Finding, RepositoryError, colour, execu
 from scripts.core.waiting import until
 from scripts.core.yamlfile import Json
 from scripts.grafana import model
-from scripts.live.agent import grafana_viewer, session
+from scripts.live.agent import session
 from scripts.live.port_forward import PortForward
-from scripts.live.verify import grafana
+from scripts.live.verify import grafana, viewer
 from scripts.live.verify.grafana_pods import GrafanaNamespace, GrafanaPod
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 
 PROGRAM = "mcp-grafana"
+# What the names of its accounts in Grafana begin with.
+ACCOUNT = "todo-monitoring-agent-"
 NAME = "todo-monitoring"
 OUTPUT = tools.ROOT / "build" / "agent-mcp.json"
 # What a query of logs may cost. A line is up to 128 KiB long; Loki's own limits hold besides.
@@ -159,7 +161,7 @@ def main() -> int:
         url = until(forward.url, _PATIENCE)
         api = grafana.Grafana("Grafana", forward.url, who, local=True)
         ends = time.time() + given.lifetime * 60
-        token = stack.enter_context(grafana_viewer.token(api, given.lifetime * 60))
+        token = stack.enter_context(viewer.token(api, ACCOUNT, given.lifetime * 60))
         processes = stack.enter_context(Processes())
         access = Access(url, token)
         entry = http(access, processes) if given.http else stdio(access)

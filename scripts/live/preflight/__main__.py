@@ -43,7 +43,8 @@ def main() -> int:
     repository = Repository()
     needed = requirements.read(clusters.chosen(repository.root, options.cluster), repository)
     progress("reading the cluster")
-    cluster = cluster_state.read((secret.namespace, secret.name) for secret in needed.secrets)
+    secrets = [(secret.namespace, secret.name) for secret in needed.secrets]
+    cluster = cluster_state.read(secrets, checks.resources(needed))
     results = list(checks.run(needed, cluster))
     nodes = ", ".join(item["metadata"]["name"] for item in cluster.lists["nodes"])
     print(f"clusters/{needed.name} on {nodes or 'nodes that may not be read'}")

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
 from scripts.core.quantities import version_numbers
 from scripts.core.yamlfile import Json
-from scripts.live.preflight import capacity, storage
+from scripts.live.preflight import capacity, custom_resources, public_address, storage
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
+from scripts.live.preflight.custom_resources import CRDS
 from scripts.model import schemas, secretfile
-from scripts.model.api_groups import TRACKING_ID
 from scripts.model.credentials import NeededSecret
 from scripts.model.pod_security import LEVELS, POD_SECURITY
 from scripts.model.requirements import Requirements
 
-CRDS = "customresourcedefinitions"
 # What every image is published for; whether others are is in scripts/images.yaml.
 EVERY_IMAGE = "amd64"
-OPERATOR_VERSION = "operator.prometheus.io/version"
-HELM_NAME = "meta.helm.sh/release-name"
-HELM_NAMESPACE = "meta.helm.sh/release-namespace"
 # DaemonSets of network plug-ins that enforce NetworkPolicy. kindnet does in every version of kind
 # that runs a Kubernetes which is supported here; K3s does in its own process.
 ENFORCING = frozenset(
@@ -90,6 +86,7 @@ class PreflightCheck:
         reads: The resources that are compared, as kubectl names them.
         compare: Compares what the stack needs with the cluster.
         rendered: Whether charts must be rendered to know what the stack needs.
+        applies: Whether there is anything to compare; without, there is no line.
     """
 
     section: str
@@ -97,6 +94,7 @@ class PreflightCheck:
     reads: tuple[str, ...]
     compare: Callable[[Requirements, ClusterState], CheckResult]
     rendered: bool = False
+    applies: Callable[[Requirements], bool] = lambda _: True
 
 
 def kubernetes(_: Requirements, cluster: ClusterState) -> CheckResult:
@@ -149,41 +147,13 @@ def engine(required: Requirements, cluster: ClusterState) -> CheckResult:
     if waiting or one.crd not in crds:
         text = f"{one.title}: not ready: {', '.join(waiting) or f'the CRD {one.crd}'}"
         return missing(text, f"see `kubectl -n {one.namespace} get pods`, or install it again")
-    if unknown := _unknown(required.declared.get(name, ()), cluster):
+    if unknown := custom_resources.unknown(required.declared.get(name, ()), cluster):
         return missing(f"{one.title} does not know {', '.join(unknown)}", f"upgrade {one.title}")
     text = f"{one.title}, {len(one.controllers)} controllers ready"
     if left:
         text = f"{text}; CRDs of {' and '.join(left)} are left"
         return warning(text, "delete them if nothing else uses them")
     return ok(text)
-
-
-def crds(required: Requirements, cluster: ClusterState) -> CheckResult:
-    """Look whether the operator's CRDs are somebody else's, or of another version."""
-    there = {item["metadata"]["name"]: item for item in cluster.lists[CRDS]}
-    found = [(there[crd.name], crd) for crd in required.crds if crd.name in there]
-    release = required.crd_release
-    if not found:
-        return ok(f"none yet, {release.name} brings {len(required.crds)}")
-    owners = sorted({_owner(item) for item, _ in found})
-    ours = {f"Helm release {release.namespace}/{release.name}", f"Application {release.name}"}
-    if others := [owner for owner in owners if owner not in ours]:
-        count = sum(_owner(item) in others for item, _ in found)
-        text = f"{count} of {len(required.crds)} belong to {', '.join(others)}"
-        fix = (
-            "stop that from bringing them, annotate them"
-            f" {HELM_NAME}={release.name} {HELM_NAMESPACE}={release.namespace} and label them"
-            " app.kubernetes.io/managed-by=Helm"
-        )
-        return missing(text, fix)
-    wanted = found[0][1].annotations.get(OPERATOR_VERSION, "")
-    versions = {_annotations(item).get(OPERATOR_VERSION, "none") for item, _ in found} - {wanted}
-    if not versions:
-        return ok(f"{len(found)} of {release.name}, operator {wanted}")
-    text = f"of operator {', '.join(sorted(versions))}, the sync makes them {wanted}"
-    if all(version_numbers(version) < version_numbers(wanted) for version in versions):
-        return warning(text, "upgrade every other prometheus-operator in the cluster first")
-    return warning(text, f"upgrade {release.name} here first: what newer ones added would be lost")
 
 
 def secrets(required: Requirements, cluster: ClusterState) -> CheckResult:
@@ -289,20 +259,36 @@ CHECKS = (
         storage.tier,
         rendered=True,
     ),
-    PreflightCheck("Before the first sync", "CRDs", (CRDS,), crds, rendered=True),
+    PreflightCheck(
+        "Before the first sync", "CRDs", (CRDS,), custom_resources.operator, rendered=True
+    ),
     PreflightCheck("Before the first sync", "Secrets", (), secrets),
     # Which pods are others' is known only beside the stack's own.
     PreflightCheck(
         "Before the first sync", "Pod Security", ("namespaces", "pods"), namespaces, rendered=True
     ),
+    *(
+        PreflightCheck("Public address", name, reads, compare, rendered=True, applies=applies)
+        for name, reads, compare, applies in public_address.COMPARISONS
+    ),
 )
+
+
+def applicable(required: Requirements) -> list[PreflightCheck]:
+    """Return the checks that have something to compare."""
+    return [check for check in CHECKS if check.applies(required)]
+
+
+def resources(required: Requirements) -> list[str]:
+    """Return what these checks read, as kubectl names it."""
+    return sorted({name for check in applicable(required) for name in check.reads})
 
 
 def run(
     required: Requirements, cluster: ClusterState
 ) -> Iterator[tuple[PreflightCheck, CheckResult]]:
     """Yield each check with its result; what could not be checked is missing."""
-    for check in CHECKS:
+    for check in applicable(required):
         unread = [name for name in check.reads if name in cluster.forbidden]
         if unread:
             text = f"not checked: {', '.join(unread)} may not be read"
@@ -347,59 +333,6 @@ def _name(item: Json) -> str:
     name = str(item["metadata"]["name"])
     label = str(labels.get("app.kubernetes.io/name", name))
     return label if name.endswith(label) else name
-
-
-def _unknown(items: Iterable[Json], cluster: ClusterState) -> list[str]:
-    """Return each kind of these objects that the API server does not serve, and each field."""
-    served = {
-        f"{item['spec']['names']['kind']} {item['spec']['group']}/{version['name']}": (
-            version.get("schema", {}).get("openAPIV3Schema", {})
-        )
-        for item in cluster.lists[CRDS]
-        for version in item["spec"]["versions"]
-        if version["served"]
-    }
-    found = set()
-    for item in items:
-        kind = f"{item['kind']} {item['apiVersion']}"
-        if kind not in served:
-            found.add(kind)
-            continue
-        spec = served[kind].get("properties", {}).get("spec", {})
-        found |= {f"{item['kind']} {path}" for path in _undeclared(item.get("spec"), spec, "spec")}
-    return sorted(found)
-
-
-def _undeclared(value: Json, schema: Json, path: str) -> Iterator[str]:
-    """Yield the paths of fields that a structural schema does not have: an apply refuses them."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _undeclared(item, schema.get("items", {}), path)
-    if not isinstance(value, dict) or schema.get("x-kubernetes-preserve-unknown-fields"):
-        return
-    others = schema.get("additionalProperties")
-    for key, content in value.items():
-        inner = schema.get("properties", {}).get(key, others)
-        if isinstance(inner, dict):
-            yield from _undeclared(content, inner, f"{path}.{key}")
-        elif schema and inner is not True:
-            yield f"{path}.{key}"
-
-
-def _owner(item: Json) -> str:
-    """Return who brought an object, by the marks that Helm and Argo CD leave."""
-    annotations = _annotations(item)
-    if name := annotations.get(HELM_NAME):
-        return f"Helm release {annotations.get(HELM_NAMESPACE, '?')}/{name}"
-    if tracking := annotations.get(TRACKING_ID):
-        return f"Application {tracking.partition(':')[0]}"
-    if name := (item["metadata"].get("labels") or {}).get("app.kubernetes.io/instance"):
-        return f"Application {name}"
-    return "nobody that says so"
-
-
-def _annotations(item: Json) -> Mapping[str, str]:
-    return item["metadata"].get("annotations") or {}
 
 
 def _minor(version: str) -> tuple[int, ...]:

@@ -13,18 +13,6 @@ from dataclasses import dataclass, field
 from scripts.core.kubectl import ForbiddenError, Kubectl, UnknownKindError
 from scripts.core.yamlfile import Json
 
-LISTS: tuple[str, ...] = (
-    "customresourcedefinitions",
-    "daemonsets",
-    "deployments",
-    "namespaces",
-    "nodes",
-    "persistentvolumeclaims",
-    "persistentvolumes",
-    "pods",
-    "statefulsets",
-    "storageclasses",
-)
 # Seconds that the API server has for one answer.
 TIMEOUT = 30
 # Seconds for an answer of a Service behind the API server.
@@ -51,7 +39,7 @@ class ClusterState:
     forbidden: frozenset[str] = frozenset()
 
 
-def read(secrets: Iterable[tuple[str, str]], resources: Sequence[str] = LISTS) -> ClusterState:
+def read(secrets: Iterable[tuple[str, str]], resources: Sequence[str]) -> ClusterState:
     """Read everything that is checked.
 
     Args:

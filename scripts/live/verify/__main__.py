@@ -1,7 +1,8 @@
 """`make verify`: how soon Grafana's home page is there after a deployment, on a real cluster.
 
 Deletes Grafana's pod once a round, whose Deployment makes a new one at once. Who opens the page is
-said by GRAFANA_TOKEN, or by GRAFANA_USER and GRAFANA_PASSWORD, else it is the administrator.
+said by GRAFANA_TOKEN, or by GRAFANA_USER and GRAFANA_PASSWORD, else it is the administrator; and
+through the public URL a Viewer, whom he makes for each round and removes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from scripts.core import findings, kubectl
 from scripts.core.findings import GREEN, RED, YELLOW, colour, confirmed, execute, progress
 from scripts.core.yamlfile import load
 from scripts.grafana import model
-from scripts.live.verify import grafana, home_dashboard, summary
+from scripts.live.verify import certificate, grafana, home_dashboard, summary, viewer
 from scripts.live.verify.grafana_pods import GrafanaNamespace
 from scripts.live.verify.measurement import Measurement, Round
 from scripts.model.files import INVENTORY
@@ -93,8 +94,13 @@ def main() -> int:
     if who.admin:
         text = "that is the administrator, not a viewer: name one where users outlive Grafana's pod"
         print(colour(text, YELLOW))
+        if url:
+            print(f"through {url} asks a {viewer.ROLE} that is made for each round, and removed")
     measurement = Measurement(namespace, page, who, url, given.limit)
     measurement.check()
+    if url.startswith("https:"):
+        good, text = certificate.seen(url)
+        print(text if good else colour(text, YELLOW))
     done = measured(measurement, given.rounds)
     kept, text = summary.verdict(done)
     print(colour(text, GREEN if kept else RED))

@@ -18,6 +18,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.waiting import MissingError
 from scripts.core.yamlfile import Json
 from scripts.grafana.model import PanelModel
+from scripts.live.verify import certificate
 from scripts.live.verify.grafana_pods import GrafanaNamespace
 from scripts.live.verify.home_dashboard import HomeDashboard
 
@@ -64,7 +65,7 @@ def credentials(
         RepositoryError: If only one of user and password is set, or the Secret cannot be read.
     """
     if token := environment.get("GRAFANA_TOKEN"):
-        return Credentials(_header("Bearer", token), "the token of GRAFANA_TOKEN")
+        return of_token(token, "the token of GRAFANA_TOKEN")
     user, password = environment.get("GRAFANA_USER"), environment.get("GRAFANA_PASSWORD")
     if user and password:
         return Credentials(_basic(user, password), "the user of GRAFANA_USER")
@@ -75,6 +76,19 @@ def credentials(
     keys = (admin.get("userKey", "admin-user"), admin.get("passwordKey", "admin-password"))
     user, password = namespace.secret(admin["existingSecret"], *keys)
     return Credentials(_basic(user, password), f"the Secret {admin['existingSecret']}", admin=True)
+
+
+def of_token(token: str, who: str) -> Credentials:
+    """Return the credentials of a service account.
+
+    Args:
+        token: Its token.
+        who: What to call it.
+
+    Raises:
+        RepositoryError: For a token that cannot be sent.
+    """
+    return Credentials(_header("Bearer", token), who)
 
 
 def _basic(user: str, password: str) -> str:
@@ -155,7 +169,8 @@ class Grafana:
 
         Raises:
             MissingError: If there is no answer, or none in JSON.
-            RepositoryError: If the credentials are refused, or the answer is a redirect.
+            RepositoryError: If the credentials or the certificate are refused, or the answer is a
+                redirect.
         """
         headers = {"Authorization": self.credentials.header, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
@@ -169,6 +184,8 @@ class Grafana:
                 status, content = error.code, _content(error)
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise certificate.untrusted(self.name, request.full_url, reason) from None
             fix = "see whether Grafana, and what is before it, is up"
             if isinstance(reason, ssl.SSLError):
                 fix = "correct the certificate; SSL_CERT_FILE names a private authority's"
@@ -191,6 +208,9 @@ class Grafana:
         elif status == 403:
             message = f"{self.credentials.who} may not ask {path} (403)"
             fix = "see Grafana's log" if self.credentials.admin else "make it a Viewer"
+        elif status == 429:
+            message = f"{self.credentials.who} asks too often (429): passwords are limited there"
+            fix = "name nobody, so that a Viewer is made for it; or give GRAFANA_TOKEN"
         elif 300 <= status < 400:
             message, fix = f"{path} is redirected ({status})", "give the URL that it leads to"
         else:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.waiting import until
-from scripts.live.verify.grafana import Credentials, Grafana, PageLoad, is_local
+from scripts.live.verify import viewer
+from scripts.live.verify.grafana import Credentials, Grafana, PageLoad, is_local, of_token
 from scripts.live.verify.grafana_pods import GrafanaNamespace, GrafanaPod, PodWatch
 from scripts.live.verify.home_dashboard import HomeDashboard
 
 # Seconds for what should be there before anything is deleted.
 _PRESENT = 10.0
+# The Viewer that asks through the public URL: what the names of its accounts begin with, and the
+# seconds after which its token is of no use, should nobody be able to remove it.
+_ACCOUNT, _LIFETIME = "make-verify-", 900
 # Events of one object that a message quotes.
 _QUOTED = 3
 
@@ -27,7 +31,8 @@ class Round:
         warm: Whether every image was on the node before.
         pod: Until the new pod was Ready.
         dashboard: Until the first row of the home dashboard had data.
-        public: Until it had through the public URL, which is asked last; None where there is none.
+        public: Until it had through the public URL, which is asked last, by a Viewer that is made
+            first where the administrator asked; None where there is none.
     """
 
     warm: bool
@@ -58,9 +63,10 @@ class Measurement:
             RepositoryError: With what is missing before anything is deleted.
         """
         with contextlib.closing(self.namespace.forward(self.namespace.pod())) as forward:
-            self._open(self._by_port_forward(forward.url), _PRESENT)
-        if self.url:
-            self._open(self._by_public_url(), _PRESENT)
+            inside = self._by_port_forward(forward.url)
+            self._open(inside, _PRESENT)
+            if self.url:
+                self._open_publicly(inside, _PRESENT)
 
     def round(self) -> Round:
         """Delete the pod, and measure.
@@ -82,12 +88,13 @@ class Measurement:
                 if not new.ready:
                     self._await(watch, old, lambda p: p.uid == new.uid and p.ready, deadline, new)
                 pod = time.monotonic() - started
-                self._open(self._by_port_forward(forward.url), self.limit)
+                inside = self._by_port_forward(forward.url)
+                self._open(inside, self.limit)
                 dashboard = time.monotonic() - started
-        public = None
-        if self.url:
-            self._open(self._by_public_url(), self.limit)
-            public = time.monotonic() - started
+                public = None
+                if self.url:
+                    self._open_publicly(inside, self.limit)
+                    public = time.monotonic() - started
         return Round(self.namespace.warm(new), pod, dashboard, public)
 
     def _await(
@@ -119,11 +126,17 @@ class Measurement:
         progress(f"opening the home dashboard through {grafana.name}")
         until(PageLoad(grafana, self.home).attempt, limit)
 
+    def _open_publicly(self, inside: Grafana, limit: float) -> None:
+        """Open the home page through the public URL, where the administrator never asks."""
+        with contextlib.ExitStack() as stack:
+            who = self.credentials
+            if who.admin:
+                token = stack.enter_context(viewer.token(inside, _ACCOUNT, _LIFETIME))
+                who = of_token(token, f"a {viewer.ROLE} of this measurement")
+            self._open(Grafana(self.url, lambda: self.url, who, is_local(self.url)), limit)
+
     def _by_port_forward(self, url: Callable[[], str]) -> Grafana:
         return Grafana("kubectl port-forward", url, self.credentials, local=True)
-
-    def _by_public_url(self) -> Grafana:
-        return Grafana(self.url, lambda: self.url, self.credentials, is_local(self.url))
 
 
 def _replaces(pod: GrafanaPod, old: GrafanaPod) -> bool:

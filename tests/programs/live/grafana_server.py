@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from scripts.core.yamlfile import Json
 
 PASSWORD, TOKEN = "correct-horse-battery", "glsa_not-a-real-token"
 ADMIN = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+ACCOUNTS = "/api/serviceaccounts"
 HEADERS = {f"Basic {ADMIN}", f"Bearer {TOKEN}"}
 HIDDEN = (PASSWORD, TOKEN, ADMIN, base64.b64encode(PASSWORD.encode()).decode())
 
@@ -40,11 +42,13 @@ class Accounts:
     Attributes:
         known: By id: name, role, seconds that its token lives (none without one).
         refuses: Status by method and path, in place of an answer.
+        role: What one gets that is made, in place of what is asked for.
         written: Method and path of each request that changes something.
     """
 
     known: dict[int, Json] = field(default_factory=dict)
     refuses: dict[str, int] = field(default_factory=dict)
+    role: str = ""
     written: list[str] = field(default_factory=list)
 
     def add(self, name: str, seconds: int | None, role: str = "Viewer") -> int:
@@ -60,11 +64,12 @@ class Accounts:
             return status, {"message": "not today"}
         if method != "GET":
             self.written.append(request)
-        match method, *url.path.removeprefix("/api/serviceaccounts").split("/")[1:]:
+        match method, *url.path.removeprefix(ACCOUNTS).split("/")[1:]:
             case "GET", "search":
                 return 200, self._search(parse_qs(url.query))
             case ("POST",):
-                return 201, {"id": self.add(body["name"], None, body["role"])}
+                role = self.role or body["role"]
+                return 201, {"id": self.add(body["name"], None, role), "role": role}
             case "POST", number, "tokens":
                 self.known[int(number)]["seconds"] = body["secondsToLive"]
                 return 200, {"id": 1, "name": body["name"], "key": f"glsa_{body['name']}"}
@@ -94,6 +99,7 @@ class Server:
         queries: Each that was asked, in order.
         paths: Of each request.
         accounts: What is asked below /api/serviceaccounts.
+        askers: Scheme of the credentials of each request that was answered, and its path.
     """
 
     port: int = 0
@@ -104,6 +110,7 @@ class Server:
     queries: list[Json] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     accounts: Accounts = field(default_factory=lambda: Accounts())
+    askers: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -139,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def account(self, method: str, body: Json = None) -> bool:
         """Answer what is asked of service accounts; False for all else."""
-        if not self.path.startswith("/api/serviceaccounts"):
+        if not self.path.startswith(ACCOUNTS):
             return False
         self.answer(*self.server.grafana.accounts.answer(method, self.path, body))
         return True
@@ -151,9 +158,11 @@ class Handler(BaseHTTPRequestHandler):
             grafana.unavailable -= 1
             self.send(503, b"no healthy upstream")
             return False
-        if self.headers["Authorization"] not in HEADERS:
+        tokens = {f"Bearer glsa_{a['name']}" for a in grafana.accounts.known.values()}
+        if self.headers["Authorization"] not in HEADERS | tokens:
             self.answer(401, {"message": "Invalid username or password"})
             return False
+        grafana.askers.append((self.headers["Authorization"].split()[0], self.path))
         return True
 
     def answer(self, status: int, document: Json) -> None:
@@ -187,9 +196,13 @@ class Http(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def playing(server: Server, silent: float = 0) -> Iterator[Server]:
-    """Run a Grafana; for some seconds its port refuses connections."""
+def playing(
+    server: Server, silent: float = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Server]:
+    """Run a Grafana, by https or not; for some seconds its port refuses connections."""
     http = Http(server)
+    if tls:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
     stopped = threading.Event()
     serving = threading.Event()
 

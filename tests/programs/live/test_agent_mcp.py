@@ -19,9 +19,9 @@ from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.waiting import MissingError
 from scripts.core.yamlfile import Json
-from scripts.live.agent import grafana_viewer
 from scripts.live.agent import mcp as command
 from scripts.live.port_forward import PortForward
+from scripts.live.verify import viewer
 from scripts.live.verify.grafana_pods import GrafanaNamespace
 from scripts.servers.http_client import request
 from scripts.servers.processes import Processes
@@ -104,7 +104,7 @@ def test_nothing_is_left_and_nothing_else_is_written(
     assert not list(seen.file.parent.iterdir())
     assert server.accounts.known == {}
     assert cluster.forwards_left() == []
-    base = grafana_viewer.ACCOUNTS
+    base = viewer.ACCOUNTS
     wanted = [f"POST {base}", f"POST {base}/1/tokens", f"DELETE {base}/1"]
     assert server.accounts.written == wanted
     assert all(path.startswith(base) for path in server.paths)
@@ -125,10 +125,10 @@ def test_accounts_of_before_go_when_they_have_ended_and_no_others(
     cluster: Cluster, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = server.accounts
-    accounts.add(grafana_viewer.PREFIX + "ended", 0)
-    accounts.add(grafana_viewer.PREFIX + "without-token", None)
-    live = accounts.add(grafana_viewer.PREFIX + "of-a-colleague", 60)
-    other = accounts.add(f"not-{grafana_viewer.PREFIX}ended", 0)
+    accounts.add(command.ACCOUNT + "ended", 0)
+    accounts.add(command.ACCOUNT + "without-token", None)
+    live = accounts.add(command.ACCOUNT + "of-a-colleague", 60)
+    other = accounts.add(f"not-{command.ACCOUNT}ended", 0)
     run(server, cluster.folder, monkeypatch)
     assert set(accounts.known) == {live, other}
 
@@ -179,7 +179,7 @@ def test_a_grafana_that_answers_too_late_is_told(
     cluster: Cluster, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.unavailable = 1000
-    monkeypatch.setattr(grafana_viewer, "_PATIENCE", 0.3)
+    monkeypatch.setattr(viewer, "_PATIENCE", 0.3)
     refused(server, cluster, monkeypatch, r"answers 503, and no JSON \(after 0.3 s\)")
 
 

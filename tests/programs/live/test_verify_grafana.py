@@ -100,11 +100,12 @@ def failing(_: Json) -> Json:
         ({"result": lambda _: {"status": 200}}, "query A has no data"),
         ({"whole": (404, b'{"message": "Data source not found"}')}, "(404): Data source not found"),
         ({"whole": (403, b"{}")}, "somebody may not ask /api/ds/query (403)"),
+        ({"whole": (429, b"Too Many Requests")}, "somebody asks too often (429)"),
         ({"whole": (302, b"")}, "/api/ds/query is redirected (302)"),
         ({"whole": (200, b"<html>Sign in</html>")}, "/api/ds/query answers 200, and no JSON"),
         ({"unavailable": 1}, "/api/dashboards/uid/todo-overview answers 503, and no JSON"),
     ],
-    ids=["404", "error", "no frame", "no source", "403", "redirect", "login page", "503"],
+    ids=["404", "error", "no frame", "no source", "403", "429", "redirect", "login page", "503"],
 )
 def test_what_is_wrong_is_said(server: Server, changes: Json, message: str) -> None:
     for name, value in changes.items():

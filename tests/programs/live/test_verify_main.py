@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,17 @@ from scripts.grafana import model
 from scripts.live.verify import __main__ as command
 from scripts.live.verify import home_dashboard, summary
 from tests.fixtures import CODE
-from tests.programs.live.grafana_server import HIDDEN, PASSWORD, TOKEN, Server, nothing, rows
+from tests.programs.live.certificates import issued
+from tests.programs.live.grafana_server import (
+    ACCOUNTS,
+    HIDDEN,
+    PASSWORD,
+    TOKEN,
+    Server,
+    nothing,
+    playing,
+    rows,
+)
 from tests.programs.live.verify_cluster import COLD, WARM, Cluster
 
 pytest_plugins = (
@@ -46,6 +58,13 @@ def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return ended.value.code, said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A certificate that is trusted; made before the stand-in is all that there is on PATH."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return issued(tmp_path, "R99")
 
 
 def test_every_round_deletes_the_pod_and_the_slowest_warm_one_counts(
@@ -107,10 +126,95 @@ def test_the_public_url_has_a_clock_of_its_own(
     code, out, _ = verify("--yes", "--rounds=1", f"--url={server.url}/")
     assert code == 0
     assert "left out" not in out
-    assert len(server.paths) == 4 * (
-        1 + len(home_dashboard.of_release(model.release_values()).panels)
-    )
+    asked = [scheme for scheme, path in server.askers if not path.startswith(ACCOUNTS)]
+    page = 1 + len(home_dashboard.of_release(model.release_values()).panels)
+    assert asked == 2 * (["Basic"] * page + ["Bearer"] * page)
+    assert f"through {server.url} asks a Viewer that is made for each round, and removed" in out
+    assert not server.accounts.known
     assert cluster.lines("deleted")
+
+
+def test_the_public_clock_goes_through_https(
+    server: Server, tls: ssl.SSLContext, cluster: Cluster, verify: Verify
+) -> None:
+    with playing(Server(accounts=server.accounts), tls=tls) as public:
+        url = public.url.replace("http:", "https:")
+        code, out, _ = verify("--yes", "--rounds=1", f"--url={url}")
+    assert code == 0
+    assert {scheme for scheme, _ in public.askers} == {"Bearer"}
+    assert "certificate of Let's Encrypt R99 for 40 days more; no Strict-Transport-Sec" in out
+    assert not server.accounts.known
+    assert cluster.lines("deleted")
+
+
+def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_deleted(
+    server: Server,
+    tls: ssl.SSLContext,
+    cluster: Cluster,
+    verify: Verify,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with playing(Server(accounts=server.accounts), tls=tls) as public:
+        url = public.url.replace("http:", "https:")
+        code, _, err = verify("--yes", f"--url={url}")
+    assert (code, f"{url}: its certificate is not trusted" in err) == (1, True)
+    assert not public.paths
+    assert not server.accounts.known
+    assert not cluster.lines("deleted")
+
+
+def test_who_is_named_asks_on_every_way(
+    cluster: Cluster, server: Server, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFANA_TOKEN", TOKEN)
+    code, out, _ = verify("--yes", "--rounds=1", f"--url={server.url}")
+    assert (code, {scheme for scheme, _ in server.askers}) == (0, {"Bearer"})
+    assert not any(path.startswith(ACCOUNTS) for path in server.paths)
+    assert "asked with the token of GRAFANA_TOKEN" in out
+    assert "Viewer" not in out
+
+
+POST = f"POST {ACCOUNTS}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"refuses": {POST: 404}}, "/api/serviceaccounts answers 404: not today"),
+        (
+            {"refuses": {POST: 403}},
+            "the Secret grafana-admin may not ask /api/serviceaccounts (403)",
+        ),
+        ({"role": "Editor"}, "makes an Editor of who is to be a Viewer"),
+    ],
+    ids=["none", "refused", "another role"],
+)
+def test_without_a_viewer_nothing_is_deleted(
+    cluster: Cluster, server: Server, verify: Verify, changes: Json, message: str
+) -> None:
+    for name, value in changes.items():
+        setattr(server.accounts, name, value)
+    code, _, err = verify("--yes", f"--url={server.url}")
+    assert (code, message in err) == (1, True)
+    assert not server.accounts.known, "what was made is left"
+    assert not cluster.lines("deleted")
+
+
+def test_the_viewer_is_removed_after_an_error(
+    cluster: Cluster, server: Server, verify: Verify
+) -> None:
+    asked: list[int] = []
+
+    def empty_in_public(query: Json) -> Json:
+        asked.append(len(server.accounts.known))
+        return nothing(query) if server.accounts.known else rows(query)
+
+    server.result = empty_in_public
+    code, _, err = verify("--yes", f"--url={server.url}", "--limit=0.2")
+    assert (code, "has no data" in err) == (1, True)
+    assert 1 in asked
+    assert not server.accounts.known
 
 
 @pytest.mark.parametrize(
