@@ -93,10 +93,10 @@ def _check_alerted(programs: PublicPrograms) -> None:
 
 def _unreachable(programs: PublicPrograms, env: Environment) -> DisruptionResult:
     """Resolve the host to where nobody listens, as a wrong DNS record does."""
-    serial = _serial(programs)
     programs.acme.resolve(loopback_address())
     renew(env)
     message, reported = _told(env, _failed_challenge)
+    serial = _serial(programs)
     programs.acme.resolve(programs.address)
     # What has failed within the same second counts for the next attempt, too.
     time.sleep(_AFTER_FAILURE)
