@@ -116,9 +116,10 @@ def _rendered_size(container: Mapping[str, Json]) -> Size:
 
 
 def _add_platform(sim: Simulation) -> None:
+    brought = {name for _, name in sim.rendered}
     for row in load(_PLATFORM, _PLATFORM.parent)[0]:
-        if (row["namespace"], row["name"]) in sim.rendered:
-            continue  # An opt-in brings it.
+        if row["name"] in brought:
+            continue  # By an opt-in, in whatever namespace.
         everywhere = row.get("kind") == "DaemonSet"
         template = PodTemplate(
             row["namespace"],
