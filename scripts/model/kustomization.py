@@ -129,7 +129,9 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
 def _innermost(message: str, root: Path) -> str:
     """Return the part of kustomize's nested message that says what is wrong."""
     text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
-    return text.rsplit("accumulating resources from ", 1)[-1][-400:]
+    for step in ("accumulating resources from ", "recursed accumulation of path "):
+        text = text.rsplit(step, 1)[-1]
+    return text.replace("\\", "").rstrip('"')[-400:]
 
 
 def _fix(message: str, path: str) -> str:
