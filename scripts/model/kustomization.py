@@ -59,9 +59,7 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         built = tools.run("kustomize", "build", folder)
     if built.returncode:
         text = f"kustomize build fails: {_innermost(built.stderr, root)}"
-        raise RepositoryError(
-            Finding(f"{path}/{FILE}", None, text, f"run `kustomize build {path}`")
-        )
+        raise RepositoryError(Finding(f"{path}/{FILE}", None, text, _fix(built.stderr, path)))
     objects = load_all(built.stdout, f"{path} (built)")
     tools.write(cached, json.dumps(objects))
     return objects
@@ -86,10 +84,11 @@ def files(folder: Path) -> list[Path]:
         except RepositoryError:
             continue  # The caller parses it as well, and reports the error.
         content = documents[0] if documents and isinstance(documents[0], dict) else {}
-        names = [*content.get("resources", []), *content.get("components", [])]
-        names += [p["path"] for p in content.get("patches", []) if "path" in p]
-        for generator in content.get("configMapGenerator", []):
-            names += [str(file).rpartition("=")[2] for file in generator.get("files", [])]
+        # kustomize takes a list without entries, as `components:`, for an empty one.
+        names = [*(content.get("resources") or []), *(content.get("components") or [])]
+        names += [p["path"] for p in content.get("patches") or [] if "path" in p]
+        for generator in content.get("configMapGenerator") or []:
+            names += [str(file).rpartition("=")[2] for file in generator.get("files") or []]
         for name in names:
             path = Path(os.path.normpath(here / str(name)))
             if path.is_dir():
@@ -115,7 +114,7 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
     """
     content = _parsed((folder / FILE).read_text(encoding="utf-8"), str(folder / FILE))[0]
     places = {
-        key: [Path(os.path.normpath(folder / name)) for name in content.get(key, ())]
+        key: [Path(os.path.normpath(folder / name)) for name in content.get(key) or ()]
         for key in ("resources", "components")
     }
     taken = {file.parent for resource in places["resources"] for file in files(resource)}
@@ -130,4 +129,17 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
 def _innermost(message: str, root: Path) -> str:
     """Return the part of kustomize's nested message that says what is wrong."""
     text = message.strip().replace(f"{root}/", "").removeprefix("Error: ")
-    return text.rsplit("accumulating resources from ", 1)[-1][-400:]
+    for step in ("accumulating resources from ", "recursed accumulation of path "):
+        text = text.rsplit(step, 1)[-1]
+    return text.replace("\\", "").rstrip('"')[-400:]
+
+
+def _fix(message: str, path: str) -> str:
+    """Return what to do about kustomize's message: of components, the order is often at fault."""
+    rebuild = f"run `kustomize build {path}`"
+    if "nothing selected by" in message or "no resource matches" in message:
+        order = "list what has this object before what changes or reads it"
+        return f"{order} (components apply in their order, base/argocd last), then {rebuild}"
+    if "already registered id" in message:
+        return f"list only one of the two that have this object, then {rebuild}"
+    return rebuild

@@ -78,6 +78,10 @@ def strangers_kept_out(cluster: Cluster) -> Iterator[Finding]:
             text = f"whoever has an account of GitHub signs in, as {role or 'what is the default'}"
             if expression and not role:
                 text += ": without role_attribute_strict, also who gets no role by the expression"
+            # https://github.com/grafana/grafana/blob/main/pkg/login/social/connectors/github_oauth.go
+            if settings.get(GITHUB, "allowed_domains"):
+                text += "; allowed_domains does not help, as GitHub's e-mail addresses are taken "
+                text += "without asking whether they are verified"
             fix = (
                 "set allowed_organizations, or team_ids, or a list of logins with "
                 "role_attribute_strict: true and role_attribute_path: "

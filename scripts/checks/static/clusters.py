@@ -83,7 +83,7 @@ def overlays_of(repository: Repository, sync: ClusterSync) -> dict[str, Place]:
     if sync.engine == "argocd":
         kind, keys = "Application", ["spec", "source", "path"]
         file = f"{sync.units[0].path}/kustomization.yaml"
-        for resource in load(repository.root / file, repository.root)[0].get("resources", []):
+        for resource in load(repository.root / file, repository.root)[0].get("resources") or []:
             path = os.path.normpath(f"{sync.units[0].path}/{resource}")
             if environment := _environment(path):
                 line = line_with(repository.root / file, str(resource))

@@ -331,8 +331,8 @@ def configmaps(dashboards: Mapping[str, Json], kustomization: Json) -> list[Find
     findings = []
     file_name = "kustomization.yaml"
     listed: Counter[str] = Counter()
-    for generator in kustomization.get("configMapGenerator", []):
-        files = generator.get("files", [])
+    for generator in kustomization.get("configMapGenerator") or []:
+        files = generator.get("files") or []
         listed.update(files)
         size = sum(_bytes(json.dumps(dashboards[file])) for file in files if file in dashboards)
         if size >= CONFIGMAP_BYTES:

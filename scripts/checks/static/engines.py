@@ -48,8 +48,10 @@ def releases(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
     right = {release.owner[1]: release for release in argocd.releases}
     for name in sorted(left.keys() | right.keys()):
         if name not in right:
-            text, fix = "has no Application", "add its skeleton to base/argocd/applications"
-            yield Violation("HelmRelease", name, (), text, fix)
+            folder = f"clusters/{argocd.cluster}/argocd/kustomization.yaml"
+            fix = "add its skeleton to base/argocd/applications; of an opt-in, list its folder "
+            fix += f"`argocd` in components of {folder}, before base/argocd"
+            yield Violation("HelmRelease", name, (), "has no Application", fix)
             continue
         if name not in left:
             text, fix = "has no HelmRelease", "declare the release in base/releases, or remove this"
@@ -73,6 +75,10 @@ def objects(flux: ClusterSync, argocd: ClusterSync) -> Iterator[Violation]:
         ):
             text = f"{path or 'it'} is {flux_has} for Flux and {argocd_has} for Argo CD"
             fix = "let both engines build the same overlay"
+            if not path:
+                lacking = flux if key not in left else argocd
+                fix = f"let clusters/{lacking.cluster}/{lacking.engine} sync the overlay's folder "
+                fix += "that has it"
             yield Violation(kind, name, tuple(path.split(".")), text, fix)
 
 

@@ -54,6 +54,10 @@ CHART_INFLATION = ("helmChartInflationGenerator", "helmCharts", "helmGlobals")
 PATCHABLE = frozenset(
     ["HelmRelease", "PodMonitor", "Probe", "PrometheusRule", "ScrapeConfig", "ServiceMonitor"]
 )
+# Besides these, those by which an owner names a Gateway, an Ingress class or an issuer of his own.
+PATCHABLE_IN_PUBLIC = PATCHABLE | {"Certificate", "HTTPRoute", "Ingress", "Issuer"}
+# The policy of `base/optional/public/network-policies`: it names that Gateway's namespace.
+DOOR_POLICY = "grafana-from-gateway"
 MODELINE = "# yaml-language-server: $schema="
 # An annotation of kustomize for objects that are not applied.
 LOCAL_CONFIG = "config.kubernetes.io/local-config"
@@ -215,21 +219,24 @@ def flux_folder_has_kustomizations_only(root: Path) -> Iterator[Finding]:
 
 
 def overlays_patch_values_only(root: Path) -> Iterator[Finding]:
-    """Overlays patch values, monitors and rules only: both engines get those."""
+    """Overlays patch values, monitors, rules and the public address: both engines get those."""
     for path in sorted(root.glob("overlays/*/*/*.yaml")):
         place = str(path.relative_to(root))
+        kinds = PATCHABLE_IN_PUBLIC if path.parent.name == "public" else PATCHABLE
         for item in load(path, root):
             patches = [item]
             if path.name == "kustomization.yaml":
-                inline = [p for p in item.get("patches", []) if "patch" in p]
+                inline = [p for p in item.get("patches") or [] if "patch" in p]
                 patches = [p.get("target") or load_all(p["patch"], place)[0] for p in inline]
             for patch in patches:
                 kind = patch.get("kind")
                 if LOCAL_CONFIG in (patch.get("metadata", {}).get("annotations") or {}):
                     continue
+                if kind == "NetworkPolicy" and DOOR_POLICY in _names(patch):
+                    continue
                 other = sorted(patch.get("spec", {}).keys() - {"values"})
-                if kind not in PATCHABLE:
-                    text, fix = f"changes a {kind}", f"patch only {', '.join(sorted(PATCHABLE))}"
+                if kind not in kinds:
+                    text, fix = f"changes a {kind}", f"patch only {', '.join(sorted(kinds))}"
                     yield Finding(place, None, text, fix)
                 elif kind == "HelmRelease" and other:
                     text = f"sets spec.{other[0]} of a HelmRelease, which Argo CD never gets"
@@ -257,6 +264,11 @@ def base_files_are_conventional(root: Path) -> Iterator[Finding]:
                 message = "an object without a schema for editors"
                 yield Finding(place, line, message, f"begin it with {MODELINE}…")
             line += document.count("\n") + 1
+
+
+def _names(patch: Mapping[str, Json]) -> tuple[Json, Json]:
+    """Return the name in a patch's target, and that of an object."""
+    return patch.get("name"), (patch.get("metadata") or {}).get("name")
 
 
 def _violation(item: Mapping[str, Json], message: str, fix: str, *keys: str) -> Violation:

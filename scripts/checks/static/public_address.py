@@ -1,6 +1,7 @@
 """GRAFANA_URL is an address that everybody can open, where an opt-in copies its host.
 
-It is copied to Grafana's root_url, to listeners, routes and the certificate, as it is written.
+It is copied to Grafana's root_url, to listeners, routes and the certificate, as it is written. One
+cluster has it, and its certificate is watched by how long it is valid.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import chain
 from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import get, line_of, load
+from scripts.core.yamlfile import get, line_of, line_with, load
 from scripts.model.files import INVENTORY
+from scripts.model.kustomization import FILE
 from scripts.model.manifests import ClusterSync, Repository
 
 PARTS = "base/optional/public/"
@@ -22,6 +25,8 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LONGEST = 253
 # The profile by which Let's Encrypt gives certificates for addresses.
 SHORT_LIVED = "shortlived"
+ISSUERS = frozenset(["ClusterIssuer", "Issuer"])
+PROBE = "grafana-public"
 # Names of addresses whose certificates for a week are used up: https://github.com/cunnie/sslip.io/issues/110
 USED_UP = ("sslip.io",)
 Fault = tuple[str, str]
@@ -42,7 +47,54 @@ def check(repository: Repository) -> list[Finding]:
     found: dict[Fault, None] = {}
     for sync in takers:
         found.update(dict.fromkeys(faults(url, short_lived=_short_lived(sync))))
-    return [Finding(INVENTORY, line, f"{KEY} {message}", fix) for message, fix in found]
+    return [
+        *(Finding(INVENTORY, line, f"{KEY} {message}", fix) for message, fix in found),
+        *one_cluster(repository, takers),
+        *dict.fromkeys(chain.from_iterable(watched(repository, sync) for sync in takers)),
+    ]
+
+
+def one_cluster(repository: Repository, takers: list[ClusterSync]) -> Iterator[Finding]:
+    """Only one cluster's Grafana has the address, as its name leads to one."""
+    having = {
+        sync.cluster: sync
+        for sync in takers
+        if any(path.startswith(f"{PARTS}grafana/") for path in repository.files(sync))
+    }
+    first, *others = sorted(having) or [""]
+    for cluster in others:
+        text = f"{cluster} has the public address that {first} has: its name leads to one of them"
+        fix = f"take base/optional/public in for one of them, as {KEY} is one for all"
+        yield Finding(*_listed(repository, having[cluster], "grafana"), text, fix)
+
+
+def watched(repository: Repository, sync: ClusterSync) -> Iterator[Finding]:
+    """The alert of a certificate that is for six days is that of the probe."""
+    issuers = any(item["kind"] in ISSUERS for item in sync.objects())
+    jobs = [
+        str(get(item, "spec", "jobName"))
+        for item in sync.objects()
+        if item["kind"] == "Probe" and item["metadata"]["name"] == PROBE
+    ]
+    for job in jobs if issuers else ():
+        short = _short_lived(sync)
+        if short != job.endswith(SHORT_LIVED):
+            valid = "six days" if short else "three months"
+            text = f"the probe's job is {job}, and the certificate is for {valid}: its alert comes "
+            text += "too early" if short else "too late"
+            fix = "list both certificate/address and watch/address, or neither"
+            yield Finding(*_listed(repository, sync, "watch"), text, fix)
+
+
+def _listed(repository: Repository, sync: ClusterSync, part: str) -> tuple[str, int | None]:
+    """Return the overlay's file and line that take a part in; without one, where it is."""
+    listed = f"{PARTS}{part}"
+    for path in repository.files(sync):
+        if path.startswith("overlays/") and path.endswith(f"/{FILE}"):
+            line = line_with(repository.root / path, listed)
+            if line is not None:
+                return path, line
+    return f"{listed}/{FILE}", None
 
 
 def faults(url: str, *, short_lived: bool = False) -> Iterator[Fault]:
@@ -111,7 +163,6 @@ def _host(host: str, write: str, *, short_lived: bool) -> Iterator[Fault]:
 
 def _short_lived(sync: ClusterSync) -> bool:
     return any(
-        item["kind"] in {"ClusterIssuer", "Issuer"}
-        and get(item, "spec", "acme", "profile") == SHORT_LIVED
+        item["kind"] in ISSUERS and get(item, "spec", "acme", "profile") == SHORT_LIVED
         for item in sync.objects()
     )

@@ -48,7 +48,7 @@ def inventory(repository: Repository, facts: Mapping[str, Json]) -> list[Finding
     copied = {
         replacement["source"]["fieldPath"].removeprefix("data.")
         for path in sorted(repository.root.glob("base/**/kustomization.yaml"))
-        for replacement in load(path, repository.root)[0].get("replacements", [])
+        for replacement in load(path, repository.root)[0].get("replacements") or []
         if replacement["source"].get("name") == "application"
     }
     return [

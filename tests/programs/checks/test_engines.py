@@ -124,7 +124,11 @@ def test_an_object_that_one_engine_lacks(
 ) -> None:
     more = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "y"}}
     says = "ConfigMap x: it is absent for Flux and .+ for Argo CD"
-    assert_says(engines.check(holding(repository, flux, added(argocd, more))), says)
+    found = engines.check(holding(repository, flux, added(argocd, more)))
+    assert_says(found, says)
+    assert f"let clusters/{flux.cluster}/flux sync" in found[0].fix
+    found = engines.check(holding(repository, added(flux, more), argocd))
+    assert f"let clusters/{flux.cluster}/argocd sync" in found[0].fix
 
 
 @pytest.mark.parametrize("left_over", ["copied", "copied from base/application"])

@@ -221,6 +221,16 @@ def test_a_role_that_may_do_anything(repository: Repository, role: str, count: i
         ),
         (
             "overlays/local/config/kustomization.yaml",
+            "patches:\n  - target: {kind: HTTPRoute}\n    patch: '[]'\n",
+            "config/kustomization.yaml:None: changes a HTTPRoute",
+        ),
+        (
+            "overlays/local/public/kustomization.yaml",
+            "patches:\n  - target: {kind: Deployment}\n    patch: '[]'\n",
+            "public/kustomization.yaml:None: changes a Deployment",
+        ),
+        (
+            "overlays/local/config/kustomization.yaml",
             "patches:\n  - patch: |\n      kind: NetworkPolicy\n      metadata: {name: x}\n",
             "config/kustomization.yaml:None: changes a NetworkPolicy",
         ),
@@ -253,6 +263,19 @@ def test_a_file_that_does_not_belong(copy: Repository, path: str, text: str, say
         (
             "overlays/local/config/redpanda.yaml",
             "kind: ScrapeConfig\nmetadata: {name: redpanda}\nspec: {values: x}\n",
+        ),
+        (
+            "overlays/local/public/kustomization.yaml",
+            "patches:\n  - target: {kind: HTTPRoute}\n    patch: '[]'\n",
+        ),
+        (
+            "overlays/local/config/kustomization.yaml",
+            "patches:\n  - target: {kind: NetworkPolicy, name: grafana-from-gateway}\n"
+            "    patch: '[]'\n",
+        ),
+        (
+            "overlays/local/config/door.yaml",
+            "kind: NetworkPolicy\nmetadata: {name: grafana-from-gateway}\nspec: {}\n",
         ),
         (
             "base/application/more.yaml",

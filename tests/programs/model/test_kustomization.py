@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.checks.validate import validate
 from scripts.core.findings import RepositoryError
 from scripts.model.kustomization import OPTIONS, build
 from scripts.model.manifests import Repository, identity
@@ -19,6 +20,15 @@ def test_an_opt_in_of_the_environment_is_left_out_of_the_opt_ins(copy: Repositor
     assert sorted(map(identity, build(copy.root, f"{OPTIONS}/config"))) == every
 
 
+@pytest.mark.parametrize("key", ["components", "patches", "configMapGenerator"])
+def test_a_list_without_entries_is_an_empty_one(copy: Repository, key: str) -> None:
+    every = build(FROZEN, "overlays/oke-free/config")
+    path = copy.root / "overlays/oke-free/config/kustomization.yaml"
+    path.write_text(f"{path.read_text()}{key}:\n")
+    assert build(copy.root, "overlays/oke-free/config") == every
+    assert validate(copy) == []
+
+
 def test_what_does_not_build_is_said_once(copy: Repository) -> None:
     path = copy.root / "overlays/oke-free/config/kustomization.yaml"
     path.write_text(path.read_text() + TAKEN.replace("traefik", "nothing"))
@@ -26,3 +36,23 @@ def test_what_does_not_build_is_said_once(copy: Repository) -> None:
         _ = copy.syncs
     (finding,) = error.value.findings
     assert finding.path == "overlays/oke-free/config/kustomization.yaml"
+
+
+@pytest.mark.parametrize(
+    ("components", "says"),
+    [
+        (("public/oci-load-balancer", "public/traefik"), "list what has this object before"),
+        (("public/traefik", "public/traefik"), "list only one of the two"),
+        (("nothing",), "run `kustomize build"),
+    ],
+)
+def test_what_to_do_where_components_do_not_fit(
+    copy: Repository, components: tuple[str, ...], says: str
+) -> None:
+    path = copy.root / "overlays/local/releases/kustomization.yaml"
+    parts = "".join(f"  - ../../../base/optional/{one}\n" for one in components)
+    path.write_text(path.read_text().replace("components:\n", f"components:\n{parts}"))
+    with pytest.raises(RepositoryError) as error:
+        build(copy.root, "overlays/local/releases")
+    (finding,) = error.value.findings
+    assert finding.fix.startswith(says)

@@ -65,6 +65,38 @@ def test_nothing_is_left_when_it_is_taken_away(copy: Repository, parts: Parts) -
     assert texts(Repository(copy.root)) == before
 
 
+def test_two_clusters_have_one_address(copy: Repository) -> None:
+    public.taken(copy.root, "local", public.TUNNEL)
+    (finding,) = validate(with_parts(copy.root, public.DOOR))
+    assert finding.path == "overlays/oke-free/releases/kustomization.yaml"
+    assert finding.line
+    assert "oke-free has the public address that local has" in finding.message
+
+
+def test_a_cluster_may_watch_the_address_of_another(copy: Repository) -> None:
+    path = copy.root / "overlays/local/config/kustomization.yaml"
+    path.write_text(f"{path.read_text()}components:\n  - {public.PARTS}/watch\n")
+    assert validate(with_parts(copy.root, public.DOOR)) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "part", "host", "says"),
+    [
+        ("config", "watch/address", public.HOST, "too late"),
+        ("public", "certificate/address", "8.8.8.8", "too early"),
+    ],
+)
+def test_a_certificate_is_watched_by_how_long_it_is_valid(
+    copy: Repository, folder: str, part: str, host: str, says: str
+) -> None:
+    parts = {**public.DOOR, folder: (*public.DOOR[folder], part)}
+    parts["releases"] = (*parts["releases"], *(["traefik/address"] if folder == "public" else []))
+    (finding,) = validate(with_parts(copy.root, parts, host))
+    assert finding.path == "overlays/oke-free/config/kustomization.yaml"
+    assert finding.line
+    assert finding.message.endswith(says)
+
+
 def test_an_address_needs_the_short_lived_profile(copy: Repository) -> None:
     host = "8.8.8.8"
     (fault,) = validate(with_parts(copy.root, public.DOOR, host))
