@@ -13,7 +13,6 @@ from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import Edit, added, container, edited, named
 from tests.programs.diff.diff_pairs import pair
 
-
 STRICT = "[auth.github]\nenabled = true\nrole_attribute_strict = true\n"
 
 
