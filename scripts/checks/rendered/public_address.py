@@ -74,7 +74,7 @@ def hardened(cluster: Cluster) -> Iterator[Finding]:
     """A Grafana that everybody reaches has each setting that keeps it safe there."""
     for settings, ways in opened(cluster):
         reached = f"and everybody reaches it: {ways[0].text}"
-        fix = "take in base/optional/public/grafana, which sets it, and remove it from the overlay"
+        fix = "take in base/optional/public/grafana, which sets it, and set it nowhere else"
         for wanted, table in ((True, ON), (False, OFF)):
             for place, why in table.items():
                 if settings.on(*place) is not wanted:

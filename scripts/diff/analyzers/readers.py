@@ -9,11 +9,12 @@ from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair
 from scripts.model.readers import Settings, grafana, is_grafana, ways_in
 
+GITHUB = ("auth.github", "enabled")
 # What each of Grafana's settings lets people do; those are on or off.
 SWITCHES: Mapping[tuple[str, str], str] = {
     ("auth.anonymous", "enabled"): "Whoever reaches Grafana reads it, without a name.",
     ("auth.github", "allow_assign_grafana_admin"): "An account of GitHub may become server admin.",
-    ("auth.github", "enabled"): "Accounts of GitHub sign in.",
+    GITHUB: "Accounts of GitHub sign in.",
     ("auth.jwt", "enabled"): "Who somebody is, a token says: whoever signs those is trusted.",
     ("auth.proxy", "enabled"): "Who somebody is, a header says: the proxy must be the only way in.",
     ("auth", "disable_login_form"): "Passwords are of no use any more: is there another way in?",
@@ -53,12 +54,14 @@ def settings(pair: ClusterPair) -> Analysis:
         old = before.get(str(after.item), Settings(after.item, {}))
         for place, why in SWITCHES.items():
             if after.on(*place) and not old.on(*place):
+                why += _people(after) if place == GITHUB else ""
                 yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", why, FIX)
         for place, why in GUARDS.items():
-            if old.on(*place) and not after.on(*place):
+            asked = place[0] != GITHUB[0] or after.on(*GITHUB)
+            if old.on(*place) and not after.on(*place) and asked:
                 yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", why, FIX)
-        for place in PEOPLE if after.on("auth.github", "enabled") else ():
-            if old.get(*place) != after.get(*place) and old.on("auth.github", "enabled"):
+        for place in PEOPLE if after.on(*GITHUB) else ():
+            if old.get(*place) != after.get(*place) and old.on(*GITHUB):
                 text = f"{transition('Who may sign in', old.get(*place), after.get(*place))}."
                 yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", text, FIX)
         for place, why in ROLE_OF.items():
@@ -77,6 +80,12 @@ def exposed(pair: ClusterPair) -> Analysis:
             why = f"It is reached from outside of the cluster, as {way.text}, by {who}."
             fix = "Be sure that this is meant, and what your cloud bills for it."
             yield Flag(Danger.EXPOSED, str(way.service), why, fix)
+
+
+def _people(settings: Settings) -> str:
+    """Return what says who may sign in, as it is written."""
+    said = [f"{key} is {value}" for s, key in PEOPLE if (value := settings.get(s, key))]
+    return f" Who: {', '.join(said)}." if said else " Nothing says who."
 
 
 def _rank(role: str) -> int:

@@ -13,6 +13,8 @@ from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import Edit, added, container, edited, named
 from tests.programs.diff.diff_pairs import pair
 
+STRICT = "[auth.github]\nenabled = true\nrole_attribute_strict = true\n"
+
 
 def ini(text: str) -> Edit:
     def edit(manifest: Json) -> None:
@@ -122,6 +124,8 @@ def test_each_pod_is_selected_by_a_policy(rendered: list[Cluster]) -> None:
         ("", "[users]\nviewers_can_edit = true\n", 1),
         ("[users]\nviewers_can_edit = true\n", "", 0),
         ("", "[users]\nauto_assign_org_role = Admin\n", 1),
+        (STRICT, "[auth.github]\nenabled = true\n", 1),
+        (STRICT, "", 0),
         ("[users]\nauto_assign_org_role = Admin\n", "[users]\nauto_assign_org_role = Editor\n", 0),
         ("", "[security]\nallow_embedding = true\n[auth]\ndisable_login_form = true\n", 2),
         ("[security]\ncookie_secure = true\n", "", 1),
@@ -140,3 +144,11 @@ def test_settings_that_open_grafana_are_flagged(
 ) -> None:
     both = pair(grafana(rendered, before), grafana(rendered, after))
     assert len(list(readers.settings(both))) == flags
+
+
+def test_who_may_sign_in_is_said_when_github_is_let_in(rendered: list[Cluster]) -> None:
+    for people, says in (("", "Nothing says who."), ("team_ids = 7\n", "Who: team_ids is 7.")):
+        after = grafana(rendered, f"[auth.github]\nenabled = true\n{people}")
+        (flag,) = readers.settings(pair(grafana(rendered, ""), after))
+        assert isinstance(flag, Flag)
+        assert flag.why.endswith(says)
