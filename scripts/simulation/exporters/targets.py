@@ -57,7 +57,10 @@ _OF_CLUSTER: Mapping[Key, tuple[Callable[[Simulation], Iterable[Exposed]], Progr
     ("loki", "http-metrics"): (loki.loki, Program("loki")),
     ("ingress-nginx", "metrics"): (ingress.ingress_nginx, Program("ingress-nginx")),
     ("traefik", "metrics"): (ingress.traefik, Program("traefik")),
-    ("gateway", "metrics"): (ingress.gateway, Program("traefik")),
+    ("gateway", "metrics"): (
+        ingress.gateway,
+        Program("traefik", "(?!traefik_service_request_duration_).+"),
+    ),
     ("redpanda", ""): (redpanda.redpanda, Program("redpanda")),
 }
 _OF_POD: Mapping[Key, tuple[Callable[[Simulation, SimulatedPod], Iterable[Exposed]], Program]] = {
