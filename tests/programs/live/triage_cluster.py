@@ -155,8 +155,9 @@ class Cluster:
         return path.read_text().splitlines() if path.exists() else []
 
 
+# Not `cluster`: fixtures of plugins are known to all tests, and that is one of `make verify`.
 @pytest.fixture
-def cluster(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def asked_cluster(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """A cluster with all three servers; no other program is on PATH."""
     return played(tmp_path, dict.fromkeys(SERVICES, servers.port), monkeypatch)
 
