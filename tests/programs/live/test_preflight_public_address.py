@@ -435,7 +435,11 @@ def test_an_address_of_this_machine_is_told(public: Requirements) -> None:
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5) or [])
+    def hanging(*_: object, **__: object) -> list[Any]:
+        time.sleep(5)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
     monkeypatch.setattr(resolver, "TIMEOUT", 0.05)
     began = time.monotonic()
     assert resolver.addresses(HOST) == frozenset()
