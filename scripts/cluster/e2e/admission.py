@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from scripts.checks.rendered import pods
 from scripts.checks.static.admission import POLICY
@@ -30,11 +29,6 @@ CHECKS = (
     pods.host_paths_allowed,
 )
 DISAGREES = f"correct {COMPONENT}/policy.yaml, or scripts/checks/rendered/pods.py"
-
-
-def components(root: Path) -> list[str]:
-    """Return the opt-in that has the policies, where a repository still has it."""
-    return [COMPONENT] if (root / COMPONENT).is_dir() else []
 
 
 def check(env: Environment, expected: Iterable[Object]) -> list[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from pathlib import Path
 
 from scripts.cluster.e2e.environment import Environment
 from scripts.core.findings import Finding, RepositoryError
@@ -54,11 +53,6 @@ REFUSED: tuple[tuple[str, str, Json], ...] = (
     ("POST", "/api/v1/namespaces/monitoring-agents/serviceaccounts/agent/token", {}),
     ("POST", "/api/v1/namespaces/monitoring-agents/pods", {}),
 )
-
-
-def components(root: Path) -> list[str]:
-    """Return the opt-in that has the rights, where a repository still has it."""
-    return [COMPONENT] if (root / COMPONENT).is_dir() else []
 
 
 def check(env: Environment) -> list[Finding]:

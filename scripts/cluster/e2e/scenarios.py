@@ -7,6 +7,7 @@ import os
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from scripts.cluster.e2e import (
     admission,
@@ -37,6 +38,11 @@ MONITORING_CHECKS: dict[str, Callable[[Environment, MonitoringPrograms], list[Fi
 }
 
 
+def opt_ins(root: Path) -> list[str]:
+    """Return the opt-ins that are checked from the start, where a repository still has them."""
+    return [name for name in (admission.COMPONENT, agents.COMPONENT) if (root / name).is_dir()]
+
+
 def sync_with_flux(
     processes: Processes,
     repository: Repository,
@@ -60,7 +66,7 @@ def sync_with_flux(
     table = StepTable(f"{sync.cluster}, synced by Flux")
     began = time.monotonic()
     with table.step("Kubernetes, Flux, the Git remote and the registry run"):
-        optional = [*admission.components(repository.root), *agents.components(repository.root)]
+        optional = opt_ins(repository.root)
         env = Environment(processes, repository, sync, components=optional)
     with table.step("make preflight finds the cluster ready") as found:
         found += _preflight(env)
@@ -115,7 +121,7 @@ def sync_with_argocd(
     table = StepTable(f"{sync.cluster}, synced by Argo CD")
     began = time.monotonic()
     with table.step("Kubernetes, Argo CD, the Git remote and the registry run"):
-        optional = [*admission.components(repository.root), *agents.components(repository.root)]
+        optional = opt_ins(repository.root)
         env = Environment(processes, repository, sync, components=optional)
         argo = argocd.ArgoCD(env)
     before, others = checks.inventory(env.client), checks.foreign_versions(env.client)
