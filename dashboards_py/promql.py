@@ -258,9 +258,9 @@ class Vector(Query):
         return attrs.evolve(self, expr=expr, labels=self.labels | {label}, compound=False)
 
     def named_by_cluster(self) -> Vector:
-        """Add label IN_CLUSTER for the end of a legend, as ` · oke`; none where no cluster is named.
+        """Add label IN_CLUSTER for the end of a legend, as ` · oke`, to series with CLUSTER.
 
-        A legend with the label CLUSTER itself would end in a space there.
+        Behind a space, CLUSTER itself would leave that space where a series does not have it.
         """
         check_labels("the query", (CLUSTER,), self.labels)
         expr = f'label_replace({self.expr}, "{IN_CLUSTER}", " · $1", "{CLUSTER}", "(.+)")'

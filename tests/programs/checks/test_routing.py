@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -46,7 +48,7 @@ def test_comparing_the_cluster_alone_is_not_enough(config: Json, repository: Rep
         }
     ]
     ((_, text, fix),) = routing.uncompared(config, known(repository))
-    assert text.startswith("without it in `equal`, it holds back PodNotReady whatever ")
+    assert re.fullmatch(r"without (\w+) in `equal`, it holds back PodNotReady whatever \1 .*", text)
     assert fix.startswith("add equal: [cluster, ")
 
 
@@ -56,7 +58,7 @@ def test_a_fault_of_one_cluster_says_nothing_of_another(config: Json) -> None:
     rule["equal"] = ["node"]
     ((place, text, _),) = routing.across_clusters(config)
     assert place == rule["target_matchers"][0]
-    assert text.startswith("a fault of one cluster holds back what is said of another")
+    assert text == "a fault of one cluster holds back what is said of another"
     del rule["equal"]
     assert len(list(routing.across_clusters(config))) == 1
 
@@ -72,7 +74,7 @@ def test_a_notification_is_of_one_cluster(
     if grouped is not None:
         config["route"]["group_by"] = grouped
     said = [text for _, text, _ in routing.across_clusters(config)]
-    assert said == ["one notification may be of several clusters: no `cluster` in `group_by`"] * found
+    assert said == ["one notification may be of several clusters"] * found
     config["route"]["group_by"] = ["cluster"]
     config["route"]["routes"][0]["group_by"] = ["alertname"]
     assert len(list(routing.across_clusters(config))) == 1
