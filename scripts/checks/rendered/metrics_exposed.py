@@ -30,7 +30,7 @@ def metrics_and_labels_exist(cluster: Cluster) -> Iterator[Finding]:
         item = rules[query.where.partition(": ")[0]]
         if item.release is None or not is_excepted(text):
             yield cluster.finding(item, f"{query.where.partition(': ')[2]}: {text}", fix)
-    if not cluster.sync.synced:
+    if cluster.sync.has_opt_ins:
         panels = queries.dashboard_queries(cluster.repository)
         for query, text, fix in catalogue.unknown_names(names, panels, {clusters.LABEL}):
             yield Finding(query.where, None, text, fix)
