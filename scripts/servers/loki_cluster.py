@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from scripts.core.yamlfile import Json
+from scripts.core.yamlfile import Json, leaves
 from scripts.model.rendered import Cluster, command_line
 from scripts.servers.api import Api
 from scripts.servers.monitoring import Override, loki_config
@@ -35,6 +36,18 @@ _SERVICE = re.compile(
     rf"{RELEASE}-(?P<target>[a-z-]+?)(?:-headless)?\.[\w-]+\.svc[\w.]*(?::(?P<port>\d+))?$"
 )
 _GRPC_PORT = "9095"
+
+
+def buckets(cluster: Cluster) -> list[str]:
+    """Return the names of the buckets that a cluster's Loki is told."""
+    found = (i for i in cluster.of("ConfigMap") if i.release == RELEASE and i.name == RELEASE)
+    names = {
+        value
+        for item in found
+        for keys, value in leaves(yaml.safe_load(item.data["config.yaml"]))
+        if keys[-1] == "bucketnames"
+    }
+    return sorted(names)
 
 
 def replicas_overrides(storage: ObjectStorage | None) -> tuple[Override, ...]:
@@ -80,7 +93,7 @@ class Member:
         http: Port of its API.
         grpc: Port for the others.
         gossip: Port of the ring.
-        folder: Of its files; what is below `var/loki` is its volume.
+        folder: Of its files.
     """
 
     name: str
@@ -90,6 +103,11 @@ class Member:
     grpc: int
     gossip: int
     folder: Path
+
+    @property
+    def volume(self) -> Path:
+        """What its pod has at /var/loki."""
+        return self.folder / "var/loki"
 
 
 class LokiCluster:
@@ -170,17 +188,22 @@ class LokiCluster:
         """Ask all that run to end, as before a pod is replaced, and wait until they have."""
         self._processes.end(*self.members)
 
+    def lose_volumes(self, *names: str) -> None:
+        """Remove what members that do not run have written, by default of all."""
+        for name in names or tuple(self.members):
+            shutil.rmtree(self.members[name].volume, ignore_errors=True)
+
     @contextlib.contextmanager
     def api(self, *targets: str) -> Iterator[Api]:
-        """Talk to any member that runs one of these, one connection after the other."""
-        with self.service(*targets) as proxy, contextlib.closing(Api(proxy.port)) as api:
+        """Talk to a member that runs one of these, another each time."""
+        port = random.choice(self.of(*targets)).http  # noqa: S311 - no secret
+        with contextlib.closing(Api(port)) as api:
             yield api
 
     @contextlib.contextmanager
     def service(self, *targets: str) -> Iterator[TcpProxy]:
         """Spread connections over the members that run one of these, as a Service does."""
-        ports = [member.http for member in self.of(*targets)]
-        proxy = TcpProxy(*random.sample(ports, len(ports)))
+        proxy = TcpProxy(*(member.http for member in self.of(*targets)))
         proxy.open()
         try:
             yield proxy
