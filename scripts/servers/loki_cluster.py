@@ -27,7 +27,7 @@ from scripts.servers.tcp_proxy import TcpProxy
 
 RELEASE = "loki"
 # What each kind of pod runs, and who takes pushes and queries.
-ALL, DISTRIBUTOR, FRONTEND, INGESTER = "all", "distributor", "query-frontend", "ingester"
+ALL, DISTRIBUTOR, FRONTEND, RULER = "all", "distributor", "query-frontend", "ruler"
 _TARGET = re.compile(r"-{1,2}target=(?P<target>\S+)")
 # Flags of the pods that name files and addresses, which are others here.
 _OWN_FLAGS = ("config.file", "target", "memberlist.advertise-addr")
@@ -36,6 +36,16 @@ _SERVICE = re.compile(
     rf"{RELEASE}-(?P<target>[a-z-]+?)(?:-headless)?\.[\w-]+\.svc[\w.]*(?::(?P<port>\d+))?$"
 )
 _GRPC_PORT = "9095"
+# Seconds that an answer may take.
+_TIMEOUT = 60.0
+
+
+def metric(api: Api, name: str) -> Iterator[tuple[str, float]]:
+    """Yield each series of a metric of a running Loki: its labels as they are written, its value."""
+    for line in api.text("/metrics").splitlines():
+        found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+        if found:
+            yield found[1] or "", float(found[2])
 
 
 def buckets(cluster: Cluster) -> list[str]:
@@ -188,16 +198,26 @@ class LokiCluster:
         """Ask all that run to end, as before a pod is replaced, and wait until they have."""
         self._processes.end(*self.members)
 
+    def streams(self, name: str) -> int:
+        """Return how many streams a member that runs has in memory."""
+        with contextlib.closing(Api(self.members[name].http)) as api:
+            return int(sum(value for _, value in metric(api, "loki_ingester_memory_streams")))
+
     def lose_volumes(self, *names: str) -> None:
         """Remove what members that do not run have written, by default of all."""
         for name in names or tuple(self.members):
             shutil.rmtree(self.members[name].volume, ignore_errors=True)
 
     @contextlib.contextmanager
-    def api(self, *targets: str) -> Iterator[Api]:
-        """Talk to a member that runs one of these, another each time."""
+    def api(self, *targets: str, timeout: float = _TIMEOUT) -> Iterator[Api]:
+        """Talk to a member that runs one of these, another each time.
+
+        Args:
+            targets: As of `of`.
+            timeout: Seconds until it counts as silent.
+        """
         port = random.choice(self.of(*targets)).http  # noqa: S311 - no secret
-        with contextlib.closing(Api(port)) as api:
+        with contextlib.closing(Api(port, timeout)) as api:
             yield api
 
     @contextlib.contextmanager

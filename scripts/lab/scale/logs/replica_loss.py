@@ -27,6 +27,8 @@ RATE = 40
 _LATEST = 30
 # Seconds that a push may take where nothing is wrong.
 _UNDER_WAY = 2
+# Seconds after which a reader gives up: Loki itself may wait for the dead for minutes.
+_PATIENCE = 3
 _SECOND = 10**9
 _BUCKET = 5 * _SECOND
 PLACE = "base/optional/scale/loki-replicas"
@@ -116,7 +118,7 @@ class _Watch:
         began = time.monotonic()
         try:
             # Each time at another replica, as a Service leads to any of them.
-            with self._loki.api(ALL) as api:
+            with self._loki.api(ALL, timeout=_PATIENCE) as api:
                 found = counted(api, SELECTOR, self._began, time.time_ns())
         except ApiError as error:
             phase.refused += 1
@@ -181,14 +183,14 @@ def by_time(name: str, loki: LokiCluster, moments: Sequence[int]) -> Iterator[Fi
 def prove(
     cluster: Cluster,
     seconds: float = 8,
-    lose: Callable[[LokiCluster], None] = lambda loki: None,
+    lose: Callable[[LokiCluster, str], None] = lambda loki, name: None,
 ) -> Outcome:
     """Write and read while replicas die and come back.
 
     Args:
         cluster: A cluster whose Loki has three replicas and a bucket.
         seconds: How long each phase lasts.
-        lose: What happens to the dead one, such as that its volume is gone.
+        lose: What happens to the first that dies, such as that its volume is gone.
     """
     outcome = Outcome()
     with Processes() as processes:
@@ -196,7 +198,6 @@ def prove(
         loki = LokiCluster(processes, cluster, storage)
         loki.start()
         logs = processes.folder("pods")
-        first, second, *_ = loki.members
         with (
             loki.service(ALL) as service,
             Writer(logs, RATE) as writer,
@@ -204,9 +205,9 @@ def prove(
         ):
             watch = _Watch(loki, writer, outcome)
             watch.during("all three run", seconds)
-            # Alloy's connection leads to the first one.
+            first, second, *_ = sorted(loki.members, key=loki.streams, reverse=True)
             loki.kill(first)
-            lose(loki)
+            lose(loki, first)
             watch.during("one is dead", seconds)
             loki.restart(first)
             watch.during("it is back", seconds)
