@@ -77,6 +77,7 @@ def replicas_overrides(storage: ObjectStorage | None) -> tuple[Override, ...]:
         ),
         Override("memberlist.node_name", "{name}", "each pod has a host name of its own"),
         Override("memberlist.advertise_addr", LOOPBACK, "the pod's own address"),
+        Override("memberlist.leave_timeout", "1s", "where all end at once, nobody is left to hear it"),
         Override("memberlist.advertise_port", "{gossip}", "the pod's port may be taken here"),
     )
     if storage is None:
@@ -207,6 +208,11 @@ class LokiCluster:
         """Remove what members that do not run have written, by default of all."""
         for name in names or tuple(self.members):
             shutil.rmtree(self.members[name].volume, ignore_errors=True)
+
+    def lose_write_ahead_logs(self) -> None:
+        """Remove what members that do not run would read again at their start."""
+        for member in self.members.values():
+            shutil.rmtree(member.volume / "wal", ignore_errors=True)
 
     @contextlib.contextmanager
     def api(self, *targets: str, timeout: float = _TIMEOUT) -> Iterator[Api]:
