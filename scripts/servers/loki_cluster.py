@@ -134,6 +134,7 @@ class LokiCluster:
         cluster: Cluster,
         storage: ObjectStorage | None = None,
         overrides: Sequence[Override] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Write each member's configuration.
 
@@ -142,10 +143,12 @@ class LokiCluster:
             cluster: A cluster sync with its charts rendered, or a change of it.
             storage: The S3 server, where the rendered configuration has a bucket.
             overrides: Besides those that are needed on one machine.
+            environment: Variables in place of those that hold the storage's keys.
         """
+        known = storage.environment if storage else {}
+        self._environment = known if environment is None else environment
         self._processes = processes
         self._cluster = cluster
-        self._storage = storage
         self._overrides = (*replicas_overrides(storage), *overrides)
         self.members = {m.name: m for m in _members(processes, cluster)}
         for member in self.members.values():
@@ -170,7 +173,7 @@ class LokiCluster:
                 f"-target={member.target}",
                 *member.flags,
                 tool="loki",
-                environment=self._storage.environment if self._storage else {},
+                environment=self._environment,
             )
         for name in chosen if wait else ():
             self.wait(name)
