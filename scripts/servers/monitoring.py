@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -233,19 +234,35 @@ def mount(folder: Path, name: str, text: str) -> None:
 
 
 def push(api: Api, logs: Path) -> int:
-    """Send log entries to Loki and see that it has them.
+    """Send log entries to Loki and see that it has them; see `send`.
+
+    Raises:
+        RepositoryError: If Loki refuses a batch or has fewer lines than were sent.
+    """
+    sent = send(api, logs)
+    check_sent(api, sent)
+    return sent.count
+
+
+class Sent(NamedTuple):
+    """Log entries that Loki took: how many, and when the first and the last are from (ns)."""
+
+    count: int
+    first: int
+    last: int
+
+
+def send(api: Api, logs: Path) -> Sent:
+    """Send log entries to Loki.
 
     Args:
         api: Loki.
         logs: JSON lines with `labels`, `structured_metadata`, `timestamp` and `line`, by time.
 
-    Returns:
-        How many.
-
     Raises:
-        RepositoryError: If Loki refuses a batch or has fewer lines than were sent.
+        RepositoryError: If Loki refuses a batch.
     """
-    count, first, last = 0, "", ""
+    count, first, last = 0, "0", "0"
     batch: dict[str, list[list[Json]]] = {}
     size = 0
     try:
@@ -255,21 +272,19 @@ def push(api: Api, logs: Path) -> int:
                 stream = json.dumps(entry["labels"], sort_keys=True)
                 value = [entry["timestamp"], entry["line"], entry.get("structured_metadata") or {}]
                 batch.setdefault(stream, []).append(value)
-                first, last = first or entry["timestamp"], entry["timestamp"]
+                first, last = first if count else entry["timestamp"], entry["timestamp"]
                 count += 1
                 size += len(line)
                 if size >= _PUSH_BYTES:
                     _send(api, batch)
                     batch, size = {}, 0
         _send(api, batch)
-        if count:
-            _check_count(api, count, int(first), int(last))
     except ApiError as error:
         message = f"Loki refuses lines of {logs.name}: {error}"
         raise RepositoryError(
             Finding("base/releases/loki.yaml", None, message, "correct the lines, or limits_config")
         ) from error
-    return count
+    return Sent(count, int(first), int(last))
 
 
 def _send(api: Api, batch: Mapping[str, list[list[Json]]]) -> None:
@@ -278,7 +293,15 @@ def _send(api: Api, batch: Mapping[str, list[list[Json]]]) -> None:
         api.post("/loki/api/v1/push", {"streams": streams})
 
 
-def _check_count(api: Api, expected: int, first: int, last: int) -> None:
+def check_sent(api: Api, sent: Sent) -> None:
+    """See that Loki has what was sent.
+
+    Raises:
+        RepositoryError: If it has fewer lines.
+    """
+    if not sent.count:
+        return
+    expected, first, last = sent
     seconds = (last - first) // 10**9 + 1
     query = f'sum(count_over_time({{{_COMMON_LABEL}=~".+"}}[{seconds}s]))'
     answer = api.get("/loki/api/v1/query", {"query": query, "time": str(last + 1)})

@@ -207,6 +207,22 @@ class Processes:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def end(self, *names: str) -> None:
+        """Ask programs to end, all at once, and wait until they have; those that run only.
+
+        Raises:
+            RepositoryError: With the end of its log, if one takes too long.
+        """
+        asked = [name for name in names if name in self._running]
+        for name in asked:
+            self._running[name].terminate()
+        for name in asked:
+            try:
+                self._running[name].wait(_TIMEOUT)
+            except subprocess.TimeoutExpired as error:
+                raise self._failure(name, "does not end") from error
+            self._measure(name, self._running.pop(name).pid)
+
     def peak_memory(self) -> dict[str, int]:
         """Return the most resident memory that each program has had so far, in bytes (Linux)."""
         for name, process in self._running.items():
