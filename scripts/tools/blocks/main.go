@@ -2,7 +2,7 @@
 // changes on the way what a proof needs to be different.
 //
 //	blocks --output DIR [--duration 2h] [--match SELECTOR]... [--label NAME=VALUE]... [--without FROM/TO]
-//	       [--copies N] [--days N] TSDB
+//	       [--shift 15s] [--copies N] [--days N] TSDB
 //
 // TSDB is a folder of blocks; FROM and TO are seconds since the epoch. It prints how many blocks,
 // series and samples it wrote; a series counts once for each block. It never opens a connection.
@@ -47,6 +47,7 @@ type options struct {
 	selectors      [][]*labels.Matcher
 	labels         map[string]string
 	gap            period
+	shift          int64
 	copies, days   int
 }
 
@@ -109,15 +110,16 @@ func parse(args []string) (options, error) {
 	flags.Var(&selectors, "match", "series to copy, by default all; may be repeated")
 	flags.Var(&added, "label", "NAME=VALUE that each series gets; may be repeated")
 	gap := flags.String("without", "", "FROM/TO without samples, in seconds since the epoch")
+	shift := flags.Duration("shift", 0, "by which each sample is later")
 	flags.IntVar(&o.copies, "copies", 1, "how often each series is written, but the first with a label "+copyLabel)
 	flags.IntVar(&o.days, "days", 1, "how many days: the source's last one, and copies of it before")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if o.output == "" || flags.NArg() != 1 || o.copies < 1 || o.days < 1 {
-		return o, errors.New("usage: blocks --output DIR [--duration 2h] [--match SELECTOR]... [--label NAME=VALUE]... [--without FROM/TO] [--copies N] [--days N] TSDB")
+		return o, errors.New("usage: blocks --output DIR [--duration 2h] [--match SELECTOR]... [--label NAME=VALUE]... [--without FROM/TO] [--shift 15s] [--copies N] [--days N] TSDB")
 	}
-	o.source = flags.Arg(0)
+	o.source, o.shift = flags.Arg(0), shift.Milliseconds()
 	length, err := model.ParseDuration(*duration)
 	if err != nil || length == 0 {
 		return o, fmt.Errorf("--duration %q is no duration above zero", *duration)

@@ -41,6 +41,7 @@ type series struct {
 func (o options) copy(ctx context.Context, sources []tsdb.BlockReader) (stats, error) {
 	whole := period{sources[0].Meta().MinTime, sources[len(sources)-1].Meta().MaxTime}
 	whole.from -= int64(o.days-1) * day.Milliseconds()
+	whole.from, whole.to = whole.from+o.shift, whole.to+o.shift
 	var written stats
 	for from := whole.from - whole.from%o.duration; from < whole.to; from += o.duration {
 		window := period{from, from + o.duration}.overlap(whole)
@@ -63,7 +64,7 @@ func (o options) read(ctx context.Context, sources []tsdb.BlockReader, window pe
 	found := map[uint64]*series{}
 	// Older days first: chunks must be in the order of time.
 	for back := o.days - 1; back >= 0; back-- {
-		shift := -int64(back) * day.Milliseconds()
+		shift := o.shift - int64(back)*day.Milliseconds()
 		for _, source := range sources {
 			meta := source.Meta()
 			there := period{meta.MinTime + shift, meta.MaxTime + shift}.overlap(window)

@@ -1,0 +1,1 @@
+"""`make scale`: what more nodes, more clusters and more months need, on real servers."""

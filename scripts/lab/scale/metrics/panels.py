@@ -1,0 +1,243 @@
+"""What panels show through Thanos beside a Prometheus alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scripts.core.yamlfile import Json
+from scripts.grafana import evaluation
+from scripts.grafana.evaluation import OpenedDashboard, QueryResult
+from scripts.grafana.model import DashboardModel
+from scripts.grafana.timing import TimeRange
+from scripts.model.dashboards import LOGQL
+from scripts.servers.api import Api
+from scripts.servers.monitoring import Servers
+
+# The dashboards' variable, and the label that Thanos gives each series.
+CLUSTER = "cluster"
+# Two servers add up the same numbers in another order.
+EXACT = 1e-9
+Points = Mapping[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A query that is answered differently: where, and what the first difference is."""
+
+    dashboard: str
+    panel: str
+    ref: str
+    text: str
+    expr: str
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        return f"{self.dashboard}: panel {self.panel!r}, query {self.ref}: {self.text}: {self.expr}"
+
+
+def open_metrics(
+    api: Api, dashboard: DashboardModel, time_range: TimeRange, cluster: str = ""
+) -> OpenedDashboard:
+    """Open a dashboard without its queries of logs.
+
+    Args:
+        api: Of what answers PromQL.
+        dashboard: Which one.
+        time_range: The dashboard's.
+        cluster: What its variable `cluster` stands at; by default All.
+    """
+    return evaluation.open_dashboard(Servers(api, api), of_metrics(dashboard, cluster), time_range)
+
+
+def of_metrics(dashboard: DashboardModel, cluster: str = "") -> DashboardModel:
+    """Return a dashboard without its queries of logs, at a cluster or at All."""
+    return replace(
+        dashboard,
+        panels=tuple(
+            replace(panel, targets=targets)
+            for panel in dashboard.panels
+            if (targets := tuple(t for t in panel.targets if t.language != LOGQL))
+        ),
+        variables=tuple(
+            replace(v, current=(cluster or "$__all",)) if v.name == CLUSTER else v
+            for v in dashboard.variables
+            if v.language != LOGQL
+        ),
+        annotations=tuple(a for a in dashboard.annotations if a.target.language != LOGQL),
+    )
+
+
+def differences(
+    expected: OpenedDashboard,
+    actual: OpenedDashboard,
+    ignored: Sequence[str] = (),
+    tolerance: float = EXACT,
+) -> list[Difference]:
+    """Compare what two servers make of a dashboard.
+
+    Args:
+        expected: What is right.
+        actual: What is judged.
+        ignored: Labels that are left out on both sides.
+        tolerance: Deviation of a series that is allowed on average, as a share of its mean; by
+            default each point has to be the same.
+    """
+    uid, found = expected.dashboard.uid, []
+    for name, value in expected.values.items():
+        if name != CLUSTER and actual.values[name] != value:
+            text = f"{value.values!r} was to be found, {actual.values[name].values!r} is"
+            found.append(Difference(uid, f"variable {name}", "-", text, ""))
+    if len(expected.results) != len(actual.results):
+        text = f"{len(expected.results)} queries were to be asked, {len(actual.results)} are"
+        return [*found, Difference(uid, "all", "-", text, "")]
+    for one, other in zip(expected.results, actual.results, strict=True):
+        if text := difference(one, other, ignored, tolerance):
+            found.append(Difference(uid, one.title, one.target.ref, text, other.expr))
+    return found
+
+
+def difference(
+    expected: QueryResult,
+    actual: QueryResult,
+    ignored: Sequence[str] = (),
+    tolerance: float = EXACT,
+) -> str:
+    """Say how an answer is not the expected one; empty where it is."""
+    if actual.error or expected.error:
+        same = actual.error and expected.error
+        return "" if same else f"refused: {actual.error or expected.error}"
+    if twice := _twice(actual, ignored) - _twice(expected, ignored):
+        return f"{_named(next(iter(twice)))} is there more than once"
+    ones, others = _series(expected, ignored), _series(actual, ignored)
+    for labels in ones.keys() ^ others.keys():
+        return f"{_named(labels)} is {'missing' if labels in ones else 'too much'}"
+    for labels, points in ones.items():
+        if text := _points(points, others[labels], tolerance):
+            return f"{_named(labels)} {text}"
+    return ""
+
+
+def _points(expected: Points, actual: Points, tolerance: float) -> str:
+    for moment in sorted(expected.keys() ^ actual.keys()):
+        return f"{'lacks' if moment in expected else 'has'} a point at {moment:.0f}"
+    pairs = [(expected[moment], actual[moment]) for moment in sorted(expected)]
+    if tolerance == EXACT:
+        for one, other in pairs:
+            if not _same(one, other):
+                return f"is {other:.12g}, and not {one:.12g}"
+        return ""
+    known = [(one, other) for one, other in pairs if math.isfinite(one) and math.isfinite(other)]
+    size = sum(abs(one) for one, _ in known)
+    apart = sum(abs(one - other) for one, other in known)
+    if apart > tolerance * size + EXACT:
+        return f"is {apart / size if size else apart:.1%} apart on average"
+    return ""
+
+
+def _same(one: float, other: float) -> bool:
+    both_nan = math.isnan(one) and math.isnan(other)
+    return both_nan or math.isclose(one, other, rel_tol=EXACT, abs_tol=EXACT)
+
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def _labels(series: Json, ignored: Sequence[str]) -> Labels:
+    return tuple(sorted((k, v) for k, v in series["metric"].items() if k not in ignored))
+
+
+def _series(result: QueryResult, ignored: Sequence[str]) -> dict[Labels, Points]:
+    return {_labels(one, ignored): dict(evaluation.samples(one)) for one in result.data}
+
+
+def _twice(result: QueryResult, ignored: Sequence[str]) -> set[Labels]:
+    counts = Counter(_labels(one, ignored) for one in result.data)
+    return {labels for labels, count in counts.items() if count > 1}
+
+
+def _named(labels: Labels) -> str:
+    return "{" + ", ".join(f"{name}={value}" for name, value in labels) + "}"
+
+
+@dataclass
+class Tally:
+    """What one way of asking costs and shows beside another.
+
+    Attributes:
+        panels: With queries of metrics.
+        queries: Of panels and annotations.
+        different: How many of them are answered differently.
+        alone: Seconds and samples of a Prometheus.
+        through: The same of Thanos.
+    """
+
+    name: str
+    panels: int = 0
+    queries: int = 0
+    different: int = 0
+    alone: tuple[float, int] = (0.0, 0)
+    through: tuple[float, int] = (0.0, 0)
+
+    def add(self, expected: OpenedDashboard, actual: OpenedDashboard, different: int) -> None:
+        """Count a dashboard."""
+        self.panels += len(expected.dashboard.panels)
+        self.queries += len(expected.results)
+        self.different += different
+        self.alone = (self.alone[0] + expected.seconds, self.alone[1] + expected.samples)
+        self.through = (self.through[0] + actual.seconds, self.through[1] + actual.samples)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its line of the table."""
+        seconds, samples = zip(self.alone, self.through, strict=True)
+        return (
+            self.name,
+            str(self.panels),
+            str(self.queries),
+            str(self.queries - self.different),
+            str(self.different),
+            f"{seconds[0]:.1f}",
+            f"{seconds[1]:.1f}",
+            _ratio(*seconds),
+            f"{samples[0]:,}",
+            f"{samples[1]:,}",
+            _ratio(*samples),
+        )
+
+
+HEAD = (
+    "asked for",
+    "panels",
+    "queries",
+    "equal",
+    "different",
+    "s alone",
+    "s Thanos",
+    "ratio",
+    "samples alone",
+    "samples Thanos",
+    "ratio",
+)
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return lines below a head, the first column to the left, numbers to the right."""
+    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
+    return "\n".join(_aligned(line, widths) for line in (head, *lines))
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = (
+        cell.rjust(width) if i else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+    )
+    return "  ".join([first, *rest]).rstrip()
+
+
+def _ratio(alone: float, through: float) -> str:
+    return f"{through / alone:.1f}" if alone else "-"
+
+
