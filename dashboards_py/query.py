@@ -37,18 +37,28 @@ def not_equal(value: str) -> Matcher:
     return Matcher("!=", value)
 
 
+# The cluster that a series or a log line is of. Alloy writes it to each line, and through Thanos each
+# series has it. Prometheus itself does not show it: an external label is for what leaves it.
+CLUSTER = "cluster"
+# Chosen at the top of each dashboard. The alternative after `|` is no label at all: a Prometheus
+# that Grafana asks without Thanos answers whatever is chosen, as of a link in a notification.
+CHOSEN_CLUSTERS = regex(f"${CLUSTER}|")
+
+
 def selector(matchers: Mapping[str, str | Matcher]) -> str:
-    r"""Return `{label="value",…}`; values are escaped, except for Grafana variables.
+    r"""Return `{cluster=~"$cluster|", label="value",…}`, as every selector names its cluster.
+
+    Values are escaped, except for Grafana variables.
 
     Args:
         matchers: Label to value; a plain string means equality.
     """
     parts = []
-    for label, matcher in matchers.items():
+    for label, matcher in {CLUSTER: CHOSEN_CLUSTERS, **matchers}.items():
         found = matcher if isinstance(matcher, Matcher) else Matcher("=", matcher)
         value = found.value.replace("\\", "\\\\").replace('"', '\\"')
         parts.append(f'{label}{found.operator}"{value}"')
-    return "{" + ", ".join(parts) + "}" if parts else ""
+    return "{" + ", ".join(parts) + "}"
 
 
 @attrs.frozen
