@@ -18,6 +18,8 @@ from scripts.servers.monitoring import Servers
 
 # The dashboards' variable, and the label that Thanos gives each series.
 CLUSTER = "cluster"
+# What legends say of it, where there is one.
+IN_CLUSTER = "in_cluster"
 # Two servers add up the same numbers in another order.
 EXACT = 1e-9
 Points = Mapping[float, float]
