@@ -98,7 +98,8 @@ def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Name
     """Yield the Secrets that values or a spec name, by the conventions of the charts used."""
     yield from _selectors(namespace, values)
     for keys, holder in maps(values):
-        if name := holder.get("existingSecret"):
+        # A map is a SecretKeySelector.
+        if isinstance(name := holder.get("existingSecret"), str) and name:
             read = frozenset[str]()
             if chart == "grafana":
                 user, password = holder.get("userKey"), holder.get("passwordKey")

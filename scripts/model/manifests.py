@@ -30,7 +30,7 @@ CHART_SOURCES = ("HelmRepository", "OCIRepository")
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
 # The limit of etcd and of the API server on one object.
 CONFIGMAP_BYTES = 1024 * 1024
-# The name of `tests/options`, in place of a cluster's.
+# The name of `tests/options`, in place of a cluster's; those of its further sets begin with it.
 OPTIONS = "options"
 
 
@@ -81,7 +81,7 @@ class ClusterSync:
     """One cluster as one engine syncs it.
 
     Attributes:
-        cluster: The folder's name below `clusters/`, or OPTIONS.
+        cluster: The folder's name below `clusters/`, or one that begins with OPTIONS.
         engine: `flux` or `argocd`.
         units: In the order in which they are declared; the first holds the engine's own objects.
         releases: Every Helm release.
@@ -100,7 +100,12 @@ class ClusterSync:
     @property
     def synced(self) -> bool:
         """Whether an engine syncs it; `tests/options` is only built."""
-        return self.cluster != OPTIONS
+        return self.cluster.partition("/")[0] != OPTIONS
+
+    @property
+    def has_opt_ins(self) -> bool:
+        """Whether it has what any panel may show: the opt-ins that go together."""
+        return self.cluster == OPTIONS
 
     def objects(self) -> Iterator[dict[str, Json]]:
         """Every object of every unit."""
@@ -231,7 +236,7 @@ class Repository:
             functools.partial(self.sync, *names) for names in self.cluster_engines
         ]
         if (self.root / kustomization.OPTIONS).is_dir():
-            jobs.append(self._options)
+            jobs += [functools.partial(self._options, name) for name in self._option_sets()]
         with ThreadPoolExecutor(4) as pool:
             results = list(pool.map(_caught, jobs))
         # What does not build in an environment does not build with opt-ins, either.
@@ -314,12 +319,24 @@ class Repository:
                 )
         return sync
 
-    def _options(self) -> ClusterSync:
+    def _option_sets(self) -> list[str]:
+        """Return the folders of `tests/options` whose folders are built together, itself first.
+
+        Opt-ins that no cluster has side by side are in sets of their own.
+        """
         folder = self.root / kustomization.OPTIONS
-        names = sorted(path.parent.name for path in folder.glob(f"*/{kustomization.FILE}"))
-        paths = [f"{kustomization.OPTIONS}/{name}" for name in names]
-        units = [Unit(n, p, self.build(p)) for n, p in zip(names, paths, strict=True)]
-        sync = ClusterSync(OPTIONS, "flux", units)
+        own = {p.parents[1] for p in folder.glob(f"*/*/{kustomization.FILE}")}
+        sets = [path for path in sorted(own) if not (path / kustomization.FILE).exists()]
+        return [str(path.relative_to(folder.parent)) for path in (folder, *sets)]
+
+    def _options(self, name: str) -> ClusterSync:
+        folder = f"{Path(kustomization.OPTIONS).parent}/{name}"
+        built = sorted(path.parent for path in (self.root / folder).glob(f"*/{kustomization.FILE}"))
+        units = [
+            Unit(path.name, f"{folder}/{path.name}", self.build(f"{folder}/{path.name}"))
+            for path in built
+        ]
+        sync = ClusterSync(name, "flux", units)
         sync.releases.extend(flux_releases(list(sync.objects())))
         return sync
 

@@ -46,6 +46,8 @@ DEFAULTS: Mapping[tuple[str, str], str] = {
     ("users", "viewers_can_edit"): "false",
 }
 # Not that of grafana/loki.
+# nginx' list of users and their passwords.
+_PASSWORDS = re.compile(r"^\s*auth_basic_user_file\s+\S", re.MULTILINE)
 _IMAGE = re.compile(r"(^|/)grafana(-enterprise|-oss)?([:@]|$)")
 TRUE = frozenset({"1", "on", "true", "yes", "t"})
 # What brings traffic from outside of the cluster to a Service, by the API that it is of.
@@ -176,6 +178,18 @@ def is_grafana(cluster: Cluster, service: Item) -> bool:
     pods = behind(cluster, service)
     return bool(pods) and all(
         any(_IMAGE.search(str(one.get("image"))) for one in pod.containers) for pod in pods
+    )
+
+
+def asks_for_a_password(cluster: Cluster, service: Item) -> bool:
+    """Say whether nginx behind a Service asks for one, of a file with passwords.
+
+    https://nginx.org/en/docs/http/ngx_http_auth_basic_module.html
+    """
+    pods = behind(cluster, service)
+    return bool(pods) and all(
+        any(_PASSWORDS.search(text) for item in cluster.mounted(pod) for text in _texts(item))
+        for pod in pods
     )
 
 

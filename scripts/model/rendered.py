@@ -402,6 +402,7 @@ def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]
     pod["containers"] = [
         main,
         _reloader("config-reloader", "reloader-web", 8080, flags),
+        *_thanos_sidecar(spec, flags),
         *(spec.get("containers") or []),
     ]
     replicas = int(spec.get("replicas", 1)) * int(spec.get("shards") or 1)
@@ -413,13 +414,31 @@ def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]
     }
     name = f"{application}-{item.name}"
     yield Item(_object("StatefulSet", name, item.namespace, labels, workload), item.release)
-    service = {
+    service: dict[str, Json] = {
         "selector": {"app.kubernetes.io/name": application},
         "ports": [{"name": port_name, "port": port, "targetPort": port_name}],
     }
+    if spec.get("thanos"):
+        service["ports"].append({"name": "grpc", "port": 10901, "targetPort": "grpc"})
     name = f"{application}-operated"
     labels = {f"operated-{application}": "true"}
     yield Item(_object("Service", name, item.namespace, labels, service), item.release)
+
+
+def _thanos_sidecar(
+    spec: Mapping[str, Json], flags: Mapping[str, str]
+) -> Iterator[dict[str, Json]]:
+    if thanos := spec.get("thanos"):
+        yield {
+            "name": "thanos-sidecar",
+            "image": thanos.get("image") or flags.get("thanos-default-base-image"),
+            "resources": thanos.get("resources") or {},
+            "ports": [
+                {"name": "http", "containerPort": 10902},
+                {"name": "grpc", "containerPort": 10901},
+            ],
+            "securityContext": OPERATOR_CONTEXT,
+        }
 
 
 def _reloader(name: str, port_name: str, port: int, flags: Mapping[str, str]) -> dict[str, Json]:

@@ -41,7 +41,8 @@ def everything(rule_sets: dict[str, dict[str, Json]]) -> dict[str, Json]:
     """The rules of all clusters, opt-ins included, without budgets: each cluster has its own."""
     return {
         name: content
-        for files in rule_sets.values()
+        # Where an opt-in patches one, what clusters have without it.
+        for files in reversed(rule_sets.values())
         for name, content in files.items()
         if name != budgets.NAME
     }

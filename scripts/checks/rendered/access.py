@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import load
 from scripts.model.files import INVENTORY
-from scripts.model.readers import INI, Settings, grafana, is_door, is_grafana, ways_in
+from scripts.model.readers import (
+    INI,
+    Settings,
+    asks_for_a_password,
+    grafana,
+    is_door,
+    is_grafana,
+    ways_in,
+)
 from scripts.model.rendered import Cluster
 from scripts.model.scraping import selected
 
@@ -74,9 +82,10 @@ def links_lead_to_grafana(cluster: Cluster) -> Iterator[Finding]:
 
 
 def passwordless_services_inside(cluster: Cluster) -> Iterator[Finding]:
-    """A Service without sign-in (all but Grafana's) is not reached from outside of the cluster."""
+    """A Service that asks nobody for a password is not reached from outside of the cluster."""
+    ask = (is_grafana, is_door, asks_for_a_password)
     for way in ways_in(cluster):
-        if not is_grafana(cluster, way.service) and not is_door(cluster, way.service):
+        if not any(asks(cluster, way.service) for asks in ask):
             text = f"{way.service.name} asks nobody for a password, and {way.text}"
             fix = "take that out: Grafana shows what it has, and `kubectl port-forward` reaches it"
             yield cluster.finding(way.item, text, fix)

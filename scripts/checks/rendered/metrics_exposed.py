@@ -26,7 +26,7 @@ def metrics_and_labels_exist(cluster: Cluster) -> Iterator[Finding]:
     rules = {str(item): item for item in cluster.of("PrometheusRule")}
     names = catalogue.Names(item.manifest for item in cluster.all)
     expressions = queries.rule_queries(item.manifest for item in rules.values())
-    if not cluster.sync.synced:
+    if cluster.sync.has_opt_ins:
         expressions += queries.dashboard_queries(cluster.repository)
     for query, text, fix in catalogue.unknown_names(names, expressions):
         item = rules.get(query.where.partition(": ")[0])

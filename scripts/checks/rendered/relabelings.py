@@ -150,7 +150,7 @@ def read_metrics_kept(cluster: Cluster) -> Iterator[Finding]:
                 place = query.where.partition(": ")[2]
                 yield cluster.finding(item, f"{place} {text}", loss.fix)
             # Dashboards may show metrics of opt-ins: checked where all opt-ins are enabled.
-            elif not cluster.sync.synced:
+            elif cluster.sync.has_opt_ins:
                 yield Finding(query.where, None, text, loss.fix)
     told = {str(item) for item, _ in scrape.missed(cluster)}
     for (name, _), (loss, metrics) in missed.items():

@@ -50,7 +50,7 @@ def check(repository: Repository) -> list[Finding]:
             name, keys = rules[query]
             path, line = repository.where("PrometheusRule", name, *keys, sync=sync)
             findings.append(Finding(path, line, f"{query.where}: {text}", fix))
-        if not sync.synced:
+        if sync.has_opt_ins:
             panels = queries.dashboard_queries(repository)
             findings += [
                 Finding(query.where, None, text, fix)

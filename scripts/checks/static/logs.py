@@ -21,6 +21,8 @@ from scripts.model.manifests import Repository
 PIPELINES = {"alloy": "base/logs/pods.alloy", "alloy-events": "base/logs/events.alloy"}
 # Set by the chart.
 FROM_CHART = {"HOSTNAME": "node"}
+# Set for a hub's Loki alone; our own asks nobody.
+UNSET = {"LOKI_USERNAME": "", "LOKI_PASSWORD": ""}
 FROM_FILES = "loki.source.file"
 UNWRAPPED = re.compile(r"^\s*stage\.(cri|docker)\b", re.MULTILINE)
 
@@ -28,7 +30,7 @@ UNWRAPPED = re.compile(r"^\s*stage\.(cri|docker)\b", re.MULTILINE)
 def environment(values: Mapping[str, Json]) -> dict[str, str]:
     """Return the environment variables of a release of Alloy, with a placeholder for Secrets."""
     extra = values.get("alloy", {}).get("extraEnv", [])
-    return FROM_CHART | {e["name"]: str(e.get("value", "from-a-secret")) for e in extra}
+    return FROM_CHART | UNSET | {e["name"]: str(e.get("value", "from-a-secret")) for e in extra}
 
 
 def check(repository: Repository) -> list[Finding]:
