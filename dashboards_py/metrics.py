@@ -10,7 +10,7 @@ The metric filters of the releases must keep what is listed here.
 from __future__ import annotations
 
 from dashboards_py.promql import Kind, Metric
-from dashboards_py.query import CLUSTER, Source, not_equal, regex
+from dashboards_py.query import Source, not_equal, regex
 
 KUBE_STATE = Source(
     "kube-state-metrics", "no data from kube-state-metrics", {"job": "kube-state-metrics"}
@@ -44,7 +44,7 @@ _DECLARED: list[Metric] = []
 def _declare(kind: Kind, name: str, labels: str, source: Source) -> Metric:
     if any(metric.name == name for metric in _DECLARED):
         raise ValueError(f"metric {name} is declared twice")
-    metric = Metric(name, kind, frozenset(labels.split()) | {CLUSTER}, source)
+    metric = Metric(name, kind, frozenset(labels.split()), source)
     _DECLARED.append(metric)
     return metric
 

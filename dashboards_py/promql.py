@@ -47,7 +47,7 @@ class Metric:
     Attributes:
         name: As exported; a histogram without `_bucket`, `_sum`, `_count`.
         kind: Its type.
-        labels: Those that queries may use, CLUSTER among them.
+        labels: Those that queries may use, beside CLUSTER, which all have.
         source: Who exports it.
     """
 
@@ -125,7 +125,7 @@ class Series:
         """
         buckets = self._vector("quantile", Kind.HISTOGRAM, f"rate({{}}[{RANGE}])", "_bucket")
         check_labels(self.metric.name, by, self.metric.labels)
-        kept = _in_each_cluster(by)
+        kept = _in_each_cluster(by, buckets.labels)
         grouping = ", ".join(("le", *kept))
         expr = f"histogram_quantile({q}, sum by ({grouping}) ({buckets.expr}))"
         return attrs.evolve(buckets, expr=expr, labels=frozenset(kept))
@@ -143,7 +143,7 @@ class Series:
         return Vector(
             language=Language.PROMQL,
             expr=template.format(metric.name + suffix + selector(self.matchers)),
-            labels=metric.labels,
+            labels=metric.labels | {CLUSTER},
             sources=(metric.source,),
         )
 
@@ -258,9 +258,9 @@ class Vector(Query):
         return attrs.evolve(self, expr=expr, labels=self.labels | {label}, compound=False)
 
     def named_by_cluster(self) -> Vector:
-        """Add label IN_CLUSTER for the end of a legend, as ` · oke`; none where no cluster is named.
+        """Add label IN_CLUSTER for the end of a legend, as ` · oke`, to series with CLUSTER.
 
-        A legend with the label CLUSTER itself would end in a space there.
+        Behind a space, CLUSTER itself would leave that space where a series does not have it.
         """
         check_labels("the query", (CLUSTER,), self.labels)
         expr = f'label_replace({self.expr}, "{IN_CLUSTER}", " · $1", "{CLUSTER}", "(.+)")'
@@ -322,8 +322,8 @@ class Vector(Query):
         return self._with(other, f"{self._operand()} or {self._on(other)}0 * {other._operand()}")
 
     def _aggregate(self, function: str, by: tuple[str, ...]) -> Vector:
-        kept = _in_each_cluster(by)
-        check_labels("the query", kept, self.labels)
+        check_labels("the query", by, self.labels)
+        kept = _in_each_cluster(by, self.labels)
         grouping = f" by ({', '.join(kept)}) " if kept else ""
         expr = f"{function}{grouping}({self.expr})"
         return attrs.evolve(self, expr=expr, labels=frozenset(kept), compound=False)
@@ -359,9 +359,15 @@ class Vector(Query):
         return f"({self.expr})" if self.compound else self.expr
 
 
-def _in_each_cluster(by: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the labels to aggregate by, CLUSTER among them; none for what is over all clusters."""
-    return (CLUSTER, *(label for label in by if label != CLUSTER)) if by else ()
+def _in_each_cluster(by: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
+    """Return what to aggregate by, CLUSTER among it; nothing for what is over all clusters.
+
+    Args:
+        by: As the query says.
+        labels: What is aggregated has these.
+    """
+    cluster = (CLUSTER,) if by and CLUSTER in labels else ()
+    return (*cluster, *(label for label in by if label != CLUSTER))
 
 
 def _number(value: float) -> str:

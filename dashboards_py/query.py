@@ -37,11 +37,11 @@ def not_equal(value: str) -> Matcher:
     return Matcher("!=", value)
 
 
-# The cluster that a series or a log line is of. Alloy writes it to each line, and through Thanos each
-# series has it. Prometheus itself does not show it: an external label is for what leaves it.
+# The cluster that a series or a log line is of. Each line has it from Alloy, each series through
+# Thanos. A Prometheus that is asked itself does not show its external labels.
 CLUSTER = "cluster"
-# Chosen at the top of each dashboard. The alternative after `|` is no label at all: a Prometheus
-# that Grafana asks without Thanos answers whatever is chosen, as of a link in a notification.
+# Those that are chosen at the top of each dashboard, or, after `|`, no such label: without Thanos,
+# a link of a notification names the cluster as well, and must not lead to an empty page.
 CHOSEN_CLUSTERS = regex(f"${CLUSTER}|")
 
 

@@ -169,9 +169,8 @@ def free_tier_storage_share() -> Vector:
     storage = budget("tier.storage")
     smallest = budget("volumes.smallest").or_zero_for(storage)
     sizes = m.VOLUME_SIZE().value().max("persistentvolume").at_least(smallest)
-    nodes = _nodes().sum(CLUSTER)
-    boot = nodes.times(budget("tier.bootVolume"))
-    return sizes.sum(CLUSTER).or_zero_for(nodes).plus(boot).ratio_to(storage).max()
+    boot = _nodes().sum(CLUSTER).times(budget("tier.bootVolume"))
+    return sizes.sum(CLUSTER).or_zero_for(storage).plus(boot).ratio_to(storage).max()
 
 
 # Pods

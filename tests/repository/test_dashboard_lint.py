@@ -106,7 +106,7 @@ def test_what_is_not_followed_has_a_reason() -> None:
 
 @pytest.mark.parametrize("name", sorted(COMMITTED))
 def test_no_query_reads_every_series_of_a_name(name: str) -> None:
-    """A selector without a matcher but that of its cluster reads the whole fleet; it grows with it."""
+    """A selector by the cluster alone reads all series of a name; it grows with everything."""
     asked = [q for q in dashboards.queries(COMMITTED[name]) if q.lang == "promql"]
     wide = {
         f"{query.where}: {query.expr}"

@@ -105,7 +105,8 @@ def uncompared(config: Mapping[str, Json], known: AlertLabels) -> Iterator[tuple
         }
         if shared and not set(rule.get("equal") or ()) - {clusters.LABEL}:
             label = min(shared)
-            text = f"without it in `equal`, it holds back {shared[label]} whatever {label} it is of"
+            held = shared[label]
+            text = f"without {label} in `equal`, it holds back {held} whatever {label} it is of"
             yield str(texts[1][0]), text, f"add equal: [{clusters.LABEL}, {label}]"
 
 
@@ -118,15 +119,15 @@ def across_clusters(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]
     label = clusters.LABEL
     for rule in config.get("inhibit_rules") or ():
         if label not in (rule.get("equal") or ()):
-            text = f"a fault of one cluster holds back what is said of another: no `{label}` in `equal`"
-            yield str(rule["target_matchers"][0]), text, f"add `{label}` to it"
+            text = "a fault of one cluster holds back what is said of another"
+            yield str(rule["target_matchers"][0]), text, f"add `{label}` to its `equal`"
     top = config.get("route") or {}
     for _, route in maps(top):
         grouped = route.get("group_by", None if route is not top else ())
         if grouped is not None and not {label, "..."} & set(grouped):
             place = f"group_by: [{', '.join(grouped)}]" if grouped else "route:"
-            text = f"one notification may be of several clusters: no `{label}` in `group_by`"
-            yield place, text, f"add `{label}` to it"
+            text = "one notification may be of several clusters"
+            yield place, text, f"add `{label}` to its `group_by`"
 
 
 def no_credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:

@@ -1,10 +1,12 @@
-"""Each panel can be asked for one cluster or for several, and a fault of one is not taken for another's.
+"""Each panel can be asked for one cluster or several, and nothing of one is taken for another's.
 
-Through Thanos, one Grafana shows the metrics of several clusters; a hub's Loki has their lines. What
-has a name in one (a pod, an app, a namespace) is another thing in the other, of the same name.
-Rules of Prometheus need no label: each cluster's own Prometheus evaluates them, over its own series,
-and adds the label to each alert that it sends. Loki's rules are evaluated over the lines of all
-clusters, so what they find says of which it is.
+Through Thanos, one Grafana shows the metrics of several clusters, and a hub's Loki has their lines.
+A pod, an app or a namespace of the same name in two clusters is two things.
+
+Rules of Prometheus need no label: each cluster's own Prometheus evaluates them over its own series,
+and adds its external label to the alerts that it sends. One Loki evaluates its rules over the lines
+of all clusters, so these aggregate by the cluster, which the alerts keep: the notifier that Loki
+has of Prometheus adds an external label only to an alert without it.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ CLUSTER = "cluster"
 IN_CLUSTER = "in_cluster"
 # Two servers add up the same numbers in another order.
 EXACT = 1e-9
+_MISSING, _LACKS = "is missing", "lacks a point"
 Points = Mapping[float, float]
 
 
@@ -34,6 +35,11 @@ class Difference:
     ref: str
     text: str
     expr: str
+
+    @property
+    def gap(self) -> bool:
+        """Whether a series or a point is missing."""
+        return self.text.endswith(_MISSING) or _LACKS in self.text
 
     def __str__(self) -> str:
         """Return it in a line."""
@@ -114,8 +120,8 @@ def difference(
     if twice := _twice(actual, ignored) - _twice(expected, ignored):
         return f"{_named(next(iter(twice)))} is there more than once"
     ones, others = _series(expected, ignored), _series(actual, ignored)
-    for labels in ones.keys() ^ others.keys():
-        return f"{_named(labels)} is {'missing' if labels in ones else 'too much'}"
+    for labels in sorted(ones.keys() - others.keys()) or sorted(others.keys() - ones.keys()):
+        return f"{_named(labels)} {_MISSING if labels in ones else 'is too much'}"
     for labels, points in ones.items():
         if text := _points(points, others[labels], tolerance):
             return f"{_named(labels)} {text}"
@@ -124,7 +130,7 @@ def difference(
 
 def _points(expected: Points, actual: Points, tolerance: float) -> str:
     for moment in sorted(expected.keys() ^ actual.keys()):
-        return f"{'lacks' if moment in expected else 'has'} a point at {moment:.0f}"
+        return f"{_LACKS if moment in expected else 'has a point'} at {moment:.0f}"
     pairs = [(expected[moment], actual[moment]) for moment in sorted(expected)]
     if tolerance == EXACT:
         for one, other in pairs:
