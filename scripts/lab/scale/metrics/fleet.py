@@ -29,18 +29,19 @@ class Member:
         replica: Its other one; without it the two are not a pair.
         tsdb: The day that it has seen.
         changes: What is different in its copy.
-        name: Among the processes.
+        called: Its name among the processes, where another one has the same labels.
     """
 
     cluster: str
     replica: str
     tsdb: Path
     changes: Changes = field(default_factory=Changes)
+    called: str = ""
 
     @property
     def name(self) -> str:
         """What it is called among the processes."""
-        return f"{self.cluster}-{self.replica}"
+        return self.called or f"{self.cluster}-{self.replica}"
 
     @property
     def external_labels(self) -> dict[str, str]:

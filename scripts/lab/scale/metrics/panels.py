@@ -22,6 +22,9 @@ CLUSTER = "cluster"
 IN_CLUSTER = "in_cluster"
 # Two servers add up the same numbers in another order.
 EXACT = 1e-9
+# Seconds without a point that are no gap, where exactness is not asked for: a rate of next to
+# nothing comes and goes with a single scrape.
+BRIEF = 180.0
 _MISSING, _LACKS = "is missing", "lacks a point"
 Points = Mapping[float, float]
 
@@ -90,8 +93,8 @@ def differences(
         expected: What is right.
         actual: What is judged.
         ignored: Labels that are left out on both sides.
-        tolerance: Deviation of a series that is allowed on average, as a share of its mean; by
-            default each point has to be the same.
+        tolerance: Deviation of a series that is allowed on average, as a share of its mean; then
+            points may be missing for BRIEF. By default each point has to be the same.
     """
     uid, found = expected.dashboard.uid, []
     for name, value in expected.values.items():
@@ -129,10 +132,14 @@ def difference(
 
 
 def _points(expected: Points, actual: Points, tolerance: float) -> str:
-    for moment in sorted(expected.keys() ^ actual.keys()):
-        return f"{_LACKS if moment in expected else 'has a point'} at {moment:.0f}"
-    pairs = [(expected[moment], actual[moment]) for moment in sorted(expected)]
-    if tolerance == EXACT:
+    exact = tolerance == EXACT
+    lacking = _longest(sorted(expected), actual)
+    if lacking and (exact or lacking[-1] - lacking[0] >= BRIEF or not actual):
+        return f"{_LACKS} at {lacking[0]:.0f} and {len(lacking) - 1} after it"
+    if exact and (more := sorted(actual.keys() - expected.keys())):
+        return f"has a point at {more[0]:.0f}"
+    pairs = [(expected[m], actual[m]) for m in sorted(expected.keys() & actual.keys())]
+    if exact:
         for one, other in pairs:
             if not _same(one, other):
                 return f"is {other:.12g}, and not {one:.12g}"
@@ -143,6 +150,16 @@ def _points(expected: Points, actual: Points, tolerance: float) -> str:
     if apart > tolerance * size + EXACT:
         return f"is {apart / size if size else apart:.1%} apart on average"
     return ""
+
+
+def _longest(expected: Sequence[float], actual: Points) -> list[float]:
+    """Return the longest run of expected moments without a point."""
+    longest: list[float] = []
+    run: list[float] = []
+    for moment in expected:
+        run = [] if moment in actual else [*run, moment]
+        longest = max(longest, run, key=len)
+    return longest
 
 
 def _same(one: float, other: float) -> bool:
