@@ -118,8 +118,7 @@ def difference(
 ) -> str:
     """Say how an answer is not the expected one; empty where it is."""
     if actual.error or expected.error:
-        same = actual.error and expected.error
-        return "" if same else f"refused: {actual.error or expected.error}"
+        return f"refused: {actual.error or expected.error}"
     if twice := _twice(actual, ignored) - _twice(expected, ignored):
         return f"{_named(next(iter(twice)))} is there more than once"
     ones, others = _series(expected, ignored), _series(actual, ignored)
