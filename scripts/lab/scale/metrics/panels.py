@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation
 from scripts.grafana.evaluation import OpenedDashboard, QueryResult
-from scripts.grafana.model import DashboardModel
+from scripts.grafana.model import DashboardModel, VariableModel
 from scripts.grafana.timing import TimeRange
 from scripts.model.dashboards import LOGQL
 from scripts.servers.api import Api
@@ -20,6 +20,7 @@ from scripts.servers.monitoring import Servers
 CLUSTER = "cluster"
 # What legends say of it, where there is one.
 IN_CLUSTER = "in_cluster"
+_ALL = "$__all"
 # Two servers add up the same numbers in another order.
 EXACT = 1e-9
 # Seconds without a point that are no gap, where exactness is not asked for: a rate of next to
@@ -73,11 +74,19 @@ def of_metrics(dashboard: DashboardModel, cluster: str = "") -> DashboardModel:
             if (targets := tuple(t for t in panel.targets if t.language != LOGQL))
         ),
         variables=tuple(
-            replace(v, current=(cluster or "$__all",)) if v.name == CLUSTER else v
+            _without_logs(replace(v, current=(cluster or _ALL,)) if v.name == CLUSTER else v)
             for v in dashboard.variables
-            if v.language != LOGQL
         ),
         annotations=tuple(a for a in dashboard.annotations if a.target.language != LOGQL),
+    )
+
+
+def _without_logs(variable: VariableModel) -> VariableModel:
+    """Return a variable whose options only Loki knows at everything."""
+    if variable.language != LOGQL:
+        return variable
+    return replace(
+        variable, kind="constant", language="", query=variable.all_value or ".+", current=("",)
     )
 
 
