@@ -154,9 +154,7 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
             yield api
 
 
-def start_prometheus(
-    processes: Processes, name: str, tsdb: Path, config: Json, *flags: str
-) -> int:
+def start_prometheus(processes: Processes, name: str, tsdb: Path, config: Json, *flags: str) -> int:
     """Run Prometheus on a copy of a TSDB, which is the folder `data` among its files.
 
     Args:

@@ -43,9 +43,8 @@ REPLACED: Mapping[str, str] = {
     "--log.format": "a log that is read only after a failure",
 }
 _SECONDS = "5s"
-# What the Prometheus operator starts a sidecar with, besides the above and the spec's arguments
-# (pkg/prometheus/server/statefulset.go at the version of `scripts/schemas.yaml`): nothing that
-# decides what is shipped or answered.
+# Of a compaction, on a busy machine.
+_TIMEOUT = 300.0
 _SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -157,8 +156,13 @@ class Thanos:
         url = f"http://{LOOPBACK}:{query.api.port}"
         return self._start(FRONTEND, name, {"--query-frontend.downstream-url": [url]})
 
-    def wait_for_compaction(self, part: Component) -> bool:
-        """Wait until a compactor has nothing left to do; return whether it has halted."""
+    def wait_for_compaction(self, part: Component, timeout: float = _TIMEOUT) -> bool:
+        """Wait until a compactor has been through the bucket; return whether it has halted.
+
+        Args:
+            part: The compactor.
+            timeout: In seconds.
+        """
 
         def missing() -> str:
             if part.metric("thanos_compact_halted"):
@@ -166,7 +170,7 @@ class Thanos:
             done = part.metric("thanos_compact_iterations_total") or 0
             return "" if done else "it has not been through the bucket"
 
-        self.processes.until(part.name, missing)
+        self.processes.until(part.name, missing, timeout)
         return bool(part.metric("thanos_compact_halted"))
 
     def stop(self, *parts: Component) -> None:
@@ -235,16 +239,14 @@ def declared(cluster: Cluster) -> dict[str, list[str]]:
     return found
 
 
-def with_replaced(
-    arguments: Sequence[str], replaced: Mapping[str, Sequence[str]]
-) -> list[str]:
+def with_replaced(arguments: Sequence[str], replaced: Mapping[str, Sequence[str]]) -> list[str]:
     """Return arguments with all of some flags replaced, by none where there is no value."""
     kept = [argument for argument in arguments if argument.partition("=")[0] not in replaced]
     return kept + [f"{flag}={value}" for flag, values in replaced.items() for value in values]
 
 
 def bucket_of(storage: ObjectStorage, bucket: str, folder: Path) -> Path:
-    """Write the configuration of a bucket, as the Secret's `thanos.yaml` has it; return its file."""
+    """Write the configuration of a bucket, as its Secret has it; return the file."""
     config = {
         "type": "S3",
         "config": {

@@ -11,7 +11,16 @@ from scripts.servers.http_client import request
 from scripts.servers.monitoring import start_prometheus
 from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.processes import LOOPBACK, Processes
-from scripts.servers.thanos import COMPACT, FRONTEND, QUERY, SIDECAR, STORE, Thanos, blocks, bucket_of
+from scripts.servers.thanos import (
+    COMPACT,
+    FRONTEND,
+    QUERY,
+    SIDECAR,
+    STORE,
+    Thanos,
+    blocks,
+    bucket_of,
+)
 
 _BUCKET, _PROMETHEUS = "metrics", "prometheus"
 # Long enough ago for blocks that are compacted: seconds since the epoch, a sample a minute.

@@ -95,7 +95,9 @@ def prove_names(declared: Declared, cluster: Cluster) -> list[Finding]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prove the parts named, or all; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.lab.scale.metrics", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.lab.scale.metrics", description=__doc__
+    )
     parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     charts.add_allow_missing(parser)
     options = parser.parse_args(arguments)

@@ -87,9 +87,7 @@ class Fleet:
         copies = processes.folder("copies")
         with ThreadPoolExecutor(2) as pool:
             self.written = dict(
-                pool.map(
-                    lambda m: (m.name, tsdb.copy(m.tsdb, copies / m.name, m.changes)), members
-                )
+                pool.map(lambda m: (m.name, tsdb.copy(m.tsdb, copies / m.name, m.changes)), members)
             )
         for member in members:
             config = {"global": {"external_labels": member.external_labels}}

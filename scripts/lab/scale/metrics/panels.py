@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scripts.core.yamlfile import Json
@@ -272,5 +272,3 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
 
 def _ratio(alone: float, through: float) -> str:
     return f"{through / alone:.1f}" if alone else "-"
-
-
