@@ -1,1 +1,1 @@
-"""`make scale`: what more nodes, more clusters and more months need, on real servers."""
+"""What changes as clusters grow: logs on object storage and replicas, metrics of many clusters."""

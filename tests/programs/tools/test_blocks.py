@@ -27,6 +27,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 
 def dumped(folder: Path, selector: str) -> dict[str, list[tuple[int, float]]]:
     """Return time (ms) and value of each sample, by the labels as promtool writes them."""
+    (folder / "wal").mkdir(exist_ok=True)  # promtool reads it, too.
     command = (tools.path("promtool"), "tsdb", "dump", f"--match={selector}", folder)
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found: dict[str, list[tuple[int, float]]] = {}
