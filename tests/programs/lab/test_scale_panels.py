@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ def result(*series: dict[str, Any], error: str = "") -> QueryResult:
     return QueryResult("Panel", 1, TARGET, "up", 30_000, "matrix", series, error)
 
 
-def series(values: list[float | None], **labels: str) -> dict[str, Any]:
+def series(values: Sequence[float | None], **labels: str) -> dict[str, Any]:
     """A sample each minute; None is none."""
     points = [[60 * n, str(value)] for n, value in enumerate(values) if value is not None]
     return {"metric": labels, "values": points}
