@@ -15,15 +15,9 @@ from scripts.model.rendered import Cluster
 from scripts.servers import thanos
 from scripts.servers.processes import Processes
 from scripts.simulation import Day
+from tests.programs.thanos_arguments import DECLARED
 from tests.programs.tsdb_fixtures import small_day
 
-DECLARED = {
-    "sidecar": ["sidecar"],
-    "store": ["store"],
-    "compact": ["compact", "--wait"],
-    "query": ["query", f"--query.replica-label={thanos.REPLICA}"],
-    "query-frontend": ["query-frontend"],
-}
 MIXING = [
     "compact",
     "--wait",
