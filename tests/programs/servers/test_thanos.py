@@ -98,7 +98,7 @@ def test_two_clusters_of_one_name_halt_the_compactor_and_an_alert_says_so(
     collision = names.collide(fleet, compactor)
     assert collision.halted
     assert names.check(collision) == []
-    names.fires(fleet, compactor, RULES, "thanos-compact")
+    names.wait_for_alert(fleet, compactor, RULES, "thanos-compact")
     fleet.close()
 
 

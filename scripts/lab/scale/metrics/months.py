@@ -39,7 +39,7 @@ _OF_STEP = f"[{_STEP // 3600}h]"
 QUESTIONS = (
     Question(
         "error budget left",
-        f"min by (sloth_slo) (min_over_time(slo:period_error_budget_remaining:ratio{_OF_STEP}))",
+        f"max by (sloth_slo) (avg_over_time(slo:period_error_budget_remaining:ratio{_OF_STEP}))",
     ),
     Question(
         "requests by app", f"sum by (app) (avg_over_time(todo:http_requests:rate5m{_OF_STEP}))"

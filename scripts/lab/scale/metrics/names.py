@@ -68,14 +68,17 @@ def check(collision: Collision) -> list[Finding]:
     return [Finding(PLACE, None, text, "turn its vertical compaction off")]
 
 
-def fires(fleet: Fleet, part: Component, rules: Sequence[Json], job: str) -> list[Finding]:
-    """Return a finding for the alert of the collision, unless it fires.
+def wait_for_alert(fleet: Fleet, part: Component, rules: Sequence[Json], job: str) -> None:
+    """Wait until the alert of the collision fires.
 
     Args:
         fleet: What the compactor belongs to.
         part: The compactor.
         rules: The groups that the alert is in; it need not last here.
         job: What its monitor calls it.
+
+    Raises:
+        RepositoryError: If it does not.
     """
     name = "prometheus-of-alerts"
     folder = fleet.processes.folder(name)
@@ -91,7 +94,6 @@ def fires(fleet: Fleet, part: Component, rules: Sequence[Json], job: str) -> lis
         fleet.processes.until(name, lambda: _missing(api), _TIMEOUT)
     finally:
         api.close()
-    return []
 
 
 def _missing(api: Api) -> str:

@@ -23,9 +23,9 @@ IN_CLUSTER = "in_cluster"
 _ALL = "$__all"
 # Two servers add up the same numbers in another order.
 EXACT = 1e-9
-# Seconds without a point that are no gap, where exactness is not asked for: a rate of next to
-# nothing comes and goes with a single scrape.
-BRIEF = 180.0
+# Seconds between first and last missing point up to which it is no gap, where exactness is not asked
+# for: a rate of next to nothing comes and goes with a single scrape. Prometheus' own lookback.
+BRIEF = 300.0
 _MISSING, _LACKS = "is missing", "lacks a point"
 Points = Mapping[float, float]
 
@@ -142,7 +142,7 @@ def difference(
 def _points(expected: Points, actual: Points, tolerance: float) -> str:
     exact = tolerance == EXACT
     lacking = _longest(sorted(expected), actual)
-    if lacking and (exact or lacking[-1] - lacking[0] >= BRIEF or not actual):
+    if lacking and (exact or lacking[-1] - lacking[0] > BRIEF or not actual):
         return f"{_LACKS} at {lacking[0]:.0f} and {len(lacking) - 1} after it"
     if exact and (more := sorted(actual.keys() - expected.keys())):
         return f"has a point at {more[0]:.0f}"
