@@ -43,4 +43,5 @@ def test_the_table_compares() -> None:
     head, names, line = year_table(year(POINTS)).strip().splitlines()
     assert "1 MiB of 0 s, 0 MiB of 3600 s" in head
     assert names.startswith("graph of a year")
-    assert line.split() == "requests 2 0.00% 1,000 10 0.010 2.00 1.00 0.50".split()
+    assert line.split()[1:6] == ["2", "0.00%", "1,000", "10", "0.010"]
+    assert line.split()[6:] == ["2.00", "1.00", "0.50"]

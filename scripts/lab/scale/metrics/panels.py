@@ -23,7 +23,7 @@ IN_CLUSTER = "in_cluster"
 _ALL = "$__all"
 # Two servers add up the same numbers in another order.
 EXACT = 1e-9
-# Seconds between first and last missing point up to which it is no gap, where exactness is not asked
+# Seconds between first and last missing point up to which it is no gap where exactness is not asked
 # for: a rate of next to nothing comes and goes with a single scrape. Prometheus' own lookback.
 BRIEF = 300.0
 _MISSING, _LACKS = "is missing", "lacks a point"
