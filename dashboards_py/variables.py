@@ -22,8 +22,8 @@ def cluster_variable() -> grafana.Variable:
         description="Clusters whose metrics Thanos has; without it, all is of one. Numbers without "
         "a name, and log lines, are added up over those that are chosen.",
         kind="query",
-        # Not by a selector as of other variables, which asks for what is chosen here.
-        query=_label_values(metrics.NODE_INFO.name, CLUSTER),
+        # `Series.selector` would ask for what is chosen here.
+        query=_label_values(f'{metrics.NODE_INFO.name}{{job="kube-state-metrics"}}', CLUSTER),
         datasource=grafana.PROMETHEUS,
         all_value=".*",
     )
