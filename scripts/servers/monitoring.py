@@ -129,14 +129,12 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
             day were evaluated when it was made.
     """
     files = rule_files(cluster)
-    with tempfile.TemporaryDirectory(prefix="prometheus-") as name:
-        folder = Path(name)
-        for block in sorted(path.parent for path in tsdb.glob("*/meta.json")):
-            shutil.copytree(block, folder / "data" / block.name, copy_function=_link)
+    spec = cluster.of("Prometheus")[0].spec
+    with Processes() as processes:
+        folder = processes.folder("prometheus")
         for file, content in files.items():
             (folder / file).write_text(yaml.safe_dump(content, sort_keys=False))
-        spec = cluster.of("Prometheus")[0].spec
-        config = {
+        config: dict[str, Json] = {
             "global": {
                 "evaluation_interval": f"{live.interval}s" if live else "1h",
                 "external_labels": dict(spec.get("externalLabels") or {}),
@@ -146,24 +144,51 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
         if live:
             target = {"targets": [f"{LOOPBACK}:{live.alertmanager}"]}
             config["alerting"] = {"alertmanagers": [{"static_configs": [target]}]}
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        port = free_port()
-        arguments = (
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            "--storage.tsdb.retention.time=10y",
-            # Compaction would spoil the timing, and there is nothing to gain for a few minutes.
-            "--storage.tsdb.min-block-duration=2h",
-            "--storage.tsdb.max-block-duration=2h",
-            f"--web.listen-address={LOOPBACK}:{port}",
-            "--log.level=warn",
-            # What fired before goes on at once, as after a short restart.
-            *((f"--rules.alert.resend-delay={live.interval}s",) if live else ()),
-            *(("--rules.alert.for-grace-period=0s",) if live else ()),
+        # What fired before goes on at once, as after a short restart.
+        flags = (
+            f"--rules.alert.resend-delay={live.interval}s" if live else "",
+            "--rules.alert.for-grace-period=0s" if live else "",
         )
-        with running("prometheus", arguments, port, "/-/ready") as api:
+        port = start_prometheus(processes, "prometheus", tsdb, config, *filter(None, flags))
+        with contextlib.closing(Api(port)) as api:
             _check_rules(api, files)
             yield api
+
+
+def start_prometheus(processes: Processes, name: str, tsdb: Path, config: Json, *flags: str) -> int:
+    """Run Prometheus on a copy of a TSDB, which is the folder `data` among its files.
+
+    Args:
+        processes: What it is started with.
+        name: What it is called there.
+        tsdb: Folder of blocks; it is not written to.
+        config: Its configuration.
+        flags: Besides those that every server here gets.
+
+    Returns:
+        Its port.
+    """
+    folder = processes.folder(name)
+    for block in sorted(path.parent for path in tsdb.glob("*/meta.json")):
+        shutil.copytree(block, folder / "data" / block.name, copy_function=_link)
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    processes.start(
+        name,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--storage.tsdb.retention.time=10y",
+        # Compaction would spoil the timing, and there is nothing to gain for a few minutes; beside
+        # a sidecar that ships blocks there is none either.
+        "--storage.tsdb.min-block-duration=2h",
+        "--storage.tsdb.max-block-duration=2h",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        "--log.level=warn",
+        *flags,
+        tool="prometheus",
+    )
+    processes.wait(name, f"http://{LOOPBACK}:{port}/-/ready")
+    return port
 
 
 @contextlib.contextmanager

@@ -71,6 +71,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._restart: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
         self._peaks: dict[str, int] = {}
+        self._cpu: dict[str, float] = {}
         self._restore: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
@@ -229,8 +230,18 @@ class Processes:
             self._measure(name, process.pid)
         return dict(self._peaks)
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the CPU time that each program has used since it was last started (Linux)."""
+        for name, process in self._running.items():
+            self._measure(name, process.pid)
+        return dict(self._cpu)
+
     def _measure(self, name: str, pid: int) -> None:
         with contextlib.suppress(OSError):
+            # proc(5): the name, in parentheses, may have spaces; user and system time follow.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks = int(fields[11]) + int(fields[12])
+            self._cpu[name] = ticks / os.sysconf("SC_CLK_TCK")
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     most = int(line.split()[1]) * 1024
