@@ -135,11 +135,15 @@ def _drained_at_once(env: Environment, nodes: Sequence[str]) -> list[Finding]:
         _kubectl(env, "cordon", node)
     with ThreadPoolExecutor() as pool:
         drained = pool.map(lambda node: _kubectl(env, "drain", node, seconds=_AT_ONCE), nodes)
+    findings = []
     for node, run in zip(nodes, drained, strict=True):
         kept = ", ".join(sorted(set(_REFUSED.findall(run.stderr))))
+        if run.returncode and not kept:
+            findings.append(_undrained(env, node, run.stderr))
         progress(f"drained with all others, {node} keeps {kept or 'no pod'}")
     pods = env.client.all("v1", "Pod")
-    findings = lost_findings(env.sync.name, replicated(env), pods)
+    when, fix = "while all nodes are drained", "give it a PodDisruptionBudget of maxUnavailable 1"
+    findings += lost_findings(env.sync.name, replicated(env), pods, when, fix)
     for node in nodes:
         _kubectl(env, "uncordon", node)
     _wait_for_pods(env)
@@ -147,7 +151,7 @@ def _drained_at_once(env: Environment, nodes: Sequence[str]) -> list[Finding]:
 
 
 def lost_findings(
-    place: str, workloads: Sequence[ReplicatedWorkload], pods: Sequence[Object]
+    place: str, workloads: Sequence[ReplicatedWorkload], pods: Sequence[Object], when: str, fix: str
 ) -> list[Finding]:
     """Return a finding for each workload that has lost more than one pod.
 
@@ -155,13 +159,15 @@ def lost_findings(
         place: The cluster.
         workloads: The workloads.
         pods: Every pod.
+        when: What is done to the nodes.
+        fix: What would keep the pods.
     """
     return [
         Finding(
             f"{place} {workload.name}",
             None,
-            f"{ready} of {workload.replicas} pods are left when all nodes are drained",
-            "give it a PodDisruptionBudget with maxUnavailable: 1",
+            f"{ready} of {workload.replicas} pods are ready {when}",
+            fix,
         )
         for workload in workloads
         if workload.replicas - (ready := workload.ready(pods)) > 1
@@ -176,16 +182,9 @@ def _drained_alone(env: Environment, node: str) -> list[Finding]:
     env.until(settled.missing, f"pods neither run nor wait while {node} is drained")
     for text in settled.waiting:
         progress(f"without {node}, {text.partition('. ')[0]}")
-    findings += [
-        Finding(
-            f"{env.sync.name} {workload.name}",
-            None,
-            f"{ready} of {workload.replicas} pods are ready without {node}",
-            "leave each node to one of its pods",
-        )
-        for workload in replicated(env)
-        if (ready := workload.ready(env.client.all("v1", "Pod"))) < workload.replicas - 1
-    ]
+    when, fix = f"while {node} is drained", "let each of its pods have a node of its own"
+    pods = env.client.all("v1", "Pod")
+    findings += lost_findings(env.sync.name, replicated(env), pods, when, fix)
     _kubectl(env, "uncordon", node)
     _wait_for_pods(env)
     return findings

@@ -38,8 +38,8 @@ from scripts.servers.registry import Registry
 MIRROR = Path("base/optional/mirror")
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
 TIMEOUT = 240.0
-# What is written for whom only the owner knows it: nobody asks for these values here, but for the
-# bucket's name. The endpoint is another one here.
+# In place of values that only the owner has; any other is the text "given". Nothing of them is read
+# here but the bucket's name: the S3 server is on this machine.
 GIVEN = {
     "objstore.yml": "{type: S3, config: {bucket: metrics, endpoint: storage.example.com}}",
 }

@@ -64,8 +64,8 @@ def test_where_all_nodes_are_of_one_zone_pods_may_be_there() -> None:
 def test_a_workload_that_loses_two_pods_at_once_is_found(left: int, found: int) -> None:
     app = dataclasses.replace(APP, replicas=3)
     pods = [pod(f"app-{number}", ready=number < left) for number in range(3)]
-    texts = [one.message for one in drains.lost_findings("one", [app], pods)]
-    assert texts == [f"{left} of 3 pods are left when all nodes are drained"] * found
+    texts = [one.message for one in drains.lost_findings("one", [app], pods, "now", "")]
+    assert texts == [f"{left} of 3 pods are ready now"] * found
 
 
 def test_nodes_are_in_zones_one_after_the_other() -> None:
