@@ -12,7 +12,7 @@ VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
 TEST_TOOLS := actionlint alloy amtool helm kubeconform kustomize obscheck promtool sops
 # What `make render` asks; `make` leaves out what is not built yet, and says so.
 RENDER_TOOLS := configcheck loki node_exporter prometheus-operator
-PROVE_TOOLS := alertmanager alloy history mcp-grafana notifications pint prometheus sloth
+PROVE_TOOLS := alertmanager alloy blocks history mcp-grafana notifications pint prometheus promtool sloth thanos versitygw
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
 	prometheus-operator redis source-controller

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts import tools
-from scripts.bench import bad_changes, dashboards, diff, rules, targets
+from scripts.bench import bad_changes, dashboards, diff, metrics, rules, targets
 from scripts.core.findings import execute
 
 
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "diff": partial(diff.tables, tree, options.changes),
         "e2e": targets.e2e,
         "dashboards": dashboards.tables,
+        "metrics": metrics.tables,
         "rules": rules.tables,
     }
     if unknown := set(options.part) - parts.keys():

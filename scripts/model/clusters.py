@@ -59,9 +59,12 @@ def has_volumes(root: Path, name: str) -> bool:
     return bool((budget(root, name).get("volumes") or {}).get("count"))
 
 
-def first_with_volumes(root: Path, names: Sequence[str]) -> str:
-    """Return the first cluster with volumes, or the first one where none has any."""
-    return next((name for name in names if has_volumes(root, name)), names[0])
+def smallest_with_volumes(root: Path, names: Sequence[str]) -> str:
+    """Return the cluster with volumes on the fewest nodes, or the first one where none has any."""
+    candidates = [name for name in names if has_volumes(root, name)]
+    return min(
+        candidates, key=lambda name: int(budget(root, name).get("nodes", 1)), default=names[0]
+    )
 
 
 def environments(root: Path, name: str) -> list[str]:

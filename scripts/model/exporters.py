@@ -46,6 +46,9 @@ EXPORTERS: tuple[tuple[str, str, str], ...] = (
     (r"traefik_.+", "traefik", "metrics"),
     (r"traefik_service_requests_total", "gateway", "metrics"),
     (r"redpanda_.+", "redpanda", ""),
+    (r"thanos_(sidecar|shipper)_.+", "thanos-sidecar", "http"),
+    (r"thanos_(?!sidecar_|shipper_).+", "thanos", "http"),
+    (r"thanos_(build|objstore)_.+", "thanos-sidecar", "http"),
 )
 # Files of the catalogue that are of one target each: its monitor, and the port if it has several.
 TARGETS: Mapping[str, tuple[str, str]] = {

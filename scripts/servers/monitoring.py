@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -128,14 +129,12 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
             day were evaluated when it was made.
     """
     files = rule_files(cluster)
-    with tempfile.TemporaryDirectory(prefix="prometheus-") as name:
-        folder = Path(name)
-        for block in sorted(path.parent for path in tsdb.glob("*/meta.json")):
-            shutil.copytree(block, folder / "data" / block.name, copy_function=_link)
+    spec = cluster.of("Prometheus")[0].spec
+    with Processes() as processes:
+        folder = processes.folder("prometheus")
         for file, content in files.items():
             (folder / file).write_text(yaml.safe_dump(content, sort_keys=False))
-        spec = cluster.of("Prometheus")[0].spec
-        config = {
+        config: dict[str, Json] = {
             "global": {
                 "evaluation_interval": f"{live.interval}s" if live else "1h",
                 "external_labels": dict(spec.get("externalLabels") or {}),
@@ -145,24 +144,51 @@ def prometheus(cluster: Cluster, tsdb: Path, live: Evaluation | None = None) -> 
         if live:
             target = {"targets": [f"{LOOPBACK}:{live.alertmanager}"]}
             config["alerting"] = {"alertmanagers": [{"static_configs": [target]}]}
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        port = free_port()
-        arguments = (
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            "--storage.tsdb.retention.time=10y",
-            # Compaction would spoil the timing, and there is nothing to gain for a few minutes.
-            "--storage.tsdb.min-block-duration=2h",
-            "--storage.tsdb.max-block-duration=2h",
-            f"--web.listen-address={LOOPBACK}:{port}",
-            "--log.level=warn",
-            # What fired before goes on at once, as after a short restart.
-            *((f"--rules.alert.resend-delay={live.interval}s",) if live else ()),
-            *(("--rules.alert.for-grace-period=0s",) if live else ()),
+        # What fired before goes on at once, as after a short restart.
+        flags = (
+            f"--rules.alert.resend-delay={live.interval}s" if live else "",
+            "--rules.alert.for-grace-period=0s" if live else "",
         )
-        with running("prometheus", arguments, port, "/-/ready") as api:
+        port = start_prometheus(processes, "prometheus", tsdb, config, *filter(None, flags))
+        with contextlib.closing(Api(port)) as api:
             _check_rules(api, files)
             yield api
+
+
+def start_prometheus(processes: Processes, name: str, tsdb: Path, config: Json, *flags: str) -> int:
+    """Run Prometheus on a copy of a TSDB, which is the folder `data` among its files.
+
+    Args:
+        processes: What it is started with.
+        name: What it is called there.
+        tsdb: Folder of blocks; it is not written to.
+        config: Its configuration.
+        flags: Besides those that every server here gets.
+
+    Returns:
+        Its port.
+    """
+    folder = processes.folder(name)
+    for block in sorted(path.parent for path in tsdb.glob("*/meta.json")):
+        shutil.copytree(block, folder / "data" / block.name, copy_function=_link)
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    processes.start(
+        name,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--storage.tsdb.retention.time=10y",
+        # Compaction would spoil the timing, and there is nothing to gain for a few minutes; beside
+        # a sidecar that ships blocks there is none either.
+        "--storage.tsdb.min-block-duration=2h",
+        "--storage.tsdb.max-block-duration=2h",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        "--log.level=warn",
+        *flags,
+        tool="prometheus",
+    )
+    processes.wait(name, f"http://{LOOPBACK}:{port}/-/ready")
+    return port
 
 
 @contextlib.contextmanager
@@ -233,19 +259,35 @@ def mount(folder: Path, name: str, text: str) -> None:
 
 
 def push(api: Api, logs: Path) -> int:
-    """Send log entries to Loki and see that it has them.
+    """Send log entries to Loki and see that it has them; see `send`.
+
+    Raises:
+        RepositoryError: If Loki refuses a batch or has fewer lines than were sent.
+    """
+    sent = send(api, logs)
+    check_sent(api, sent)
+    return sent.count
+
+
+class Sent(NamedTuple):
+    """Log entries that Loki took: how many, and when the first and the last are from (ns)."""
+
+    count: int
+    first: int
+    last: int
+
+
+def send(api: Api, logs: Path) -> Sent:
+    """Send log entries to Loki.
 
     Args:
         api: Loki.
         logs: JSON lines with `labels`, `structured_metadata`, `timestamp` and `line`, by time.
 
-    Returns:
-        How many.
-
     Raises:
-        RepositoryError: If Loki refuses a batch or has fewer lines than were sent.
+        RepositoryError: If Loki refuses a batch.
     """
-    count, first, last = 0, "", ""
+    count, first, last = 0, "0", "0"
     batch: dict[str, list[list[Json]]] = {}
     size = 0
     try:
@@ -255,21 +297,19 @@ def push(api: Api, logs: Path) -> int:
                 stream = json.dumps(entry["labels"], sort_keys=True)
                 value = [entry["timestamp"], entry["line"], entry.get("structured_metadata") or {}]
                 batch.setdefault(stream, []).append(value)
-                first, last = first or entry["timestamp"], entry["timestamp"]
+                first, last = first if count else entry["timestamp"], entry["timestamp"]
                 count += 1
                 size += len(line)
                 if size >= _PUSH_BYTES:
                     _send(api, batch)
                     batch, size = {}, 0
         _send(api, batch)
-        if count:
-            _check_count(api, count, int(first), int(last))
     except ApiError as error:
         message = f"Loki refuses lines of {logs.name}: {error}"
         raise RepositoryError(
             Finding("base/releases/loki.yaml", None, message, "correct the lines, or limits_config")
         ) from error
-    return count
+    return Sent(count, int(first), int(last))
 
 
 def _send(api: Api, batch: Mapping[str, list[list[Json]]]) -> None:
@@ -278,7 +318,15 @@ def _send(api: Api, batch: Mapping[str, list[list[Json]]]) -> None:
         api.post("/loki/api/v1/push", {"streams": streams})
 
 
-def _check_count(api: Api, expected: int, first: int, last: int) -> None:
+def check_sent(api: Api, sent: Sent) -> None:
+    """See that Loki has what was sent.
+
+    Raises:
+        RepositoryError: If it has fewer lines.
+    """
+    if not sent.count:
+        return
+    expected, first, last = sent
     seconds = (last - first) // 10**9 + 1
     query = f'sum(count_over_time({{{_COMMON_LABEL}=~".+"}}[{seconds}s]))'
     answer = api.get("/loki/api/v1/query", {"query": query, "time": str(last + 1)})

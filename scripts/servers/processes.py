@@ -71,6 +71,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._restart: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
         self._peaks: dict[str, int] = {}
+        self._cpu: dict[str, float] = {}
         self._restore: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
@@ -207,14 +208,40 @@ class Processes:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def end(self, *names: str) -> None:
+        """Ask programs to end, all at once, and wait until they have; those that run only.
+
+        Raises:
+            RepositoryError: With the end of its log, if one takes too long.
+        """
+        asked = [name for name in names if name in self._running]
+        for name in asked:
+            self._running[name].terminate()
+        for name in asked:
+            try:
+                self._running[name].wait(_TIMEOUT)
+            except subprocess.TimeoutExpired as error:
+                raise self._failure(name, "does not end") from error
+            self._measure(name, self._running.pop(name).pid)
+
     def peak_memory(self) -> dict[str, int]:
         """Return the most resident memory that each program has had so far, in bytes (Linux)."""
         for name, process in self._running.items():
             self._measure(name, process.pid)
         return dict(self._peaks)
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the CPU time that each program has used since it was last started (Linux)."""
+        for name, process in self._running.items():
+            self._measure(name, process.pid)
+        return dict(self._cpu)
+
     def _measure(self, name: str, pid: int) -> None:
         with contextlib.suppress(OSError):
+            # proc(5): the name, in parentheses, may have spaces; user and system time follow.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks = int(fields[11]) + int(fields[12])
+            self._cpu[name] = ticks / os.sysconf("SC_CLK_TCK")
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     most = int(line.split()[1]) * 1024

@@ -1,8 +1,9 @@
-"""A TCP proxy in front of a server, which takes it out of reach and back."""
+"""A TCP proxy in front of one server or several, which takes them out of reach and back."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import socketserver
@@ -27,20 +28,28 @@ def relay(one: socket.socket, other: socket.socket) -> None:
 
 
 class TcpProxy:
-    """A port that forwards connections to another one while it is open.
+    """A port that forwards connections to others while it is open.
 
     Attributes:
+        port: Its number.
         host: Its host and port, as they stand in an address.
     """
 
-    def __init__(self, port: int) -> None:
-        """Forward to a port of this machine; closed at first."""
-        self._port = free_port()
-        self.host = f"{LOOPBACK}:{self._port}"
+    def __init__(self, *ports: int) -> None:
+        """Forward to ports of this machine, one after the other in turn; closed at first.
+
+        A connection to one that nobody listens on is closed, and the next goes to another.
+        """
+        self.port = free_port()
+        self.host = f"{LOOPBACK}:{self.port}"
+        turns = itertools.cycle(ports)
 
         class RelayHandler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                with socket.create_connection((LOOPBACK, port)) as server:
+                with (
+                    contextlib.suppress(ConnectionError),
+                    socket.create_connection((LOOPBACK, next(turns))) as server,
+                ):
                     relay(self.request, server)
 
         self._handler = RelayHandler
@@ -48,7 +57,7 @@ class TcpProxy:
 
     def open(self) -> None:
         """Accept connections, at the same port each time."""
-        self._server = _TcpServer((LOOPBACK, self._port), self._handler)
+        self._server = _TcpServer((LOOPBACK, self.port), self._handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:

@@ -7,7 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from scripts.cluster.capture import dapr, kubernetes_programs, pipeline, standalone_programs
+from scripts.cluster.capture import (
+    dapr,
+    kubernetes_programs,
+    metric_storage,
+    pipeline,
+    standalone_programs,
+)
 from scripts.cluster.capture.families import Captured, write
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.servers.processes import Processes
@@ -21,6 +27,7 @@ SOURCES: dict[str, Capture] = {
     "alertmanager": standalone_programs.alertmanager,
     "prometheus": standalone_programs.prometheus,
     "loki": standalone_programs.loki,
+    "thanos": metric_storage.thanos,
     "prometheus-config-reloader": standalone_programs.config_reloader,
     "kube-apiserver": kubernetes_programs.kube_apiserver,
     "kube-state-metrics": kubernetes_programs.kube_state_metrics,

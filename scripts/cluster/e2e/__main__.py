@@ -80,14 +80,14 @@ def chosen(
 ) -> tuple[list[ClusterSync], list[ClusterSync]]:
     """Return which clusters are disrupted, and which get a public address, too.
 
-    One is disrupted, which has volumes: the others differ in values, not in what Flux does. Another
-    one, if there is one, gets the public address, by each engine: both take minutes.
+    One is disrupted, the smallest that has volumes: the others differ in values, not in what Flux
+    does. Another one, if there is one, gets the public address, by each engine: both take minutes.
     """
     flux = [sync.cluster for sync in syncs if sync.engine == "flux"]
     name = (
         ""
         if given.without_disruptions or not flux
-        else clusters.first_with_volumes(repository.root, flux)
+        else clusters.smallest_with_volumes(repository.root, flux)
     )
     disrupted = [sync for sync in syncs if sync.engine == "flux" and sync.cluster == name]
     if given.without_public_address:

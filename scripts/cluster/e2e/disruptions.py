@@ -248,13 +248,14 @@ def _deployment_edited(env: Environment) -> DisruptionResult:
     """Scale Grafana's Deployment to zero, as somebody might by hand."""
     deployment = env.client.get("apps/v1", "Deployment", "grafana", MONITORING)
     env.client.patch(deployment, {"spec": {"replicas": 0}})
-    return _drift_corrected(env, GRAFANA, lambda: _unready_replicas(env))
+    wanted = deployment["spec"]["replicas"]
+    return _drift_corrected(env, GRAFANA, lambda: _unready_replicas(env, wanted))
 
 
-def _unready_replicas(env: Environment) -> str:
+def _unready_replicas(env: Environment, wanted: int) -> str:
     found = env.client.get("apps/v1", "Deployment", "grafana", MONITORING)
     ready = found.get("status", {}).get("readyReplicas", 0)
-    return "" if found["spec"]["replicas"] == ready == 1 else f"{ready} replicas are ready"
+    return "" if found["spec"]["replicas"] == ready == wanted else f"{ready} replicas are ready"
 
 
 def _dashboards_deleted(env: Environment) -> DisruptionResult:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import load
 from scripts.model import clusters, credentials, requirements, secrets
 from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
+from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import BOOTSTRAP, ClusterSync, Repository, decrypts
 from scripts.servers.git_remote import BRANCH, GitRemote, append_to_list, edit_yaml
 from scripts.servers.kubernetes import control_plane, flux
@@ -37,6 +38,11 @@ from scripts.servers.registry import Registry
 MIRROR = Path("base/optional/mirror")
 # Seconds. A sync takes less than one minute; a retry of Flux comes within the next.
 TIMEOUT = 240.0
+# In place of values that only the owner has; any other is the text "given". Nothing of them is read
+# here but the bucket's name: the S3 server is on this machine.
+GIVEN = {
+    "objstore.yml": "{type: S3, config: {bucket: metrics, endpoint: storage.example.com}}",
+}
 # Where pods find the API server; nobody listens there.
 API_SERVER = "10.0.0.1:6443"
 # Every kind of Flux that this repository uses.
@@ -137,24 +143,35 @@ class Environment:
         self.wait_for_pods(namespaces)
 
     def make_secrets(self) -> None:
-        """Run `make secrets`, which makes our namespaces, too; nobody here decrypts SOPS' files.
+        """Give what only the owner has, then run `make secrets`, which makes our namespaces, too.
+
+        Nobody here decrypts SOPS' files, so that their Secrets are made here as well.
 
         Raises:
             RepositoryError: If it fails.
         """
-        needed = [n for n in credentials.needed_secrets(self.sync, self.repository) if n.encrypted]
-        made = secrets.plan(needed, dict.fromkeys((one.namespace, one.name) for one in needed)).make
-        namespaces = {one.namespace for one in needed}
+        needed = credentials.needed_secrets(self.sync, self.repository)
+        encrypted = [one for one in needed if one.encrypted]
+        missing = dict.fromkeys((one.namespace, one.name) for one in encrypted)
+        made = secrets.values(secrets.plan(encrypted, missing).make, {})
+        contents = {**made, **given(needed)}
+        namespaces = {namespace for namespace, _ in contents}
         for item in self.sync.objects():
             if item["kind"] == "Namespace" and item["metadata"]["name"] in namespaces:
                 self.apply(item)
-        self.apply(
-            *(secrets.manifest(place, own) for place, own in secrets.values(made, {}).items())
-        )
+        self.apply(*(secrets.manifest(place, own) for place, own in contents.items()))
         run = self.run_command("scripts.live.secrets", f"--cluster={self.cluster}", "--yes")
         if run.returncode:
             text = f"fails: {run.stdout}{run.stderr}"
             raise RepositoryError(Finding("make secrets", None, text, "correct what it says"))
+
+    def pod_addresses(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the addresses of the pods that have some labels, in every namespace."""
+        return [
+            str(pod["status"]["podIP"])
+            for pod in self.client.all("v1", "Pod")
+            if labels.items() <= pod["metadata"].get("labels", {}).items()
+        ]
 
     def run_command(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of this repository against this cluster, with kubectl; ask it nothing."""
@@ -209,11 +226,15 @@ class Environment:
             timeout: In seconds.
 
         Raises:
-            RepositoryError: If the timeout is over, or a program has ended.
+            RepositoryError: If the timeout is over, with the pods that no node takes, or a program
+                has ended.
         """
         began = time.monotonic()
         if answer := poll(missing, timeout, self.processes.check_running):
+            pending = list(scheduling_failures(self.client.all("v1", "Pod")))
+            waiting = "; ".join(text for text in pending if text not in answer)
             text = f"{what} within {timeout:.0f} s: {answer}"
+            text += f"; no node takes {waiting}" if waiting else ""
             fix = "see the condition's message"
             raise RepositoryError(Finding(self.sync.name, None, text, fix))
         return time.monotonic() - began
@@ -297,6 +318,22 @@ class Environment:
             return "; ".join(f"{name}: {text}" for name, text in unready.items()) or "nothing there"
 
         return self.until(missing, "Flux is not ready", timeout)
+
+
+def given(needed: Iterable[NeededSecret]) -> dict[secrets.Place, secrets.Values]:
+    """Return values of the Secrets that something waits for and only the owner has.
+
+    Args:
+        needed: What the cluster reads.
+    """
+    return {
+        (one.namespace, one.name): {
+            key.name: (key.make() if not key.given else GIVEN.get(key.name, "given")).encode()
+            for key in one.declared.keys
+        }
+        for one in needed
+        if one.declared and one.declared.given and not one.declared.optional
+    }
 
 
 def is_oci_helm_repository(item: Object) -> bool:

@@ -16,6 +16,9 @@ KUBELET_MEMORY = 0.25
 TIER_PODS = 31
 # A node of an environment that no tier bounds.
 LARGE = {"cpu": "8", "memory": "32Gi", "pods": "110"}
+# As many as a large region of the provider's has; each node is in the next one.
+ZONES = 3
+ZONE = "topology.kubernetes.io/zone"
 # Whose driver makes the volumes; nobody runs it here.
 DRIVER = "blockvolume.csi.oraclecloud.com"
 # What claims get that name no class.
@@ -33,8 +36,9 @@ class Infrastructure:
     def nodes(self) -> Iterator[Object]:
         """Yield as many nodes as the budget counts on, each with its share of the tier."""
         count = int(self._budget.get("nodes", 1))
-        labels = {"kubernetes.io/arch": str(self._budget.get("architecture", "amd64"))}
+        architecture = str(self._budget.get("architecture", "amd64"))
         for number in range(count):
+            labels = {"kubernetes.io/arch": architecture, ZONE: f"zone-{number % ZONES}"}
             node = control_plane.node(f"node-{number}", self._allocatable(count), labels)
             node["status"]["addresses"] = [
                 {"type": "InternalIP", "address": f"10.0.0.{number + 2}"},

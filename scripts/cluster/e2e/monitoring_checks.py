@@ -16,6 +16,7 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.model.rendered import LOKI_RULES_CONFIGMAP
 from scripts.model.scraping import SAMPLE_LIMIT_ROOM
+from scripts.servers.api import Api
 from scripts.servers.kubernetes.client import namespace
 
 
@@ -45,6 +46,11 @@ SCRAPED_POOLS = (
     "serviceMonitor/monitoring/kube-prometheus-stack-kube-state-metrics/0",
     "serviceMonitor/monitoring/kube-prometheus-stack-operator/0",
     "serviceMonitor/monitoring/kube-prometheus-stack-prometheus/0",
+)
+# The same of what not every cluster has; every target runs.
+THANOS_POOLS = (
+    "podMonitor/monitoring/thanos-sidecar/0",
+    "podMonitor/monitoring/thanos/0",
 )
 # The alert of an object of the engine that is not ready.
 NOT_SYNCED = "GitOpsNotSynced"
@@ -112,6 +118,11 @@ def check_targets(env: Environment, programs: MonitoringPrograms) -> list[Findin
             for pool in (*SCRAPED_POOLS, *sorted(answering))
             if not any(one["scrapePool"] == pool and one["health"] == "up" for one in found)
         ]
+        down += [
+            f"{one['scrapePool']}, {one['labels'].get('pod')}: {one['lastError'] or one['health']}"
+            for one in found
+            if one["scrapePool"] in THANOS_POOLS and one["health"] != "up"
+        ]
         return "; ".join([*(f"{pool} has no target" for pool in sorted(without)), *down])
 
     findings += _wait(env, missing, "monitors find nothing")
@@ -159,17 +170,36 @@ def _log_rules(env: Environment) -> list[str]:
 
 
 def check_alerting(env: Environment, programs: MonitoringPrograms) -> list[Finding]:
-    """Check that Prometheus has one Alertmanager, and that the Watchdog arrives there."""
+    """Check that Prometheus has each Alertmanager, and that the Watchdog arrives there."""
+    declared = env.client.all(f"{API_GROUP}/v1", "Alertmanager")
+    wanted = sum(item["spec"].get("replicas", 1) for item in declared)
 
     def missing() -> str:
         known = programs.prometheus.get("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
-        if len(known) != 1:
-            return f"Prometheus knows {len(known)} Alertmanagers"
+        if len(known) != wanted:
+            return f"Prometheus knows {len(known)} Alertmanagers of {wanted}"
         alerts = programs.alertmanager.get("/api/v2/alerts")
         names = {alert["labels"]["alertname"] for alert in alerts}
         return "" if "Watchdog" in names else f"Alertmanager has {sorted(names)}"
 
     return _wait(env, missing, "alerts go nowhere")
+
+
+def check_thanos(env: Environment, thanos: Api) -> list[Finding]:
+    """Check that Thanos has each series of Prometheus, once and with its cluster's name."""
+    (prometheus,) = env.client.all(f"{API_GROUP}/v1", "Prometheus")
+    name = (prometheus["spec"].get("externalLabels") or {}).get("cluster")
+
+    def missing() -> str:
+        query = {"query": 'up{job="kube-prometheus-stack-prometheus"}'}
+        series = [one["metric"] for one in thanos.get("/api/v1/query", query)["data"]["result"]]
+        replica = prometheus["spec"].get("replicaExternalLabelName", "prometheus_replica")
+        if not series:
+            return "it has no series"
+        wrong = [one for one in series if one.get("cluster") != name or replica in one]
+        return f"{wrong[0]} is not of the cluster {name} alone" if wrong else ""
+
+    return _wait(env, missing, "Thanos does not answer as Grafana needs it")
 
 
 def check_sample_limits(env: Environment, programs: MonitoringPrograms) -> list[Finding]:

@@ -1,7 +1,8 @@
 """Prometheus, Alertmanager, Loki and kube-state-metrics beside a synced cluster, run for real.
 
 Each has the configuration that is in the cluster, and reads the API as its own service account, so
-that its roles are proven too. Prometheus scrapes through a `PodProxy`.
+that its roles are proven too. Prometheus scrapes through a `PodProxy`. Of pods that are alike one
+stands for all, but for Loki's, which are one only together. Buckets are an S3 server's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from scripts.cluster.e2e import thanos_programs
 from scripts.cluster.e2e.environment import API_SERVER, Environment
 from scripts.cluster.e2e.pod_proxy import PodProxy
 from scripts.cluster.e2e.prometheus_operator import (
@@ -27,13 +29,16 @@ from scripts.core.yamlfile import Json
 from scripts.model.api_groups import TRACKING_ID
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, Item
+from scripts.servers import object_storage
 from scripts.servers.api import Api
 from scripts.servers.kubernetes import control_plane
 from scripts.servers.kubernetes.client import Object
-from scripts.servers.monitoring import Override, loki_config, start_alertmanager
+from scripts.servers.loki_cluster import ALL, RELEASE, LokiCluster
+from scripts.servers.monitoring import Override, start_alertmanager
+from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.processes import LOOPBACK, free_port, free_ports
 
-PROGRAMS = ("alertmanager", "kube-state-metrics", "loki", "prometheus")
+PROGRAMS = ("alertmanager", "kube-state-metrics", "prometheus", object_storage.NAME)
 # What Helm writes on each object that it installs.
 RELEASE_NAME = "meta.helm.sh/release-name"
 # So that nobody waits for a minute.
@@ -53,12 +58,14 @@ class MonitoringPrograms:
         prometheus: Prometheus' API.
         alertmanager: Alertmanager's API.
         loki: Loki's API.
+        thanos: What Grafana asks where there is Thanos, else None.
         generated: Prometheus' configuration as the operator generates it.
     """
 
     prometheus: Api
     alertmanager: Api
     loki: Api
+    thanos: Api | None
     generated: Json = field(repr=False)
 
 
@@ -80,22 +87,29 @@ def running(env: Environment) -> Iterator[MonitoringPrograms]:
         _route(env, proxy, labels, 8080, port)
         env.wait_for_pods([MONITORING])
         _run_kube_state_metrics(env, proxy)
-        loki = api(_run_loki(env, proxy))
+        live = _live_cluster(env)
+        metrics_bucket = thanos_programs.bucket(env)
+        storage = _object_storage(env, live, metrics_bucket)
+        loki = block.enter_context(_loki(env, proxy, live, storage))
         alertmanager = api(_run_alertmanager(env, proxy))
         for name, port in env.flux_metrics_ports.items():
             _route(env, proxy, {"app": name}, 8080, port)
         proxy.routes[API_SERVER] = urlsplit(env.client.url).port or 0
         port, config = _run_prometheus(env, proxy)
-        yield MonitoringPrograms(api(port), alertmanager, loki, config)
+        thanos = None
+        if storage and metrics_bucket:
+            thanos = block.enter_context(
+                thanos_programs.running(env, proxy, storage, metrics_bucket, port)
+            )
+        yield MonitoringPrograms(api(port), alertmanager, loki, thanos, config)
 
 
 def _route(
     env: Environment, proxy: PodProxy, labels: Mapping[str, str], pod_port: int, port: int
 ) -> None:
     """Forward to a program from the addresses of the pods that it stands for."""
-    for pod in env.client.all("v1", "Pod"):
-        if labels.items() <= pod["metadata"].get("labels", {}).items():
-            proxy.routes[f"{pod['status']['podIP']}:{pod_port}"] = port
+    for address in env.pod_addresses(labels):
+        proxy.routes[f"{address}:{pod_port}"] = port
 
 
 def _run_kube_state_metrics(env: Environment, proxy: PodProxy) -> None:
@@ -153,21 +167,42 @@ def installed_by(item: Object) -> str | None:
     return annotations.get(RELEASE_NAME) or application or None
 
 
-def _run_loki(env: Environment, proxy: PodProxy) -> int:
-    folder = env.processes.folder("loki-data")
-    port, grpc, gossip = free_ports(3)
-    numbers = {"folder": str(folder), "http": port, "grpc": grpc, "gossip": gossip}
+def _live_cluster(env: Environment) -> Cluster:
+    """Return ConfigMaps and workloads of the cluster in the form of what is rendered."""
+    kinds = (("v1", "ConfigMap"), ("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"))
     items = tuple(
-        Item(item, installed_by(item)) for item in env.client.all("v1", "ConfigMap", MONITORING)
+        Item(item, installed_by(item))
+        for version, kind in kinds
+        for item in env.client.all(version, kind, MONITORING)
     )
-    # What is in the cluster, in the form of what is rendered.
-    cluster = Cluster(Repository(env.remote.tree), env.sync, items)
-    path = folder / "loki.yaml"
-    path.write_text(yaml.safe_dump(loki_config(cluster, folder, numbers, (_RULER_INTERVAL,))))
-    env.processes.start("loki", f"-config.file={path}")
-    env.processes.wait("loki", f"http://{LOOPBACK}:{port}/ready")
-    _route(env, proxy, {"app.kubernetes.io/name": "loki"}, 3100, port)
-    return port
+    return Cluster(Repository(env.remote.tree), env.sync, items)
+
+
+def _object_storage(env: Environment, live: Cluster, metrics: str) -> ObjectStorage | None:
+    """Run an S3 server with Loki's bucket and with that of metrics, where there is one of them."""
+    config = next(i for i in live.of("ConfigMap") if (i.name, i.release) == (RELEASE, RELEASE))
+    common = yaml.safe_load(config.data["config.yaml"])["common"]
+    logs = str((common["storage"].get("s3") or {}).get("bucketnames") or "")
+    buckets = [bucket for bucket in (logs, metrics) if bucket]
+    return ObjectStorage(env.processes, *buckets) if buckets else None
+
+
+@contextlib.contextmanager
+def _loki(
+    env: Environment, proxy: PodProxy, live: Cluster, storage: ObjectStorage | None
+) -> Iterator[Api]:
+    """Run each of Loki's pods, as a ring needs a quorum; yield the API of one with the rules."""
+    lokis = LokiCluster(env.processes, live, storage, (_RULER_INTERVAL,))
+    try:
+        lokis.start()
+        for member in lokis.members.values():
+            name = {"statefulset.kubernetes.io/pod-name": member.name}
+            _route(env, proxy, name, 3100, member.http)
+        ruler, *_ = lokis.of(ALL, "ruler")
+        with contextlib.closing(Api(ruler.http)) as api:
+            yield api
+    finally:
+        lokis.kill(*lokis.members)
 
 
 def _run_alertmanager(env: Environment, proxy: PodProxy) -> int:
@@ -203,9 +238,18 @@ def _run_prometheus(env: Environment, proxy: PodProxy) -> tuple[int, Json]:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={LOOPBACK}:{port}",
+        *_block_durations(env, item["metadata"]["name"]),
     )
     processes.wait("prometheus", f"http://{LOOPBACK}:{port}/-/ready")
     return port, config
+
+
+def _block_durations(env: Environment, prometheus: str) -> list[str]:
+    """Return what the operator sets where blocks are shipped: without it a sidecar ships none."""
+    name = f"prometheus-{prometheus}"
+    spec = env.client.get("apps/v1", "StatefulSet", name, MONITORING)["spec"]["template"]["spec"]
+    arguments = next(c["args"] for c in spec["containers"] if c["name"] == "prometheus")
+    return [one for one in arguments if one.endswith("-block-duration=2h")]
 
 
 def _write_rules(env: Environment, prometheus: str, folder: Path) -> None:

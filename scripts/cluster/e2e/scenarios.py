@@ -15,6 +15,7 @@ from scripts.cluster.e2e import (
     argocd,
     checks,
     disruptions,
+    drains,
     monitoring_checks,
     monitoring_programs,
     public_scenario,
@@ -85,6 +86,11 @@ def sync_with_flux(
         _check_others(table, env, before, others)
         with table.step("sidecars of each public layout of the application are found") as found:
             found += monitoring_checks.check_sidecars(env, programs)
+    if drains.replicated(env):
+        with table.step("pods of one workload are on different nodes, in different zones") as found:
+            found += drains.check_spread(env)
+        with table.step("drained nodes never take two pods of a workload") as found:
+            found += drains.check(env)
     if public:
         public_scenario.with_flux(table, env, _disrupt)
     if disrupted:
@@ -100,7 +106,7 @@ def sync_with_flux(
     load = f"at a load of {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     limit = f"the bar of {sync_latency.LIMIT:.0f} s"
     print(f"GitOps adds {latency.added:.1f} s: {verdict} {limit}, {load}")
-    print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
+    _print_totals(processes, synced, time.monotonic() - began)
     return table.findings
 
 
@@ -140,7 +146,7 @@ def sync_with_argocd(
         public_scenario.with_argocd(table, env, argo)
     with table.step("all of it goes with the root Application"):
         argo.remove()
-    print(f"from nothing to synced: {synced:.1f} s; {_memory(processes)}")
+    _print_totals(processes, synced, time.monotonic() - began)
     return table.findings
 
 
@@ -178,6 +184,9 @@ def _monitoring(table: StepTable, env: Environment) -> Iterator[MonitoringProgra
         for text, check in MONITORING_CHECKS.items():
             with table.step(text) as found:
                 found += check(env, programs)
+        if programs.thanos:
+            with table.step("Thanos has each series once, with its cluster's name") as found:
+                found += monitoring_checks.check_thanos(env, programs.thanos)
         if env.sync.engine == "flux":
             with table.step("kube-state-metrics says that all of Flux is ready") as found:
                 found += monitoring_checks.check_flux_readiness(env, programs)
@@ -246,6 +255,11 @@ def _disrupt(env: Environment, some: Sequence[disruptions.Disruption]) -> list[F
             print(f"{'':<61}{line}")
     print(f"all of them in {time.monotonic() - began:.0f} s", flush=True)
     return found
+
+
+def _print_totals(processes: Processes, synced: float, whole: float) -> None:
+    """Print how long the sync and all of the run took, in seconds, and the memory."""
+    print(f"from nothing to synced: {synced:.1f} s, all of it: {whole:.0f} s; {_memory(processes)}")
 
 
 def _memory(processes: Processes) -> str:

@@ -12,6 +12,7 @@ from scripts.live.preflight.check_result import CheckResult, missing, ok, warnin
 from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model.budget import effective
 from scripts.model.manifests import identity
+from scripts.model.placement import kept_apart
 from scripts.model.rendered import Pod
 from scripts.model.requirements import Requirements
 
@@ -152,7 +153,10 @@ def fits(resource: str, required: Requirements, cluster: ClusterState) -> CheckR
 
 
 def placed(required: Requirements, cluster: ClusterState) -> CheckResult:
-    """Give each pod a node, the largest first: room in total may be in pieces too small."""
+    """Give each pod a node, the largest first: room in total may be in pieces too small.
+
+    Pods that may not share a node get one each.
+    """
     demand = resource_demand(required, cluster)
     if not demand.schedulable:
         return missing(*_not_schedulable(demand))
@@ -160,13 +164,22 @@ def placed(required: Requirements, cluster: ClusterState) -> CheckResult:
         node.take(demand.daemon_sets[node.name])
     largest = demand.pods[0]
     roomy = sum(node.has_room(requests(largest.spec)) for node in demand.schedulable)
+    taken: dict[str, set[str]] = {}
     for pod in demand.pods:
         amount = requests(pod.spec)
-        able = [node for node in demand.schedulable if node.has_room(amount)]
+        apart = taken.setdefault(str(pod.owner), set()) if kept_apart(pod) else set()
+        others = [node for node in demand.schedulable if node.name not in apart]
+        if not others:
+            nodes = counted(len(apart), "node")
+            text = f"{pod.replicas} pods of {pod.owner.name} may not share a node, on {nodes}"
+            return missing(text, "add nodes, or take an environment that needs fewer")
+        able = [node for node in others if node.has_room(amount)]
         if not able:
             fix = "free that much on one node, or add a node"
             return missing(f"no node has room for {_with_requests(pod)}", fix)
-        max(able, key=lambda node: node.free["memory"]).take(amount)
+        chosen = max(able, key=lambda node: node.free["memory"])
+        chosen.take(amount)
+        apart.add(chosen.name)
     nodes = counted(len(demand.schedulable), "node")
     text = f"the largest pod, {_with_requests(largest)}, fits on {roomy} of {nodes}"
     if roomy < 2 <= len(demand.schedulable):

@@ -21,6 +21,7 @@ from scripts.simulation.exporters import (
     node_exporter,
     prometheus,
     redpanda,
+    thanos,
 )
 from scripts.simulation.exporters.defaults import Exporter, Program
 from scripts.simulation.model import Exposed, SimulatedNode, SimulatedPod
@@ -71,6 +72,11 @@ _OF_POD: Mapping[Key, tuple[Callable[[Simulation, SimulatedPod], Iterable[Expose
     ("argocd", "metrics"): (gitops.argocd, Program("")),
     ("dapr-sidecars", "dapr-metrics"): (dapr.sidecar, Program("daprd")),
     ("dapr-control-plane", "metrics"): (dapr.dapr_control_plane, Program("")),
+    ("thanos", "http"): (thanos.part, Program("")),
+    ("thanos-sidecar", "http"): (
+        thanos.sidecar,
+        Program("thanos", "thanos_(build|objstore|shipper|sidecar)_.+|process_.+"),
+    ),
 }
 _OF_NODE: Mapping[Key, tuple[Callable[[Simulation, SimulatedNode], Iterable[Exposed]], Program]] = {
     (f"{_CHART}-prometheus-node-exporter", "http-metrics"): (
@@ -94,6 +100,16 @@ _OF_WORKLOAD: Mapping[str, Program] = {
     ),
     "argocd-repo-server": Program("argo-cd", "argocd_(git|repo)_.+|process_.+"),
     "argocd-server": Program("argo-cd", "argocd_redis_.+|process_.+"),
+    "thanos-compact": Program("thanos", "thanos_(blocks|build|compact|objstore)_.+|process_.+"),
+    "thanos-store-gateway": Program(
+        "thanos", "thanos_(blocks|bucket|build|objstore)_.+|process_.+"
+    ),
+    "thanos-query": Program(
+        "thanos", "thanos_(build_|query_(?!frontend_|range_)|store_nodes_).+|process_.+"
+    ),
+    "thanos-query-frontend": Program(
+        "thanos", "thanos_(build|frontend|query_(frontend|range))_.+|process_.+"
+    ),
     "dapr-operator": Program("dapr-control-plane", "(?!dapr_).+|dapr_operator_.+"),
     "dapr-placement-server": Program("dapr-control-plane", "(?!dapr_).+|dapr_placement_.+"),
     "dapr-scheduler-server": Program("dapr-control-plane", "(?!dapr_).+|dapr_scheduler_.+"),

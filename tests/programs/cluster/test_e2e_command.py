@@ -62,7 +62,8 @@ def test_what_no_engine_syncs_is_refused(name: str) -> None:
 def test_one_cluster_is_disrupted_and_another_gets_a_public_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(clusters, "has_volumes", lambda _, name: name == "prod")
+    count = {"laptop": 0, "prod": 2}
+    monkeypatch.setattr(clusters, "budget", lambda _, name: {"volumes": {"count": count[name]}})
     syncs = command.selected(SYNCS, [])
     repository = cast(Repository, SimpleNamespace(root=None))
 

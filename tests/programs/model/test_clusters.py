@@ -66,7 +66,11 @@ def test_a_tree_without_a_cluster_says_so(tmp_path: Path) -> None:
         clusters.chosen(tmp_path, "")
 
 
-def test_the_one_that_is_broken_has_volumes_if_any_has(tmp_path: Path) -> None:
-    root = tree(tmp_path, a=0, b=1, c=2)
-    assert clusters.first_with_volumes(root, ["a", "b", "c"]) == "b"
-    assert clusters.first_with_volumes(root, ["a"]) == "a"
+def test_the_one_that_is_broken_is_the_smallest_with_volumes(tmp_path: Path) -> None:
+    root = tree(tmp_path, a=0, b=6, c=2, d=2)
+    for name, nodes in (("a", 1), ("b", 3), ("c", 2), ("d", 2)):
+        with (root / f"overlays/of-{name}/budget.yaml").open("a") as file:
+            file.write(f"\nnodes: {nodes}\n")
+    assert clusters.smallest_with_volumes(root, ["a", "b", "c", "d"]) == "c"
+    assert clusters.smallest_with_volumes(root, ["a", "b"]) == "b"
+    assert clusters.smallest_with_volumes(root, ["a"]) == "a"

@@ -1,0 +1,1 @@
+"""Metrics of more clusters and months: Thanos beside Prometheus alone, on simulated days."""

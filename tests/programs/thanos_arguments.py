@@ -1,0 +1,11 @@
+"""Arguments of Thanos' parts as clusters have them, as far as they decide what is answered."""
+
+from scripts.servers.thanos import COMPACT, FRONTEND, QUERY, REPLICA, SIDECAR, STORE
+
+DECLARED = {
+    SIDECAR: [SIDECAR],
+    STORE: [STORE],
+    COMPACT: [COMPACT, "--wait"],
+    QUERY: [QUERY, f"--query.replica-label={REPLICA}"],
+    FRONTEND: [FRONTEND],
+}
