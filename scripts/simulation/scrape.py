@@ -124,6 +124,9 @@ def _of_pod(
         "__meta_kubernetes_pod_name": pod.name,
         "__meta_kubernetes_pod_node_name": pod.node.name if pod.node else "",
     }
+    for name, value in pod.labels.items():
+        # As Prometheus' Kubernetes discovery writes names.
+        named[f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}"] = value
     exposed = exporter(sim, item, endpoint, pod=pod)
     return _target(sim, item, endpoint, named | dict(labels), pod, exposed)
 

@@ -85,6 +85,12 @@ def test_with_a_tolerance_only_a_long_gap_is_one() -> None:
     assert not panels.Difference("board", "Panel", "A", "{} is 1, and not 2", "up").gap
 
 
+def test_points_that_are_hours_apart_are_no_run() -> None:
+    sparse = [1.0, 1.0, *[None] * 60, 1.0, 1.0, *[None] * 60, 1.0]
+    lacking = [1.0, 1.0, *[None] * 61, 1.0, *[None] * 61]
+    assert not told(result(series(sparse)), result(series(lacking)), 0.05)
+
+
 def test_only_metrics_are_asked_at_the_cluster_that_is_chosen() -> None:
     cluster = {
         "name": "cluster",

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation
@@ -161,10 +162,13 @@ def _points(expected: Points, actual: Points, tolerance: float) -> str:
 
 
 def _longest(expected: Sequence[float], actual: Points) -> list[float]:
-    """Return the longest run of expected moments without a point."""
+    """Return the longest run of expected moments, one step after another, without a point."""
+    step = min((b - a for a, b in pairwise(expected)), default=0.0)
     longest: list[float] = []
     run: list[float] = []
     for moment in expected:
+        if run and moment - run[-1] > step:
+            run = []
         run = [] if moment in actual else [*run, moment]
         longest = max(longest, run, key=len)
     return longest
