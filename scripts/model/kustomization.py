@@ -22,6 +22,17 @@ FILE = "kustomization.yaml"
 OPTIONS = "tests/options"
 # Below it: an address that everybody can open, where the tree has none yet.
 ADDRESS = f"{OPTIONS}/releases/address"
+# ConfigMaps of the owner's own, which components copy from: what they are for.
+OWNERS = {
+    "cluster": "the cluster's name",
+    "hub": "the hub's address as URL",
+    "object-storage": "the buckets, as overlays/oke/releases/object-storage.yaml has them",
+}
+# What a replacement reads and is not there: the object, or the key of it.
+_NO_SOURCE = re.compile(
+    r"(?P<gone>nothing selected by|is missing for replacement source)"
+    r" ConfigMap\.\S*/(?P<name>[a-z-]+)\.\[noNs\]"
+)
 # A public address in the inventory.
 _PUBLIC = re.compile(r"^  GRAFANA_URL: *[\"']?https:", re.MULTILINE)
 
@@ -137,6 +148,13 @@ def _innermost(message: str, root: Path) -> str:
 def _fix(message: str, path: str) -> str:
     """Return what to do about kustomize's message: of components, the order is often at fault."""
     rebuild = f"run `kustomize build {path}`"
+    source = _NO_SOURCE.search(message.replace("\\", ""))
+    if source and source["name"] in OWNERS:
+        file, what = f"{source['name']}.yaml", OWNERS[source["name"]]
+        if source["gone"].startswith("is missing"):
+            return f"set it in the environment's {file}, then {rebuild}"
+        write = f"write {file} into the environment's releases: {what}"
+        return f"{write}; list it in resources of the kustomization.yaml there, then {rebuild}"
     if "nothing selected by" in message or "no resource matches" in message:
         order = "list what has this object before what changes or reads it"
         return f"{order} (components apply in their order, base/argocd last), then {rebuild}"
