@@ -26,7 +26,7 @@ ADDRESS = f"{OPTIONS}/releases/address"
 OWNERS = {
     "cluster": "the cluster's name",
     "hub": "the hub's address as URL",
-    "object-storage": "the buckets, as overlays/oke/releases/object-storage.yaml has them",
+    "object-storage": "the buckets, see base/optional/scale/README.md",
 }
 # What a replacement reads and is not there: the object, or the key of it.
 _NO_SOURCE = re.compile(

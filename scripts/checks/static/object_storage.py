@@ -123,7 +123,7 @@ def parts(
     if takes(repository, sync, SIDECAR) and not (storage and storage.metrics):
         place = storage.config.place(METRICS) if storage else listed(repository, sync, SIDECAR)
         text = f"nothing says which bucket Thanos ships to: no {METRICS}"
-        fix = f"name it in {FILE} of the environment, as overlays/oke has, and list the file"
+        fix = f"name it in {FILE} of the environment: see base/optional/scale/README.md"
         yield Finding(*place, text, fix)
 
 
