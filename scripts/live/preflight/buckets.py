@@ -30,6 +30,8 @@ S3_KEYS = ("bucket", "endpoint", "access_key", "secret_key")
 OCI_KEYS = ("bucket", "compartment_ocid")
 OCI_RAW_KEYS = ("tenancy_ocid", "user_ocid", "region", "fingerprint", "privatekey")
 OCI_PROVIDERS = ("default", "instance-principal", "raw", "oke-workload-identity")
+# Words for a key that is not known, the last of VersityGW, and for one whose secret is another.
+KEY_REFUSED = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "XAdminUserNotFound"})
 Fault = tuple[str, str]
 
 
@@ -151,6 +153,10 @@ def told(bucket: Bucket, answer: Answer, secret: str) -> CheckResult:
     if not answer.status:
         fix = f"correct {ENDPOINT} in {FILE}, or ask from where it is reached"
         return missing(f"{bucket.host} {answer.code}", fix)
+    if answer.code in KEY_REFUSED:
+        text = f"{who} does not take the key of {secret} ({said})"
+        fix = "make the Secret anew with a valid key; Oracle says the same of a wrong region "
+        return missing(text, f"{fix}({bucket.region})")
     if answer.status == 404:
         text = f"no bucket {who} for this key ({said})"
         return missing(text, "create it there, or correct its name")
@@ -161,10 +167,6 @@ def told(bucket: Bucket, answer: Answer, secret: str) -> CheckResult:
         return missing(text, f"write that region into {FILE}, and what Thanos reads")
     if answer.code == "RequestTimeTooSkewed":
         return missing(f"the clock of this machine is wrong ({said})", "set it by NTP")
-    if answer.code in {"InvalidAccessKeyId", "SignatureDoesNotMatch"}:
-        text = f"{who} does not take the key of {secret} ({said})"
-        fix = "make the Secret anew with a valid key; Oracle says the same of a wrong region "
-        return missing(text, f"{fix}({bucket.region})")
     if answer.status in {401, 403}:
         text = f"{who} lets the key of {secret} not list objects ({said})"
         return missing(text, "let its user read and write objects of this bucket")
