@@ -82,7 +82,7 @@ def create(
     for name in spaces:
         print(f"  create   namespace {name}")
     _print_planned(found.make, "create")
-    unmade = _report_given(found.give, shlex.join(("kubectl", *cluster.options)), facts)
+    unmade = report_given(found.give, shlex.join(("kubectl", *cluster.options)), facts)
     if found.make:
         count = counted(len(found.make), "Secret")
         question = f"Create {count} in {cluster.name}?"
@@ -134,7 +134,7 @@ def encrypt(
     for place in found.existing:
         print(colour(f"  there    {folder.name(files[place][0])}", DIM))
     _print_planned(found.make, "encrypt")
-    unmade = _report_given(found.give, "kubectl", facts, sops=True)
+    unmade = report_given(found.give, "kubectl", facts, sops=True)
     for path in folder.write(content):
         print(colour(f"wrote {folder.name(path)}", GREEN))
     if not found.make:
@@ -192,10 +192,20 @@ def _check_shared(make: Iterable[MissingSecret], needed: Iterable[NeededSecret])
             raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
 
 
-def _report_given(
+def report_given(
     give: Iterable[MissingSecret], kubectl_: str, facts: Mapping[str, str], *, sops: bool = False
 ) -> list[Finding]:
-    """Say what only the user can make; return a finding for each that something waits for."""
+    """Say what only the user can make.
+
+    Args:
+        give: The Secrets.
+        kubectl_: The command that leads to the cluster.
+        facts: What the environment says, to fill in.
+        sops: Whether they are encrypted into the cluster's folder.
+
+    Returns:
+        A finding for each that something waits for.
+    """
     found = []
     for one in give:
         name = one.declared.name
