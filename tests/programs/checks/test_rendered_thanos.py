@@ -110,6 +110,13 @@ def secret(name: str) -> Edit:
             argument("resolution-5m=180d", "resolution-5m=9d"),
         ),
         (
+            "raw=soon: 'soon' is no duration",
+            thanos.downsampled_in_time,
+            "StatefulSet",
+            COMPACT,
+            argument("resolution-raw=60d", "resolution-raw=soon"),
+        ),
+        (
             "store reads the bucket of the Secret other, and the sidecar ships to that of thanos-",
             thanos.one_bucket,
             "StatefulSet",
