@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.core.findings import Finding
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json, load
-from scripts.model import files, images, placement, scraping
+from scripts.model import files, images, scraping
 from scripts.model.manifests import ENGINES
 from scripts.model.rendered import Cluster, Item, Pod, Written, declared
 
@@ -163,7 +163,6 @@ def findings(cluster: Cluster) -> Iterator[Finding]:
     ]:
         yield Finding(place, None, f"{cluster.name}: {text}", fix)
     yield from _volumes_unfit(cluster, budget, overlay)
-    yield from _nodes_too_few(cluster, budget, overlay)
     if "replicas" in budget:
         for pod in cluster.pods:
             if pod.replicas is not None and pod.replicas > budget["replicas"]:
@@ -364,15 +363,6 @@ def _volumes_unfit(cluster: Cluster, budget: Mapping[str, Json], overlay: str) -
             text = f"a volume of the storage class {kind}, not {allowed['storageClass']}"
             keys = ("storageClass", "storageClassName")
             yield _value(cluster, owner, text, overlay, *(((key,), kind) for key in keys))
-
-
-def _nodes_too_few(cluster: Cluster, budget: Mapping[str, Json], overlay: str) -> Iterator[Finding]:
-    """Pods that may not share a node find one each; a pod that does not is Pending for ever."""
-    nodes = int(budget.get("nodes", 1))
-    for pod in cluster.pods:
-        if pod.replicas is not None and pod.replicas > nodes and placement.kept_apart(pod):
-            text = f"{pod.replicas} pods, no two of which may share a node, on {nodes} nodes"
-            yield _value(cluster, pod.owner, text, overlay, (("replicas",), pod.replicas))
 
 
 def _tier_exceeded(budget: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

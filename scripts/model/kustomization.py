@@ -22,6 +22,22 @@ FILE = "kustomization.yaml"
 OPTIONS = "tests/options"
 # Below it: an address that everybody can open, where the tree has none yet.
 ADDRESS = f"{OPTIONS}/releases/address"
+# ConfigMaps of the owner's own, which components copy from: what they are for.
+OWNERS = {
+    "cluster": "the cluster's name",
+    "hub": "the hub's address as URL",
+    "object-storage": "the buckets, see base/optional/scale/README.md",
+}
+# Opt-ins of which a cluster has one: where its environment has taken one in, the others go with it.
+ALTERNATIVES = (
+    ("base/optional/scale/object-storage/new", "base/optional/scale/object-storage/from-volume"),
+    ("base/optional/scale/loki-replicas", "base/optional/scale/loki-distributed"),
+)
+# What a replacement reads and is not there: the object, or the key of it.
+_NO_SOURCE = re.compile(
+    r"(?P<gone>nothing selected by|is missing for replacement source)"
+    r" ConfigMap\.\S*/(?P<name>[a-z-]+)\.\[noNs\]"
+)
 # A public address in the inventory.
 _PUBLIC = re.compile(r"^  GRAFANA_URL: *[\"']?https:", re.MULTILINE)
 
@@ -33,7 +49,7 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         root: The repository's.
         path: The folder, relative to the repository. Of one below `tests/options`, opt-ins that its
             environment has taken in by itself are left out, as kustomize takes none in twice, and
-            so is the address in place of an owner's.
+            so are their alternatives, and what stands for an address or a file of an owner's.
 
     Raises:
         RepositoryError: With kustomize's reason, shortened to its last part.
@@ -118,8 +134,18 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
         for key in ("resources", "components")
     }
     taken = {file.parent for resource in places["resources"] for file in files(resource)}
+    for names in ALTERNATIVES:
+        others = {root / name for name in names}
+        taken |= others if others & taken else set()
     if _PUBLIC.search((root / INVENTORY).read_text(encoding="utf-8")):
         taken.add(root / ADDRESS)
+    # What stands for a file of the owner's, where the environment has that.
+    own = {f"{name}.yaml" for name in OWNERS}
+    own &= {file.name for resource in places["resources"] for file in files(resource)}
+    for path in places["components"]:
+        stands_in = path.is_relative_to(root / OPTIONS)
+        if stands_in and own & {file.name for file in files(path)}:
+            taken.add(path)
     places["components"] = [path for path in places["components"] if path not in taken]
     relative = {key: [os.path.relpath(path, copy) for path in places[key]] for key in places}
     (copy / FILE).write_text(yaml.safe_dump({**content, **relative}), encoding="utf-8")
@@ -137,6 +163,13 @@ def _innermost(message: str, root: Path) -> str:
 def _fix(message: str, path: str) -> str:
     """Return what to do about kustomize's message: of components, the order is often at fault."""
     rebuild = f"run `kustomize build {path}`"
+    source = _NO_SOURCE.search(message.replace("\\", ""))
+    if source and source["name"] in OWNERS:
+        file, what = f"{source['name']}.yaml", OWNERS[source["name"]]
+        if source["gone"].startswith("is missing"):
+            return f"set it in the environment's {file}, then {rebuild}"
+        write = f"write {file} into the environment's releases: {what}"
+        return f"{write}; list it in resources of the kustomization.yaml there, then {rebuild}"
     if "nothing selected by" in message or "no resource matches" in message:
         order = "list what has this object before what changes or reads it"
         return f"{order} (components apply in their order, base/argocd last), then {rebuild}"

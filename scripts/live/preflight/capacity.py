@@ -10,9 +10,9 @@ from scripts.core.quantities import mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
+from scripts.model import placement
 from scripts.model.budget import effective
 from scripts.model.manifests import identity
-from scripts.model.placement import kept_apart
 from scripts.model.rendered import Pod
 from scripts.model.requirements import Requirements
 
@@ -153,10 +153,7 @@ def fits(resource: str, required: Requirements, cluster: ClusterState) -> CheckR
 
 
 def placed(required: Requirements, cluster: ClusterState) -> CheckResult:
-    """Give each pod a node, the largest first: room in total may be in pieces too small.
-
-    Pods that may not share a node get one each.
-    """
+    """Give each pod a node, the largest first: room in total may be in pieces too small."""
     demand = resource_demand(required, cluster)
     if not demand.schedulable:
         return missing(*_not_schedulable(demand))
@@ -164,27 +161,36 @@ def placed(required: Requirements, cluster: ClusterState) -> CheckResult:
         node.take(demand.daemon_sets[node.name])
     largest = demand.pods[0]
     roomy = sum(node.has_room(requests(largest.spec)) for node in demand.schedulable)
-    taken: dict[str, set[str]] = {}
     for pod in demand.pods:
         amount = requests(pod.spec)
-        apart = taken.setdefault(str(pod.owner), set()) if kept_apart(pod) else set()
-        others = [node for node in demand.schedulable if node.name not in apart]
-        if not others:
-            nodes = counted(len(apart), "node")
-            text = f"{pod.replicas} pods of {pod.owner.name} may not share a node, on {nodes}"
-            return missing(text, "add nodes, or take an environment that needs fewer")
-        able = [node for node in others if node.has_room(amount)]
+        able = [node for node in demand.schedulable if node.has_room(amount)]
         if not able:
             fix = "free that much on one node, or add a node"
             return missing(f"no node has room for {_with_requests(pod)}", fix)
-        chosen = max(able, key=lambda node: node.free["memory"])
-        chosen.take(amount)
-        apart.add(chosen.name)
+        max(able, key=lambda node: node.free["memory"]).take(amount)
     nodes = counted(len(demand.schedulable), "node")
     text = f"the largest pod, {_with_requests(largest)}, fits on {roomy} of {nodes}"
     if roomy < 2 <= len(demand.schedulable):
         return warning(text, "free as much on another node, or it waits while this one is gone")
     return ok(text)
+
+
+def apart(required: Requirements, cluster: ClusterState) -> CheckResult:
+    """Compare pods that are never on one node with the nodes that take them."""
+    nodes = resource_demand(required, cluster).schedulable
+    largest = max(placement.apart(required.pods), key=lambda one: one.size)
+    name = largest.pod.owner.name
+    text = (
+        f"{name}: {largest.size} pods, no two on one node; {counted(len(nodes), 'node')} for them"
+    )
+    if largest.size > len(nodes):
+        return missing(text, f"add nodes, or run {len(nodes)} of it at most")
+    return ok(text)
+
+
+def needs_apart(required: Requirements) -> bool:
+    """Say whether there are pods that are never on one node, and more than one of them."""
+    return any(one.size > 1 for one in placement.apart(required.pods))
 
 
 def of_others(required: Requirements, cluster: ClusterState, namespace: str) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import pytest
 
-from scripts.core.yamlfile import Json
 from scripts.live.preflight import capacity
 from scripts.live.preflight.cluster_state import ClusterState
 from scripts.model.requirements import Requirements
@@ -79,22 +77,6 @@ def test_room_in_pieces_too_small_for_a_pod_is_found(fitted: Requirements) -> No
 def test_a_pod_that_only_one_node_can_take_is_told(fitted: Requirements) -> None:
     cluster = seen(pods=[pod("large", NODES[0], memory="4600Mi")])
     assert_is(fitted, cluster, "placement", "warning", "prometheus.* fits on 1 of 2 nodes")
-
-
-def test_pods_that_may_not_share_a_node_need_one_each(fitted: Requirements) -> None:
-    def three(**spec: Json) -> Requirements:
-        pods = [
-            dataclasses.replace(p, replicas=3, spec={**p.spec, **spec})
-            if p.owner.name == "loki"
-            else p
-            for p in fitted.pods
-        ]
-        return dataclasses.replace(fitted, pods=tuple(pods))
-
-    text = "3 pods of loki may not share a node, on 2 nodes.*add nodes"
-    assert_is(three(), seen(), "placement", "missing", text)
-    assert_is(three(), seen(nodes=[*oke()["nodes"], node("third")]), "placement", "ok", "fits on")
-    assert_is(three(affinity={}), seen(), "placement", "ok", "fits on")
 
 
 def test_a_tainted_node_takes_daemonsets_only(fitted: Requirements) -> None:

@@ -58,19 +58,6 @@ def limited(
     return make
 
 
-@pytest.mark.parametrize(("replicas", "found"), [(2, 0), (3, 1)])
-def test_pods_that_may_not_share_a_node_find_one_each(
-    replicas: int, found: int, rendered: list[Cluster]
-) -> None:
-    def edit(item: Json) -> None:
-        if item["metadata"]["name"] == "loki":
-            item["spec"]["replicas"] = replicas
-
-    told = messages(edited(named(rendered), "StatefulSet", edit))
-    text = "StatefulSet monitoring/loki: 3 pods, no two of which may share a node, on 2 nodes"
-    assert sum(text in one for one in told) == found
-
-
 def test_every_environment_keeps_its_budget(rendered: list[Cluster]) -> None:
     findings = [finding for cluster in rendered for finding in budget.findings(cluster)]
     assert list(map(str, [*findings, *budget.unused_images(rendered)])) == []
