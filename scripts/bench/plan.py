@@ -229,7 +229,9 @@ def _exposition(day: simulation.Day, cluster: Cluster, interval: float) -> _Expo
         labels = dict(series["metric"])
         name = labels.pop("__name__")
         # As the text format escapes: backslash, quote, newline.
-        written = ",".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items())
+        written = ",".join(
+            f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items()
+        )
         names.append(f"{name}{{{written}}}")
         at = {round((stamp - begin) / 30): value for stamp, value in series["values"]}
         values.append([at.get(step, "") for step in range(_STEPS)])
@@ -243,7 +245,7 @@ def _served(exposition: _Exposition) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
+        def do_GET(self) -> None:
             body = exposition.text()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -254,8 +256,13 @@ def _served(exposition: _Exposition) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing of each request."""
 
-    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of connections that end with Prometheus."""
+
+    server = Server((LOOPBACK, 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"{LOOPBACK}:{server.server_address[1]}"
