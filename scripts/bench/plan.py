@@ -23,18 +23,19 @@ import yaml
 from scripts import simulation
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import Json
+from scripts.model.plan import FACTOR, sizes
+from scripts.model.plan import constants as c
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring
 from scripts.servers.api import Api
 from scripts.servers.polling import poll
 from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
 
-SCALES = (1, 10, 100)
 _HOURS = 2
 # Samples of a head of two hours at 30 s.
 _STEPS = 240
 # Seconds between two scrapes and how many of them, by scale: at 100 x, two cores take no more.
-_SCRAPES = {1: (0.5, _STEPS), 10: (0.5, _STEPS), 100: (5.0, 48)}
+SCRAPES = {1: (0.5, _STEPS), 10: (0.5, _STEPS), 100: (5.0, 48)}
 _DIGITS = "0123456789"
 
 
@@ -49,6 +50,8 @@ class Metrics:
         memory: Resident at most, in bytes, with a block written as after each two hours.
         block: Bytes of that block.
         stored: Samples in it.
+        log: Bytes of the write-ahead log, for the samples appended so far.
+        appended: How many these are.
     """
 
     series: int
@@ -57,6 +60,8 @@ class Metrics:
     memory: int
     block: int
     stored: int
+    log: int
+    appended: int
 
 
 @dataclass(frozen=True)
@@ -110,15 +115,74 @@ class _Exposition:
             return self._made[1]
 
 
+def tables() -> Iterator[str]:
+    """Yield a table for each scale, as soon as it is measured.
+
+    Raises:
+        RepositoryError: Where a chart is missing, or a server takes too little in time.
+    """
+    cluster = simulation.cluster()
+    day = simulation.day("healthy")
+    for scale in SCRAPES:
+        rows = [*metric_rows(metrics(day, cluster, scale)), *line_rows(lines(day, cluster, scale))]
+        yield f"\n{table(rows, scale)}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure as it was measured, and as the plan has it."""
+
+    what: str
+    measured: float
+    planned: float
+
+
+def table(rows: Sequence[Row], scale: int) -> str:
+    """Return measured beside planned, those farther apart than the plan's factor marked."""
+    heading = f"the simulated cluster, {scale} x"
+    text = [f"{heading:<42}{'measured':>12}{'planned':>12}{'ratio':>8}"]
+    for row in rows:
+        ratio = row.planned / row.measured if row.measured else 0
+        numbers = f"{row.what:<42}{row.measured:>12.4g}{row.planned:>12.4g}{ratio:>8.2f}"
+        text.append(numbers + ("" if 1 / FACTOR <= ratio <= FACTOR else "  off"))
+    return "\n".join(text)
+
+
+def metric_rows(found: Metrics) -> list[Row]:
+    """Return what the plan has of a Prometheus."""
+    series = sizes.prometheus_memory(found.series) / sizes.MI
+    small = c.SAMPLE_BYTES.value * c.SMALL_BLOCKS.value
+    return [
+        Row(f"Prometheus, {found.series} series, MiB", found.memory / sizes.MI, series),
+        Row("  millicores", found.cores * 1e3, sizes.prometheus_cores(found.samples) * 1e3),
+        Row("  bytes a sample, block of two hours", found.block / found.stored, small),
+        Row("  bytes a sample, log", found.log / found.appended, c.WAL_BYTES.value),
+    ]
+
+
+def line_rows(found: Lines) -> list[Row]:
+    """Return what the plan has of a Loki."""
+    rate = found.size / (_HOURS * 3600)
+    memory = sizes.loki_memory(rate, found.streams)
+    stored = (found.stored + found.index) / found.lines
+    planned = sizes.stored_logs(found.size) / found.lines
+    chunks = sizes.chunks_an_hour(rate, found.streams)
+    return [
+        Row(f"Loki, {found.lines} lines, MiB", found.memory / sizes.MI, memory / sizes.MI),
+        Row("  bytes a line, stored", stored, planned),
+        Row("  chunks an hour", found.chunks / _HOURS, chunks),
+    ]
+
+
 def metrics(day: simulation.Day, cluster: Cluster, scale: int) -> Metrics:
     """Measure a Prometheus that scrapes copies of a day's series.
 
     Args:
         day: Any day.
         cluster: Whose day it is.
-        scale: One of SCALES: how many copies.
+        scale: One of SCRAPES: how many copies.
     """
-    interval, scrapes = _SCRAPES[scale]
+    interval, scrapes = SCRAPES[scale]
     exposition = _exposition(day, cluster, interval)
     progress(f"{len(exposition.names)} series x {scale}, for {interval * scrapes:g} s")
     with _served(exposition) as target, Processes() as processes:
@@ -146,6 +210,7 @@ def metrics(day: simulation.Day, cluster: Cluster, scale: int) -> Metrics:
             first, began = _scraped(api), time.monotonic()
             time.sleep(interval * scrapes)
             last, passed = _scraped(api), time.monotonic() - began
+            log = _size(folder / "data/wal")
             answer = api.form("/api/v1/admin/tsdb/snapshot", {})
             blocks = list((folder / "data/snapshots" / answer["data"]["name"]).glob("*/meta.json"))
             stats = [json.loads(path.read_text())["stats"] for path in blocks]
@@ -156,6 +221,8 @@ def metrics(day: simulation.Day, cluster: Cluster, scale: int) -> Metrics:
                 memory=processes.peak_memory()["prometheus"],
                 block=sum(_size(path.parent) for path in blocks),
                 stored=sum(one["numSamples"] for one in stats),
+                log=log,
+                appended=int(last[appended]),
             )
 
 
@@ -177,7 +244,7 @@ def lines(day: simulation.Day, cluster: Cluster, scale: int) -> Lines:
     Args:
         day: Any day.
         cluster: With Loki's rendered configuration.
-        scale: One of SCALES: factor on the lines.
+        scale: One of SCRAPES: factor on the lines.
     """
     with Processes() as processes:
         folder = processes.folder("loki")
@@ -274,8 +341,8 @@ def _served(exposition: _Exposition) -> Iterator[str]:
 def _repeated(source: Path, output: Path, scale: int) -> int:
     """Write two hours of lines at some times a day's rate, evenly spread; return how many.
 
-    Where they are more than the day has, it begins anew with other digits: a line that is there twice
-    would take next to no room.
+    Where they are more than the day has, it begins anew with other digits: a line that is there
+    twice would take next to no room.
     """
     with source.open(encoding="utf-8") as file:
         entries = [json.loads(line) for line in file]

@@ -1,7 +1,7 @@
 """`make plan`: what another number of nodes, clusters and months takes, and which step is due.
 
-Run as `python -m scripts.model.plan [--cluster=NAME] [--nodes=3 --pods=120 …]`. What is not given is
-taken from the cluster's budget and from what it renders; else from the simulated day.
+Run as `python -m scripts.model.plan [--cluster=NAME] [--nodes=3 --pods=120 …]`. What is not given
+is taken from the cluster's budget and from what it renders; else from the simulated day.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from scripts.model.plan.retention import Retention, retention
 from scripts.model.plan.sizes import GB, GI, MONTH, Bucket, Prices, Workload
 
 COMMAND = "make plan"
+_FIRST = "the first whose budget has volumes"
 # The most that an argument may be: past it, a figure would be read off the end of the model.
 _MOST = 1e9
 
@@ -40,12 +41,12 @@ _RECEIVED = "rate(loki_distributor_bytes_received_total[1d])"
 _LINES = "rate(loki_distributor_lines_received_total[1d])"
 INPUTS = (
     Input("clusters", "clusters that one Grafana shows", "count(group by (cluster) (up))", True),
-    Input("nodes", "nodes of a cluster", "count(kube_node_info)", True),
-    Input("pods", "pods of a cluster", "count(kube_pod_info)", True),
+    Input("nodes", "nodes of a cluster", "max(count by (cluster) (kube_node_info))", True),
+    Input("pods", "pods of a cluster", "max(count by (cluster) (kube_pod_info))", True),
     Input("series", "series of a Prometheus", f"max({_SERIES})", True),
     Input("log-lines", "lines a second of a cluster", f"sum({_LINES})"),
     Input("line-bytes", "bytes of a line", f"sum({_RECEIVED}) / sum({_LINES})"),
-    Input("streams", "streams of a cluster", "sum(loki_ingester_memory_streams)", True),
+    Input("streams", "streams of a cluster", "max(loki_ingester_memory_streams)", True),
     Input("months", "months of metrics to keep", ""),
     Input("log-days", "days of lines to keep", ""),
     Input("opened", "dashboards a day opened on what is in buckets", ""),
@@ -56,7 +57,7 @@ PRICES = tuple(Prices.__dataclass_fields__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; return the exit code."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    clusters.add_cluster(parser)
+    parser.add_argument("--cluster", default="", help=f"a folder of clusters/ (default: {_FIRST})")
     for one in INPUTS:
         asked = f"; in a running cluster: {one.query}" if one.query else ""
         parser.add_argument(f"--{one.name}", help=f"{one.text}{asked}", metavar="N")
@@ -70,20 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(sources())
         return 0
     root = tools.ROOT
-    name = clusters.chosen(root, options.cluster)
+    name = options.cluster or clusters.first_with_volumes(root, clusters.known(root) or [""])
+    name = clusters.chosen(root, name)
     given = {one.name: _number(options, one.name, whole=one.whole) for one in INPUTS}
     prices = {p: _number(options, f"price-{p.replace('_', '-')}", least=0) for p in PRICES}
+    paid = Prices(**{name: value for name, value in prices.items() if value is not None})
     budget = clusters.budget(root, name)
     workload = planned(budget, retention(root, name), given)
-    print(
-        text(
-            name,
-            workload,
-            budget,
-            given,
-            Prices(**{k: v for k, v in prices.items() if v is not None}),
-        )
-    )
+    print(text(name, workload, budget, given, paid))
     return 0
 
 
@@ -121,6 +116,7 @@ def planned(
         hour_days=kept.hour_days,
         opened=or_else("opened", c.OPENED.value),
         smallest_volume=quantity(budget.get("volumes", {}).get("smallest", 0)),
+        recursive=kept.recursive,
     )
 
 
@@ -216,7 +212,7 @@ def _components(w: Workload) -> str:
 
 
 def _buckets(w: Workload, prices: Prices) -> str:
-    rows = [("bucket", "GB", "PUT", "GET, HEAD", "LIST", "of which")]
+    rows: list[tuple[str, ...]] = [("bucket", "GB", "PUT", "GET, HEAD", "LIST", "of which")]
     due = steps.names_due(w)
     found = [
         (steps.BUCKET, sizes.lines_bucket(w, steps.copies(w))),
@@ -233,21 +229,20 @@ def _buckets(w: Workload, prices: Prices) -> str:
     size, requests = sum(b.size for b in total), sum(b.requests for b in total)
     money = prices.month(size, requests, 0)
     outside = prices.month(size, requests, sum(b.read for b in total))
-    lines = [
-        f"after {w.months:.3g} months, requests a month (* is due):",
-        table(rows, left=(0, 5)),
-        f"  of *: ${money:.2f} a month; ${outside:.2f} where the clusters are outside the provider's"
-        " network",
-        f"  at ${prices.storage:g} a GB after {prices.free_storage:g}, ${prices.requests:g} for 10,000"
-        f" requests after {prices.free_requests:,.0f}, ${prices.egress:g} a GB of egress after"
-        f" {prices.free_egress:,g}",
-    ]
-    volumes = sum(one.volume * one.pods * one.clusters for one in steps.taken(w))
-    price = volumes / GI * c.PRICE_VOLUME.value
-    lines.append(
-        f"  volumes: {volumes / GI:,.0f} GiB, ${price:.2f} a month at ${c.PRICE_VOLUME.value:g} a GB"
+    volumes = sum(one.volume * one.pods * one.clusters for one in steps.taken(w)) / GI
+    price = c.PRICE_VOLUME.value
+    return "\n".join(
+        (
+            f"after {w.months:.3g} months, requests a month (* is due):",
+            table(rows, left=(0, 5)),
+            f"  of *: ${money:.2f} a month; where the clusters are outside the provider's network,"
+            f" ${outside:.2f}",
+            f"  at ${prices.storage:g} a GB after {prices.free_storage:g},"
+            f" ${prices.requests:g} for 10,000 requests after {prices.free_requests:,.0f},"
+            f" ${prices.egress:g} a GB of egress after {prices.free_egress:,g}",
+            f"  volumes: {volumes:,.0f} GiB, ${volumes * price:.2f} a month at ${price:g} a GB",
+        )
     )
-    return "\n".join(lines)
 
 
 def _steps(w: Workload, budget: Mapping[str, Json]) -> str:

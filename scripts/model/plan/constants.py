@@ -55,12 +55,12 @@ STREAM_CHUNKS = Constant(
 )
 
 _BENCH = "measured at 1, 10 and 100 times"
-PROMETHEUS_MEMORY = Constant("Prometheus without series", 80, "MiB", _BENCH)
+PROMETHEUS_MEMORY = Constant("memory of Prometheus without series", 80, "MiB", _BENCH)
 SERIES_MEMORY = Constant("a series in the head", 6000, "B", _BENCH)
 PROMETHEUS_HEADROOM = Constant(
     "Prometheus' limit over what its head takes", 2, "", "chosen: queries, a restart's replay"
 )
-PROMETHEUS_CPU = Constant("Prometheus without series", 0.02, "cores", _BENCH)
+PROMETHEUS_CPU = Constant("CPU of Prometheus without series", 0.02, "cores", _BENCH)
 SAMPLES_CPU = Constant("1000 samples a second", 0.01, "cores", _BENCH)
 PROMETHEUS_CPU_QUERIES = Constant(
     "CPU with rules and queries over CPU without", 4, "", "chosen; not measured"
@@ -77,11 +77,11 @@ WAL_SECONDS = Constant(
 )
 WAL_BYTES = Constant("a sample in the write-ahead log", 6, "B", "not measured")
 
-LOKI_MEMORY = Constant("Loki without lines", 150, "MiB", _BENCH)
+LOKI_MEMORY = Constant("memory of Loki without lines", 150, "MiB", _BENCH)
 LINE_MEMORY = Constant("of each byte that came in two hours", 0.5, "B", _BENCH)
 STREAM_MEMORY = Constant("a stream with a chunk", 64 * 1024, "B", "not measured")
 LOKI_HEADROOM = Constant("Loki's limit over what lines take", 2.4, "", "chosen: queries")
-LOKI_CPU = Constant("Loki without lines", 0.1, "cores", f"the request in {MANIFESTS}")
+LOKI_CPU = Constant("CPU of Loki without lines", 0.1, "cores", f"the request in {MANIFESTS}")
 LOG_CPU = Constant("1 MiB of lines a second", 0.5, "cores", "not measured")
 LOG_COMPRESSION = Constant("lines' bytes over those of chunks", 9, "", _BENCH)
 LOG_INDEX = Constant("index over chunks", 0.04, "", _BENCH)
@@ -145,8 +145,9 @@ BLOCK_LOOKUPS = Constant(
     1,
     "",
     "measured: with --block-discovery-strategy=concurrent, the default, one for each block; with "
-    "recursive, none, and a list for 1000 objects",
+    "recursive, none",
 )
+LIST_PAGE = Constant("objects that one list tells", 1000, "", "S3's ListObjectsV2, at most")
 COMPACTOR_SYNCS = Constant(
     "looks of the compactor at all blocks",
     60 + 12 * 3,

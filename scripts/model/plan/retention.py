@@ -30,6 +30,7 @@ class Retention:
         five_minute_days: Samples of five minutes.
         hour_days: Samples of an hour.
         thanos: Whether it has Thanos.
+        recursive: Whether its compactor lists the bucket at once.
     """
 
     interval: float
@@ -39,6 +40,7 @@ class Retention:
     five_minute_days: float
     hour_days: float
     thanos: bool
+    recursive: bool
 
     @property
     def metrics_days(self) -> float:
@@ -86,4 +88,5 @@ def of_cluster(cluster: Cluster) -> Retention:
         five_minute_days=found.get("5m", _DEFAULT.five_minute_days),
         hour_days=found.get("1h", _DEFAULT.hour_days),
         thanos=bool(found),
+        recursive="--block-discovery-strategy=recursive" in arguments,
     )

@@ -46,6 +46,8 @@ class Workload:
         hour_days: That it keeps one for each hour.
         opened: How often a day somebody opens a dashboard on what is in the buckets.
         smallest_volume: Bytes; the provider makes no smaller one.
+        recursive: Whether Thanos lists a bucket at once, and not asks for each block.
+        replicas: Prometheis of each cluster; 0 for what the nodes do for.
     """
 
     clusters: int
@@ -65,6 +67,8 @@ class Workload:
     hour_days: float = 400
     opened: float = c.OPENED.value
     smallest_volume: float = 0
+    recursive: bool = False
+    replicas: int = 0
 
     @property
     def expected_series(self) -> int:
@@ -90,7 +94,7 @@ class Workload:
     @property
     def prometheis(self) -> int:
         """Of each cluster: a second one where a node may be lost."""
-        return 2 if self.nodes >= c.REPLICATED_NODES.value else 1
+        return self.replicas or (2 if self.nodes >= c.REPLICATED_NODES.value else 1)
 
 
 @dataclass(frozen=True)
@@ -273,18 +277,18 @@ def metrics_bucket(w: Workload) -> Bucket:
     # Those of two hours until they are merged, of each Prometheus.
     parts["raw"] += raw * c.UNMERGED_DAYS.value * (w.prometheis * c.SMALL_BLOCKS.value - 1)
     blocks = bucket_blocks(w)
-    syncs = c.COMPACTOR_SYNCS.value + c.STORE_SYNCS.value
-    hours = MONTH / 3600
+    syncs = (c.COMPACTOR_SYNCS.value + c.STORE_SYNCS.value) * MONTH / 3600
+    pages = math.ceil(blocks * c.BLOCK_FILES.value / c.LIST_PAGE.value)
     shipped = w.clusters * w.prometheis * 12 * MONTH / DAY
     opened = w.opened * MONTH / DAY
     return Bucket(
         "metrics",
         parts,
         puts=shipped * c.BLOCK_FILES.value * (1 + c.MERGES.value),
-        gets=syncs * hours * blocks * c.BLOCK_LOOKUPS.value
+        gets=(0 if w.recursive else syncs * blocks * c.BLOCK_LOOKUPS.value)
         + shipped * c.BLOCK_FILES.value * c.MERGES.value
         + opened * c.OPENED_READS.value,
-        lists=syncs * hours,
+        lists=syncs * (pages if w.recursive else 1),
         read=raw * MONTH / DAY * c.MERGES.value + opened * c.OPENED_READS.value * 64 * 1024,
     )
 
