@@ -58,13 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; return the exit code."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--cluster", default="", help=f"a folder of clusters/ (default: {_FIRST})")
-    for one in INPUTS:
-        asked = f"; in a running cluster: {one.query}" if one.query else ""
-        parser.add_argument(f"--{one.name}", help=f"{one.text}{asked}", metavar="N")
-    for name in PRICES:
-        parser.add_argument(
-            f"--price-{name.replace('_', '-')}", metavar="N", help=_price_help(name)
-        )
+    _add_numbers(parser)
     parser.add_argument("--sources", action="store_true", help="what the plan counts with, and why")
     options = parser.parse_args(arguments)
     if options.sources:
@@ -254,6 +248,31 @@ def _steps(w: Workload, budget: Mapping[str, Json]) -> str:
     return table(rows, left=(0, 1, 2, 3))
 
 
+def _add_numbers(parser: argparse.ArgumentParser) -> None:
+    """Add what is planned for, and prices; `_number` reads them."""
+    parser.add_argument("--clusters", metavar="N", help=_help("clusters"))
+    parser.add_argument("--nodes", metavar="N", help=_help("nodes"))
+    parser.add_argument("--pods", metavar="N", help=_help("pods"))
+    parser.add_argument("--series", metavar="N", help=_help("series"))
+    parser.add_argument("--log-lines", metavar="N", help=_help("log-lines"))
+    parser.add_argument("--line-bytes", metavar="N", help=_help("line-bytes"))
+    parser.add_argument("--streams", metavar="N", help=_help("streams"))
+    parser.add_argument("--months", metavar="N", help=_help("months"))
+    parser.add_argument("--log-days", metavar="N", help=_help("log-days"))
+    parser.add_argument("--opened", metavar="N", help=_help("opened"))
+    parser.add_argument("--price-storage", metavar="N", help=_price_help("storage"))
+    parser.add_argument("--price-requests", metavar="N", help=_price_help("requests"))
+    parser.add_argument("--price-egress", metavar="N", help=_price_help("egress"))
+    parser.add_argument("--price-free-storage", metavar="N", help=_price_help("free-storage"))
+    parser.add_argument("--price-free-requests", metavar="N", help=_price_help("free-requests"))
+    parser.add_argument("--price-free-egress", metavar="N", help=_price_help("free-egress"))
+
+
+def _help(name: str) -> str:
+    one = next(one for one in INPUTS if one.name == name)
+    return one.text + (f"; in a running cluster: {one.query}" if one.query else "")
+
+
 def _number(
     options: argparse.Namespace, name: str, *, whole: bool = False, least: float = 1e-9
 ) -> float | None:
@@ -279,8 +298,8 @@ def _number(
 
 
 def _price_help(name: str) -> str:
-    default = getattr(Prices(), name)
-    return f"in place of Oracle's: {name.replace('_', ' ')} (default: {default:g})"
+    default = getattr(Prices(), name.replace("-", "_"))
+    return f"in place of Oracle's: {name.replace('-', ' ')} (default: {default:g})"
 
 
 if __name__ == "__main__":
