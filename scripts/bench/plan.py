@@ -88,7 +88,7 @@ class Lines:
 
 
 @dataclass
-class _Exposition:
+class Exposition:
     """Series in Prometheus' text format, one step after the other, each as long as an interval.
 
     Attributes:
@@ -165,7 +165,7 @@ def line_rows(found: Lines) -> list[Row]:
     rate = found.size / (_HOURS * 3600)
     memory = sizes.loki_memory(rate, found.streams)
     stored = (found.stored + found.index) / found.lines
-    planned = sizes.stored_logs(found.size) / found.lines
+    planned = sizes.stored_logs(found.size, found.chunks) / found.lines
     chunks = sizes.chunks_an_hour(rate, found.streams)
     return [
         Row(f"Loki, {found.lines} lines, MiB", found.memory / sizes.MI, memory / sizes.MI),
@@ -185,7 +185,7 @@ def metrics(day: simulation.Day, cluster: Cluster, scale: int) -> Metrics:
     interval, scrapes = SCRAPES[scale]
     exposition = _exposition(day, cluster, interval)
     progress(f"{len(exposition.names)} series x {scale}, for {interval * scrapes:g} s")
-    with _served(exposition) as target, Processes() as processes:
+    with served(exposition) as target, Processes() as processes:
         folder, port = processes.folder("prometheus"), free_port()
         targets = [{"targets": [target], "labels": {"copy": str(copy)}} for copy in range(scale)]
         job = {"job_name": "copies", "honor_labels": True, "static_configs": targets}
@@ -253,7 +253,7 @@ def lines(day: simulation.Day, cluster: Cluster, scale: int) -> Lines:
         config = monitoring.loki_config(cluster, folder, numbers)
         (folder / "loki.yaml").write_text(yaml.safe_dump(config))
         entries = folder / "lines.jsonl"
-        count = _repeated(day.logs, entries, scale)
+        count = repeated(day.logs, entries, scale)
         progress(f"{count} lines in {_HOURS} h")
         processes.start("loki", f"-config.file={folder / 'loki.yaml'}")
         processes.wait("loki", f"http://{LOOPBACK}:{http}/ready")
@@ -284,7 +284,7 @@ def lines(day: simulation.Day, cluster: Cluster, scale: int) -> Lines:
             )
 
 
-def _exposition(day: simulation.Day, cluster: Cluster, interval: float) -> _Exposition:
+def _exposition(day: simulation.Day, cluster: Cluster, interval: float) -> Exposition:
     """Return every series that Prometheus has of two hours of a day."""
     begin = day.at - _HOURS * 3600
     with monitoring.prometheus(cluster, day.tsdb) as api:
@@ -302,11 +302,11 @@ def _exposition(day: simulation.Day, cluster: Cluster, interval: float) -> _Expo
         names.append(f"{name}{{{written}}}")
         at = {round((stamp - begin) / 30): value for stamp, value in series["values"]}
         values.append([at.get(step, "") for step in range(_STEPS)])
-    return _Exposition(names, values, interval)
+    return Exposition(names, values, interval)
 
 
 @contextlib.contextmanager
-def _served(exposition: _Exposition) -> Iterator[str]:
+def served(exposition: Exposition) -> Iterator[str]:
     """Serve an exposition; yields host and port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -338,7 +338,7 @@ def _served(exposition: _Exposition) -> Iterator[str]:
         server.server_close()
 
 
-def _repeated(source: Path, output: Path, scale: int) -> int:
+def repeated(source: Path, output: Path, scale: int) -> int:
     """Write two hours of lines at some times a day's rate, evenly spread; return how many.
 
     Where they are more than the day has, it begins anew with other digits: a line that is there

@@ -55,16 +55,16 @@ STREAM_CHUNKS = Constant(
 )
 
 _BENCH = "measured at 1, 10 and 100 times"
-PROMETHEUS_MEMORY = Constant("memory of Prometheus without series", 80, "MiB", _BENCH)
-SERIES_MEMORY = Constant("a series in the head", 6000, "B", _BENCH)
+PROMETHEUS_MEMORY = Constant("memory of Prometheus without series", 75, "MiB", _BENCH)
+SERIES_MEMORY = Constant(
+    "a series in the head", 5000, "B", f"{_BENCH}: 5200 with 240 samples each, 3700 with 40"
+)
 PROMETHEUS_HEADROOM = Constant(
-    "Prometheus' limit over what its head takes", 2, "", "chosen: queries, a restart's replay"
+    "Prometheus' limit over what its head takes", 3, "", "chosen: queries, pods that are gone"
 )
-PROMETHEUS_CPU = Constant("CPU of Prometheus without series", 0.02, "cores", _BENCH)
-SAMPLES_CPU = Constant("1000 samples a second", 0.01, "cores", _BENCH)
-PROMETHEUS_CPU_QUERIES = Constant(
-    "CPU with rules and queries over CPU without", 4, "", "chosen; not measured"
-)
+PROMETHEUS_CPU = Constant("CPU of Prometheus without series", 0.005, "cores", _BENCH)
+SAMPLES_CPU = Constant("CPU of 1000 samples a second", 0.003, "cores", _BENCH)
+RULES_CPU = Constant("CPU of rules and queries", 0.08, "cores", "chosen; not measured")
 SAMPLE_BYTES = Constant(
     "a sample in a block",
     1.9,
@@ -77,14 +77,18 @@ WAL_SECONDS = Constant(
 )
 WAL_BYTES = Constant("a sample in the write-ahead log", 6, "B", "not measured")
 
-LOKI_MEMORY = Constant("memory of Loki without lines", 150, "MiB", _BENCH)
-LINE_MEMORY = Constant("of each byte that came in two hours", 0.5, "B", _BENCH)
+LOKI_MEMORY = Constant("memory of Loki without lines", 165, "MiB", _BENCH)
+LINE_MEMORY = Constant(
+    "memory for each byte of lines in two hours, besides its chunk", 0.6, "B", _BENCH
+)
 STREAM_MEMORY = Constant("a stream with a chunk", 64 * 1024, "B", "not measured")
-LOKI_HEADROOM = Constant("Loki's limit over what lines take", 2.4, "", "chosen: queries")
+LOKI_HEADROOM = Constant("Loki's limit over what lines take", 3, "", "chosen: queries")
 LOKI_CPU = Constant("CPU of Loki without lines", 0.1, "cores", f"the request in {MANIFESTS}")
 LOG_CPU = Constant("1 MiB of lines a second", 0.5, "cores", "not measured")
-LOG_COMPRESSION = Constant("lines' bytes over those of chunks", 9, "", _BENCH)
-LOG_INDEX = Constant("index over chunks", 0.04, "", _BENCH)
+LOG_COMPRESSION = Constant(
+    "lines' bytes over those of chunks", 10, "", f"{_BENCH}: 9.3, 10.1 and 10.6"
+)
+CHUNK_INDEX = Constant("index of a chunk", 170, "B", f"{_BENCH}: 177, 162 and 131")
 CHUNK_SIZE = Constant(
     "a full chunk", 1.5 * 2**20, "B", f"{DOCS}shared/configuration.md, chunk_target_size"
 )
@@ -150,9 +154,10 @@ BLOCK_LOOKUPS = Constant(
 LIST_PAGE = Constant("objects that one list tells", 1000, "", "S3's ListObjectsV2, at most")
 COMPACTOR_SYNCS = Constant(
     "looks of the compactor at all blocks",
-    60 + 12 * 3,
+    60 + 12 * 4,
     "an hour",
-    "measured: its page of blocks each minute; each 5 minutes its work, clean-up and progress",
+    "measured: one each minute, for its page of blocks, and four each 5 minutes, for its work, "
+    "clean-up and progress",
 )
 STORE_SYNCS = Constant(
     "looks of the store at all blocks", 4, "an hour", "--sync-block-duration: 15m"

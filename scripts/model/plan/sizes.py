@@ -210,9 +210,14 @@ def loki_memory(rate: float, streams: float) -> float:
     return c.LOKI_MEMORY.value * MI + chunks + rate * c.CHUNK_AGE.value * c.LINE_MEMORY.value
 
 
-def stored_logs(size: float) -> float:
-    """Return the bytes of chunks and index that bytes of lines become."""
-    return size / c.LOG_COMPRESSION.value * (1 + c.LOG_INDEX.value)
+def stored_logs(size: float, chunks: float) -> float:
+    """Return the bytes that lines become: of chunks, and of their index.
+
+    Args:
+        size: Bytes of lines.
+        chunks: That they are in.
+    """
+    return size / c.LOG_COMPRESSION.value + chunks * c.CHUNK_INDEX.value
 
 
 def chunks_an_hour(rate: float, streams: float) -> float:
@@ -237,7 +242,8 @@ def local_metrics(w: Workload) -> float:
 
 def local_logs(w: Workload) -> float:
     """Return the bytes that one Loki without a bucket keeps on its volume."""
-    return stored_logs(w.log_rate * w.log_days * DAY) + _log_wal(w)
+    size, chunks = w.log_rate * w.log_days * DAY, _chunks(w) * w.log_days * 24
+    return stored_logs(size, chunks) + _log_wal(w)
 
 
 def lines_bucket(w: Workload, copies: int) -> Bucket:
@@ -248,20 +254,21 @@ def lines_bucket(w: Workload, copies: int) -> Bucket:
         copies: Of each line until it is in the bucket: the replication factor.
     """
     days = min(w.months * MONTH / DAY, w.log_days)
-    lines = w.log_rate * days * DAY / c.LOG_COMPRESSION.value
     kept = 1 + (copies - 1) * c.REPLICA_CHUNKS.value
     hours = MONTH / 3600
-    chunks = chunks_an_hour(w.log_rate, w.clusters * w.streams) * kept * hours
+    chunks = _chunks(w) * kept
     index = copies * c.INDEX_UPLOADS.value * hours
-    read = w.opened * MONTH / DAY * c.OPENED_HOURS.value * 3600 * w.log_rate * kept
-    looked_up = read / c.LOG_COMPRESSION.value / max(1.0, _mean_chunk(w))
+    opened = w.opened * MONTH / DAY * c.OPENED_HOURS.value
     return Bucket(
         "logs",
-        {"chunks": lines * kept, "index": lines * kept * c.LOG_INDEX.value},
-        puts=chunks + index,
-        gets=looked_up + copies * c.INDEX_UPLOADS.value * hours,
+        {
+            "chunks": kept * w.log_rate * days * DAY / c.LOG_COMPRESSION.value,
+            "index": chunks * days * 24 * c.CHUNK_INDEX.value,
+        },
+        puts=chunks * hours + index,
+        gets=opened * chunks + index,
         lists=(copies * c.INDEX_LISTS.value + c.COMPACTOR_LISTS.value) * hours,
-        read=read / c.LOG_COMPRESSION.value,
+        read=opened * kept * w.log_rate * 3600 / c.LOG_COMPRESSION.value,
     )
 
 
@@ -303,7 +310,7 @@ def bucket_blocks(w: Workload) -> float:
 
 def _metrics(w: Workload) -> Iterator[Component]:
     expected, most = prometheus_memory(w.expected_series), prometheus_memory(w.most_series)
-    cpu = prometheus_cores(w.samples) * c.PROMETHEUS_CPU_QUERIES.value
+    cpu = prometheus_cores(w.samples) + c.RULES_CPU.value
     limit = most * c.PROMETHEUS_HEADROOM.value
     disk = _volume(w, local_metrics(w))
     each = w.clusters
@@ -382,10 +389,9 @@ def _log_wal(w: Workload) -> float:
     return w.log_rate * c.CHUNK_AGE.value
 
 
-def _mean_chunk(w: Workload) -> float:
-    streams = w.clusters * w.streams
-    an_hour = w.log_rate * 3600 / c.LOG_COMPRESSION.value
-    return an_hour / max(1e-9, chunks_an_hour(w.log_rate, streams))
+def _chunks(w: Workload) -> float:
+    """Return the chunks that all clusters' lines are in, an hour, one copy of each."""
+    return chunks_an_hour(w.log_rate, w.clusters * w.streams)
 
 
 def _volume(w: Workload, used: float) -> float:

@@ -72,7 +72,8 @@ def test_more_never_takes_less(name: str) -> None:
 
 
 def test_more_frequent_scrapes_take_more() -> None:
-    rare, often = (totals(dataclasses.replace(SMALL, interval=s)) for s in (60, 15))
+    large = dataclasses.replace(SMALL, series=10**6)
+    rare, often = (totals(dataclasses.replace(large, interval=s)) for s in (60, 15))
     assert often["CPU"] > rare["CPU"]
     assert often["metrics"] > rare["metrics"]
 
