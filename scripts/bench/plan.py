@@ -216,7 +216,7 @@ def metrics(day: simulation.Day, cluster: Cluster, scale: int) -> Metrics:
             stats = [json.loads(path.read_text())["stats"] for path in blocks]
             return Metrics(
                 series=int(last["prometheus_tsdb_head_series"]),
-                samples=(last[appended] - first[appended]) / passed,
+                samples=(last[appended] - first.get(appended, 0)) / passed,
                 cores=(last[used] - first[used]) / passed,
                 memory=processes.peak_memory()["prometheus"],
                 block=sum(_size(path.parent) for path in blocks),

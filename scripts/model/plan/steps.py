@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json
@@ -13,6 +13,7 @@ from scripts.model.plan.sizes import DAY, GB, GI, MONTH, Workload
 
 BUCKET, THREE, PARTS = "object storage", "three Lokis", "Loki in parts"
 SECOND, THANOS, HUB = "a second Prometheus", "Thanos", "hub and members"
+AT_ONCE = "let Thanos list the bucket at once"
 # Where each is.
 COMPONENTS = {
     BUCKET: "base/optional/scale/object-storage",
@@ -21,6 +22,7 @@ COMPONENTS = {
     SECOND: "prometheusSpec.replicas, as in overlays/oke",
     THANOS: "base/optional/scale/thanos",
     HUB: "base/optional/scale/hub, member",
+    AT_ONCE: "--block-discovery-strategy=recursive of compactor and store",
 }
 # Of a head of this size, a restart takes minutes and a query gigabytes.
 _LARGE_HEAD = 2_000_000
@@ -78,7 +80,8 @@ def steps(w: Workload) -> list[Step]:
         ),
         Step(HUB, w.clusters > 1, f"clusters in one Grafana: {w.clusters}"),
     ]
-    return [*result, *_limits(w)]
+    thanos = next(step for step in result if step.name == THANOS)
+    return [*result, _listing(w, thanos=thanos.due), *_limits(w)]
 
 
 def names_due(w: Workload) -> set[str]:
@@ -129,6 +132,14 @@ def taken(w: Workload) -> list[sizes.Component]:
 
 def _survive(copies: bool) -> str:
     return "are to survive" if copies else "need not survive"
+
+
+def _listing(w: Workload, *, thanos: bool) -> Step:
+    """Return whether requests are to be saved by how Thanos looks what is in the bucket."""
+    asked = sizes.metrics_bucket(w).requests
+    least = sizes.metrics_bucket(replace(w, recursive=True)).requests
+    text = f"{asked:,.0f} requests a month to the bucket of metrics, listed at once {least:,.0f}"
+    return Step(AT_ONCE, thanos and not w.recursive and asked > c.FREE_REQUESTS.value, text)
 
 
 def _limits(w: Workload) -> Iterator[Step]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import re
 
 import pytest
 
@@ -14,12 +15,14 @@ from scripts.core.quantities import quantity
 from scripts.model import budget, clusters
 from scripts.model.manifests import Repository
 from scripts.model.plan import FACTOR, retention, sizes, steps
-from scripts.model.plan.__main__ import main, planned, sources
+from scripts.model.plan.__main__ import INPUTS, main, planned, sources
 from scripts.model.plan.constants import table
 from scripts.model.plan.sizes import GB, GI, Prices, Workload
 from scripts.model.rendered import Cluster, Item
+from tests.fixtures import CODE
 
 SMALL = Workload(clusters=1, nodes=2, pods=52, log_lines=1.5, months=0.9, series_limit=30_000)
+METRICS = {steps.THANOS, steps.AT_ONCE}
 # One more of each, so that no step is left out.
 GROWING = {
     "clusters": (1, 2, 5, 20),
@@ -88,12 +91,13 @@ def test_a_limit_is_never_below_its_request() -> None:
     ("changes", "expected"),
     [
         ({}, set()),
-        ({"nodes": 3}, {steps.BUCKET, steps.THREE, steps.SECOND, steps.THANOS}),
-        ({"clusters": 2}, {steps.THANOS, steps.HUB}),
-        ({"months": 12}, {steps.THANOS}),
+        ({"nodes": 3}, {steps.BUCKET, steps.THREE, steps.SECOND, *METRICS}),
+        ({"clusters": 2}, {steps.HUB, *METRICS}),
+        ({"months": 12}, METRICS),
+        ({"months": 12, "recursive": True}, {steps.THANOS}),
         ({"log_lines": 3000}, {steps.BUCKET, steps.PARTS}),
         ({"log_lines": 1500, "log_days": 365}, {steps.BUCKET}),
-        ({"nodes": 3, "log_lines": 3000}, {steps.BUCKET, steps.PARTS, steps.SECOND, steps.THANOS}),
+        ({"nodes": 3, "log_lines": 3000}, {steps.BUCKET, steps.PARTS, steps.SECOND, *METRICS}),
         ({"series": 29_000}, {"raise series.limit of the budget"}),
         ({"streams": 2001}, {"raise max_global_streams_per_user"}),
     ],
@@ -216,6 +220,14 @@ def test_every_constant_says_where_it_comes_from(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.strip() == sources().strip()
     assert all(one.source and one.what for one in table())
     assert len({one.what for one in table()}) == len(table())
+
+
+def test_a_running_cluster_has_what_the_queries_ask() -> None:
+    folder = CODE / "scripts/model/catalogue"
+    captured = "".join(path.read_text() for path in folder.glob("*.yaml"))
+    for one in INPUTS:
+        for metric in re.findall(r"\b(?:kube|loki|prometheus)_\w+", one.query):
+            assert re.search(rf"\b{metric}\b", captured), one
 
 
 @pytest.mark.parametrize(
