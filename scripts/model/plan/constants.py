@@ -76,7 +76,7 @@ SAMPLE_BYTES = Constant(
 WAL_SECONDS = Constant(
     "samples in the write-ahead log", 3 * 3600, "s", "the same page: at most three hours"
 )
-WAL_BYTES = Constant("a sample in the write-ahead log", 6, "B", "not measured")
+WAL_BYTES = Constant("a sample in the write-ahead log", 6, "B", "measured at 1 time")
 
 LOKI_MEMORY = Constant("memory of Loki without lines", 165, "MiB", _BENCH)
 LINE_MEMORY = Constant(
