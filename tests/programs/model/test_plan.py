@@ -218,7 +218,8 @@ def test_prices_are_parameters(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_constant_says_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--sources"]) == 0
     assert capsys.readouterr().out.strip() == sources().strip()
-    every = [(one.what, one.source) for one in (*c.constants(), *c.pods())]
+    every = [(one.what, one.source) for one in c.constants()]
+    every += [(one.what, one.source) for one in c.pods()]
     assert all(what and source for what, source in every)
     assert len(dict(every)) == len(every)
 
