@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts import tools
-from scripts.bench import bad_changes, dashboards, diff, metrics, rules, targets
+from scripts.bench import bad_changes, dashboards, diff, metrics, plan, rules, targets
 from scripts.core.findings import execute
 
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "dashboards": dashboards.tables,
         "metrics": metrics.tables,
         "rules": rules.tables,
+        "plan": plan.tables,
     }
     if unknown := set(options.part) - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}: use {', '.join(parts)}")
