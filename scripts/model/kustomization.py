@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,17 @@ FILE = "kustomization.yaml"
 OPTIONS = "tests/options"
 # Below it: an address that everybody can open, where the tree has none yet.
 ADDRESS = f"{OPTIONS}/releases/address"
+# ConfigMaps of the owner's own, which components copy from: what they are for.
+OWNERS = {
+    "cluster": "the cluster's name",
+    "hub": "the hub's address as URL",
+    "object-storage": "the buckets, see base/optional/scale/README.md",
+}
+# What a replacement reads and is not there: the object, or the key of it.
+_NO_SOURCE = re.compile(
+    r"(?P<gone>nothing selected by|is missing for replacement source)"
+    r" ConfigMap\.\S*/(?P<name>[a-z-]+)\.\[noNs\]"
+)
 # A public address in the inventory.
 _PUBLIC = re.compile(r"^  GRAFANA_URL: *[\"']?https:", re.MULTILINE)
 
@@ -33,7 +45,7 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         root: The repository's.
         path: The folder, relative to the repository. Of one below `tests/options`, opt-ins that its
             environment has taken in by itself are left out, as kustomize takes none in twice, and
-            so is the address in place of an owner's.
+            so is what stands in place of an owner's own: an address, a ConfigMap.
 
     Raises:
         RepositoryError: With kustomize's reason, shortened to its last part.
@@ -105,7 +117,7 @@ def _parsed(text: str, path: str) -> tuple[Json, ...]:
 
 
 def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
-    """Write a kustomization again, without the components that its resources have already.
+    """Write a kustomization again, without the components whose objects its resources have already.
 
     Args:
         root: The repository's.
@@ -117,13 +129,38 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
         key: [Path(os.path.normpath(folder / name)) for name in content.get(key) or ()]
         for key in ("resources", "components")
     }
-    taken = {file.parent for resource in places["resources"] for file in files(resource)}
+    read = [file for resource in places["resources"] for file in files(resource)]
+    taken = {file.parent for file in read} | _standing_in(places["components"], read, root)
     if _PUBLIC.search((root / INVENTORY).read_text(encoding="utf-8")):
         taken.add(root / ADDRESS)
     places["components"] = [path for path in places["components"] if path not in taken]
     relative = {key: [os.path.relpath(path, copy) for path in places[key]] for key in places}
     (copy / FILE).write_text(yaml.safe_dump({**content, **relative}), encoding="utf-8")
     return copy
+
+
+def _standing_in(components: Iterable[Path], read: Iterable[Path], root: Path) -> set[Path]:
+    """Return the components of `tests/options` each of whose objects is in a file that is read."""
+    written = {one for file in read for one in _objects(file)}
+    found = set()
+    for component in components:
+        if component.is_relative_to(root / OPTIONS):
+            own = {one for file in files(component) for one in _objects(file)}
+            if own and own <= written:
+                found.add(component)
+    return found
+
+
+def _objects(file: Path) -> set[tuple[str, str]]:
+    """Return kind and name of each object in a file; a kustomization is none."""
+    if file.suffix != ".yaml" or file.name == FILE:
+        return set()
+    documents = _parsed(file.read_text(encoding="utf-8"), str(file))
+    return {
+        (str(o.get("kind")), str(o["metadata"].get("name")))
+        for o in documents
+        if isinstance(o, dict) and isinstance(o.get("metadata"), dict)
+    }
 
 
 def _innermost(message: str, root: Path) -> str:
@@ -137,6 +174,13 @@ def _innermost(message: str, root: Path) -> str:
 def _fix(message: str, path: str) -> str:
     """Return what to do about kustomize's message: of components, the order is often at fault."""
     rebuild = f"run `kustomize build {path}`"
+    source = _NO_SOURCE.search(message.replace("\\", ""))
+    if source and source["name"] in OWNERS:
+        file, what = f"{source['name']}.yaml", OWNERS[source["name"]]
+        if source["gone"].startswith("is missing"):
+            return f"set it in the environment's {file}, then {rebuild}"
+        write = f"write {file} into the environment's releases: {what}"
+        return f"{write}; list it in resources of the kustomization.yaml there, then {rebuild}"
     if "nothing selected by" in message or "no resource matches" in message:
         order = "list what has this object before what changes or reads it"
         return f"{order} (components apply in their order, base/argocd last), then {rebuild}"

@@ -393,7 +393,7 @@ def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]
         "ports": [{"name": port_name, "containerPort": port}],
         "securityContext": OPERATOR_CONTEXT,
     }
-    keys = ("serviceAccountName", "securityContext", "hostNetwork", "volumes")
+    keys = ("serviceAccountName", "securityContext", "hostNetwork", "volumes", "affinity")
     pod: dict[str, Json] = {key: spec[key] for key in keys if spec.get(key)}
     pod["initContainers"] = [
         _reloader("init-config-reloader", "reloader-init", 8081, flags),

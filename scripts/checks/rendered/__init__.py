@@ -22,6 +22,7 @@ from scripts.checks.rendered import (
     relabelings,
     scrape,
     sign_in,
+    thanos,
 )
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
@@ -55,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     pods.list_names_unique,
     pods.keeps_to_restricted,
     pods.host_paths_allowed,
+    pods.enough_nodes,
     programs.same_version_as_clusters,
     references.service_addresses,
     references.accounts_and_roles,
@@ -79,9 +81,18 @@ CHECKS: tuple[Check, ...] = (
     arithmetic.notifications_remembered,
     loki.tenant_named,
     loki.enough_ingesters,
+    loki.survives_one,
+    loki.periods_reached,
     loki.logs_accepted,
     loki.retention_valid,
     loki.rules_mounted,
+    thanos.one_compactor,
+    thanos.replicas_told_apart,
+    thanos.blocks_shipped_in_time,
+    thanos.one_version,
+    thanos.downsampled_in_time,
+    thanos.one_bucket,
+    thanos.pairs_asked_through_thanos,
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import yaml
@@ -26,6 +26,7 @@ SHORTEST = 86400.0
 TENANT = "fake"
 REPLICATION_FACTOR, LABEL_NAMES, OLDEST = 3, 15, "168h"
 INGESTERS = frozenset({"all", "write", "ingester"})
+READERS = frozenset({"all", "read", "querier", "ingester"})
 BURST = 6.0
 # What Alloy pushes at once where nothing else is written (loki.write, endpoint, batch_size).
 BATCH, _BATCH = "1MiB", re.compile(r"batch_size\s*=\s*\"(\w+)\"")
@@ -71,6 +72,59 @@ def enough_ingesters(cluster: Cluster) -> Iterator[Finding]:
                 f"set commonConfig.replication_factor: {max(loki.ingesters, 1)}",
                 (("replication_factor",), own),
             )
+
+
+def survives_one(cluster: Cluster) -> Iterator[Finding]:
+    """Of several Lokis one may be away, and what was not in the bucket yet is not lost with it."""
+    for loki in installed(cluster):
+        if loki.ingesters < 2:
+            continue
+        own = get(loki.config, "common", "replication_factor")
+        factor = REPLICATION_FACTOR if own is None else int(own)
+        # Half of the copies, and one, must be written: of two, both.
+        if factor < 3:
+            lost = "no push succeeds" if factor == 2 else "what it alone has is not found"
+            text = f"{loki.ingesters} pods take in logs, and replication_factor is {factor}"
+            yield cluster.finding(
+                loki.item,
+                f"{text}: while one is away, {lost}",
+                "set commonConfig.replication_factor: 3, with three pods or more, or run one pod",
+                (("replication_factor",), own),
+            )
+        for pod in loki.pods:
+            if _targets(pod) & INGESTERS and not pod.claims:
+                yield cluster.finding(
+                    pod.owner,
+                    "keeps its write-ahead log in the pod: lines that are not stored yet are lost "
+                    "when all are replaced",
+                    "set persistence.enabled: true for what takes in logs",
+                )
+
+
+def periods_reached(cluster: Cluster) -> Iterator[Finding]:
+    """What a pod keeps on its own volume is read by one pod alone.
+
+    Where there are several, a line of a period on the volume is found only if the pod that has it
+    is asked, so such a period must be over, and what is kept of it, too.
+    """
+    for loki in installed(cluster):
+        readers = sum(pod.count(1) for pod in loki.pods if _targets(pod) & READERS)
+        # Opt-ins that no owner has side by side are so in tests/options.
+        if readers < 2 or not cluster.sync.synced:
+            continue
+        periods = sorted(_periods(loki), key=lambda period: str(period.get("from")))
+        for number, period in enumerate(periods):
+            if period.get("object_store") != "filesystem":
+                continue
+            text = f"the period from {period['from']} is on a volume, of which each of {readers} "
+            text += "pods has one: queries miss lines"
+            fix = "run one, or take in base/optional/scale/object-storage"
+            until = _until(loki, periods[number + 1 :])
+            if until:
+                if until <= datetime.datetime.now(datetime.UTC).date():
+                    continue
+                fix = f"run one until {until}, when the last of them is no longer kept"
+            yield cluster.finding(loki.item, text, fix, (("from",), period["from"]))
 
 
 def logs_accepted(cluster: Cluster) -> Iterator[Finding]:
@@ -196,6 +250,24 @@ def _targets(pod: Pod) -> frozenset[str]:
 
 def _periods(loki: Loki) -> list[Mapping[str, Json]]:
     return list(get(loki.config, "schema_config", "configs") or [])
+
+
+def _until(loki: Loki, later: Sequence[Mapping[str, Json]]) -> datetime.date | None:
+    """Return the day on which nothing is kept any more of what is older than some periods.
+
+    Returns:
+        None where there are none, or lines are kept for ever.
+    """
+    own = loki.config.get("limits_config") or {}
+    streams = [stream.get("period") for stream in own.get("retention_stream") or []]
+    kept = max(duration(str(text)) for text in (own.get("retention_period") or "0", *streams))
+    if not kept or not later:
+        return None
+    try:
+        begin = datetime.date.fromisoformat(str(later[0]["from"])[:10])
+        return begin + datetime.timedelta(seconds=kept)
+    except (OverflowError, ValueError):  # Loki itself refuses what is no date.
+        return None
 
 
 def _pipelines(cluster: Cluster) -> Iterator[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.checks.static import unique_names
-from scripts.core.findings import Finding
+from scripts.core.findings import Finding, counted
+from scripts.model import budget
 from scripts.model.images import IMAGE_NAME
 from scripts.model.manifests import OPTIONAL_NAMESPACES
+from scripts.model.placement import apart
 from scripts.model.pod_security import violations
-from scripts.model.rendered import Cluster
+from scripts.model.rendered import Cluster, declared
 
 RESTRICTED = frozenset({"monitoring"}) | OPTIONAL_NAMESPACES
 # Paths of their node that pods of monitoring-node may mount.
@@ -70,6 +72,19 @@ def keeps_to_restricted(cluster: Cluster) -> Iterator[Finding]:
             fix = "set the security context in the values; what needs its node goes elsewhere: "
             fix += "namespaceOverride: monitoring-node"
             yield cluster.finding(pod.owner, text, fix)
+
+
+def enough_nodes(cluster: Cluster) -> Iterator[Finding]:
+    """Pods that are never on one node are not more than the nodes of the environment."""
+    nodes = int(budget.limits(cluster).get("nodes", 0))
+    for pod, size in apart(cluster.pods) if nodes else ():
+        if size > nodes:
+            place = f"overlays/{budget.environment(cluster)}/{budget.FILE}"
+            text = f"{size} pods, each on a node of its own, and {place} has "
+            text += f"{counted(nodes, 'node')}: {size - nodes} stay Pending"
+            fix = f"run {nodes} at most, or correct `nodes` in {place}"
+            at = (("replicas",), pod.replicas)
+            yield cluster.finding(declared(cluster, pod.owner), text, fix, at)
 
 
 def host_paths_allowed(cluster: Cluster) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def _pipeline(
     for name in sorted(set(answer["labels"]) - STREAM_LABELS):
         message = f"sends the label {name!r}: each of its values makes streams of its own"
         findings.append(Finding(path, None, message, "make it structured metadata"))
-    for name in sorted(set(variables) - set(FROM_CHART) - set(answer["environment"])):
+    for name in sorted(variables.keys() - {*FROM_CHART, *UNSET, *answer["environment"]}):
         keys = ("spec", "values", "alloy", "extraEnv")
         place, number = repository.where("HelmRelease", release, *keys)
         message = f"no pipeline reads the variable {name}"

@@ -13,10 +13,10 @@ from itertools import chain
 from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import get, line_of, line_with, load
+from scripts.core.yamlfile import get, line_of, load
 from scripts.model.files import INVENTORY
-from scripts.model.kustomization import FILE
 from scripts.model.manifests import ClusterSync, Repository
+from scripts.model.opt_ins import listed
 
 PARTS = "base/optional/public/"
 KEY = "GRAFANA_URL"
@@ -65,7 +65,7 @@ def one_cluster(repository: Repository, takers: list[ClusterSync]) -> Iterator[F
     for cluster in others:
         text = f"{cluster} has the public address that {first} has: its name leads to one of them"
         fix = f"take base/optional/public in for one of them, as {KEY} is one for all"
-        yield Finding(*_listed(repository, having[cluster], "grafana"), text, fix)
+        yield Finding(*listed(repository, having[cluster], f"{PARTS}grafana"), text, fix)
 
 
 def watched(repository: Repository, sync: ClusterSync) -> Iterator[Finding]:
@@ -83,18 +83,7 @@ def watched(repository: Repository, sync: ClusterSync) -> Iterator[Finding]:
             text = f"the probe's job is {job}, and the certificate is for {valid}: its alert comes "
             text += "too early" if short else "too late"
             fix = "list both certificate/address and watch/address, or neither"
-            yield Finding(*_listed(repository, sync, "watch"), text, fix)
-
-
-def _listed(repository: Repository, sync: ClusterSync, part: str) -> tuple[str, int | None]:
-    """Return the overlay's file and line that take a part in; without one, where it is."""
-    listed = f"{PARTS}{part}"
-    for path in repository.files(sync):
-        if path.startswith("overlays/") and path.endswith(f"/{FILE}"):
-            line = line_with(repository.root / path, listed)
-            if line is not None:
-                return path, line
-    return f"{listed}/{FILE}", None
+            yield Finding(*listed(repository, sync, f"{PARTS}watch"), text, fix)
 
 
 def faults(url: str, *, short_lived: bool = False) -> Iterator[Fault]:
