@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scripts.diff.analyzers.wording import transition
-from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.model.readers import Settings, grafana, is_grafana, ways_in
 
@@ -38,6 +38,8 @@ PEOPLE = (
     ("auth.github", "role_attribute_path"),
     ("auth.github", "team_ids"),
 )
+# What says where accounts are kept.
+DATABASE = tuple(("database", key) for key in ("host", "name", "type", "url"))
 # Of those that name a role, from the narrowest.
 ROLES = ("none", "viewer", "editor", "admin")
 ROLE_OF: Mapping[tuple[str, str], str] = {
@@ -68,6 +70,17 @@ def settings(pair: ClusterPair) -> Analysis:
             if _rank(after.get(*place)) > _rank(old.get(*place)):
                 text = f"{transition('Role', old.get(*place), after.get(*place))}. {why}"
                 yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", text, FIX)
+
+
+def accounts(pair: ClusterPair) -> Analysis:
+    """Compare which database each Grafana keeps its accounts in."""
+    before = {str(one.item): one for one in grafana(pair.before)}
+    for after in grafana(pair.after):
+        old = before.get(str(after.item))
+        kept = [[one.get(*place) for place in DATABASE] for one in (old, after) if one]
+        if old and kept[0] != kept[1]:
+            text = "Its database is another one: accounts, sessions and tokens start anew"
+            yield Sentence("Grafana", text)
 
 
 def exposed(pair: ClusterPair) -> Analysis:
