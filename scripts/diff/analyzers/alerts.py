@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.static import alerts
+from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers.retention import FOREVER, seconds
 from scripts.diff.analyzers.wording import listed, query_changes, transition
@@ -22,6 +23,9 @@ Rule = Mapping[str, Json]
 def analyze(pair: ClusterPair) -> Analysis:
     """Compare the alerts of a cluster by their names, and their way to Alertmanager."""
     before, after = of(pair.before), of(pair.after)
+    if not pair.before.sync.units:
+        yield Sentence(TOPIC, f"{counted(len(after), 'alert')} of a new cluster")
+        return
     texts: list[str] = []
     gone: list[str] = []
     for name in sorted({*before, *after}):

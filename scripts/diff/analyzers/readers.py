@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.model.readers import Settings, grafana, is_grafana, ways_in
+from scripts.model.readers import Settings, asks_for_a_password, grafana, is_grafana, ways_in
 
 GITHUB = ("auth.github", "enabled")
 # What each of Grafana's settings lets people do; those are on or off.
@@ -88,8 +88,11 @@ def exposed(pair: ClusterPair) -> Analysis:
     known = {(str(way.service), way.text) for way in ways_in(pair.before)}
     for way in ways_in(pair.after):
         if (str(way.service), way.text) not in known:
-            asks = is_grafana(pair.after, way.service)
-            who = "who has an account there" if asks else "anybody: it asks for no password"
+            who = "anybody: it asks for no password"
+            if is_grafana(pair.after, way.service):
+                who = "who has an account there"
+            elif asks_for_a_password(pair.after, way.service):
+                who = "who has a password"
             why = f"It is reached from outside of the cluster, as {way.text}, by {who}."
             fix = "Be sure that this is meant, and what your cloud bills for it."
             yield Flag(Danger.EXPOSED, str(way.service), why, fix)
