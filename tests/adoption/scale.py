@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import shutil
 from collections.abc import Mapping
@@ -20,12 +21,12 @@ BUCKETS = {
     "LOGS_BUCKET": "acme-logs",
     "METRICS_BUCKET": "acme-metrics",
 }
-SINCE = {"LOGS_SINCE": "2100-01-01"}
+SINCE = "2100-01-01"
 HUB = {"URL": "https://grafana.acme.test"}
 # What three nodes carry; of a budget, the limits that are there.
 ROOM: Mapping[str, str | int] = {
     "nodes": 3,
-    "requests.cpu": "2",
+    "requests.cpu": "2000m",
     "requests.memory": "8Gi",
     "volumes.count": 6,
     "volumes.total": "300Gi",
@@ -54,11 +55,11 @@ def environment(root: Path) -> str:
     raise AbsentError("every environment with volumes has grown already")
 
 
-def bucket(root: Path) -> None:
+def bucket(root: Path, since: str = SINCE) -> None:
     """Loki stores in a bucket, from a day in the future on."""
     name = environment(root)
     _room(root, name)
-    _config(root, name, "object-storage", BUCKETS | SINCE)
+    _config(root, name, "object-storage", BUCKETS | {"LOGS_SINCE": since})
     _taken(root / f"overlays/{name}/releases", "object-storage", "object-storage/from-volume")
 
 
@@ -75,10 +76,10 @@ def bucket_left(root: Path) -> None:
     _written(path, content)
 
 
-def thanos(root: Path) -> None:
+def thanos(root: Path, since: str = SINCE) -> None:
     """Metrics go to a bucket, too, and two Prometheis collect them."""
     name = environment(root)
-    bucket(root)
+    bucket(root, since)
     overlay = root / f"overlays/{name}"
     _taken(overlay / "releases", "thanos")
     _taken(overlay / "config", "thanos/watch")
@@ -95,9 +96,11 @@ def thanos(root: Path) -> None:
 
 
 def replicas(root: Path) -> None:
-    """Three Lokis."""
+    """Three Lokis, long after the bucket: no line is on the volume any more."""
     name = environment(root)
-    thanos(root)
+    place = "HelmRelease/loki:spec.values.loki.schemaConfig.configs.0.from"
+    first = datetime.date.fromisoformat(edits.value(root / "base/releases/loki.yaml", place))
+    thanos(root, (first + datetime.timedelta(days=1)).isoformat())
     _taken(root / f"overlays/{name}/releases", "loki-replicas")
 
 
@@ -112,7 +115,8 @@ def distributed(root: Path) -> None:
     content = yaml.safe_load(edits.read(path))
     values = content["spec"]["values"]
     own = (values.get("singleBinary") or {}).get("persistence") or {}
-    values["ingester"] = {"persistence": own}
+    claim = {"name": "data", "accessModes": ["ReadWriteOnce"], **own}
+    values["ingester"] = {"persistence": {"claims": [claim]}}
     _written(path, content)
 
 

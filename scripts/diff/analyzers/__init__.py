@@ -47,7 +47,6 @@ ANALYZERS: tuple[Analyzer, ...] = (
     dashboards.datasources,
     retention.retention,
     retention.schema,
-    retention.left_behind,
     targets.analyze,
     redaction.analyze,
     secrets.analyze,

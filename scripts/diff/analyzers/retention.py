@@ -20,7 +20,6 @@ FOREVER = float("inf")
 LOKI, STREAM = "Loki, retention_period", "Loki, {"
 # What the Prometheus operator sets where neither a time nor a size is (pkg/prometheus/common.go).
 DEFAULT = "24h"
-_SCHEMA = "\nschema_config:"
 Periods = Mapping[str, Mapping[str, Json]]
 
 
@@ -72,24 +71,6 @@ def schema(pair: ClusterPair, today: datetime.date | None = None) -> Analysis:
             yield Sentence(TOPIC, f"Loki's schema: a new period from {start}")
 
 
-def left_behind(pair: ClusterPair, today: datetime.date | None = None) -> Analysis:
-    """Find lines on the volume of the one Loki that there was, where others answer, too.
-
-    Args:
-        pair: A cluster at both revisions.
-        today: What is older than the retention is deleted; by default today's date.
-    """
-    now = today or datetime.datetime.now(tz=datetime.UTC).date()
-    before, after = _ingesters(pair.before), _ingesters(pair.after)
-    if list(before.values()) != [1] or not after or before == after:
-        return
-    until = _on_volume(pair.before, now)
-    if until:
-        why = f"Lines are on its volume until {until}: others are asked, too, and lack them."
-        fix = "Wait until then, or be sure that nobody needs them."
-        yield Flag(Danger.LOKI_SCHEMA, next(iter(before)), why, fix)
-
-
 def seconds(text: Json) -> float:
     """Return a duration in seconds; 0 or nothing means for ever."""
     return duration(str(text or "0")) or FOREVER
@@ -121,38 +102,11 @@ def _periods(cluster: Cluster) -> Periods:
     }
 
 
-def _ingesters(cluster: Cluster) -> dict[str, int | None]:
-    """Return how many pods each workload of Loki's has that stores lines."""
-    configs = {i.name for i in cluster.of("ConfigMap") for t in i.data.values() if _SCHEMA in t}
-    found = {}
-    for pod in cluster.pods:
-        mounted = {get(v, "configMap", "name") for v in pod.spec.get("volumes") or ()}
-        if pod.claims and configs & mounted:
-            found[str(pod.owner)] = pod.replicas
-    return found
-
-
-def _on_volume(cluster: Cluster, now: datetime.date) -> str | None:
-    """Return until when there are lines on Loki's volume; None if there are none any more."""
-    kept = min(_retentions(cluster).get(LOKI, (None, FOREVER))[1], FOREVER)
-    starts = sorted(_periods(cluster).items())
-    ends = [start for start, _ in starts[1:]] + [None]
-    until = None
-    for (start, period), end in zip(starts, ends, strict=True):
-        if period["object_store"] != "filesystem" or start > now.isoformat():
-            continue
-        if end is None or kept == FOREVER:
-            return "they are deleted by hand"
-        last = datetime.date.fromisoformat(end) + datetime.timedelta(seconds=kept)
-        until = last.isoformat() if last >= now else until
-    return until
-
-
 def _loki(cluster: Cluster) -> Iterator[Mapping[str, Json]]:
     """Yield Loki's configuration, whatever the ConfigMap's name."""
     for item in cluster.of("ConfigMap"):
         for text in item.data.values():
-            if _SCHEMA in text:
+            if "\nschema_config:" in text:
                 yield _parsed(text)
 
 
