@@ -31,7 +31,7 @@ def test_what_stands_in_place_of_an_owners_own_is_left_out_where_there_is_one(
     edited = listed.read_text().replace("resources:\n", "resources:\n  - buckets.yaml\n")
     listed.write_text(edited)
     objects = build(copy.root, f"{OPTIONS}/scale/releases")
-    (loki,) = [o for o in objects if identity(o)[:2] == ("HelmRelease", "loki")]
+    (loki,) = (o for o in objects if (o["kind"], o["metadata"]["name"]) == ("HelmRelease", "loki"))
     assert loki["spec"]["values"]["loki"]["storage"]["bucketNames"]["chunks"] == "mine"
 
 
