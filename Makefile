@@ -59,6 +59,10 @@ validate: $(READY) ## Check every manifest of every cluster, both engines, witho
 render: $(READY) ## Render every release of every cluster into build/ and print the budget
 	@$(RUN) scripts.checks.render
 
+.PHONY: plan
+plan: $(READY) ## Say what more nodes, clusters and months take, and which step is due: make plan PLAN="--nodes=3 --months=12"
+	@$(RUN) scripts.model.plan $(PLAN)
+
 .PHONY: diff
 diff: $(READY) ## Say what the working tree changes in each cluster: make diff BASE=main DIFF=--output=build/diff
 	@$(RUN) scripts.diff $(if $(BASE),--base=$(BASE)) $(DIFF)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts import tools
-from scripts.bench import bad_changes, dashboards, diff, rules, targets
+from scripts.bench import bad_changes, dashboards, diff, plan, rules, targets
 from scripts.core.findings import execute
 
 
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "e2e": targets.e2e,
         "dashboards": dashboards.tables,
         "rules": rules.tables,
+        "plan": plan.tables,
     }
     if unknown := set(options.part) - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}: use {', '.join(parts)}")
