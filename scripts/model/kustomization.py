@@ -8,7 +8,6 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -29,6 +28,11 @@ OWNERS = {
     "hub": "the hub's address as URL",
     "object-storage": "the buckets, see base/optional/scale/README.md",
 }
+# Opt-ins of which a cluster has one: where its environment has taken one in, the others go with it.
+ALTERNATIVES = (
+    ("base/optional/scale/object-storage/new", "base/optional/scale/object-storage/from-volume"),
+    ("base/optional/scale/loki-replicas", "base/optional/scale/loki-distributed"),
+)
 # What a replacement reads and is not there: the object, or the key of it.
 _NO_SOURCE = re.compile(
     r"(?P<gone>nothing selected by|is missing for replacement source)"
@@ -45,7 +49,7 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         root: The repository's.
         path: The folder, relative to the repository. Of one below `tests/options`, opt-ins that its
             environment has taken in by itself are left out, as kustomize takes none in twice, and
-            so is what stands in place of an owner's own: an address, a ConfigMap.
+            so are their alternatives, and what stands for an address or a file of an owner's.
 
     Raises:
         RepositoryError: With kustomize's reason, shortened to its last part.
@@ -117,7 +121,7 @@ def _parsed(text: str, path: str) -> tuple[Json, ...]:
 
 
 def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
-    """Write a kustomization again, without the components whose objects its resources have already.
+    """Write a kustomization again, without the components that its resources have already.
 
     Args:
         root: The repository's.
@@ -129,38 +133,23 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
         key: [Path(os.path.normpath(folder / name)) for name in content.get(key) or ()]
         for key in ("resources", "components")
     }
-    read = [file for resource in places["resources"] for file in files(resource)]
-    taken = {file.parent for file in read} | _standing_in(places["components"], read, root)
+    taken = {file.parent for resource in places["resources"] for file in files(resource)}
+    for names in ALTERNATIVES:
+        others = {root / name for name in names}
+        taken |= others if others & taken else set()
     if _PUBLIC.search((root / INVENTORY).read_text(encoding="utf-8")):
         taken.add(root / ADDRESS)
+    # What stands for a file of the owner's, where the environment has that.
+    own = {f"{name}.yaml" for name in OWNERS}
+    own &= {file.name for resource in places["resources"] for file in files(resource)}
+    for path in places["components"]:
+        stands_in = path.is_relative_to(root / OPTIONS)
+        if stands_in and own & {file.name for file in files(path)}:
+            taken.add(path)
     places["components"] = [path for path in places["components"] if path not in taken]
     relative = {key: [os.path.relpath(path, copy) for path in places[key]] for key in places}
     (copy / FILE).write_text(yaml.safe_dump({**content, **relative}), encoding="utf-8")
     return copy
-
-
-def _standing_in(components: Iterable[Path], read: Iterable[Path], root: Path) -> set[Path]:
-    """Return the components of `tests/options` each of whose objects is in a file that is read."""
-    written = {one for file in read for one in _objects(file)}
-    found = set()
-    for component in components:
-        if component.is_relative_to(root / OPTIONS):
-            own = {one for file in files(component) for one in _objects(file)}
-            if own and own <= written:
-                found.add(component)
-    return found
-
-
-def _objects(file: Path) -> set[tuple[str, str]]:
-    """Return kind and name of each object in a file; a kustomization is none."""
-    if file.suffix != ".yaml" or file.name == FILE:
-        return set()
-    documents = _parsed(file.read_text(encoding="utf-8"), str(file))
-    return {
-        (str(o.get("kind")), str(o["metadata"].get("name")))
-        for o in documents
-        if isinstance(o, dict) and isinstance(o.get("metadata"), dict)
-    }
 
 
 def _innermost(message: str, root: Path) -> str:

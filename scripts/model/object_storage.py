@@ -58,6 +58,11 @@ class ObjectStorage:
         return found["namespace"] if found else ""
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What forms of `base/secrets.yaml` may name: the file's keys, and the host as HOST."""
+        return {**self.config.data, "HOST": self.host}
+
+    @property
     def placeholder(self) -> bool:
         """Whether nobody has written the tenancy's namespace yet."""
         return self.namespace == PLACEHOLDER

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from scripts.core.findings import Finding
 from scripts.core.quantities import quantity
 from scripts.core.yamlfile import Json, load
-from scripts.model import budget, charts, credentials
+from scripts.model import budget, charts, credentials, object_storage
 from scripts.model.credentials import NeededSecret
 from scripts.model.images import repository as repository_of
 from scripts.model.manifests import Release, Repository, is_engine_object
+from scripts.model.object_storage import ObjectStorage
 from scripts.model.pod_security import POD_SECURITY
 from scripts.model.rendered import Cluster, Item, Pod, clusters
 
@@ -62,6 +63,7 @@ class Requirements:
         secrets: The Secrets that no sync creates.
         declared: The objects that an engine reads, by engine.
         rendered: The cluster as it is after a sync, by one of the engines.
+        storage: What the environment says of its buckets; None where it has none.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Requirements:
     secrets: tuple[NeededSecret, ...]
     declared: Mapping[str, tuple[Json, ...]]
     rendered: Cluster = field(repr=False)
+    storage: ObjectStorage | None = None
 
 
 def read(name: str, repository: Repository) -> Requirements:
@@ -112,6 +115,7 @@ def read(name: str, repository: Repository) -> Requirements:
         tuple(s for s in credentials.needed_secrets(sync, repository) if not s.created_by),
         {engine: tuple(filter(is_engine_object, one.objects())) for engine, one in syncs.items()},
         cluster,
+        object_storage.read(repository, sync),
     )
 
 

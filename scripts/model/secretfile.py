@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.core.yamlfile import Json, line_of, load_all
@@ -22,6 +24,8 @@ class SecretKey:
         encoding: How random bytes become text: `hex`, or `base64url`, which has no character
             with a meaning in a shell, a URL or an INI file.
         given: A description of the value, if only a user has it.
+        forms: What the value may look like, by what it is for: a text, with ${KEY} for what the
+            environment says.
     """
 
     name: str
@@ -29,6 +33,12 @@ class SecretKey:
     random: int = 0
     encoding: str = ""
     given: str = ""
+    forms: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def filled(self, known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield what each form is for, and its text with what is known; <KEY> for what is not."""
+        for title, text in self.forms.items():
+            yield title, re.sub(r"\$\{(\w+)\}", lambda m: known.get(m[1]) or f"<{m[1]}>", text)
 
     def make(self) -> str:
         """Return the value; a random one differs at each call.

@@ -294,11 +294,13 @@ def matching(manager: dict[str, Any]) -> set[str]:
 
 
 def tags(values: Any) -> Iterator[str]:
-    """Every tag of an image in a chart's values."""
+    """Every tag of an image in a chart's values, but those that kustomize copies."""
     if isinstance(values, dict):
         for key, value in values.items():
-            if key == "tag":
-                yield str(value)
+            if key == "tag" or (key == "image" and isinstance(value, str)):
+                tag = str(value).rpartition(":")[2]
+                if not tag.startswith("copied"):
+                    yield tag
             yield from tags(value)
 
 

@@ -46,6 +46,9 @@ ENVIRONMENT = {
     "APP_ROUTES": "/\n/api/{user_id}/tasks\n/api/{user_id}/tasks/{id}\n"
     "/api/{user_id}/tasks/{id}/complete\n/api/{user_id}/chat\n",
     "CLUSTER": "test",
+    "LOKI_PASSWORD": "",
+    "LOKI_URL": "http://loki:3100",
+    "LOKI_USERNAME": "",
     "HOSTNAME": "node-1",
     "PSEUDONYM_SALT": SALT,
 }

@@ -83,7 +83,7 @@ def survives_one(cluster: Cluster) -> Iterator[Finding]:
         factor = REPLICATION_FACTOR if own is None else int(own)
         # Half of the copies, and one, must be written: of two, both.
         if factor < 3:
-            lost = "no push succeeds" if factor == 2 else "what it alone has is not found"
+            lost = "pushes fail" if factor == 2 else "what it alone has is not found"
             text = f"{loki.ingesters} pods take in logs, and replication_factor is {factor}"
             yield cluster.finding(
                 loki.item,
@@ -116,7 +116,8 @@ def periods_reached(cluster: Cluster) -> Iterator[Finding]:
         for number, period in enumerate(periods):
             if period.get("object_store") != "filesystem":
                 continue
-            text = f"the period from {period['from']} is on a volume, of which each of {readers} "
+            since = period.get("from")
+            text = f"the period from {since} is on a volume, of which each of {readers} "
             text += "pods has one: queries miss lines"
             fix = "run one, or take in base/optional/scale/object-storage"
             until = _until(loki, periods[number + 1 :])
@@ -124,7 +125,7 @@ def periods_reached(cluster: Cluster) -> Iterator[Finding]:
                 if until <= datetime.datetime.now(datetime.UTC).date():
                     continue
                 fix = f"run one until {until}, when the last of them is no longer kept"
-            yield cluster.finding(loki.item, text, fix, (("from",), period["from"]))
+            yield cluster.finding(loki.item, text, fix, (("from",), since))
 
 
 def logs_accepted(cluster: Cluster) -> Iterator[Finding]:
@@ -260,13 +261,13 @@ def _until(loki: Loki, later: Sequence[Mapping[str, Json]]) -> datetime.date | N
     """
     own = loki.config.get("limits_config") or {}
     streams = [stream.get("period") for stream in own.get("retention_stream") or []]
-    kept = max(duration(str(text)) for text in (own.get("retention_period") or "0", *streams))
-    if not kept or not later:
-        return None
     try:
+        kept = max(duration(str(text)) for text in (own.get("retention_period") or "0", *streams))
+        if not kept or not later:
+            return None
         begin = datetime.date.fromisoformat(str(later[0]["from"])[:10])
         return begin + datetime.timedelta(seconds=kept)
-    except (OverflowError, ValueError):  # Loki itself refuses what is no date.
+    except (LookupError, OverflowError, ValueError):  # What Loki itself refuses.
         return None
 
 

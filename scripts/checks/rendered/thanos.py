@@ -117,15 +117,11 @@ def downsampled_in_time(cluster: Cluster) -> Iterator[Finding]:
         for resolution, (coarser, needed) in DOWNSAMPLED.items():
             flag = f"{RETENTION}{resolution}="
             for kept in part.values(flag):
-                if 0 < duration(kept) < needed:
-                    text = f"{flag}{kept}: data of {coarser} are made of those that are "
-                    text += f"{duration_text(needed)} old, which are gone by then"
-                    yield cluster.finding(
-                        part.pod.owner,
-                        text,
-                        f"keep them for {duration_text(needed)} at least, better as long as all",
-                        *_argument(part, f"{flag}{kept}"),
-                    )
+                if not (text := _too_short(kept, coarser, needed)):
+                    continue
+                fix = f"keep them for {duration_text(needed)} at least, better as long as all"
+                at = _argument(part, f"{flag}{kept}")
+                yield cluster.finding(part.pod.owner, f"{flag}{kept}: {text}", fix, *at)
 
 
 def one_bucket(cluster: Cluster) -> Iterator[Finding]:
@@ -200,6 +196,17 @@ def _count(item: Item) -> int:
 
 def _is_prometheus(pod: Pod) -> bool:
     return pod.labels.get("app.kubernetes.io/name") == "prometheus"
+
+
+def _too_short(kept: str, coarser: str, needed: float) -> str:
+    """Return what is wrong with how long data are kept; 0d is for ever."""
+    try:
+        if not 0 < duration(kept) < needed:
+            return ""
+    except ValueError as error:
+        return str(error)
+    text = f"data of {coarser} are made of those that are {duration_text(needed)} old"
+    return f"{text}, which are gone by then"
 
 
 def _argument(part: Part, text: str) -> Iterator[Written]:

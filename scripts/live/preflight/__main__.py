@@ -39,13 +39,16 @@ def main() -> int:
         prog="python -m scripts.live.preflight", description=__doc__
     )
     clusters.add_cluster(arguments)
+    text = "ask the buckets, too: reads what is in the Secrets for them, and shows none of it"
+    arguments.add_argument("--buckets", action="store_true", help=text)
     options = arguments.parse_args()
     repository = Repository()
     needed = requirements.read(clusters.chosen(repository.root, options.cluster), repository)
     progress("reading the cluster")
     secrets = [(secret.namespace, secret.name) for secret in needed.secrets]
     cluster = cluster_state.read(secrets, checks.resources(needed))
-    results = list(checks.run(needed, cluster))
+    wanted = (*checks.CHECKS, *checks.BUCKETS) if options.buckets else checks.CHECKS
+    results = list(checks.run(needed, cluster, wanted))
     nodes = ", ".join(item["metadata"]["name"] for item in cluster.lists["nodes"])
     print(f"clusters/{needed.name} on {nodes or 'nodes that may not be read'}")
     print(table(results))

@@ -10,6 +10,7 @@ from scripts.core.quantities import mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
+from scripts.model import placement
 from scripts.model.budget import effective
 from scripts.model.manifests import identity
 from scripts.model.rendered import Pod
@@ -172,6 +173,24 @@ def placed(required: Requirements, cluster: ClusterState) -> CheckResult:
     if roomy < 2 <= len(demand.schedulable):
         return warning(text, "free as much on another node, or it waits while this one is gone")
     return ok(text)
+
+
+def apart(required: Requirements, cluster: ClusterState) -> CheckResult:
+    """Compare pods that are never on one node with the nodes that take them."""
+    nodes = resource_demand(required, cluster).schedulable
+    largest = max(placement.apart(required.pods), key=lambda one: one.size)
+    name = largest.pod.owner.name
+    text = (
+        f"{name}: {largest.size} pods, no two on one node; {counted(len(nodes), 'node')} for them"
+    )
+    if largest.size > len(nodes):
+        return missing(text, f"add nodes, or run {len(nodes)} of it at most")
+    return ok(text)
+
+
+def needs_apart(required: Requirements) -> bool:
+    """Say whether there are pods that are never on one node, and more than one of them."""
+    return any(one.size > 1 for one in placement.apart(required.pods))
 
 
 def of_others(required: Requirements, cluster: ClusterState, namespace: str) -> list[str]:

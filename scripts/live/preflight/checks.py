@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.core.findings import counted
 from scripts.core.quantities import version_numbers
 from scripts.core.yamlfile import Json
-from scripts.live.preflight import capacity, custom_resources, public_address, storage
+from scripts.live.preflight import buckets, capacity, custom_resources, public_address, storage
 from scripts.live.preflight.check_result import CheckResult, missing, ok, warning
 from scripts.live.preflight.cluster_state import ClusterState
 from scripts.live.preflight.custom_resources import CRDS
@@ -250,6 +250,14 @@ CHECKS = (
     ),
     PreflightCheck("Room", "placement", ("nodes", "pods"), capacity.placed, rendered=True),
     PreflightCheck(
+        "Room",
+        "nodes apart",
+        ("nodes", "pods"),
+        capacity.apart,
+        rendered=True,
+        applies=capacity.needs_apart,
+    ),
+    PreflightCheck(
         "Room", "storage class", ("storageclasses",), storage.storage_class, rendered=True
     ),
     PreflightCheck(
@@ -263,6 +271,13 @@ CHECKS = (
         "Before the first sync", "CRDs", (CRDS,), custom_resources.operator, rendered=True
     ),
     PreflightCheck("Before the first sync", "Secrets", (), secrets),
+    PreflightCheck(
+        "Before the first sync",
+        "buckets",
+        (),
+        buckets.named,
+        applies=lambda required: required.storage is not None,
+    ),
     # Which pods are others' is known only beside the stack's own.
     PreflightCheck(
         "Before the first sync", "Pod Security", ("namespaces", "pods"), namespaces, rendered=True
@@ -273,10 +288,27 @@ CHECKS = (
     ),
 )
 
+# What reads values of Secrets, and asks others than the cluster: for who asks for it.
+BUCKETS = (
+    PreflightCheck(
+        "Object storage", "logs", (), buckets.logs, rendered=True, applies=buckets.reads_logs
+    ),
+    PreflightCheck(
+        "Object storage",
+        "metrics",
+        (),
+        buckets.metrics,
+        rendered=True,
+        applies=buckets.ships_metrics,
+    ),
+)
 
-def applicable(required: Requirements) -> list[PreflightCheck]:
+
+def applicable(
+    required: Requirements, checks: Sequence[PreflightCheck] = CHECKS
+) -> list[PreflightCheck]:
     """Return the checks that have something to compare."""
-    return [check for check in CHECKS if check.applies(required)]
+    return [check for check in checks if check.applies(required)]
 
 
 def resources(required: Requirements) -> list[str]:
@@ -285,10 +317,10 @@ def resources(required: Requirements) -> list[str]:
 
 
 def run(
-    required: Requirements, cluster: ClusterState
+    required: Requirements, cluster: ClusterState, checks: Sequence[PreflightCheck] = CHECKS
 ) -> Iterator[tuple[PreflightCheck, CheckResult]]:
     """Yield each check with its result; what could not be checked is missing."""
-    for check in applicable(required):
+    for check in applicable(required, checks):
         unread = [name for name in check.reads if name in cluster.forbidden]
         if unread:
             text = f"not checked: {', '.join(unread)} may not be read"

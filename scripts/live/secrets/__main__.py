@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import indent
 
 from scripts import tools
 from scripts.core import findings, kubectl
@@ -23,10 +24,12 @@ from scripts.core.findings import (
 from scripts.core.yamlfile import Json
 from scripts.live.secrets.cluster import ClusterSecrets
 from scripts.live.secrets.encrypted_folder import EncryptedFolder
-from scripts.model import api_groups, clusters, credentials
+from scripts.model import api_groups, clusters, credentials, object_storage
 from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import ENCRYPTED, ClusterSync, Repository, decrypts, group
 from scripts.model.secrets import Account, MissingSecret, Place, administrator, plan, values
+
+NOTHING: Mapping[str, str] = {}
 
 
 def options() -> argparse.Namespace:
@@ -45,9 +48,21 @@ def options() -> argparse.Namespace:
 
 
 def create(
-    sync: ClusterSync, needed: Sequence[NeededSecret], cluster: ClusterSecrets, *, yes: bool
+    sync: ClusterSync,
+    needed: Sequence[NeededSecret],
+    cluster: ClusterSecrets,
+    facts: Mapping[str, str] = NOTHING,
+    *,
+    yes: bool,
 ) -> int:
     """Create in the cluster what it lacks; return the exit code.
+
+    Args:
+        sync: The cluster by one of its engines.
+        needed: What it reads.
+        cluster: Where Secrets are created.
+        facts: What the environment says, for what only the user can make.
+        yes: Whether to create without asking.
 
     Raises:
         RepositoryError: Before anything is created: if the cluster cannot be read, if a Secret is
@@ -67,7 +82,7 @@ def create(
     for name in spaces:
         print(f"  create   namespace {name}")
     _print_planned(found.make, "create")
-    unmade = _report_given(found.give, shlex.join(("kubectl", *cluster.options)))
+    unmade = report_given(found.give, shlex.join(("kubectl", *cluster.options)), facts)
     if found.make:
         count = counted(len(found.make), "Secret")
         question = f"Create {count} in {cluster.name}?"
@@ -87,8 +102,19 @@ def create(
     return 1 if report(unmade) else 0
 
 
-def encrypt(sync: ClusterSync, needed: Sequence[NeededSecret], folder: EncryptedFolder) -> int:
+def encrypt(
+    sync: ClusterSync,
+    needed: Sequence[NeededSecret],
+    folder: EncryptedFolder,
+    facts: Mapping[str, str] = NOTHING,
+) -> int:
     """Write what the cluster's folder lacks; return the exit code.
+
+    Args:
+        sync: The cluster by one of its engines.
+        needed: What it reads.
+        folder: The cluster's folder.
+        facts: As for `create`.
 
     Raises:
         RepositoryError: If a Secret is there in part, or sops refuses one; then nothing is written.
@@ -108,7 +134,7 @@ def encrypt(sync: ClusterSync, needed: Sequence[NeededSecret], folder: Encrypted
     for place in found.existing:
         print(colour(f"  there    {folder.name(files[place][0])}", DIM))
     _print_planned(found.make, "encrypt")
-    unmade = _report_given(found.give, "kubectl", sops=True)
+    unmade = report_given(found.give, "kubectl", facts, sops=True)
     for path in folder.write(content):
         print(colour(f"wrote {folder.name(path)}", GREEN))
     if not found.make:
@@ -166,10 +192,20 @@ def _check_shared(make: Iterable[MissingSecret], needed: Iterable[NeededSecret])
             raise RepositoryError(Finding(f"Secret {one}", None, text, fix))
 
 
-def _report_given(
-    give: Iterable[MissingSecret], kubectl_: str, *, sops: bool = False
+def report_given(
+    give: Iterable[MissingSecret], kubectl_: str, facts: Mapping[str, str], *, sops: bool = False
 ) -> list[Finding]:
-    """Say what only the user can make; return a finding for each that something waits for."""
+    """Say what only the user can make.
+
+    Args:
+        give: The Secrets.
+        kubectl_: The command that leads to the cluster.
+        facts: What the environment says, to fill in.
+        sops: Whether they are encrypted into the cluster's folder.
+
+    Returns:
+        A finding for each that something waits for.
+    """
     found = []
     for one in give:
         name = one.declared.name
@@ -185,6 +221,9 @@ def _report_given(
         else:
             text = f"is missing, and only you have {what}"
             found.append(Finding(f"Secret {one}", None, text, f"{fix} (files named as the keys)"))
+        for key in one.declared.given:
+            for title, text in key.filled(facts):
+                print(f"  {key.name} of {one}, {title}:\n{indent(text, '    ')}", end="")
     return found
 
 
@@ -231,9 +270,11 @@ def main() -> int:
     engines = repository.cluster(name)
     sync = engines.get("flux") or next(iter(engines.values()))
     needed = credentials.needed_secrets(sync, repository)
+    storage = object_storage.read(repository, sync)
+    facts = storage.facts if storage else NOTHING
     if given.sops:
-        return encrypt(sync, needed, EncryptedFolder(tools.ROOT, name, given.age))
-    return create(sync, needed, ClusterSecrets(kubectl.context()), yes=given.yes)
+        return encrypt(sync, needed, EncryptedFolder(tools.ROOT, name, given.age), facts)
+    return create(sync, needed, ClusterSecrets(kubectl.context()), facts, yes=given.yes)
 
 
 def interruptible() -> int:

@@ -17,6 +17,7 @@ from scripts.checks.rendered import (
     relabelings,
     scrape,
     sign_in,
+    thanos,
 )
 from scripts.model.rendered import Cluster
 from tests.programs.checks.rendered_edits import container, edited, named
@@ -35,6 +36,7 @@ MODULES = (
     relabelings,
     scrape,
     sign_in,
+    thanos,
 )
 
 

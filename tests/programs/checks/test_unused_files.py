@@ -8,7 +8,7 @@ import pytest
 
 from scripts.checks.static import clusters, unused_files
 from scripts.model.manifests import BOOTSTRAP, ENCRYPTED, Repository
-from tests.programs.cluster_syncs import OPTIONS, holding, named
+from tests.programs.cluster_syncs import holding
 
 KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 
@@ -39,7 +39,8 @@ def test_a_file_that_nothing_lists(copy: Repository, path: str) -> None:
 
 
 def test_opting_in_for_a_test_reaches_only_what_is_optional(repository: Repository) -> None:
-    findings = unused_files.check(holding(repository, named(repository, OPTIONS)))
+    options = [sync for sync in repository.syncs if not sync.synced]
+    findings = unused_files.check(holding(repository, *options))
     paths = {finding.path for finding in findings}
     assert "base/config/monitors/dapr.yaml" in paths
     assert not {path for path in paths if path.startswith("base/optional")}

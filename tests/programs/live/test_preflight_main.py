@@ -128,6 +128,12 @@ def test_a_warning_passes_and_what_is_missing_does_not(stand_in: StandIn) -> Non
     assert "Traceback" not in answer.stderr
 
 
+def test_buckets_are_asked_where_there_are_any(stand_in: StandIn) -> None:
+    answer = stand_in.run("--buckets")
+    assert (answer.returncode, answer.stderr) == (0, "· reading the cluster\n")
+    assert "Object storage" not in answer.stdout
+
+
 def test_no_access_is_one_clear_message(stand_in: StandIn, tmp_path: Path) -> None:
     refused = "E1 memcache.go\nThe connection to the server localhost:8080 was refused"
     stand_in.refuse("version", refused)

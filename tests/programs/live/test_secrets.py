@@ -11,15 +11,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.core.findings import RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.model import credentials
+from scripts.live.preflight import buckets
+from scripts.live.secrets import __main__ as secrets_main
+from scripts.model import credentials, object_storage, secretfile
 from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import Repository
 from scripts.model.secretfile import DeclaredSecret, SecretKey
 from scripts.model.secrets import MissingSecret, administrator, manifest, plan, redacted, values
 from tests.fixtures import CODE
+from tests.programs.cluster_syncs import named
 
 Keys = frozenset[str] | None
 CLUSTER = "oke-free"
@@ -103,6 +107,32 @@ def test_values_are_random_and_the_same_in_each_namespace() -> None:
     assert len(bytes.fromhex(SecretKey("k", random=16, encoding="hex").make())) == 16
     with pytest.raises(ValueError, match="given by the user"):
         SecretKey("k", given="yours").make()
+
+
+def test_a_form_is_filled_in_with_what_the_environment_says() -> None:
+    text = "bucket: ${METRICS_BUCKET}\nregion: ${REGION}\nkey: <yours>\n"
+    key = SecretKey("objstore.yml", given="a text", forms={"S3": text})
+    filled = dict(key.filled({"METRICS_BUCKET": "metrics", "REGION": ""}))
+    assert filled == {"S3": "bucket: metrics\nregion: <REGION>\nkey: <yours>\n"}
+
+
+def test_the_forms_of_what_only_a_user_has_are_shown(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = secretfile.read(repository.root)["thanos-object-storage"]
+    storage = object_storage.read(repository, named(repository, "options/scale/flux"))
+    assert storage
+    give = [MissingSecret("monitoring", declared)]
+    (finding,) = secrets_main.report_given(give, "kubectl", storage.facts)
+    assert "--from-file=objstore.yml" in finding.fix
+    shown = capsys.readouterr().out
+    forms = shown.split("  objstore.yml of monitoring/thanos-object-storage, ")[1:]
+    configs = [yaml.safe_load(form.split(":\n", 1)[1]) for form in forms]
+    assert [config["type"] for config in configs] == ["S3", "OCI"]
+    assert {config["config"]["bucket"] for config in configs} == {storage.metrics}
+    s3 = configs[0]["config"]
+    assert (s3["endpoint"], s3["region"]) == (storage.host, storage.region)
+    assert [list(buckets.faults(config, storage)) for config in configs] == [[], []]
 
 
 def test_an_empty_value_is_not_copied() -> None:

@@ -26,9 +26,9 @@ def test_what_stands_in_place_of_an_owners_own_is_left_out_where_there_is_one(
     own = copy.root / "overlays/oke-free/releases"
     stands_in = copy.root / f"{OPTIONS}/scale/releases/object-storage/object-storage.yaml"
     text = stands_in.read_text().replace("LOGS_BUCKET: logs", "LOGS_BUCKET: mine")
-    (own / "buckets.yaml").write_text(text)
+    (own / "object-storage.yaml").write_text(text)
     listed = own / "kustomization.yaml"
-    edited = listed.read_text().replace("resources:\n", "resources:\n  - buckets.yaml\n")
+    edited = listed.read_text().replace("resources:\n", "resources:\n  - object-storage.yaml\n")
     listed.write_text(edited)
     objects = build(copy.root, f"{OPTIONS}/scale/releases")
     (loki,) = (o for o in objects if (o["kind"], o["metadata"]["name"]) == ("HelmRelease", "loki"))
