@@ -151,13 +151,16 @@ def table(rows: Sequence[Row], scale: int) -> str:
 def metric_rows(found: Metrics) -> list[Row]:
     """Return what the plan has of a Prometheus."""
     series = sizes.prometheus_memory(found.series) / sizes.MI
-    small = c.SAMPLE_BYTES.value * c.SMALL_BLOCKS.value
-    return [
+    rows = [
         Row(f"Prometheus, {found.series} series, MiB", found.memory / sizes.MI, series),
         Row("  millicores", found.cores * 1e3, sizes.prometheus_cores(found.samples) * 1e3),
-        Row("  bytes a sample, block of two hours", found.block / found.stored, small),
         Row("  bytes a sample, log", found.log / found.appended, c.WAL_BYTES.value),
     ]
+    # A block has an index of each series, however few samples: with fewer, it is another question.
+    if found.stored > 0.9 * _STEPS * found.series:
+        small = c.SAMPLE_BYTES.value * c.SMALL_BLOCKS.value
+        rows.append(Row("  bytes a sample, block", found.block / found.stored, small))
+    return rows
 
 
 def line_rows(found: Lines) -> list[Row]:

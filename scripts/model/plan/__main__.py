@@ -135,7 +135,14 @@ def text(
 def sources() -> str:
     """Return what the plan counts with."""
     rows = [("what", "value", "unit", "source")]
-    rows += [(one.what, f"{one.value:,g}", one.unit, one.source) for one in c.table()]
+    rows += [(one.what, f"{one.value:,g}", one.unit, one.source) for one in c.constants()]
+    for size in c.pods():
+        value = f"{millicores(size.cores)} {size.memory:g}Mi {size.limit:g}Mi"
+        rows.append((size.what, value, "CPU, memory, limit", size.source))
+    for part in c.DISTRIBUTED:
+        value = f"{part.daily_cores:g} {part.daily_memory:g}Mi"
+        unit = f"for 1 TB a day, {millicores(part.cores)} {part.memory:g}Mi at least"
+        rows.append((f"Loki's {part.what}", value, unit, f"{c.DOCS}setup/size/_index.md"))
     return table(rows, left=(0, 2, 3))
 
 

@@ -26,16 +26,33 @@ class Constant(NamedTuple):
 class Size(NamedTuple):
     """What a pod takes that grows little: cores, MiB requested, MiB at most."""
 
+    what: str
     cores: float
     memory: float
     limit: float
+    source: str
 
 
-class Rate(NamedTuple):
-    """What a TB of lines a day takes, of all pods of a kind: cores and MiB."""
+class Part(NamedTuple):
+    """One of Loki's parts where it runs in parts.
 
+    Attributes:
+        what: Its name.
+        pods: How many.
+        cores: Of each pod, at least.
+        memory: In MiB, of each pod, at least.
+        daily_cores: Of all its pods, for a TB of lines a day.
+        daily_memory: In MiB, of all its pods, for a TB of lines a day.
+        volume: Whether it has one.
+    """
+
+    what: str
+    pods: int
     cores: float
     memory: float
+    daily_cores: float
+    daily_memory: float
+    volume: bool = False
 
 
 _DAY = "counted on the simulated day at 1 and 10 times: 2 and 20 nodes, 52 and 204 pods"
@@ -74,9 +91,12 @@ SAMPLE_BYTES = Constant(
     "https://prometheus.io/docs/prometheus/latest/storage/",
 )
 WAL_SECONDS = Constant(
-    "samples in the write-ahead log", 3 * 3600, "s", "the same page: at most three hours"
+    "samples in the write-ahead log",
+    3 * 3600,
+    "s",
+    "https://prometheus.io/docs/prometheus/latest/storage/: at most three hours",
 )
-WAL_BYTES = Constant("a sample in the write-ahead log", 6, "B", "not measured")
+WAL_BYTES = Constant("a sample in the write-ahead log", 6, "B", "measured at 1 time")
 
 LOKI_MEMORY = Constant("memory of Loki without lines", 165, "MiB", _BENCH)
 LINE_MEMORY = Constant(
@@ -166,34 +186,39 @@ STORE_SYNCS = Constant(
     "looks of the store at all blocks", 4, "an hour", "--sync-block-duration: 15m"
 )
 
-_REQUEST = f"the requests in {MANIFESTS}"
-ALERTMANAGER = Size(0.01, 32, 96)
-EXPORTERS = Size(0.015, 64, 144)
-NODE_EXPORTER = Size(0.01, 24, 64)
-EXPORTER_PODS = Constant("pods that double kube-state-metrics", 1000, "", "assumed")
-GRAFANA = Size(0.1, 256, 640)
-ALLOY = Size(0.045, 128, 288)
-ALLOY_EVENTS = Size(0.015, 96, 192)
+_REQUEST = f"as {MANIFESTS} have it"
+# To be replaced by what is measured under load.
+_THANOS_REQUEST = "as base/optional/scale/thanos has it; not measured"
+ALERTMANAGER = Size("Alertmanager", 0.01, 32, 96, _REQUEST)
+EXPORTERS = Size("operator, state of objects", 0.015, 64, 144, _REQUEST)
+NODE_EXPORTER = Size("node exporter", 0.01, 24, 64, _REQUEST)
+GRAFANA = Size("Grafana", 0.1, 256, 640, _REQUEST)
+ALLOY = Size("Alloy, logs", 0.045, 128, 288, _REQUEST)
+ALLOY_EVENTS = Size("Alloy, events", 0.015, 96, 192, _REQUEST)
+PROBES = Size("blackbox exporter", 0.005, 24, 64, _REQUEST)
+SIDECAR = Size("Thanos sidecar", 0.01, 48, 128, _THANOS_REQUEST)
+QUERY = Size("Thanos query", 0.05, 128, 512, _THANOS_REQUEST)
+QUERY_FRONTEND = Size("Thanos query frontend", 0.02, 64, 256, _THANOS_REQUEST)
+STORE = Size("Thanos store", 0.02, 128, 512, _THANOS_REQUEST)
+COMPACTOR = Size("Thanos compactor", 0.05, 256, 1024, _THANOS_REQUEST)
+EXPORTER_PODS = Constant("pods that double kube-state-metrics", 1000, "", "assumed, not measured")
 ALLOY_LINES = Constant("lines that double Alloy", 2000, "a second", "assumed, not measured")
-PROBES = Size(0.005, 24, 64)
-SIDECAR = Size(0.01, 48, 128)
-QUERY = Size(0.05, 128, 512)
-QUERY_FRONTEND = Size(0.02, 64, 256)
-STORE = Size(0.02, 128, 512)
-COMPACTOR = Size(0.05, 256, 1024)
-THANOS_SERIES = Constant("series that double Thanos' query", 500_000, "", "assumed, not measured")
+THANOS_SERIES = Constant(
+    "series that double Thanos' query and compactor", 500_000, "", "assumed, not measured"
+)
 THANOS_BLOCKS = Constant("blocks that double Thanos' store", 1000, "", "assumed, not measured")
-# Name, pods, each pod at least (as in the manifests), by TB a day, and whether it has a volume:
-# https://grafana.com/docs/loki/latest/setup/size/, for less than 3 TB a day.
+# Each pod at least as base/optional/scale/loki-distributed has it; what a TB a day takes, by
+# https://grafana.com/docs/loki/latest/setup/size/ for less than 3 TB a day (the ruler as a query
+# scheduler). Not measured.
 DISTRIBUTED = (
-    ("distributor", 2, Size(0.05, 128, 0), Rate(2.7, 683), False),
-    ("ingester", 3, Size(0.1, 320, 0), Rate(4, 8192), True),
-    ("querier", 2, Size(0.05, 192, 0), Rate(3.3, 3413), False),
-    ("query frontend", 2, Size(0.02, 96, 0), Rate(0.7, 1365), False),
-    ("query scheduler", 2, Size(0.01, 64, 0), Rate(0.7, 341), False),
-    ("index gateway", 2, Size(0.02, 128, 0), Rate(0.7, 2731), False),
-    ("compactor", 1, Size(0.02, 128, 0), Rate(0.7, 3413), False),
-    ("ruler", 1, Size(0.02, 96, 0), Rate(0.7, 341), False),
+    Part("distributor", 2, 0.05, 128, 2.7, 683),
+    Part("ingester", 3, 0.1, 320, 4, 8192, volume=True),
+    Part("querier", 2, 0.05, 192, 3.3, 3413),
+    Part("query frontend", 2, 0.02, 96, 0.7, 1365),
+    Part("query scheduler", 2, 0.01, 64, 0.7, 341),
+    Part("index gateway", 2, 0.02, 128, 0.7, 2731),
+    Part("compactor", 1, 0.02, 128, 0.7, 3413),
+    Part("ruler", 1, 0.02, 96, 0.7, 341),
 )
 DISTRIBUTED_HEADROOM = Constant("limit over request of Loki's parts", 3, "", MANIFESTS)
 REPLICATED_NODES = Constant(
@@ -203,10 +228,11 @@ MAX_STREAMS = Constant(
     "streams that Loki takes", 2000, "", "base/releases/loki.yaml, max_global_streams_per_user"
 )
 
-_LIST = "Oracle's price list as of 2026-02, part"
+# Not read on Oracle's own page: https://www.oracle.com/cloud/price-list/
+_LIST = "a public copy, of 2026-02, of Oracle's price list, part"
 PRICE_STORAGE = Constant("Object Storage, standard", 0.0255, "$ a GB and month", f"{_LIST} B91628")
 PRICE_REQUESTS = Constant(
-    "10,000 requests", 0.0034, "$", "from memory, part B91627: check it on the price list"
+    "10,000 requests", 0.0034, "$", "from memory, not read: part B91627 of Oracle's price list"
 )
 PRICE_EGRESS = Constant(
     "a GB to the internet, Europe and North America", 0.0085, "$", f"{_LIST} B88327"
@@ -222,6 +248,11 @@ PRICE_VOLUME = Constant(
 )
 
 
-def table() -> list[Constant]:
+def constants() -> list[Constant]:
     """Return every constant, in the order above."""
     return [value for value in globals().values() if isinstance(value, Constant)]
+
+
+def pods() -> list[Size]:
+    """Return the size of every pod that grows little."""
+    return [value for value in globals().values() if isinstance(value, Size)]

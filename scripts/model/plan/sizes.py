@@ -316,10 +316,9 @@ def _metrics(w: Workload) -> Iterator[Component]:
     each = w.clusters
     yield _component("Prometheus", each, w.prometheis, cpu, expected, limit, disk)
     alertmanagers = 3 if w.prometheis > 1 else 1
-    yield _component("Alertmanager", each, alertmanagers, *_fixed(c.ALERTMANAGER))
-    objects = 1 + w.pods / c.EXPORTER_PODS.value
-    yield _component("operator, state of objects", each, 2, *_fixed(c.EXPORTERS, objects))
-    yield _component("node exporter", each, w.nodes, *_fixed(c.NODE_EXPORTER))
+    yield _fixed(c.ALERTMANAGER, each, alertmanagers)
+    yield _fixed(c.EXPORTERS, each, 2, 1 + w.pods / c.EXPORTER_PODS.value)
+    yield _fixed(c.NODE_EXPORTER, each, w.nodes)
 
 
 def _loki(w: Workload) -> Iterator[Component]:
@@ -331,36 +330,32 @@ def _loki(w: Workload) -> Iterator[Component]:
     buffer = _volume(w, _log_wal(w))
     yield _component("Loki, three", 1, 3, cpu, memory, limit, buffer, "three Lokis")
     daily = w.log_rate * DAY / 10**12
-    for name, pods, floor, rate, wal in c.DISTRIBUTED:
-        cores = max(floor.cores, rate.cores * daily / pods)
-        wanted = max(floor.memory * MI, rate.memory * MI * daily / pods)
+    for part in c.DISTRIBUTED:
+        cores = max(part.cores, part.daily_cores * daily / part.pods)
+        wanted = max(part.memory, part.daily_memory * daily / part.pods) * MI
         most = wanted * c.DISTRIBUTED_HEADROOM.value
-        yield _component(
-            f"Loki's {name}", 1, pods, cores, wanted, most, buffer if wal else 0, "Loki in parts"
-        )
+        disk = buffer if part.volume else 0
+        name = f"Loki's {part.what}"
+        yield _component(name, 1, part.pods, cores, wanted, most, disk, "Loki in parts")
 
 
 def _thanos(w: Workload) -> Iterator[Component]:
-    blocks, step = bucket_blocks(w), "Thanos"
-    yield _component("Thanos sidecar", w.clusters, w.prometheis, *_fixed(c.SIDECAR), 0, step)
+    step = "Thanos"
+    yield _fixed(c.SIDECAR, w.clusters, w.prometheis, step=step)
     series = 1 + w.clusters * w.expected_series / c.THANOS_SERIES.value
-    yield _component("Thanos query", 1, 2, *_fixed(c.QUERY, series), 0, step)
-    yield _component("Thanos query frontend", 1, 2, *_fixed(c.QUERY_FRONTEND), 0, step)
-    grown = 1 + blocks / c.THANOS_BLOCKS.value
-    yield _component("Thanos store", 1, 1, *_fixed(c.STORE, grown), 0, step)
+    yield _fixed(c.QUERY, 1, 2, series, step=step)
+    yield _fixed(c.QUERY_FRONTEND, 1, 2, step=step)
+    yield _fixed(c.STORE, 1, 1, 1 + bucket_blocks(w) / c.THANOS_BLOCKS.value, step=step)
     # Blocks of one cluster are merged at a time: those that it reads, and the one that it writes.
     scratch = 2 * c.BLOCK_DAYS.value * DAY * w.samples * c.SAMPLE_BYTES.value * w.prometheis
-    compactor = _fixed(c.COMPACTOR, series)
-    yield _component("Thanos compactor", 1, 1, *compactor, _volume(w, scratch), step)
+    yield _fixed(c.COMPACTOR, 1, 1, series, _volume(w, scratch), step)
 
 
 def _others(w: Workload) -> Iterator[Component]:
-    replicas = 2 if w.prometheis > 1 else 1
-    yield _component("Grafana", 1, replicas, *_fixed(c.GRAFANA))
-    share = 1 + w.log_lines / w.nodes / c.ALLOY_LINES.value
-    yield _component("Alloy, logs", w.clusters, w.nodes, *_fixed(c.ALLOY, share))
-    yield _component("Alloy, events", w.clusters, 1, *_fixed(c.ALLOY_EVENTS))
-    yield _component("blackbox exporter", w.clusters, 1, *_fixed(c.PROBES))
+    yield _fixed(c.GRAFANA, 1, 2 if w.prometheis > 1 else 1)
+    yield _fixed(c.ALLOY, w.clusters, w.nodes, 1 + w.log_lines / w.nodes / c.ALLOY_LINES.value)
+    yield _fixed(c.ALLOY_EVENTS, w.clusters, 1)
+    yield _fixed(c.PROBES, w.clusters, 1)
 
 
 def _component(
@@ -379,9 +374,12 @@ def _component(
     return Component(name, clusters, pods, cpu, memory, limit, volume, step)
 
 
-def _fixed(size: c.Size, growth: float = 1) -> tuple[float, float, float]:
-    """Return CPU, memory and memory limit of a pod that grows slowly, if at all."""
-    return size.cores * growth, size.memory * MI * growth, size.limit * MI * growth
+def _fixed(
+    size: c.Size, clusters: int, pods: int, growth: float = 1, volume: float = 0, step: str = ""
+) -> Component:
+    """Return a component whose pods grow slowly, if at all."""
+    cpu, memory, limit = size.cores * growth, size.memory * MI * growth, size.limit * MI * growth
+    return _component(size.what, clusters, pods, cpu, memory, limit, volume, step)
 
 
 def _log_wal(w: Workload) -> float:

@@ -15,8 +15,8 @@ from scripts.core.quantities import quantity
 from scripts.model import budget, clusters
 from scripts.model.manifests import Repository
 from scripts.model.plan import FACTOR, retention, sizes, steps
+from scripts.model.plan import constants as c
 from scripts.model.plan.__main__ import INPUTS, main, planned, sources
-from scripts.model.plan.constants import table
 from scripts.model.plan.sizes import GB, GI, Prices, Workload
 from scripts.model.rendered import Cluster, Item
 from tests.fixtures import CODE
@@ -218,8 +218,10 @@ def test_prices_are_parameters(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_constant_says_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--sources"]) == 0
     assert capsys.readouterr().out.strip() == sources().strip()
-    assert all(one.source and one.what for one in table())
-    assert len({one.what for one in table()}) == len(table())
+    every = [(one.what, one.source) for one in c.constants()]
+    every += [(one.what, one.source) for one in c.pods()]
+    assert all(what and source for what, source in every)
+    assert len(dict(every)) == len(every)
 
 
 def test_a_running_cluster_has_what_the_queries_ask() -> None:
