@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from scripts.core.yamlfile import leaves
+from scripts.core.yamlfile import get, leaves
 from scripts.model.rendered import Cluster, Item
 from scripts.model.scraping import behind
 
 INI = "grafana.ini"
 # https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/: of the settings that
-# say who may read, the defaults. Those below are named after what they let people do.
+# say who may read and where accounts are, the defaults. Those below are named after what they let
+# people do.
 DEFAULTS: Mapping[tuple[str, str], str] = {
     ("auth.anonymous", "enabled"): "false",
     ("auth.anonymous", "org_role"): "Viewer",
@@ -30,6 +31,10 @@ DEFAULTS: Mapping[tuple[str, str], str] = {
     ("auth.proxy", "enabled"): "false",
     ("auth.proxy", "whitelist"): "",
     ("auth", "disable_login_form"): "false",
+    ("database", "host"): "127.0.0.1:3306",
+    ("database", "name"): "grafana",
+    ("database", "type"): "sqlite3",
+    ("database", "url"): "",
     ("public_dashboards", "enabled"): "true",
     ("security", "allow_embedding"): "false",
     ("security", "content_security_policy"): "false",
@@ -204,3 +209,6 @@ def _variables(cluster: Cluster, item: Item) -> Iterator[tuple[str, str]]:
                 for one in container.get("env") or ():
                     if "value" in one:
                         yield one["name"], str(one["value"])
+                    elif secret := get(one, "valueFrom", "secretKeyRef"):
+                        # Which value it has, only the cluster knows.
+                        yield one["name"], f"{secret['name']}, {secret['key']}"

@@ -22,7 +22,7 @@ from scripts.model import charts
 from scripts.model.files import INVENTORY
 from scripts.model.manifests import Repository
 from scripts.servers.registry import renumbered
-from tests.adoption import edits, public
+from tests.adoption import edits, public, scale
 from tests.adoption.edits import AbsentError
 from tests.fixtures import LAYOUTS
 
@@ -366,6 +366,7 @@ def second_release(root: Path) -> None:
 APPLICATION = "the application's namespaces, URLs, routes"
 ENVIRONMENT = "the same in one environment (retention, volumes)"
 TOLD = "who is told, when, and what holds back what"
+GROWING = "more nodes, months of data, several clusters"
 LAYOUT_CASES = tuple(
     Case(f"the application as {path.name}", APPLICATION, layout(path.name))
     for path in sorted(LAYOUTS.iterdir())
@@ -396,4 +397,10 @@ CASES = (
     Case("a chart more", "a chart more", second_release),
     Case("a public address", "A public address", public_address),
     Case("a public address by a tunnel", "A public address", public_tunnel),
+    Case("lines in a bucket", GROWING, scale.bucket),
+    Case("lines in a bucket, and on the volume again", GROWING, scale.bucket_left),
+    Case("metrics in a bucket, and two Prometheis", GROWING, scale.thanos),
+    Case("three Lokis", GROWING, scale.replicas),
+    Case("Loki in parts", GROWING, scale.distributed),
+    Case("a second cluster, and a hub", GROWING, scale.member),
 )

@@ -48,6 +48,7 @@ PROGRAMS = {
     "flux": "installs Flux and has it sync",
     "git": "clones, commits and pushes",
     "grep": "picks lines",
+    "htpasswd": "a line of a list of passwords",
     "kind": "a cluster in Docker",
     "kubectl": "reads and changes a cluster",
     "minikube": "a cluster on a laptop",

@@ -41,6 +41,7 @@ from scripts.rules import slos
 Analyzer = Callable[[ClusterPair], Analysis]
 ANALYZERS: tuple[Analyzer, ...] = (
     alerts.analyze,
+    alerts.labels,
     delivery.analyze,
     dashboards.analyze,
     dashboards.datasources,
@@ -61,9 +62,11 @@ ANALYZERS: tuple[Analyzer, ...] = (
     lists.analyze,
     readers.settings,
     readers.exposed,
+    readers.accounts,
     suspension.analyze,
     suspension.unreached,
     workloads.stopped,
+    workloads.scaled,
     workloads.restarted,
     versions.analyze,
     budget.analyze,

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from scripts.checks.static import alerts
+from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers.retention import FOREVER, seconds
 from scripts.diff.analyzers.wording import listed, query_changes, transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.model.rendered import Cluster
+from scripts.model.rendered import Cluster, Item
 
 TOPIC = "Alerts"
 # It always fires: that it stops is how an outside service learns that alerting is dead.
@@ -22,6 +23,9 @@ Rule = Mapping[str, Json]
 def analyze(pair: ClusterPair) -> Analysis:
     """Compare the alerts of a cluster by their names, and their way to Alertmanager."""
     before, after = of(pair.before), of(pair.after)
+    if not pair.before.sync.units:
+        yield Sentence(TOPIC, f"{counted(len(after), 'alert')} of a new cluster")
+        return
     texts: list[str] = []
     gone: list[str] = []
     for name in sorted({*before, *after}):
@@ -42,6 +46,20 @@ def analyze(pair: ClusterPair) -> Analysis:
         yield from _removed(list(dict.fromkeys(gone)))
     if texts:
         yield Sentence(TOPIC, f"What these say changes: {listed(texts)}")
+
+
+def labels(pair: ClusterPair) -> Analysis:
+    """Compare the labels that Prometheus gives each alert on its way to Alertmanager."""
+    for before, after in pair.items("Prometheus"):
+        old, new = _external(before), _external(after)
+        moved = [
+            transition(label, old.get(label), new.get(label))
+            for label in sorted({*old, *new})
+            if old.get(label) != new.get(label)
+        ]
+        if moved:
+            text = f"Every alert of {after}: label {listed(moved)}; silences and routes match on it"
+            yield Sentence(TOPIC, text)
 
 
 def of(cluster: Cluster) -> dict[str, list[Rule]]:
@@ -67,6 +85,19 @@ def named(cluster: Cluster) -> Iterator[tuple[str, str]]:
 def severity(rule: Rule) -> str:
     """Return an alert's severity, in words where it has none."""
     return str((rule.get("labels") or {}).get("severity", "no severity"))
+
+
+def _external(item: Item) -> dict[str, str]:
+    """Return the external labels of a Prometheus, but for the replica's, which alerts lose.
+
+    Prometheus operator, pkg/prometheus/promcfg.go, buildExternalLabels.
+    """
+    spec = item.spec
+    found = {str(k): str(v) for k, v in (spec.get("externalLabels") or {}).items()}
+    name = spec.get("prometheusExternalLabelName", "prometheus")
+    if name and not spec.get("prometheusExternalLabelNameClear"):
+        found[name] = f"{item.namespace}/{item.name}"
+    return found
 
 
 def _pairs(before: list[Rule], after: list[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:

@@ -78,13 +78,17 @@ def analyze(pair: ClusterPair) -> Analysis:
 
 
 def _raised(pair: ClusterPair) -> Iterator[Flag]:
+    texts = []
     for resource, before, after in limits(pair):
         if before is not None and (after is None or after > before):
             write = LINES[resource].write
-            text = transition(resource, write(before), None if after is None else write(after))
-            why = f"{text}: what was too much is not any more, and no node grows with it."
-            fix = "Raise it only by what the nodes, or the bill, really have."
-            yield Flag(Danger.BUDGET_RAISED, _place(pair.after), why, fix)
+            new = None if after is None else write(after)
+            texts.append(transition(resource, write(before), new))
+    if texts:
+        text = ", ".join(texts)
+        why = f"{text}: what was too much is not any more, and no node grows with it."
+        fix = "Raise it only by what the nodes, or the bill, really have."
+        yield Flag(Danger.BUDGET_RAISED, _place(pair.after), why, fix)
 
 
 def limits(pair: ClusterPair) -> Iterator[tuple[str, float | None, float | None]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Set
 
 from scripts.core.findings import Finding, RepositoryError, counted
 from scripts.core.yamlfile import Json
-from scripts.diff.analyzers.wording import described, listed, query_changes
+from scripts.diff.analyzers.wording import described, listed, query_changes, transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
 from scripts.diff.value_diff import Difference, differences
@@ -52,7 +52,7 @@ def analyze(pair: ClusterPair) -> Analysis:
 
 
 def datasources(pair: ClusterPair) -> Analysis:
-    """Compare the uids of the data sources, which panels name."""
+    """Compare the uids of the data sources, which panels name, and whom they ask."""
     if not _grafana(pair.after):
         return  # There are no panels either.
     before, after = _datasources(pair.before), _datasources(pair.after)
@@ -63,6 +63,8 @@ def datasources(pair: ClusterPair) -> Analysis:
             why = f"Panels ask the data source {uid}, which {now}: they stay empty."
             fix = f"Keep the uid {uid}."
             yield Flag(Danger.DATASOURCE_UID, f"data source {name}", why, fix)
+        elif (old := _asked(pair.before, uid)) != (new := _asked(pair.after, uid)):
+            yield Sentence(TOPIC, transition(f"The data source {name} asks", old, new))
 
 
 def of(cluster: Cluster) -> dict[str, Model]:
@@ -103,6 +105,12 @@ def _datasources(cluster: Cluster) -> dict[str, str]:
         for source in dashboards.datasources(release.values)
         if source.get("uid")
     }
+
+
+def _asked(cluster: Cluster, uid: str) -> str | None:
+    """Return the address of a data source."""
+    sources = (s for one in _grafana(cluster) for s in dashboards.datasources(one.values))
+    return next((source.get("url") for source in sources if source.get("uid") == uid), None)
 
 
 def _compared(old: Model, new: Model) -> Iterator[Sentence]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scripts.diff.analyzers.wording import transition
-from scripts.diff.model import Analysis, Danger, Flag
+from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.model.readers import Settings, grafana, is_grafana, ways_in
+from scripts.model.readers import Settings, asks_for_a_password, grafana, is_grafana, ways_in
 
 GITHUB = ("auth.github", "enabled")
 # What each of Grafana's settings lets people do; those are on or off.
@@ -38,6 +38,8 @@ PEOPLE = (
     ("auth.github", "role_attribute_path"),
     ("auth.github", "team_ids"),
 )
+# What says where accounts are kept.
+DATABASE = tuple(("database", key) for key in ("host", "name", "type", "url"))
 # Of those that name a role, from the narrowest.
 ROLES = ("none", "viewer", "editor", "admin")
 ROLE_OF: Mapping[tuple[str, str], str] = {
@@ -70,13 +72,27 @@ def settings(pair: ClusterPair) -> Analysis:
                 yield Flag(Danger.GRAFANA_OPENED, f"Grafana {'.'.join(place)}", text, FIX)
 
 
+def accounts(pair: ClusterPair) -> Analysis:
+    """Compare which database each Grafana keeps its accounts in."""
+    before = {str(one.item): one for one in grafana(pair.before)}
+    for after in grafana(pair.after):
+        old = before.get(str(after.item))
+        kept = [[one.get(*place) for place in DATABASE] for one in (old, after) if one]
+        if old and kept[0] != kept[1]:
+            text = "Its database is another one: accounts, sessions and tokens start anew"
+            yield Sentence("Grafana", text)
+
+
 def exposed(pair: ClusterPair) -> Analysis:
     """Find Services that are reached from outside, and were not."""
     known = {(str(way.service), way.text) for way in ways_in(pair.before)}
     for way in ways_in(pair.after):
         if (str(way.service), way.text) not in known:
-            asks = is_grafana(pair.after, way.service)
-            who = "who has an account there" if asks else "anybody: it asks for no password"
+            who = "anybody: it asks for no password"
+            if is_grafana(pair.after, way.service):
+                who = "who has an account there"
+            elif asks_for_a_password(pair.after, way.service):
+                who = "who has a password"
             why = f"It is reached from outside of the cluster, as {way.text}, by {who}."
             fix = "Be sure that this is meant, and what your cloud bills for it."
             yield Flag(Danger.EXPOSED, str(way.service), why, fix)

@@ -59,7 +59,7 @@ def analyze(pair: ClusterPair) -> Analysis:
             why = f"{key.unit} prunes what {other.unit} applies, perhaps after it was made."
             fix = f"First keep {key.unit} from pruning it, then move it in a second change."
             yield Flag(Danger.MOVED, str(key), why, fix)
-        elif key.kind in WHY:
+        elif key.kind in WHY and not _holds_nothing(before):
             lost = WHY[key.kind]
             if deletes_claims(before):
                 lost = WHY_DELETING.get(key.kind, lost)
@@ -76,6 +76,12 @@ def switched_on(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]
     """Say whether the Kustomization or Application of a unit turns one of these on."""
     own = (o for o in cluster.sync.units[0].objects if o["metadata"]["name"] == unit)
     return any(get(item, *keys) is True for item in own for keys in switches)
+
+
+def _holds_nothing(manifest: Manifest) -> bool:
+    """Say whether it is a StatefulSet that claims no volume: then it is like a Deployment."""
+    claims = get(manifest, "spec", "volumeClaimTemplates")
+    return manifest["kind"] == "StatefulSet" and not claims
 
 
 def _is_kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:

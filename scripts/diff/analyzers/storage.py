@@ -76,21 +76,22 @@ def canonical(claim: Mapping[str, Json]) -> dict[str, Json]:
     return {"volumeMode": "Filesystem", **claim, "resources": resources}
 
 
-def deletes_claims(manifest: Manifest) -> bool:
-    """Say whether the claims of a StatefulSet, the operator's included, go when it goes."""
-    return _deletes(manifest, "whenDeleted")
+def deletes_claims(manifest: Manifest, when: str = "whenDeleted") -> bool:
+    """Say whether the claims of a StatefulSet, the operator's included, go when it goes.
+
+    Args:
+        manifest: The StatefulSet, or the operator's resource.
+        when: Or, with `whenScaled`, whether those of pods that are scaled away go.
+    """
+    return bool(get(manifest, "spec", "persistentVolumeClaimRetentionPolicy", when) == "Delete")
 
 
 def _policies(pair: ClusterPair) -> Analysis:
     for key, before, after in pair.changed:
         for when, why in POLICY.items():
-            if _deletes(after, when) and not _deletes(before, when):
+            if deletes_claims(after, when) and not deletes_claims(before, when):
                 fix = f"Leave {when}: Retain, and delete by hand the claims that nobody needs."
                 yield Flag(Danger.VOLUME_DELETION, str(key), why, fix)
-
-
-def _deletes(manifest: Manifest, when: str) -> bool:
-    return bool(get(manifest, "spec", "persistentVolumeClaimRetentionPolicy", when) == "Delete")
 
 
 def _claims(cluster: Cluster) -> Claims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scripts.core.findings import counted
 from scripts.diff import normalization
 from scripts.diff.analyzers import selection
 from scripts.diff.analyzers.wording import described, listed
@@ -19,6 +20,10 @@ def analyze(pair: ClusterPair) -> Analysis:
         if names := selection.unselected(pair, kind):
             why = "No Prometheus selects this any more: what it scrapes is not measured."
             yield Flag(Danger.MONITOR_UNSELECTED, listed(names), why, selection.fix(kind))
+    if not pair.before.sync.units:
+        new = sum(key.kind in MONITORS for key, _, _ in pair.differing)
+        yield Sentence(TOPIC, f"{counted(new, 'monitor')} of a new cluster")
+        return
     for key, before, after in pair.differing:
         if key.kind not in MONITORS:
             continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from scripts.diff.analyzers.storage import deletes_claims
 from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
-from scripts.model.rendered import WORKLOADS
+from scripts.model.rendered import WORKLOADS, declared
 
-TOPIC = "Restarts"
+TOPIC, REPLICAS = "Restarts", "Replicas"
 # Of what the operator makes pods of, the fields that replace none: they are in the configuration,
 # which the pods load again (that of retention since Prometheus 3.11), or in the StatefulSet beside
 # its template. The others are in the template, or make the operator delete the StatefulSet.
@@ -36,6 +37,20 @@ def stopped(pair: ClusterPair) -> Analysis:
             why = f"{transition('Replicas', before.replicas, 0)}: it stops, and nothing says so."
             fix = "Remove what is not to run; scale back what is."
             yield Flag(Danger.SCALED_TO_ZERO, str(after.owner), why, fix)
+
+
+def scaled(pair: ClusterPair) -> Analysis:
+    """Name the workloads that get more or fewer pods, and the claims of those that go."""
+    for before, after in pair.pods:
+        old, new = before.replicas, after.replicas
+        if None in (old, new) or old == new or not new:
+            continue
+        owner = declared(pair.after, after.owner)
+        text = transition(f"{owner}:", old, new)
+        kept = before.claims and not deletes_claims(owner.manifest, "whenScaled")
+        if (old or 0) > new and kept:
+            text += "; the volumes of those that go stay, unused and paid for"
+        yield Sentence(REPLICAS, text)
 
 
 def restarted(pair: ClusterPair) -> Analysis:

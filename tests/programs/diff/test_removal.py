@@ -53,6 +53,8 @@ def test_what_is_removed() -> None:
         "object-removed: Namespace n/a"
     ]
     assert analyzed(removal.analyze, manifest("ConfigMap"), None) == []
+    without = {key: value for key, value in STATEFUL["spec"].items() if "Templates" not in key}
+    assert analyzed(removal.analyze, {**STATEFUL, "spec": without}, None) == []
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,21 @@ def test_an_opt_in_of_the_environment_is_left_out_of_the_opt_ins(copy: Repositor
     assert sorted(map(identity, build(copy.root, f"{OPTIONS}/config"))) == every
 
 
+def test_what_stands_in_place_of_an_owners_own_is_left_out_where_there_is_one(
+    copy: Repository,
+) -> None:
+    own = copy.root / "overlays/oke-free/releases"
+    stands_in = copy.root / f"{OPTIONS}/scale/releases/object-storage/object-storage.yaml"
+    text = stands_in.read_text().replace("LOGS_BUCKET: logs", "LOGS_BUCKET: mine")
+    (own / "object-storage.yaml").write_text(text)
+    listed = own / "kustomization.yaml"
+    edited = listed.read_text().replace("resources:\n", "resources:\n  - object-storage.yaml\n")
+    listed.write_text(edited)
+    objects = build(copy.root, f"{OPTIONS}/scale/releases")
+    (loki,) = (o for o in objects if (o["kind"], o["metadata"]["name"]) == ("HelmRelease", "loki"))
+    assert loki["spec"]["values"]["loki"]["storage"]["bucketNames"]["chunks"] == "mine"
+
+
 @pytest.mark.parametrize("key", ["components", "patches", "configMapGenerator"])
 def test_a_list_without_entries_is_an_empty_one(copy: Repository, key: str) -> None:
     every = build(FROZEN, "overlays/oke-free/config")
