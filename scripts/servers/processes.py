@@ -229,6 +229,13 @@ class Processes:
             self._measure(name, process.pid)
         return dict(self._peaks)
 
+    def cpu_seconds(self, name: str) -> float:
+        """Return the CPU time that a program that runs has used so far (Linux)."""
+        text = Path(f"/proc/{self._running[name].pid}/stat").read_text()
+        # The name, in brackets, may have spaces; user and system time are fields 14 and 15.
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _measure(self, name: str, pid: int) -> None:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from scripts.servers.processes import Processes, free_port
 # Counters of Loki that may tell of it; the alert LogsNotStored reads the first.
 FAILURES = "loki_ingester_chunks_flush_failures_total"
 _ERROR = re.compile(r"level=error .*?(?:err|error)=(\"(?:[^\"\\]|\\.)*\"|\S+)")
+# What is another one in each answer of S3, and where a program writes on this machine.
+_OWN = re.compile(r" (?:RequestID|HostID): [^ ,]*,|/tmp/[\w.-]+/[\w.-]+-files(?=/)")
 _WHY = "what is wrong"
 # Seconds until a flush has been tried.
 _PATIENCE = 15
@@ -36,12 +39,14 @@ class Case:
         overrides: Values of the configuration.
         environment: Variables, in place of the keys.
         no_bucket: Whether the bucket is not there.
+        later: What happens once it runs.
     """
 
     name: str
     overrides: tuple[Override, ...] = ()
     environment: Mapping[str, str] | None = None
     no_bucket: bool = False
+    later: Callable[[ObjectStorage, Sequence[str]], None] | None = None
 
 
 @dataclass
@@ -70,6 +75,8 @@ def cases() -> tuple[Case, ...]:
         Case("nobody listens at the endpoint", (Override(f"{place}.endpoint", nobody, _WHY),)),
         Case("no region", (Override(f"{place}.region", "", _WHY),)),
         Case("another region", (Override(f"{place}.region", "eu-frankfurt-1", _WHY),)),
+        Case("out of reach once it runs", later=lambda storage, _: storage.down()),
+        Case("the bucket is removed once it runs", later=_remove),
         Case("three copies, one Loki", (Override("common.replication_factor", 3, _WHY),)),
         Case(
             "the period's date is no date",
@@ -84,6 +91,11 @@ _PERIOD = {
     "schema": "v13",
     "index": {"prefix": "index_", "period": "24h"},
 }
+
+
+def _remove(storage: ObjectStorage, names: Sequence[str]) -> None:
+    for name in names:
+        shutil.rmtree(storage.path(name, ""))
 
 
 def tell(case: Case, cluster: Cluster) -> Told:
@@ -102,6 +114,8 @@ def tell(case: Case, cluster: Cluster) -> Told:
             told.start = f"ends: {_last_error(said)}"
             return told
         told.start = f"ready after {time.monotonic() - began:.0f} s"
+        if case.later:
+            case.later(storage, buckets(cluster))
         with loki.api(ALL, timeout=_PATIENCE) as api:
             told.push = _answer(lambda: _push(api))
             told.query = _answer(lambda: _query(api))
@@ -145,7 +159,7 @@ def _last_error(log: str) -> str:
     """Return the last error of a log in one line, without what makes it another each time."""
     found = _ERROR.findall(log) or log.splitlines()[-1:] or [""]
     text = found[-1].strip('"').replace("\\n", " ").replace('\\"', "'")
-    return re.sub(r"\s+", " ", text)[:_WIDTH]
+    return re.sub(r"\s+", " ", _OWN.sub("", text))[:_WIDTH]
 
 
 def table(told: Sequence[Told]) -> str:
