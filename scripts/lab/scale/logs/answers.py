@@ -126,6 +126,7 @@ def _check_sent(api: Api, sent: monitoring.Sent) -> None:
     the bucket for the rest, and the ingesters look at the clock a little later: of the lines of those
     milliseconds one may be missing in one answer, and it is there in the next.
     """
+
     def missing() -> str:
         try:
             monitoring.check_sent(api, sent)
@@ -134,7 +135,9 @@ def _check_sent(api: Api, sent: monitoring.Sent) -> None:
         return ""
 
     if text := poll(missing, _PATIENCE):
-        raise RepositoryError(Finding("base/optional/scale", None, text, "see what Loki's log says"))
+        raise RepositoryError(
+            Finding("base/optional/scale", None, text, "see what Loki's log says")
+        )
 
 
 def _answers(servers: Servers, boards: Sequence[DashboardModel], day: Day) -> Answers:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.core.findings import RepositoryError, progress
+from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.lab.scale.logs.variants import BUCKET, NEW, variant
 from scripts.model.rendered import Cluster
 from scripts.servers.api import Api, ApiError
@@ -27,6 +27,7 @@ _WHY = "what is wrong"
 # Seconds until a flush has been tried.
 _PATIENCE = 15
 _WIDTH = 300
+_ACCEPTED, _NOTHING = "accepted", "nothing"
 _LABELS = {"namespace": "default", "app": "scale", "cluster": "scale"}
 
 
@@ -67,7 +68,7 @@ def cases() -> tuple[Case, ...]:
     wrong = {"AWS_ACCESS_KEY_ID": "test-access-key", "AWS_SECRET_ACCESS_KEY": "another"}
     nobody = f"http://127.0.0.1:{free_port()}"
     return (
-        Case("nothing"),
+        Case(_NOTHING),
         Case("the bucket is not there", no_bucket=True),
         Case("the secret key is another's", environment=wrong),
         Case("no keys", environment={"AWS_EC2_METADATA_DISABLED": "true"}),
@@ -120,7 +121,9 @@ def tell(case: Case, cluster: Cluster) -> Told:
             told.push = _answer(lambda: _push(api))
             told.query = _answer(lambda: _query(api))
             told.flush = _answer(lambda: api.post("/flush", {}))
-            poll(lambda: "" if _failures(api) else "none", _PATIENCE if case.name != "nothing" else 2)
+            poll(
+                lambda: "" if _failures(api) else "none", _PATIENCE if case.name != _NOTHING else 2
+            )
             told.failures = _failures(api)
             if told.failures:
                 told.flush = _last_error(processes.log(name))
@@ -139,7 +142,7 @@ def _answer(send: Callable[[], object]) -> str:
         send()
     except ApiError as error:
         return str(error)[:_WIDTH]
-    return "accepted"
+    return _ACCEPTED
 
 
 def _push(api: Api) -> None:
@@ -172,3 +175,12 @@ def table(told: Sequence[Told]) -> str:
             lines.append(f"    a query: {one.query}")
             lines.append(f"    storing: {one.flush} ({one.failures} failures)")
     return "\n".join(lines)
+
+
+def unheard(told: Sequence[Told]) -> Iterator[Finding]:
+    """Find a fault that neither a start, nor a push, nor the counter of the alert tells of."""
+    for one in told:
+        heard = one.start.startswith("ends") or one.push != _ACCEPTED or one.failures > 0
+        if heard == (one.case.name == _NOTHING):
+            text = f"{one.case.name}: {'something' if heard else 'nothing'} tells of it"
+            yield Finding("base/config/alerts/loki.yaml", None, text, "see the table")

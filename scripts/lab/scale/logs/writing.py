@@ -121,7 +121,9 @@ def stored(api: Api, selector: str, first: int, last: int) -> Counter[int]:
             break
         # Of the last moment there may be more, so it is asked for again.
         again = lines[-1][0]
-        found.subtract(int(m[1]) for at, text in lines if at == again and (m := _NUMBER.search(text)))
+        found.subtract(
+            int(m[1]) for at, text in lines if at == again and (m := _NUMBER.search(text))
+        )
         first = again
     return +found
 
