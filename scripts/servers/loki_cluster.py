@@ -41,7 +41,7 @@ _TIMEOUT = 60.0
 
 
 def metric(api: Api, name: str) -> Iterator[tuple[str, float]]:
-    """Yield each series of a metric of a running Loki: its labels as they are written, its value."""
+    """Yield each series of a metric of a running Loki: its labels as written, its value."""
     for line in api.text("/metrics").splitlines():
         found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
         if found:
@@ -288,5 +288,6 @@ def _members(processes: Processes, cluster: Cluster) -> list[Member]:
             for number in range(pod.count(1)):
                 name = f"{pod.owner.name}-{number}"
                 folder = processes.folder(f"{name}-files")
-                found.append(Member(name, target, own, *free_ports(3), folder))
+                http, grpc, gossip = free_ports(3)
+                found.append(Member(name, target, own, http, grpc, gossip, folder))
     return found

@@ -1,8 +1,8 @@
 """What Loki costs at the simulated cluster's rate of lines and at multiples of it.
 
 CPU, memory and requests to the bucket are measured for as long as there is time. Chunks are stored
-once they are two hours old, or half an hour idle, so how many there are in a day is reckoned from the
-day's lines by the same limits.
+once they are two hours old, or half an hour idle, so how many there are in a day is reckoned from
+the day's lines by the same limits.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from scripts.simulation import Day
 FACTORS = (1, 10, 100)
 _SECOND = 10**9
 _DAY = 86400.0
-# Loki's defaults: ingester.chunk_idle_period, max_chunk_age (s) and chunk_target_size (bytes), and how
-# well lines are compressed, as the bytes in the bucket say.
+# Loki's defaults: ingester.chunk_idle_period, max_chunk_age (s) and chunk_target_size (bytes).
 _IDLE, _OLDEST, _TARGET = 1800, 7200, 1_572_864
+# Seconds between two looks at what is to be stored (ingester.flush_check_period).
 _CHECK = 30
 
 

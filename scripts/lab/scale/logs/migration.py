@@ -1,8 +1,8 @@
-"""From one Loki on a volume to a bucket, to three, to its parts, and back: which order loses nothing.
+"""From one Loki on a volume to a bucket, to three, to its parts, and back: what loses nothing.
 
-Each step restarts Loki with what the step's parts render, on the volumes and the bucket that the step
-before left, and writes lines on both sides of the date from which on the bucket is used. Every line
-of every step so far is then counted, several times, as replicas may answer differently.
+Each step restarts Loki with what the step's parts render, on the volumes and the bucket that the
+step before left, and writes lines on both sides of the date from which on the bucket is used. Every
+line of every step so far is then counted, several times, as replicas may answer differently.
 """
 
 from __future__ import annotations
@@ -250,7 +250,8 @@ def _judge(found: Found) -> Iterator[Finding]:
     for name, age in found.lost:
         if (name, age) not in found.step.loses:
             least, most = found.counts[name, age]
-            text = f"{found.step.name}: of {LINES} {age} lines of {name!r}, {least} to {most} are found"
+            few = f"{least} to {most} of {LINES}"
+            text = f"{found.step.name}: {few} {age} lines of {name!r} are found"
             yield Finding(SCALE, None, text, "see the table")
     for name, age in set(found.step.loses) - set(found.lost):
         text = f"{found.step.name}: all {age} lines of {name!r} are found, although it says not"
