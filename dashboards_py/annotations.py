@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards_py.colours import BLUE, ORANGE, RED
 from dashboards_py.grafana import Annotation
-from dashboards_py.panels import show
+from dashboards_py.panels import named_by_cluster, show
 from dashboards_py.queries import health, workloads
 from dashboards_py.query import Query
 
@@ -41,7 +41,12 @@ def _annotation(
     name: str, query: Query, title: str, color: str, allow_empty: str, *, shown: bool = True
 ) -> Annotation:
     """Mark when a query has a result; `title` may name its labels."""
-    legend = show(query, title).legend
+    named = named_by_cluster(show(query, title))
     return Annotation(
-        name=name, expr=query.expr, title=legend, color=color, shown=shown, allow_empty=allow_empty
+        name=name,
+        expr=named.query.expr,
+        title=named.legend,
+        color=color,
+        shown=shown,
+        allow_empty=allow_empty,
     )

@@ -10,6 +10,7 @@ import attrs
 
 from dashboards_py import grafana
 from dashboards_py.layout import DashboardRow, place
+from dashboards_py.variables import cluster_variable
 
 # On every dashboard, so that the menu at the top of each lists them all.
 TAG = "todo-monitoring"
@@ -49,8 +50,9 @@ def dashboard(
         description: The question that the dashboard answers.
         folder: Where Grafana lists it.
         rows: From the top to the bottom.
-        variables: A variable comes after those that its own query reads. Each narrows most panels
-            of the page: one that moves a few only would mislead.
+        variables: Beside `cluster`, which comes first. A variable comes after those that its own
+            query reads. Each narrows most panels of the page: one that moves a few only would
+            mislead.
         fixed: Variables that queries of this page name and its readers cannot choose: what stands
             for each.
         annotations: Marked on all graphs.
@@ -62,7 +64,7 @@ def dashboard(
         tags=[TAG],
         link_tags=[TAG],
         panels=place([_with_fixed(row, fixed or {}) for row in rows]),
-        variables=variables,
+        variables=[cluster_variable(), *variables],
         annotations=[attrs.evolve(a, expr=_replaced(a.expr, fixed or {})) for a in annotations],
     )
     return Definition(folder, board)

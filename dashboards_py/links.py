@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dashboards_py import layout
+from dashboards_py.query import CLUSTER
 from scripts.core.yamlfile import Json
 
 
 def data_link(title: str, uid: str, *keep: str, **values: str) -> Json:
-    """Link a value to another dashboard, for the same time range.
+    """Link a value to another dashboard, for the same time range and the same clusters.
 
     Args:
         title: What the link shows, as the menu names it.
@@ -15,7 +16,7 @@ def data_link(title: str, uid: str, *keep: str, **values: str) -> Json:
         keep: Variables that both dashboards have, and that keep their value.
         values: Variable of that dashboard to value, such as `${__field.labels.app}`.
     """
-    kept = "".join(f"&${{{name}:queryparam}}" for name in keep)
+    kept = "".join(f"&${{{name}:queryparam}}" for name in (CLUSTER, *keep))
     parameters = "".join(f"&var-{name}={value}" for name, value in values.items())
     return {"title": title, "url": f"/d/{uid}?${{__url_time_range}}{kept}{parameters}"}
 

@@ -17,7 +17,8 @@ import attrs
 from dashboards_py import grafana, logql
 from dashboards_py.colours import CALM, NEUTRAL
 from dashboards_py.grafana import Threshold
-from dashboards_py.query import Language, Query, QueryError, check_labels
+from dashboards_py.promql import IN_CLUSTER, Vector
+from dashboards_py.query import CLUSTER, Language, Query, QueryError, check_labels
 from dashboards_py.units import COUNT, LEAST_AXIS, LONGEST, SHARE
 from scripts.core import screen
 from scripts.core.yamlfile import Json
@@ -65,6 +66,14 @@ def show(
         f"the result of {query.expr}", re.findall(r"{{\s*(\w+)\s*}}", legend), query.labels
     )
     return PanelQuery(query, legend, thresholds, allow_empty, colour)
+
+
+def named_by_cluster(shown: PanelQuery) -> PanelQuery:
+    """Let the names of series end in their cluster, where they have one."""
+    if not (isinstance(shown.query, Vector) and CLUSTER in shown.query.labels):
+        return shown
+    legend = f"{shown.legend}{{{{{IN_CLUSTER}}}}}"
+    return attrs.evolve(shown, query=shown.query.named_by_cluster(), legend=legend)
 
 
 def timeseries(
@@ -275,6 +284,8 @@ def table(
 ) -> grafana.Table:
     """Return a table of values as they are now: one row for each combination of labels.
 
+    The last label is the cluster of a row, whose column is absent where no series has one.
+
     Args:
         title: What is shown.
         labels: Label to heading, in order; queries with the same labels share rows.
@@ -293,6 +304,8 @@ def table(
         QueryError: For a label that no query has, or a heading that does not exist.
     """
     queries = [show(column.query, allow_empty=column.allow_empty) for column in columns]
+    if any(isinstance(column.query, Vector) for column in columns):
+        labels = {**labels, CLUSTER: CLUSTER.title()}
     organize = _organize(title, labels, columns)
     if sort not in organize["renameByName"].values():
         raise QueryError(f"table {title!r} has no column {sort!r} to sort by")
@@ -390,7 +403,7 @@ def _targets(
         raise QueryError("a panel needs a query")
     letters = string.ascii_uppercase
     return [
-        _target(shown, ref, instant=instant, table=table)
+        _target(shown if table else named_by_cluster(shown), ref, instant=instant, table=table)
         for shown, ref in zip(queries, letters[: len(queries)], strict=True)
     ]
 
@@ -448,9 +461,11 @@ def _colours(queries: Sequence[PanelQuery], colours: Mapping[str, str] | None) -
         if colour := shown.colour or ("" if named else next(calm)):
             fixed = {"color": {"mode": "fixed", "fixedColor": colour}}
             found.append(_override("byFrameRefID", letter, fixed))
+    # A name may end in its cluster.
+    end = "( · .+)?" if any(isinstance(shown.query, Vector) for shown in queries) else ""
     return found + [
         _override(
-            "byRegexp", f"/^({pattern})$/", {"color": {"mode": "fixed", "fixedColor": colour}}
+            "byRegexp", f"/^({pattern}){end}$/", {"color": {"mode": "fixed", "fixedColor": colour}}
         )
         for pattern, colour in (colours or {}).items()
     ]

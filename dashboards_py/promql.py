@@ -12,6 +12,7 @@ from enum import Enum
 import attrs
 
 from dashboards_py.query import (
+    CLUSTER,
     Language,
     Matcher,
     Query,
@@ -27,6 +28,8 @@ RANGE = "$__rate_interval"
 STEP_SECONDS = "$__interval_ms / 1000"
 # The whole time range: for one number, never for a graph.
 WHOLE_RANGE = "$__range"
+# The label of `Vector.named_by_cluster`.
+IN_CLUSTER = "in_cluster"
 
 
 class Kind(Enum):
@@ -44,7 +47,7 @@ class Metric:
     Attributes:
         name: As exported; a histogram without `_bucket`, `_sum`, `_count`.
         kind: Its type.
-        labels: Those that queries may use.
+        labels: Those that queries may use, beside CLUSTER, which all have.
         source: Who exports it.
     """
 
@@ -118,13 +121,14 @@ class Series:
 
         Args:
             q: Between 0 and 1.
-            by: Labels to keep beside `le`.
+            by: Labels to keep beside `le` and, where there are some, CLUSTER.
         """
         buckets = self._vector("quantile", Kind.HISTOGRAM, f"rate({{}}[{RANGE}])", "_bucket")
         check_labels(self.metric.name, by, self.metric.labels)
-        grouping = ", ".join(("le", *by))
+        kept = _in_each_cluster(by, buckets.labels)
+        grouping = ", ".join(("le", *kept))
         expr = f"histogram_quantile({q}, sum by ({grouping}) ({buckets.expr}))"
-        return attrs.evolve(buckets, expr=expr, labels=frozenset(by))
+        return attrs.evolve(buckets, expr=expr, labels=frozenset(kept))
 
     def _vector(self, function: str, kind: Kind, template: str, suffix: str = "") -> Vector:
         """Fill a template with the selector.
@@ -139,7 +143,7 @@ class Series:
         return Vector(
             language=Language.PROMQL,
             expr=template.format(metric.name + suffix + selector(self.matchers)),
-            labels=metric.labels,
+            labels=metric.labels | {CLUSTER},
             sources=(metric.source,),
         )
 
@@ -147,6 +151,9 @@ class Series:
 @attrs.frozen(kw_only=True)
 class Vector(Query):
     """An instant vector.
+
+    What aggregates by labels does it in each cluster: a pod, an app or a status of one cluster is
+    another one's. What aggregates everything does it over all clusters that are chosen.
 
     Attributes:
         compound: Whether `expr` needs parentheses beside an operator.
@@ -204,15 +211,18 @@ class Vector(Query):
             return self._combine("*", factor)
         return self._compound(f"{self._operand()} * {_number(factor)}")
 
-    def clamp_min(self, minimum: float | Vector) -> Vector:
-        """Raise smaller values to a number, or to the value of the only series in `minimum`."""
-        if not isinstance(minimum, Vector):
-            expr = f"clamp_min({self.expr}, {_number(minimum)})"
-            return attrs.evolve(self, expr=expr, compound=False)
-        if minimum.labels:
-            raise QueryError(f"clamp_min() needs one series, without labels: {minimum.expr}")
-        expr = f"clamp_min({self.expr}, scalar({minimum.expr}))"
-        return attrs.evolve(self._with(minimum, expr), compound=False)
+    def clamp_min(self, minimum: float) -> Vector:
+        """Raise smaller values to a number."""
+        expr = f"clamp_min({self.expr}, {_number(minimum)})"
+        return attrs.evolve(self, expr=expr, compound=False)
+
+    def at_least(self, minimum: Vector) -> Vector:
+        """Raise smaller values to that of `minimum`, which has one series for each cluster."""
+        if minimum.labels != {CLUSTER}:
+            raise QueryError(f"at_least() needs one series for each cluster: {minimum.expr}")
+        one = f"on ({CLUSTER}) group_left () {minimum._operand()}"
+        above, raised = f"{self._operand()} > {one}", f"0 * {self._operand()} + {one}"
+        return self._with(minimum, f"({above}) or {self._on(self)}({raised})")
 
     def seconds_until(self) -> Vector:
         """Return the seconds from now until this timestamp, in seconds."""
@@ -246,6 +256,15 @@ class Vector(Query):
         """Add a label with the same value to every series, by label_replace."""
         expr = f'label_replace({self.expr}, "{label}", "{value}", "", "")'
         return attrs.evolve(self, expr=expr, labels=self.labels | {label}, compound=False)
+
+    def named_by_cluster(self) -> Vector:
+        """Add label IN_CLUSTER for the end of a legend, as ` · oke`, to series with CLUSTER.
+
+        Behind a space, CLUSTER itself would leave that space where a series does not have it.
+        """
+        check_labels("the query", (CLUSTER,), self.labels)
+        expr = f'label_replace({self.expr}, "{IN_CLUSTER}", " · $1", "{CLUSTER}", "(.+)")'
+        return attrs.evolve(self, expr=expr, labels=self.labels | {IN_CLUSTER}, compound=False)
 
     def label_join(self, to: str, *labels: str) -> Vector:
         """Add a label with the values of others, a space between them."""
@@ -304,9 +323,10 @@ class Vector(Query):
 
     def _aggregate(self, function: str, by: tuple[str, ...]) -> Vector:
         check_labels("the query", by, self.labels)
-        grouping = f" by ({', '.join(by)}) " if by else ""
+        kept = _in_each_cluster(by, self.labels)
+        grouping = f" by ({', '.join(kept)}) " if kept else ""
         expr = f"{function}{grouping}({self.expr})"
-        return attrs.evolve(self, expr=expr, labels=frozenset(by), compound=False)
+        return attrs.evolve(self, expr=expr, labels=frozenset(kept), compound=False)
 
     def _combine(self, operator: str, other: Vector) -> Vector:
         self._check_same_labels(operator, other)
@@ -337,6 +357,17 @@ class Vector(Query):
 
     def _operand(self) -> str:
         return f"({self.expr})" if self.compound else self.expr
+
+
+def _in_each_cluster(by: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
+    """Return what to aggregate by, CLUSTER among it; nothing for what is over all clusters.
+
+    Args:
+        by: As the query says.
+        labels: What is aggregated has these.
+    """
+    cluster = (CLUSTER,) if by and CLUSTER in labels else ()
+    return (*cluster, *(label for label in by if label != CLUSTER))
 
 
 def _number(value: float) -> str:

@@ -37,18 +37,28 @@ def not_equal(value: str) -> Matcher:
     return Matcher("!=", value)
 
 
+# The cluster that a series or a log line is of. Each line has it from Alloy, each series through
+# Thanos. A Prometheus that is asked itself does not show its external labels.
+CLUSTER = "cluster"
+# Those that are chosen at the top of each dashboard, or, after `|`, no such label: without Thanos,
+# a link of a notification names the cluster as well, and must not lead to an empty page.
+CHOSEN_CLUSTERS = regex(f"${CLUSTER}|")
+
+
 def selector(matchers: Mapping[str, str | Matcher]) -> str:
-    r"""Return `{label="value",…}`; values are escaped, except for Grafana variables.
+    r"""Return `{cluster=~"$cluster|", label="value",…}`, as every selector names its cluster.
+
+    Values are escaped, except for Grafana variables.
 
     Args:
         matchers: Label to value; a plain string means equality.
     """
     parts = []
-    for label, matcher in matchers.items():
+    for label, matcher in {CLUSTER: CHOSEN_CLUSTERS, **matchers}.items():
         found = matcher if isinstance(matcher, Matcher) else Matcher("=", matcher)
         value = found.value.replace("\\", "\\\\").replace('"', '\\"')
         parts.append(f'{label}{found.operator}"{value}"')
-    return "{" + ", ".join(parts) + "}" if parts else ""
+    return "{" + ", ".join(parts) + "}"
 
 
 @attrs.frozen

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from dashboards_py import grafana, logql, metrics, namespaces
 from dashboards_py.promql import Series
-from dashboards_py.query import check_labels, regex
+from dashboards_py.query import CLUSTER, check_labels, regex
 from scripts.core.yamlfile import Json
 
 # What "All" stands for.
 EVERY_APP = ".+"
+
+
+def cluster_variable() -> grafana.Variable:
+    """Return variable `cluster`, which every dashboard has: those that Thanos has metrics of.
+
+    Without Thanos nothing has the label, and "All" is the only choice.
+    """
+    return grafana.Variable(
+        name=CLUSTER,
+        label="Cluster",
+        description="Clusters whose metrics Thanos has; without it, all is of one. Numbers without "
+        "a name, and log lines, are added up over those that are chosen.",
+        kind="query",
+        # `Series.selector` would ask for what is chosen here.
+        query=_label_values(f'{metrics.NODE_INFO.name}{{job="kube-state-metrics"}}', CLUSTER),
+        datasource=grafana.PROMETHEUS,
+        all_value=".*",
+    )
 
 
 def namespace_variable() -> grafana.Variable:
@@ -23,7 +41,7 @@ def namespace_variable() -> grafana.Variable:
         label="Namespace",
         description="Namespaces of the application (NAMESPACES in base/application).",
         kind="query",
-        query=_label_values(series, "namespace"),
+        query=_values_of(series, "namespace"),
         datasource=grafana.PROMETHEUS,
         all_value=own,
     )
@@ -36,7 +54,7 @@ def any_namespace_variable() -> grafana.Variable:
         label="Namespace",
         description="Namespaces of the cluster that have pods.",
         kind="query",
-        query=_label_values(metrics.POD_INFO(), "namespace"),
+        query=_values_of(metrics.POD_INFO(), "namespace"),
         datasource=grafana.PROMETHEUS,
         all_value=".+",
     )
@@ -49,7 +67,7 @@ def node_variable() -> grafana.Variable:
         label="Node",
         description="Nodes of the cluster; pods that wait for one are on none of them.",
         kind="query",
-        query=_label_values(metrics.NODE_INFO(), "node"),
+        query=_values_of(metrics.NODE_INFO(), "node"),
         datasource=grafana.PROMETHEUS,
         all_value=".+",
     )
@@ -73,7 +91,7 @@ def slo_variable() -> grafana.Variable:
         label="Objective",
         description="Service level objectives (base/config/slos).",
         kind="query",
-        query=_label_values(metrics.SLO_OBJECTIVE(), "sloth_slo"),
+        query=_values_of(metrics.SLO_OBJECTIVE(), "sloth_slo"),
         datasource=grafana.PROMETHEUS,
         all_value=".+",
     )
@@ -105,12 +123,16 @@ def text_variable(name: str, label: str, description: str, default: str = "") ->
     )
 
 
-def _label_values(series: Series, label: str) -> Json:
+def _values_of(series: Series, label: str) -> Json:
     check_labels(series.metric.name, (label,), series.metric.labels)
+    return _label_values(series.selector(), label)
+
+
+def _label_values(selector: str, label: str) -> Json:
     return {
         # 1: label values.
         "qryType": 1,
-        "query": f"label_values({series.selector()}, {label})",
+        "query": f"label_values({selector}, {label})",
         "refId": "PrometheusVariableQueryEditor-VariableQuery",
     }
 

@@ -7,7 +7,7 @@ from dashboards_py.promql import Metric, Vector
 from dashboards_py.queries.matchers import NAMESPACE, NODE
 from dashboards_py.queries.stack import budget
 from dashboards_py.queries.workloads import reserved
-from dashboards_py.query import Matcher, not_equal, regex
+from dashboards_py.query import CLUSTER, Matcher, not_equal, regex
 
 PRESSURE = "MemoryPressure|DiskPressure|PIDPressure|NetworkUnavailable"
 # A ReplicaSet's name ends in a hash of these letters (k8s.io/apimachinery, util/rand), a CronJob's
@@ -140,34 +140,37 @@ def allocatable(resource: str) -> Vector:
 
 
 def used_share(resource: str) -> Vector:
-    """Share of the cluster's allocatable CPU or memory that is in use, by the system as well."""
-    return m.CLUSTER_USED[resource]().value().max().ratio_to(_cluster_allocatable(resource))
+    """Share of a cluster's allocatable CPU or memory that is in use; of several, the fullest's."""
+    in_use = m.CLUSTER_USED[resource]().value().max(CLUSTER)
+    return in_use.ratio_to(_cluster_allocatable(resource)).max()
 
 
 def requested_share(resource: str) -> Vector:
-    """Share of the cluster's allocatable CPU or memory that pods request."""
-    return (
-        m.CLUSTER_REQUESTS(resource=resource).value().max().ratio_to(_cluster_allocatable(resource))
-    )
+    """Share of a cluster's allocatable CPU or memory that pods request; of several, the fullest's.
+
+    A pod is scheduled in its own cluster, whatever room another one has.
+    """
+    asked = m.CLUSTER_REQUESTS(resource=resource).value().max(CLUSTER)
+    return asked.ratio_to(_cluster_allocatable(resource)).max()
 
 
 def _cluster_allocatable(resource: str) -> Vector:
-    return m.CLUSTER_ALLOCATABLE(resource=resource).value().max()
+    return m.CLUSTER_ALLOCATABLE(resource=resource).value().max(CLUSTER)
 
 
 def free_tier_share(resource: str) -> Vector:
     """Share of the free tier's CPU or memory that the nodes have; no result without a tier."""
-    capacity = m.NODE_CAPACITY(resource=resource).value().max("node").sum()
-    return capacity.ratio_to(budget(f"tier.{resource}"))
+    capacity = m.NODE_CAPACITY(resource=resource).value().max("node").sum(CLUSTER)
+    return capacity.ratio_to(budget(f"tier.{resource}")).max()
 
 
 def free_tier_storage_share() -> Vector:
     """Share of the free tier's block storage that volumes take, boot volumes among them."""
     storage = budget("tier.storage")
     smallest = budget("volumes.smallest").or_zero_for(storage)
-    sizes = m.VOLUME_SIZE().value().max("persistentvolume").clamp_min(smallest)
-    boot = _nodes().sum().times(budget("tier.bootVolume"))
-    return sizes.sum().or_zero_for(_nodes().sum()).plus(boot).ratio_to(storage)
+    sizes = m.VOLUME_SIZE().value().max("persistentvolume").at_least(smallest)
+    boot = _nodes().sum(CLUSTER).times(budget("tier.bootVolume"))
+    return sizes.sum(CLUSTER).or_zero_for(storage).plus(boot).ratio_to(storage).max()
 
 
 # Pods

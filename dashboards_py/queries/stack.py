@@ -6,7 +6,7 @@ from dashboards_py import metrics as m
 from dashboards_py import namespaces
 from dashboards_py.promql import Series, Vector
 from dashboards_py.queries import workloads
-from dashboards_py.query import Matcher, not_equal, regex
+from dashboards_py.query import CLUSTER, Matcher, not_equal, regex
 
 # The scrape jobs of the stack; kube-prometheus-stack puts its name before some of them.
 PARTS = regex(
@@ -42,13 +42,16 @@ def targets_down() -> Vector:
 
 
 def series_of_budget() -> Vector:
-    """Series in memory, as a share of the series budget."""
-    return series().ratio_to(series_budget())
+    """Series in memory, as a share of the series budget; of several clusters, the largest."""
+    return series().ratio_to(series_budget()).max()
 
 
 def storage_of_limit() -> Vector:
-    """Stored bytes, as a share of retentionSize; at 1 the oldest block is deleted."""
-    return storage().ratio_to(storage_limit())
+    """Stored bytes, as a share of retentionSize; of several clusters, the largest.
+
+    At 1 the oldest block is deleted.
+    """
+    return storage().ratio_to(storage_limit()).max()
 
 
 def failures_in_range(counter: Series) -> Vector:
@@ -105,12 +108,12 @@ def samples_by_job() -> Vector:
 
 
 def series() -> Vector:
-    """Series in memory."""
-    return m.HEAD_SERIES().value().max()
+    """Series in memory, in each cluster."""
+    return m.HEAD_SERIES().value().max(CLUSTER)
 
 
 def series_budget() -> Vector:
-    """The most series that Prometheus may hold."""
+    """The most series that a cluster's Prometheus may hold."""
     return budget("series.limit")
 
 
@@ -120,18 +123,18 @@ def samples_per_second() -> Vector:
 
 
 def rules_duration() -> Vector:
-    """Seconds that one evaluation of all rules takes."""
-    return _rule_groups().sum()
+    """Seconds that one evaluation of all rules takes, in each cluster."""
+    return _rule_groups().sum(CLUSTER)
 
 
 def slowest_rules_duration() -> Vector:
-    """Seconds that the slowest group takes."""
-    return _rule_groups().max()
+    """Seconds that the slowest group takes, in each cluster."""
+    return _rule_groups().max(CLUSTER)
 
 
 def rules_interval() -> Vector:
     """Seconds between two evaluations of the same group, the most that a group may take."""
-    return m.RULE_GROUP_INTERVAL().value().min()
+    return m.RULE_GROUP_INTERVAL().value().min(CLUSTER)
 
 
 def query_duration() -> Vector:
@@ -177,18 +180,18 @@ def wal_faults() -> Vector:
 
 def storage() -> Vector:
     """Bytes that count against retentionSize: blocks, write-ahead log, chunks of the head."""
-    chunks = m.HEAD_CHUNK_BYTES().value().max()
-    return blocks().plus(m.WAL_BYTES().value().max()).plus(chunks)
+    chunks = m.HEAD_CHUNK_BYTES().value().max(CLUSTER)
+    return blocks().plus(m.WAL_BYTES().value().max(CLUSTER)).plus(chunks)
 
 
 def blocks() -> Vector:
-    """Bytes of finished blocks."""
-    return m.BLOCK_BYTES().value().max()
+    """Bytes of finished blocks, in each cluster."""
+    return m.BLOCK_BYTES().value().max(CLUSTER)
 
 
 def storage_limit() -> Vector:
     """RetentionSize, in bytes; no result where it is not set, which Prometheus exports as 0."""
-    return m.RETENTION_BYTES().value().max().where("> 0")
+    return m.RETENTION_BYTES().value().max(CLUSTER).where("> 0")
 
 
 def _up() -> Vector:
@@ -213,8 +216,8 @@ def alerts_held() -> Vector:
 
 
 def silences() -> Vector:
-    """Active silences."""
-    return m.SILENCES(state="active").value().max()
+    """Active silences, in each cluster."""
+    return m.SILENCES(state="active").value().max(CLUSTER)
 
 
 def notifications_sent() -> Vector:
@@ -430,18 +433,18 @@ def _applications(**where: str) -> Vector:
 
 
 def budget(resource: str) -> Vector:
-    """A value of the environment's budget.yaml; no result where it has none.
+    """A value of the budget.yaml of each cluster's environment; no result where it has none.
 
     Args:
         resource: The keys that lead to it, such as `tier.cpu`.
     """
-    return m.BUDGET(resource=resource).value().max()
+    return m.BUDGET(resource=resource).value().max(CLUSTER)
 
 
 def requests_of_budget(resource: str) -> Vector:
-    """Share of its budget of CPU or memory that the stack requests."""
-    requested = m.NAMESPACE_REQUESTS(namespace=_monitoring(), resource=resource).value().sum()
-    return requested.ratio_to(budget(f"requests.{resource}"))
+    """Share of its budget of CPU or memory that the stack requests; of several, the largest."""
+    requests = m.NAMESPACE_REQUESTS(namespace=_monitoring(), resource=resource)
+    return requests.value().sum(CLUSTER).ratio_to(budget(f"requests.{resource}")).max()
 
 
 def memory_of_limit() -> Vector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards_py import metrics as m
 from dashboards_py.promql import Metric, Vector
 from dashboards_py.queries.matchers import NAMESPACE
-from dashboards_py.query import Matcher, regex
+from dashboards_py.query import CLUSTER, Matcher, regex
 
 ANY = regex(".+")
 
@@ -165,14 +165,17 @@ def _use_of(bound: Metric, resource: str) -> Vector:
 
 
 def requested_of_capacity(resource: str) -> Vector:
-    """Share of the cluster's allocatable CPU or memory that pods of all namespaces request.
+    """Share of a cluster's allocatable CPU or memory that pods of all namespaces request.
+
+    Of several clusters, the fullest's.
 
     Args:
         resource: `cpu` or `memory`.
     """
     capacity = m.NODE_ALLOCATABLE(resource=resource).value().max("node")
     # Not the recorded sums: the home page must show it before rules are evaluated.
-    return reserved(m.RESOURCE_REQUESTS, resource).sum().ratio_to(capacity.sum())
+    asked = reserved(m.RESOURCE_REQUESTS, resource).sum(CLUSTER)
+    return asked.ratio_to(capacity.sum(CLUSTER)).max()
 
 
 def reserved(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,10 +82,16 @@ def datasources(values: Json) -> list[Json]:
     return [source for file in files for source in file.get("datasources", [])]
 
 
-def queries(dashboard: Json) -> list[DashboardQuery]:
-    """Return every query with its variables filled in: panels, annotations and variables."""
+def queries(dashboard: Json, chosen: Mapping[str, str] | None = None) -> list[DashboardQuery]:
+    """Return every query with its variables filled in: panels, annotations and variables.
+
+    Args:
+        dashboard: Its JSON.
+        chosen: What stands for some variables, in place of what they open with.
+    """
     file = f"{FOLDER}/{dashboard['uid']}.json"
     values = BUILT_IN | {v["name"]: _value(v) for v in dashboard["templating"]["list"]}
+    values |= chosen or {}
     return [
         replace(
             query,

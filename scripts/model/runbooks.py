@@ -29,6 +29,8 @@ NOTHING, ROWS, ANYTHING, ABOVE, BELOW = "nothing", "rows", "anything", "above", 
 # What the answer to one query says, or that it says nothing about the alert.
 SAYS_FIRING, SAYS_QUIET, UNDECIDED, UNEXPECTED = "firing", "quiet", "undecided", "unexpected"
 CONTEXT = "context"
+# The label of every log line, and of every alert once it is sent.
+CLUSTER = "cluster"
 
 _READING = re.compile(
     rf"(?P<kind>{NOTHING}|{ROWS}|{ANYTHING}|(?:{ABOVE}|{BELOW}) (?P<number>-?\d+(?:\.\d+)?))"
@@ -41,6 +43,8 @@ _ITEM = re.compile(r"^(?P<indent> *)(?:-|\d+\.) +(?P<text>.+)")
 # What is seen, and what it means: up to the first colon outside of code.
 _SEEN = re.compile(r"(?P<seen>(?:`[^`]*`|[^`])+?): (?P<next>.+)")
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)]*)\)")
+# The start of a selector of streams, before its first matcher.
+_STREAMS = re.compile(r'\{(?=\w+\s*(?:=~|!~|!=|=)\s*["`])')
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`])")
 _FORMS = (
     f"`**Firing:** <reading>, <what is seen>. **Quiet:** <reading>.` with {NOTHING}, {ROWS}, "
@@ -128,7 +132,12 @@ class RunbookQuery:
         return self.with_matchers(matcher, self.text)
 
     def with_matchers(self, matcher: Callable[[str], str], text: str) -> str:
-        """Return a form of the query with what `matcher` returns behind each of its labels."""
+        """Return a form of the query with what `matcher` returns behind each of its labels.
+
+        A query of log lines is of the alert's cluster, too, as one Loki may have several's.
+        """
+        if self.language == "logql":
+            text = _STREAMS.sub(f"{{{CLUSTER}{matcher(CLUSTER)}, ", text)
         if not self.labels:
             return text
         pattern = example(*self.labels)

@@ -16,7 +16,7 @@ import yaml
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards, runbooks
 from scripts.model.files import RUNBOOKS_JSON
-from scripts.model.runbooks import RUNBOOKS, Reading, Runbook, RunbookQuery
+from scripts.model.runbooks import CLUSTER, RUNBOOKS, Reading, Runbook, RunbookQuery
 from scripts.rules import rules_of
 from scripts.rules.facts import Facts
 
@@ -24,7 +24,9 @@ OUTPUT = Path(RUNBOOKS_JSON)
 # An alert's annotation with the first query of its page, about what the alert is about.
 ANNOTATION = "runbook_query"
 # Some alerts have a label only sometimes.
-_MATCHER = '{{{{ with $labels.{0} }}}}={{{{ printf "%q" . }}}}{{{{ else }}}}=~".+"{{{{ end }}}}'
+_MATCHER = '{{{{ with {0} }}}}={{{{ printf "%q" . }}}}{{{{ else }}}}=~".+"{{{{ end }}}}'
+# Of what Prometheus evaluates, the cluster is no label yet.
+_OF_CLUSTER = f"or $labels.{CLUSTER} $externalLabels.{CLUSTER}"
 _SCHEMA = "../../../scripts/model/runbooks.schema.json"
 
 
@@ -64,7 +66,11 @@ def first_query(root: Path, alert: str) -> str:
 def _template(query: RunbookQuery) -> str:
     """Return a query with the alert's labels as Prometheus and Loki fill them into annotations."""
     escaped = query.text.replace("{{", '{{ "{{" }}')
-    return query.with_matchers(_MATCHER.format, escaped)
+    return query.with_matchers(_matcher, escaped)
+
+
+def _matcher(label: str) -> str:
+    return _MATCHER.format(_OF_CLUSTER if label == CLUSTER else f"$labels.{label}")
 
 
 def _document(

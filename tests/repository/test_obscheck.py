@@ -126,5 +126,9 @@ def test_queries_are_parsed_by_prometheus_and_loki() -> None:
     assert answers[0]["selectors"][0]["matchers"] == [
         {"label": "namespace", "type": "=", "value": "a"}
     ]
-    assert answers[0]["grouping"] == ["app", "b"]
+    assert answers[0]["clauses"] == [
+        {"keyword": "on", "operator": "/", "labels": ["app"]},
+        {"keyword": "by", "operator": "sum", "labels": ["app"]},
+    ]
+    assert answers[1]["clauses"] == [{"keyword": "by", "operator": "sum", "labels": ["app"]}]
     assert [m["label"] for m in answers[1]["selectors"][0]["matchers"]] == ["app", "level"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from scripts.checks.static import catalogue, queries
+from scripts.checks.static import catalogue, clusters, queries
 from scripts.core.findings import Finding
 from scripts.model.rendered import Cluster
 
@@ -25,15 +25,15 @@ def metrics_and_labels_exist(cluster: Cluster) -> Iterator[Finding]:
     """Every metric and label in rules and dashboards exists, by what the rendered monitors add."""
     rules = {str(item): item for item in cluster.of("PrometheusRule")}
     names = catalogue.Names(item.manifest for item in cluster.all)
-    expressions = queries.rule_queries(item.manifest for item in rules.values())
-    if cluster.sync.has_opt_ins:
-        expressions += queries.dashboard_queries(cluster.repository)
-    for query, text, fix in catalogue.unknown_names(names, expressions):
-        item = rules.get(query.where.partition(": ")[0])
-        if item is None:
-            yield Finding(query.where, None, text, fix)
-        elif item.release is None or not is_excepted(text):
+    of_rules = queries.rule_queries(item.manifest for item in rules.values())
+    for query, text, fix in catalogue.unknown_names(names, of_rules):
+        item = rules[query.where.partition(": ")[0]]
+        if item.release is None or not is_excepted(text):
             yield cluster.finding(item, f"{query.where.partition(': ')[2]}: {text}", fix)
+    if cluster.sync.has_opt_ins:
+        panels = queries.dashboard_queries(cluster.repository)
+        for query, text, fix in catalogue.unknown_names(names, panels, {clusters.LABEL}):
+            yield Finding(query.where, None, text, fix)
 
 
 def is_excepted(text: str) -> bool:

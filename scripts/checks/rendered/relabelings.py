@@ -172,7 +172,10 @@ def metrics_read(
 ) -> dict[DashboardQuery, frozenset[Selector]]:
     """Return the metrics that each PromQL query selects, by Prometheus's own parser."""
     promql = [query for query in expressions if query.lang == "promql"]
-    return {query: parsed.selectors for query, parsed in queries.parse(promql).items()}
+    return {
+        query: frozenset(selector for selector in parsed.selectors if selector.metric)
+        for query, parsed in queries.parse(promql).items()
+    }
 
 
 def reason_lost(cluster: Cluster, selector: Selector) -> Loss | None:

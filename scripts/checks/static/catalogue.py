@@ -2,16 +2,17 @@
 
 A metric has the labels of its exporter (`scripts/model/catalogue`) and those of the target, which
 our monitors add. A recorded metric has the labels of its expression. Both are upper bounds: a name
-that is refused cannot exist, and a query with it returns nothing or aggregates too much.
+that is refused cannot exist, and a query with it returns nothing or aggregates too much. The
+cluster of a series is known to dashboards alone, through Thanos; rules are evaluated before that.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 
-from scripts.checks.static import queries
+from scripts.checks.static import clusters, queries
 from scripts.checks.static.queries import ParsedQuery
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
@@ -53,7 +54,7 @@ def check(repository: Repository) -> list[Finding]:
             panels = queries.dashboard_queries(repository)
             findings += [
                 Finding(query.where, None, text, fix)
-                for query, text, fix in unknown_names(names, panels)
+                for query, text, fix in unknown_names(names, panels, {clusters.LABEL})
             ]
     return findings
 
@@ -75,7 +76,7 @@ def _rules_of(
 
 
 def unknown_names(
-    names: Names, expressions: Iterable[DashboardQuery]
+    names: Names, expressions: Iterable[DashboardQuery], added: Set[str] = frozenset()
 ) -> Iterator[tuple[DashboardQuery, str, str]]:
     """Yield each query with a metric or label that does not exist, what is wrong and what to do.
 
@@ -83,6 +84,7 @@ def unknown_names(
         names: What is scraped and recorded.
         expressions: Queries of rules or dashboards; those in LogQL are skipped, and so are names
             of recorded metrics, whose rules other checks look for.
+        added: Labels that each series has where these queries are asked.
     """
     promql = [query for query in expressions if query.lang == "promql"]
     for query, parsed in queries.parse(promql).items():
@@ -93,7 +95,7 @@ def unknown_names(
                 yield query, f"no exporter exposes {metric}", fix
         for reference in parsed.label_references:
             known = names.labels(reference.metrics)
-            if known is None or reference.label in known:
+            if known is None or reference.label in known | added:
                 continue
             operand = " and ".join(sorted(reference.metrics)) or "what it is applied to"
             where = "" if reference.place == "selector" else f", which {reference.place} names"

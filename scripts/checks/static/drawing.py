@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from scripts.checks.static import clusters
 from scripts.core import screen
 from scripts.core.findings import Finding
 from scripts.core.quantities import duration
@@ -183,7 +184,10 @@ def titles_fit(dashboard: Json) -> Iterator[tuple[str, str]]:
 
 
 def columns_fit(dashboard: Json) -> Iterator[tuple[str, str]]:
-    """A table's columns have room for their headings, and labels for 20 characters."""
+    """A table's columns have room for their headings, and labels for 20 characters.
+
+    The column of the cluster does not count: without Thanos there is none.
+    """
     for panel in _of_type(dashboard, "table"):
         set_widths = _settings(panel, "custom.width")
         hidden = {name for name, away in _settings(panel, "custom.hideFrom").items() if away["viz"]}
@@ -191,7 +195,7 @@ def columns_fit(dashboard: Json) -> Iterator[tuple[str, str]]:
         order = options["indexByName"]
         renamed = sorted(options["renameByName"].items(), key=lambda item: order.get(item[0], 99))
         # The value of a table's only query has two names, of which Grafana writes one.
-        names = {new: old for old, new in renamed if new not in hidden}
+        names = {new: old for old, new in renamed if new not in hidden and old != clusters.LABEL}
         columns = [(old, new) for new, old in names.items()]
         least = panel["fieldConfig"]["defaults"]["custom"]["minWidth"]
         given = [set_widths.get(new) for _, new in columns]

@@ -30,7 +30,7 @@ UNWRAPPED = re.compile(r"^\s*stage\.(cri|docker)\b", re.MULTILINE)
 def environment(values: Mapping[str, Json]) -> dict[str, str]:
     """Return the environment variables of a release of Alloy, with a placeholder for Secrets."""
     extra = values.get("alloy", {}).get("extraEnv", [])
-    return FROM_CHART | UNSET | {e["name"]: str(e.get("value", "from-a-secret")) for e in extra}
+    return FROM_CHART | {e["name"]: str(e.get("value", "from-a-secret")) for e in extra}
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -52,7 +52,7 @@ def _pipeline(
 ) -> list[Finding]:
     run = subprocess.run(
         [str(tools.path("obscheck")), "check", str(repository.root / path)],
-        env={"PATH": os.environ.get("PATH", "")} | variables,
+        env={"PATH": os.environ.get("PATH", "")} | UNSET | variables,
         capture_output=True,
         text=True,
         check=False,

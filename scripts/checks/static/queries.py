@@ -51,10 +51,10 @@ class ResultLabels:
 
 @dataclass(frozen=True)
 class Selector:
-    """A metric that a PromQL query selects.
+    """Series or streams that a query selects.
 
     Attributes:
-        metric: Its name.
+        metric: Its name; empty for a selector without one, as all of LogQL are.
         matchers: What its labels have to be: a label, how it is compared (`=`, `!=`, `=~`, `!~`),
             and with what.
     """
@@ -64,22 +64,42 @@ class Selector:
 
 
 @dataclass(frozen=True)
+class Clause:
+    """Labels by which a query aggregates or matches.
+
+    Attributes:
+        keyword: `by`, `without`, `on` or `ignoring`.
+        operator: What the clause belongs to, as `sum` or `unless`.
+        labels: May be none, as in `on ()`.
+    """
+
+    keyword: str
+    operator: str
+    labels: frozenset[str]
+
+    def __str__(self) -> str:
+        """Return it as a query has it, with the labels in order."""
+        text = f"{self.keyword} ({', '.join(sorted(self.labels))})"
+        return f"{self.operator} {text}"
+
+
+@dataclass(frozen=True)
 class ParsedQuery:
     """What the parser finds in one query.
 
     Attributes:
         error: Its message; empty where the query is valid.
         metrics: The names of the metrics that it selects (PromQL).
-        selectors: The same with what their labels have to be (PromQL).
-        selector_labels: The labels that its selectors name, by selector.
+        selectors: All that it selects, each once.
+        clauses: The labels by which it aggregates and matches.
         label_references: The labels that it names, with the metrics that must have them (PromQL).
         result: The labels of its result (PromQL).
     """
 
     error: str
     metrics: frozenset[str]
-    selectors: frozenset[Selector]
-    selector_labels: tuple[frozenset[str], ...]
+    selectors: tuple[Selector, ...]
+    clauses: tuple[Clause, ...]
     label_references: tuple[LabelReference, ...]
     result: ResultLabels
 
@@ -149,8 +169,8 @@ def query_findings(query: DashboardQuery, parsed: ParsedQuery) -> Iterable[Findi
         message = f"not valid {query.lang}: {parsed.error}: {query.expr[:120]}"
         yield Finding(query.where, None, message, "correct the expression")
     if query.lang == "logql":
-        for labels in parsed.selector_labels:
-            for unknown in sorted(labels - STREAM_LABELS):
+        for selector in parsed.selectors:
+            for unknown in sorted({label for label, _, _ in selector.matchers} - STREAM_LABELS):
                 message = f"streams have no label {unknown!r}, so the query matches nothing"
                 yield Finding(
                     query.where, None, message, f"filter after the selector: | {unknown}=…"
@@ -176,8 +196,8 @@ def _parsed(raw: dict[str, Any]) -> ParsedQuery:
     return ParsedQuery(
         raw["error"] or "",
         frozenset(s["metric"] for s in raw["selectors"] if s["metric"]),
-        frozenset(_selector(s) for s in raw["selectors"] if s["metric"]),
-        tuple(frozenset(m["label"] for m in s["matchers"] or []) for s in raw["selectors"]),
+        tuple(dict.fromkeys(map(_selector, raw["selectors"]))),
+        tuple(Clause(c["keyword"], c["operator"], frozenset(c["labels"])) for c in raw["clauses"]),
         tuple(dict.fromkeys((*matched, *others))),
         ResultLabels(
             frozenset(output["labels"] or ()), frozenset(output["metrics"] or ()), output["any"]

@@ -53,6 +53,7 @@ def check(repository: Repository) -> list[Finding]:
     found = [
         *unknown_matchers(config, alert_labels),
         *uncompared(config, alert_labels),
+        *across_clusters(config),
         *no_credentials(config),
     ]
     return [Finding(TEMPLATE, line_with(path, key), text, fix) for key, text, fix in found]
@@ -86,10 +87,10 @@ def unknown_matchers(
 
 
 def uncompared(config: Mapping[str, Json], known: AlertLabels) -> Iterator[tuple[str, str, str]]:
-    """Yield inhibit rules without `equal` whose alerts both say which of several things is wrong.
+    """Yield inhibit rules whose alerts both say which of several things is wrong, uncompared.
 
-    One pod, job or node would hold back what is said of every other. A namespace may be left out:
-    it holds the whole application.
+    One pod, job or node would hold back what is said of every other in its cluster. A namespace may
+    be left out: it holds the whole application.
     """
     for rule in config.get("inhibit_rules") or ():
         texts = [rule[f"{side}_matchers"] for side in ("source", "target")]
@@ -102,10 +103,31 @@ def uncompared(config: Mapping[str, Json], known: AlertLabels) -> Iterator[tuple
             for target in targets
             for label in known.labels[source] & known.labels[target] - SAME - fixed
         }
-        if shared and not rule.get("equal"):
+        if shared and not set(rule.get("equal") or ()) - {clusters.LABEL}:
             label = min(shared)
-            text = f"without `equal`, it holds back {shared[label]} whatever {label} it is of"
-            yield str(texts[1][0]), text, f"add equal: [{label}]"
+            held = shared[label]
+            text = f"without {label} in `equal`, it holds back {held} whatever {label} it is of"
+            yield str(texts[1][0]), text, f"add equal: [{clusters.LABEL}, {label}]"
+
+
+def across_clusters(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+    """Yield inhibit rules and routes by which an alert of one cluster stands for another's.
+
+    One Alertmanager may be sent the alerts of several: Loki's of a hub are, and people let others
+    follow.
+    """
+    label = clusters.LABEL
+    for rule in config.get("inhibit_rules") or ():
+        if label not in (rule.get("equal") or ()):
+            text = "a fault of one cluster holds back what is said of another"
+            yield str(rule["target_matchers"][0]), text, f"add `{label}` to its `equal`"
+    top = config.get("route") or {}
+    for _, route in maps(top):
+        grouped = route.get("group_by", None if route is not top else ())
+        if grouped is not None and not {label, "..."} & set(grouped):
+            place = f"group_by: [{', '.join(grouped)}]" if grouped else "route:"
+            text = "one notification may be of several clusters"
+            yield place, text, f"add `{label}` to its `group_by`"
 
 
 def no_credentials(config: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:

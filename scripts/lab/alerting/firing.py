@@ -59,8 +59,15 @@ def of_day(cluster: Cluster, day: Day) -> list[FiringAlert]:
     Raises:
         RepositoryError: If Loki refuses an expression.
     """
+    return of_both(cluster, day, monitoring.loki(cluster, day.logs))
+
+
+def of_both(cluster: Cluster, day: Day, loki: AbstractContextManager[Api]) -> list[FiringAlert]:
+    """Return the same, of a Loki that is begun only where it has to be asked."""
     alerts = of_prometheus(day, rule_files(cluster))
-    alerts += of_loki_once(monitoring.loki(cluster, day.logs), day, loki_rules(cluster))
+    alerts += of_loki_once(loki, day, loki_rules(cluster))
+    # The notifier of both adds these where the alert has no such label: the cluster of an alert of
+    # Loki is that of its lines. relabelAlerts of Prometheus' notifier/alert.go.
     added = external_labels(cluster)
     return [replace(alert, labels={**added, **alert.labels}) for alert in alerts]
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 
+from dashboards_py.promql import IN_CLUSTER
+from dashboards_py.query import CLUSTER
 from scripts import simulation
 from scripts.core.findings import Finding
 from scripts.grafana import evaluation, interpolation, no_data, variables
@@ -96,7 +98,8 @@ def _variables(opened: OpenedDashboard, day: str) -> Iterator[Finding]:
         yield Finding(path, None, text, "correct the variable")
     if day == HEALTHY:
         for name, options in opened.found.items():
-            if not options and name not in opened.refused:
+            # One Prometheus is asked, which does not show its cluster.
+            if not options and name not in {*opened.refused, CLUSTER}:
                 text = f"{day}: the query of variable {name!r} finds no value"
                 yield Finding(path, None, text, "correct the variable's metric or label")
 
@@ -126,7 +129,7 @@ def _result(
     if result.type == "streams":
         return
     for label in interpolation.legend_labels(result.target.legend):
-        if not any(series["metric"].get(label) for series in result.data):
+        if label != IN_CLUSTER and not any(s["metric"].get(label) for s in result.data):
             has = sorted({name for series in result.data for name in series["metric"]})
             text = f"{_place(result)}: {day}: no series has the label {label!r} of the legend"
             yield _finding(opened, result, text, f"the series have: {', '.join(has) or 'no label'}")

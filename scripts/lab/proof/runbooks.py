@@ -123,10 +123,7 @@ class Asked:
 
 def fired(running: Servers, day: Day, cluster: Cluster) -> list[FiringAlert]:
     """Return what fires on the fault day, of Prometheus' rules and of Loki's."""
-    return [
-        *firing.of_prometheus(day, rule_files(cluster)),
-        *firing.of_loki_once(nullcontext(running.loki), day, firing.loki_rules(cluster)),
-    ]
+    return firing.of_both(cluster, day, nullcontext(running.loki))
 
 
 def occurrences(day: Day, alerts: Iterable[FiringAlert]) -> list[Occurrence]:

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	logql "github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
@@ -22,7 +20,7 @@ type answer struct {
 	ID        string     `json:"id"`
 	Error     string     `json:"error"`
 	Selectors []selector `json:"selectors"`
-	Grouping  []string   `json:"grouping"` // labels in by, without, on, ignoring, group_left, group_right
+	Clauses   []clause   `json:"clauses"`
 	Demands   []demand   `json:"demands"`  // PromQL only
 	Output    labelSet   `json:"output"`   // PromQL only
 }
@@ -33,6 +31,27 @@ type selector struct {
 	Matchers []matcher `json:"matchers"`
 }
 
+// clause is a list of labels by which an expression aggregates or matches. Operator is what they belong
+// to, such as sum or unless.
+type clause struct {
+	Keyword  string   `json:"keyword"` // by, without, on, ignoring
+	Operator string   `json:"operator"`
+	Labels   []string `json:"labels"`
+}
+
+func newClause(positive bool, keywords [2]string, operator string, labels []string) clause {
+	keyword := keywords[0]
+	if !positive {
+		keyword = keywords[1]
+	}
+	return clause{keyword, operator, append([]string{}, labels...)}
+}
+
+var (
+	grouped = [2]string{"by", "without"}
+	matched = [2]string{"on", "ignoring"}
+)
+
 type matcher struct {
 	Label string `json:"label"`
 	Type  string `json:"type"`
@@ -40,13 +59,7 @@ type matcher struct {
 }
 
 func parse(q query) answer {
-	a := answer{ID: q.ID, Selectors: []selector{}, Demands: []demand{}}
-	grouping := map[string]bool{}
-	group := func(lists ...[]string) {
-		for _, name := range slices.Concat(lists...) {
-			grouping[name] = true
-		}
-	}
+	a := answer{ID: q.ID, Selectors: []selector{}, Clauses: []clause{}, Demands: []demand{}}
 	var err error
 	switch q.Lang {
 	case "promql":
@@ -57,10 +70,12 @@ func parse(q query) answer {
 				case *promql.VectorSelector:
 					a.Selectors = append(a.Selectors, promSelector(n))
 				case *promql.AggregateExpr:
-					group(n.Grouping)
+					if n.Without || len(n.Grouping) > 0 {
+						a.Clauses = append(a.Clauses, newClause(!n.Without, grouped, n.Op.String(), n.Grouping))
+					}
 				case *promql.BinaryExpr:
-					if n.VectorMatching != nil {
-						group(n.VectorMatching.MatchingLabels, n.VectorMatching.Include)
+					if m := n.VectorMatching; m != nil && (m.On || len(m.MatchingLabels) > 0) {
+						a.Clauses = append(a.Clauses, newClause(m.On, matched, n.Op.String(), m.MatchingLabels))
 					}
 				}
 				return nil
@@ -77,16 +92,15 @@ func parse(q query) answer {
 				case *logql.MatchersExpr:
 					a.Selectors = append(a.Selectors, selector{Matchers: matchers(n.Mts)})
 				case *logql.VectorAggregationExpr:
-					if n.Grouping != nil {
-						group(n.Grouping.Groups)
-					}
+					a.Clauses = append(a.Clauses, ofGrouping(n.Grouping, n.Operation)...)
 				case *logql.RangeAggregationExpr:
-					if n.Grouping != nil {
-						group(n.Grouping.Groups)
-					}
+					a.Clauses = append(a.Clauses, ofGrouping(n.Grouping, n.Operation)...)
 				case *logql.BinOpExpr:
-					if n.Opts != nil && n.Opts.VectorMatching != nil {
-						group(n.Opts.VectorMatching.MatchingLabels, n.Opts.VectorMatching.Include)
+					if n.Opts == nil || n.Opts.VectorMatching == nil {
+						break
+					}
+					if m := n.Opts.VectorMatching; m.On || len(m.MatchingLabels) > 0 {
+						a.Clauses = append(a.Clauses, newClause(m.On, matched, n.Op, m.MatchingLabels))
 					}
 				}
 				return true
@@ -98,8 +112,14 @@ func parse(q query) answer {
 	if err != nil {
 		a.Error = err.Error()
 	}
-	a.Grouping = append([]string{}, slices.Sorted(maps.Keys(grouping))...)
 	return a
+}
+
+func ofGrouping(g *logql.Grouping, operator string) []clause {
+	if g == nil || !g.Without && len(g.Groups) == 0 {
+		return nil
+	}
+	return []clause{newClause(!g.Without, grouped, operator, g.Groups)}
 }
 
 func promSelector(vs *promql.VectorSelector) selector {

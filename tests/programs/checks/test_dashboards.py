@@ -118,7 +118,7 @@ def unused_variable(board: Json) -> None:
 
 
 def all_without_value(board: Json) -> None:
-    del board["templating"]["list"][0]["allValue"]
+    del next(v for v in board["templating"]["list"] if v["name"] == "namespace")["allValue"]
 
 
 def dead_link(board: Json) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -35,6 +37,47 @@ def test_comparing_by_a_label_that_only_one_side_has_is_found(
     ]
     said = [text for _, text, _ in routing.unknown_matchers(config, known(repository))]
     assert said == ["no alert that is the source has the label pod"]
+
+
+def test_comparing_the_cluster_alone_is_not_enough(config: Json, repository: Repository) -> None:
+    config["inhibit_rules"] = [
+        {
+            "source_matchers": ['alertname = "ContainerCrashLooping"'],
+            "target_matchers": ['alertname = "PodNotReady"'],
+            "equal": ["cluster"],
+        }
+    ]
+    ((_, text, fix),) = routing.uncompared(config, known(repository))
+    assert re.fullmatch(r"without (\w+) in `equal`, it holds back PodNotReady whatever \1 .*", text)
+    assert fix.startswith("add equal: [cluster, ")
+
+
+def test_a_fault_of_one_cluster_says_nothing_of_another(config: Json) -> None:
+    assert list(routing.across_clusters(config)) == []
+    rule = next(r for r in config["inhibit_rules"] if r["equal"] == ["cluster", "node"])
+    rule["equal"] = ["node"]
+    ((place, text, _),) = routing.across_clusters(config)
+    assert place == rule["target_matchers"][0]
+    assert text == "a fault of one cluster holds back what is said of another"
+    del rule["equal"]
+    assert len(list(routing.across_clusters(config))) == 1
+
+
+@pytest.mark.parametrize(
+    ("grouped", "found"),
+    [(["alertname"], 1), ([], 1), (None, 1), (["..."], 0), (["cluster"], 0)],
+)
+def test_a_notification_is_of_one_cluster(
+    config: Json, grouped: list[str] | None, found: int
+) -> None:
+    config["route"].pop("group_by")
+    if grouped is not None:
+        config["route"]["group_by"] = grouped
+    said = [text for _, text, _ in routing.across_clusters(config)]
+    assert said == ["one notification may be of several clusters"] * found
+    config["route"]["group_by"] = ["cluster"]
+    config["route"]["routes"][0]["group_by"] = ["alertname"]
+    assert len(list(routing.across_clusters(config))) == 1
 
 
 def test_a_credential_in_the_template_is_found(config: Json) -> None:

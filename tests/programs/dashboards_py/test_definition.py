@@ -23,6 +23,7 @@ def test_a_variable_that_readers_cannot_choose_has_a_value_in_every_query() -> N
         fixed={"app": "a.+", "source": "dapr"},
         annotations=rollouts_and_alerts(),
     ).board
+    assert [v.name for v in made.variables] == ["cluster", "namespace"]
     (panel,) = made.panels
     (target,) = panel.targets
     assert 'app=~"a.+"' in target.expr

@@ -13,14 +13,16 @@ from dashboards_py.query import QueryError
 
 def test_a_data_link_keeps_and_sets_variables() -> None:
     assert data_link("t", "todo-api", "namespace", "app", source="dapr")["url"] == (
-        "/d/todo-api?${__url_time_range}&${namespace:queryparam}&${app:queryparam}&var-source=dapr"
+        "/d/todo-api?${__url_time_range}&${cluster:queryparam}&${namespace:queryparam}"
+        "&${app:queryparam}&var-source=dapr"
     )
 
 
 def test_a_link_may_open_one_panel() -> None:
     opened = panel_link("t", "todo-api", "Duration", "app")["url"]
     wanted = f"&viewPanel=panel-{layout.panel_id('Duration')}"
-    assert opened == "/d/todo-api?${__url_time_range}&${app:queryparam}" + wanted
+    kept = "&${cluster:queryparam}&${app:queryparam}"
+    assert opened == "/d/todo-api?${__url_time_range}" + kept + wanted
 
 
 def test_another_page_opens_beside_grafana() -> None:

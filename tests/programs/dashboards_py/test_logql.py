@@ -25,8 +25,8 @@ def test_a_log_query_names_its_namespace_and_only_stream_labels() -> None:
 def test_whatever_is_typed_is_searched_as_it_stands(typed: str) -> None:
     """As regular expressions, half of these would be refused, and the panel show an error."""
     shown = {name: VariableValue(typed) for name in ("search", "pod")}
-    shown |= {name: VariableValue(".*", multi=True, raw=True) for name in ("namespace", "app")}
-    shown |= {"level": VariableValue(".*", multi=True, raw=True)}
+    several = ("cluster", "namespace", "app", "level")
+    shown |= {name: VariableValue(".*", multi=True, raw=True) for name in several}
     for query in (lines.found_lines(), lines.found_events(), lines.found_errors_in_range()):
         expr = interpolate(query.expr, shown, {"__range": "1h"}, LOGQL)
         (parsed,) = parse([DashboardQuery("q", LOGQL, expr)]).values()

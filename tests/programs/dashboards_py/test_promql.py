@@ -17,7 +17,7 @@ def test_a_rate_needs_a_counter_and_a_value_needs_a_gauge() -> None:
 
 
 def test_a_counter_gets_grafanas_own_range() -> None:
-    expected = 'rate(container_cpu_usage_seconds_total{job="kubelet", '
+    expected = 'rate(container_cpu_usage_seconds_total{cluster=~"$cluster|", job="kubelet", '
     assert metrics.CPU_USAGE().rate().expr.startswith(expected)
     assert metrics.CPU_USAGE().rate().expr.endswith("[$__rate_interval])")
 
@@ -26,10 +26,11 @@ def test_a_quantile_keeps_le_until_it_is_used() -> None:
     seconds = Metric("m_seconds", Kind.HISTOGRAM, frozenset({"app"}), Source("s", "none"))
     found = seconds(app="x").quantile(0.95, "app")
     assert found.expr == (
-        'histogram_quantile(0.95, sum by (le, app) (rate(m_seconds_bucket{app="x"}'
-        "[$__rate_interval])))"
+        "histogram_quantile(0.95, sum by (le, cluster, app) "
+        '(rate(m_seconds_bucket{cluster=~"$cluster|", app="x"}[$__rate_interval])))'
     )
-    assert found.labels == {"app"}
+    assert found.labels == {"cluster", "app"}
+    assert "sum by (le) (rate" in seconds().quantile(0.5).expr
     with pytest.raises(QueryError, match=r"quantile\(\) needs a histogram"):
         metrics.POD_INFO().quantile(0.5)
 
@@ -84,9 +85,33 @@ def test_numbers_known_when_built_are_written_in_full() -> None:
 
 def test_numbers_that_a_series_holds_are_read_from_it() -> None:
     assert vector("a").times(vector("b")).expr == "a * b"
-    floor = vector("b").minus(vector("c"))
-    assert vector("a", "pod").clamp_min(floor).expr == "clamp_min(a, scalar(b - c))"
+    floor = vector("b", "cluster").minus(vector("c", "cluster"))
+    sizes = vector("a", "cluster", "volume")
+    assert sizes.at_least(floor).expr == (
+        "(a > on (cluster) group_left () (b - on (cluster) c)) or on (cluster, volume) "
+        "(0 * a + on (cluster) group_left () (b - on (cluster) c))"
+    )
     with pytest.raises(QueryError, match="same labels on both sides"):
         vector("a").times(vector("b", "pod"))
-    with pytest.raises(QueryError, match="needs one series, without labels: b"):
-        vector("a").clamp_min(vector("b", "pod"))
+    with pytest.raises(QueryError, match="needs one series for each cluster: b"):
+        sizes.at_least(vector("b"))
+
+
+def test_what_has_a_name_is_added_up_in_each_cluster() -> None:
+    pods = metrics.POD_INFO(namespace="a").value()
+    assert pods.count("node").expr.startswith("count by (cluster, node) (kube_pod_info{")
+    assert pods.max("cluster").expr.startswith("max by (cluster) (kube_pod_info{")
+    assert pods.max("node", "cluster").labels == {"cluster", "node"}
+    assert "cluster" not in pods.count().labels
+    # Without labels, there is no cluster to keep.
+    assert vector("a", "pod").sum("pod").expr == "sum by (pod) (a)"
+
+
+def test_what_is_joined_is_of_one_cluster() -> None:
+    nodes = metrics.NODE_INFO().value().max("node")
+    assert ") / on (cluster, node) max by" in nodes.ratio_to(nodes).expr
+    assert ") unless on (cluster, node) max by" in nodes.unless(nodes).expr
+    named = metrics.POD_INFO().value().max("namespace", "pod", "node")
+    pods = metrics.POD_READY().value().max("namespace", "pod")
+    on = ") * on (cluster, namespace, pod) group_left (node) max by"
+    assert on in pods.with_label_of("node", named).expr

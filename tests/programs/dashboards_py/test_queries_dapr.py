@@ -6,7 +6,7 @@ from dashboards_py.queries import dapr
 
 
 def test_a_time_stamp_is_shown_as_what_is_left() -> None:
-    assert dapr.issuer_expires_in().expr.endswith('{namespace="dapr-system"}) - time()')
+    assert dapr.issuer_expires_in().expr.endswith(', namespace="dapr-system"}) - time()')
     assert dapr.issuer_expires_in().compound
 
 

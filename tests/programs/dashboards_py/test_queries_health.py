@@ -10,6 +10,6 @@ from tests.programs.dashboard_files import committed
 
 def test_zero_needs_proof_that_somebody_looked() -> None:
     assert health.alerts_firing(health.CRITICAL).expr.endswith(
-        ' or 0 * count(ALERTS{alertname="Watchdog", alertstate="firing"})'
+        ' or 0 * count(ALERTS{cluster=~"$cluster|", alertname="Watchdog", alertstate="firing"})'
     )
     assert "vector(0)" not in json.dumps(committed())

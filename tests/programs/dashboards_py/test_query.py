@@ -20,4 +20,6 @@ def test_a_wrong_label_fails_with_the_labels_there_are() -> None:
 
 def test_matchers_are_escaped_and_variables_are_not() -> None:
     expr = metrics.ALERTS(alertname='a"b\\c', severity=not_equal("none"), pod=regex("$pod"))
-    assert expr.selector() == 'ALERTS{alertname="a\\"b\\\\c", severity!="none", pod=~"$pod"}'
+    assert expr.selector() == (
+        'ALERTS{cluster=~"$cluster|", alertname="a\\"b\\\\c", severity!="none", pod=~"$pod"}'
+    )

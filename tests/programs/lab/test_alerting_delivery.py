@@ -69,6 +69,23 @@ def test_an_effect_is_held_back_by_its_own_cause_only(
         assert told_of(cause, later(name, severity, **other)) == {cause.name, name}
 
 
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("cause", "effect"),
+    [(cause, effect) for cause, effect, _ in HELD],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_fault_of_one_cluster_holds_back_nothing_of_another(
+    cause: FiringAlert, effect: tuple[str, str, dict[str, str]]
+) -> None:
+    """Two clusters have the same names of everything, as they sync the same repository."""
+    name, severity, labels = effect
+    here = dataclasses.replace(cause, labels={**cause.labels, "cluster": "blue"})
+    assert told_of(here, later(name, severity, **labels, cluster="blue")) == {cause.name}
+    there = later(name, severity, **labels, cluster="green")
+    assert sent(here, there) == {(cause.name, cause.labels["severity"]), (name, severity)}
+
+
 EVERYWHERE = [
     (firing("NodeNotReady", "critical", node="n"), "TodoApiErrorBudgetBurn"),
     (firing("DaprSidecarNotReady", "critical", **POD), "TodoReminderBudgetBurn"),
@@ -101,6 +118,8 @@ def test_an_effect_is_held_back_wherever_it_is(cause: FiringAlert, effect: str) 
     assert told_of(cause, later(effect)) == {cause.name}
     harmless = dataclasses.replace(cause, labels={**cause.labels, "alertname": "Harmless"})
     assert told_of(harmless, later(effect)) == {"Harmless", effect}
+    elsewhere = dataclasses.replace(cause, labels={**cause.labels, "cluster": "blue"})
+    assert told_of(elsewhere, later(effect, cluster="green")) == {cause.name, effect}
 
 
 @pytest.mark.prove

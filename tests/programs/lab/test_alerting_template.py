@@ -115,6 +115,24 @@ def test_a_message_names_the_cluster_where_alerts_do(tmp_path: Path) -> None:
     assert text == "Resolved in blue: A pod is not ready."
 
 
+@pytest.mark.parametrize(
+    ("url", "opened"),
+    [
+        ("https://example.org/d/x?var-pod=a", "https://example.org/d/x?var-pod=a&var-cluster=b+c"),
+        ("https://example.org/d/x", "https://example.org/d/x?var-cluster=b+c"),
+    ],
+)
+def test_a_link_opens_the_dashboard_of_the_alerts_cluster(
+    tmp_path: Path, url: str, opened: str
+) -> None:
+    ours = pod("a")
+    ours["labels"]["cluster"], ours["annotations"]["dashboard_url"] = "b c", url
+    text = render("todo.text", [ours], tmp_path)
+    assert text.splitlines()[-1] == f"Dashboard: {opened}"
+    del ours["annotations"]["dashboard_url"]
+    assert "Dashboard" not in render("todo.text", [ours], tmp_path)
+
+
 def test_a_message_says_what_is_over(tmp_path: Path) -> None:
     text = render("todo.message", [pod("a", "resolved")], tmp_path, "resolved")
     assert text.startswith("Resolved: A pod is not ready.\n\nResolved: a is not ready.\n")

@@ -126,7 +126,11 @@ def test_a_query_is_about_the_alert(tmp_path: Path) -> None:
         'max by (pod) (up{job="web", namespace="shop", pod="a\\"b\\\\c"}) == 0'
     )
     # What an alert lacks is left open; what is only text stays.
-    assert second.about({}).startswith('{namespace=~".+"} |= "pod=\\"x\\""')
+    assert second.about({}).startswith('{cluster=~".+", namespace=~".+"} |= "pod=\\"x\\""')
+    assert "`{{ .pod }}`" in second.about({})
+    # Lines are of the alert's cluster, as one Loki may have several's.
+    assert second.about({"cluster": "oke"}).startswith('{cluster="oke", namespace=~".+"} |=')
+    assert "cluster" not in first.about({"cluster": "oke"})
 
 
 ROWS, NOTHING, ANYTHING = (Reading(kind, None, kind) for kind in ("rows", "nothing", "anything"))
