@@ -27,7 +27,7 @@ _WHY = "what is wrong"
 # Seconds until a flush has been tried.
 _PATIENCE = 15
 _WIDTH = 300
-_ACCEPTED, _NOTHING = "accepted", "nothing"
+ACCEPTED, _NOTHING = "accepted", "nothing"
 _LABELS = {"namespace": "default", "app": "scale", "cluster": "scale"}
 
 
@@ -142,7 +142,7 @@ def _answer(send: Callable[[], object]) -> str:
         send()
     except ApiError as error:
         return str(error)[:_WIDTH]
-    return _ACCEPTED
+    return ACCEPTED
 
 
 def _push(api: Api) -> None:
@@ -180,7 +180,7 @@ def table(told: Sequence[Told]) -> str:
 def unheard(told: Sequence[Told]) -> Iterator[Finding]:
     """Find a fault that neither a start, nor a push, nor the counter of the alert tells of."""
     for one in told:
-        heard = one.start.startswith("ends") or one.push != _ACCEPTED or one.failures > 0
+        heard = one.start.startswith("ends") or one.push != ACCEPTED or one.failures > 0
         if heard == (one.case.name == _NOTHING):
             text = f"{one.case.name}: {'something' if heard else 'nothing'} tells of it"
             yield Finding("base/config/alerts/loki.yaml", None, text, "see the table")

@@ -185,7 +185,7 @@ def prove(steps: Sequence[Step]) -> tuple[list[Found], list[Finding]]:
                 _write(loki, (step.name, OLD))
                 written[step.name, OLD] = LINES
             before = loki
-    return results, [f for one in results for f in _judge(one)]
+    return results, [f for one in results for f in judge(one)]
 
 
 def _end(loki: LokiCluster, *, killed: bool) -> None:
@@ -246,7 +246,8 @@ def _counted(loki: LokiCluster, kind: Kind) -> int:
         return 0
 
 
-def _judge(found: Found) -> Iterator[Finding]:
+def judge(found: Found) -> Iterator[Finding]:
+    """Compare what was found after a step with what it says."""
     for name, age in found.lost:
         if (name, age) not in found.step.loses:
             least, most = found.counts[name, age]
