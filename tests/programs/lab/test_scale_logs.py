@@ -8,19 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from scripts.core.yamlfile import Json
 from scripts.grafana.evaluation import QueryResult
 from scripts.grafana.model import Target
 from scripts.lab.scale.logs import answers, bad_input, cost, migration, replica_loss
-from scripts.lab.scale.logs.variants import BUCKET, NEW, REPLICAS, variant
 from scripts.model.dashboards import LOGQL
-from scripts.servers.monitoring import Override
 from scripts.simulation import Day
 
 STEP = migration.Step("three", loses=(("one", migration.OLD),))
-FACTOR_ONE = Override("common.replication_factor", 1, "each line is in one place only")
 
 
 def test_lines_that_are_lost_or_doubled_are_found() -> None:
@@ -104,20 +99,3 @@ def test_chunks_end_when_they_are_idle_old_or_full(tmp_path: Path) -> None:
     assert chunks(range(0, 7900, 600)) == 2
     assert chunks(range(0, 6000, 600), size=400_000) == 3
     assert chunks(range(0, 6000, 600), size=4_000, factor=100) == 3
-
-
-@pytest.mark.prove
-def test_no_line_is_lost_with_a_replica_and_with_one_copy_some_are() -> None:
-    cluster = variant(BUCKET, NEW, REPLICAS)
-    outcome = replica_loss.prove(cluster, seconds=3)
-    assert not outcome.findings
-    assert all(phase.written == phase.found > 0 for phase in outcome.phases)
-    lost = replica_loss.prove(cluster, 3, (FACTOR_ONE,), lose_volume=True)
-    assert any("lines are lost" in finding.message for finding in lost.findings)
-
-
-@pytest.mark.prove
-def test_no_line_is_lost_from_a_volume_to_three_on_a_bucket() -> None:
-    results, findings = migration.prove(migration.SCENARIOS[0][:4])
-    assert not findings
-    assert len(results[-1].written) == 3
