@@ -41,7 +41,7 @@ _TIMEOUT = 60.0
 
 
 def metric(api: Api, name: str) -> Iterator[tuple[str, float]]:
-    """Yield each series of a metric of a running Loki: its labels as they are written, its value."""
+    """Yield each series of a metric of a running Loki: its labels as written, its value."""
     for line in api.text("/metrics").splitlines():
         found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
         if found:
@@ -77,7 +77,9 @@ def replicas_overrides(storage: ObjectStorage | None) -> tuple[Override, ...]:
         ),
         Override("memberlist.node_name", "{name}", "each pod has a host name of its own"),
         Override("memberlist.advertise_addr", LOOPBACK, "the pod's own address"),
-        Override("memberlist.leave_timeout", "1s", "where all end at once, nobody is left to hear it"),
+        Override(
+            "memberlist.leave_timeout", "1s", "where all end at once, nobody is left to hear it"
+        ),
         Override("memberlist.advertise_port", "{gossip}", "the pod's port may be taken here"),
     )
     if storage is None:
@@ -85,7 +87,9 @@ def replicas_overrides(storage: ObjectStorage | None) -> tuple[Override, ...]:
     return (
         *common,
         Override(
-            "ingester.query_store_max_look_back_period", "0s", "Loki refuses any other with a bucket"
+            "ingester.query_store_max_look_back_period",
+            "0s",
+            "Loki refuses any other with a bucket",
         ),
         Override("common.storage.s3.endpoint", storage.endpoint, "the server on this machine"),
         Override("common.storage.s3.region", storage.region, "the server on this machine"),
@@ -284,5 +288,6 @@ def _members(processes: Processes, cluster: Cluster) -> list[Member]:
             for number in range(pod.count(1)):
                 name = f"{pod.owner.name}-{number}"
                 folder = processes.folder(f"{name}-files")
-                found.append(Member(name, target, own, *free_ports(3), folder))
+                http, grpc, gossip = free_ports(3)
+                found.append(Member(name, target, own, http, grpc, gossip, folder))
     return found

@@ -266,13 +266,13 @@ def push(api: Api, logs: Path) -> int:
     """
     sent = send(api, logs)
     check_sent(api, sent)
-    return sent.count
+    return sent.entries
 
 
 class Sent(NamedTuple):
     """Log entries that Loki took: how many, and when the first and the last are from (ns)."""
 
-    count: int
+    entries: int
     first: int
     last: int
 
@@ -324,7 +324,7 @@ def check_sent(api: Api, sent: Sent) -> None:
     Raises:
         RepositoryError: If it has fewer lines.
     """
-    if not sent.count:
+    if not sent.entries:
         return
     expected, first, last = sent
     seconds = (last - first) // 10**9 + 1

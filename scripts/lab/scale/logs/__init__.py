@@ -1,0 +1,1 @@
+"""`python -m scripts.lab.scale.logs`: Loki on object storage and replicas, as real processes."""

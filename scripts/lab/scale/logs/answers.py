@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import yaml
 
 from scripts.core.findings import Finding, RepositoryError, progress
-from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation
 from scripts.grafana.evaluation import QueryResult
 from scripts.grafana.model import DashboardModel
@@ -35,6 +34,7 @@ from scripts.simulation import Day
 Answers = Mapping[tuple[str, str, str, int], QueryResult]
 # So that nobody waits a minute.
 _RULER_INTERVAL = Override("ruler.evaluation_interval", "2s", "so that nobody waits a minute")
+_PLACE = "base/optional/scale"
 # Seconds that rules may take until they are evaluated.
 _PATIENCE = 30
 # What no pipeline lets through; the alert has no `for`.
@@ -122,10 +122,11 @@ def ask(
 def _check_sent(api: Api, sent: monitoring.Sent) -> None:
     """See that all lines are there, in one of a few answers.
 
-    With a bucket, whoever does everything asks the ingesters for what is younger than some hours and
-    the bucket for the rest, and the ingesters look at the clock a little later: of the lines of those
-    milliseconds one may be missing in one answer, and it is there in the next.
+    With a bucket, a Loki that does everything asks the ingesters for what is younger than some
+    hours and the bucket for the rest, and the ingesters look at the clock a little later: a line of
+    these milliseconds is missing in that answer, and is there in the next.
     """
+
     def missing() -> str:
         try:
             monitoring.check_sent(api, sent)
@@ -134,7 +135,7 @@ def _check_sent(api: Api, sent: monitoring.Sent) -> None:
         return ""
 
     if text := poll(missing, _PATIENCE):
-        raise RepositoryError(Finding("base/optional/scale", None, text, "see what Loki's log says"))
+        raise RepositoryError(Finding(_PLACE, None, text, "see what Loki's log says"))
 
 
 def _answers(servers: Servers, boards: Sequence[DashboardModel], day: Day) -> Answers:
@@ -163,15 +164,24 @@ def differences(one: Asked, other: Asked) -> Iterator[Finding]:
         place = f"{other.name}: {uid}, panel {title!r}, query {ref}"
         if found is None or found.error:
             text = found.error if found else "it is not asked"
-            yield Finding("base/optional/scale", None, f"{place}: {text}", "see Loki's message")
-        elif wanted.error or _comparable(found.data) != _comparable(wanted.data):
+            yield Finding(_PLACE, None, f"{place}: {text}", "see Loki's message")
+        elif wanted.error or _comparable(found) != _comparable(wanted):
             text = f"{place}: another answer than that of {one.name}: {found.expr}"
-            yield Finding("base/optional/scale", None, text, "compare what both answer")
+            yield Finding(_PLACE, None, text, "compare what both answer")
 
 
-def _comparable(data: Sequence[Json]) -> list[str]:
-    """Return series, or streams, in an order of their own: servers need not keep any."""
-    return sorted(json.dumps(one, sort_keys=True) for one in data)
+def _comparable(result: QueryResult) -> list[str]:
+    """Return series, or lines, in an order of their own: servers need not keep any.
+
+    Of lines of one moment, where the limit cuts, any may be left out.
+    """
+    if result.type != "streams":
+        return sorted(json.dumps(one, sort_keys=True) for one in result.data)
+    lines = [(entry[0], one["stream"], entry) for one in result.data for entry in one["values"]]
+    oldest = min((moment for moment, _, _ in lines), default="")
+    cut = len(lines) >= result.target.max_lines
+    kept = (line for line in lines if not (cut and line[0] == oldest))
+    return sorted(json.dumps(line, sort_keys=True) for line in kept)
 
 
 def _rules(loki: LokiCluster, cluster: Cluster) -> tuple[list[Finding], str]:

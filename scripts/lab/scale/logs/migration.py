@@ -1,8 +1,8 @@
-"""From one Loki on a volume to a bucket, to three, to its parts, and back: which order loses nothing.
+"""From one Loki on a volume to a bucket, to three, to its parts, and back: what loses nothing.
 
-Each step restarts Loki with what the step's parts render, on the volumes and the bucket that the step
-before left, and writes lines on both sides of the date from which on the bucket is used. Every line
-of every step so far is then counted, several times, as replicas may answer differently.
+Each step restarts Loki with what the step's parts render, on the volumes and the bucket that the
+step before left, and writes lines on both sides of the date from which on the bucket is used. Every
+line of every step so far is then counted, several times, as replicas may answer differently.
 """
 
 from __future__ import annotations
@@ -176,16 +176,16 @@ def prove(steps: Sequence[Step]) -> tuple[list[Found], list[Finding]]:
             loki = LokiCluster(processes, cluster, storage if step.parts else None)
             loki.start()
             # Before anything is in the bucket, it is the day before the date.
-            if results or step.parts:
-                _write(loki, (step.name, FRESH))
-                written[step.name, FRESH] = LINES
+            first = FRESH if results or step.parts else OLD
+            _write(loki, (step.name, first))
+            written[step.name, first] = LINES
             results.append(_count(loki, step, written))
             # Lines that come hours late are found as soon as they are in a chunk that is stored.
-            if not any(one.step.expired for one in results):
+            if first == FRESH and not any(one.step.expired for one in results):
                 _write(loki, (step.name, OLD))
                 written[step.name, OLD] = LINES
             before = loki
-    return results, [f for one in results for f in _judge(one)]
+    return results, [f for one in results for f in judge(one)]
 
 
 def _end(loki: LokiCluster, *, killed: bool) -> None:
@@ -246,11 +246,13 @@ def _counted(loki: LokiCluster, kind: Kind) -> int:
         return 0
 
 
-def _judge(found: Found) -> Iterator[Finding]:
+def judge(found: Found) -> Iterator[Finding]:
+    """Compare what was found after a step with what it says."""
     for name, age in found.lost:
         if (name, age) not in found.step.loses:
             least, most = found.counts[name, age]
-            text = f"{found.step.name}: of {LINES} {age} lines of {name!r}, {least} to {most} are found"
+            few = f"{least} to {most} of {LINES}"
+            text = f"{found.step.name}: {few} {age} lines of {name!r} are found"
             yield Finding(SCALE, None, text, "see the table")
     for name, age in set(found.step.loses) - set(found.lost):
         text = f"{found.step.name}: all {age} lines of {name!r} are found, although it says not"
@@ -258,13 +260,18 @@ def _judge(found: Found) -> Iterator[Finding]:
 
 
 def table(results: Sequence[Found]) -> str:
-    """Return a line for each step: what was found of the lines of each step so far."""
-    lines = [f"{'step':38}of the lines of each step so far, found (new; old)"]
+    """Return a line for each step: of the lines of each step so far, the fewest and most found."""
+    lines = [f"{'step':38}of the lines of each step so far, found"]
     for one in results:
         names = list(dict.fromkeys(name for name, _ in one.written))
         cells = []
         for name in names:
-            ages = [one.counts[name, age] for age in (FRESH, OLD) if (name, age) in one.counts]
-            cells.append("; ".join(str(a) if a == b else f"{a}-{b}" for a, b in ages))
-        lines.append(f"{one.step.name:38}{' | '.join(f'{cell:<12}' for cell in cells).rstrip()}")
+            ages = {age: one.counts[name, age] for age in (FRESH, OLD) if (name, age) in one.counts}
+            cells.append(
+                ", ".join(
+                    f"{age} {least if least == most else f'{least}-{most}'}"
+                    for age, (least, most) in ages.items()
+                )
+            )
+        lines.append(f"{one.step.name:38}{' | '.join(f'{cell:<18}' for cell in cells).rstrip()}")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding
@@ -17,6 +17,7 @@ from scripts.lab.scale.logs.writing import SELECTOR, Writer, alloy, counted, sto
 from scripts.model.rendered import Cluster
 from scripts.servers.api import ApiError
 from scripts.servers.loki_cluster import ALL, LokiCluster, buckets
+from scripts.servers.monitoring import Override
 from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.polling import poll
 from scripts.servers.processes import Processes
@@ -183,19 +184,22 @@ def by_time(name: str, loki: LokiCluster, moments: Sequence[int]) -> Iterator[Fi
 def prove(
     cluster: Cluster,
     seconds: float = 8,
-    lose: Callable[[LokiCluster, str], None] = lambda loki, name: None,
+    overrides: Sequence[Override] = (),
+    *,
+    lose_volume: bool = False,
 ) -> Outcome:
     """Write and read while replicas die and come back.
 
     Args:
         cluster: A cluster whose Loki has three replicas and a bucket.
         seconds: How long each phase lasts.
-        lose: What happens to the first that dies, such as that its volume is gone.
+        overrides: Of Loki's configuration.
+        lose_volume: Whether the first that dies comes back with nothing.
     """
     outcome = Outcome()
     with Processes() as processes:
         storage = ObjectStorage(processes, *buckets(cluster))
-        loki = LokiCluster(processes, cluster, storage)
+        loki = LokiCluster(processes, cluster, storage, overrides)
         loki.start()
         logs = processes.folder("pods")
         with (
@@ -207,7 +211,8 @@ def prove(
             watch.during("all three run", seconds)
             first, second, *_ = sorted(loki.members, key=loki.streams, reverse=True)
             loki.kill(first)
-            lose(loki, first)
+            if lose_volume:
+                loki.lose_volumes(first)
             watch.during("one is dead", seconds)
             loki.restart(first)
             watch.during("it is back", seconds)

@@ -1,4 +1,4 @@
-"""An application that writes numbered lines, and Alloy with the files of base/logs, which sends them.
+"""An application that writes numbered lines, and Alloy with base/logs, which sends them.
 
 Each line is told from every other by its number, so that one that is lost, and one that is stored
 twice, are found by counting.
@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,14 +116,17 @@ def stored(api: Api, selector: str, first: int, last: int) -> Counter[int]:
     found: Counter[int] = Counter()
     while first <= last:
         lines = sorted(_page(api, selector, first, last))
-        found.update(int(match[1]) for _, text in lines if (match := _NUMBER.search(text)))
+        found.update(_numbers(lines))
         if len(lines) < _PAGE:
             break
         # Of the last moment there may be more, so it is asked for again.
-        again = lines[-1][0]
-        found.subtract(int(m[1]) for at, text in lines if at == again and (m := _NUMBER.search(text)))
-        first = again
+        first = lines[-1][0]
+        found.subtract(_numbers(line for line in lines if line[0] == first))
     return +found
+
+
+def _numbers(lines: Iterable[tuple[int, str]]) -> list[int]:
+    return [int(match[1]) for _, text in lines if (match := _NUMBER.search(text))]
 
 
 def _page(api: Api, selector: str, first: int, last: int) -> Iterator[tuple[int, str]]:
