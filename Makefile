@@ -15,7 +15,7 @@ RENDER_TOOLS := configcheck loki node_exporter prometheus-operator
 PROVE_TOOLS := alertmanager alloy blocks history mcp-grafana notifications pint prometheus promtool sloth thanos versitygw
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
-	prometheus-operator redis source-controller
+	prometheus-operator redis source-controller thanos versitygw
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all
@@ -115,6 +115,11 @@ prove: $(READY) ## Run every query of every dashboard and runbook, and every ale
 	@$(RUN) scripts.lab.alerting $(PROVE)
 	@$(RUN) scripts.tools $(PROVE_TOOLS) > /dev/null
 	@$(RUN) pytest -q -m prove
+
+.PHONY: scale
+scale: $(READY) ## Run what is for more nodes and clusters: Loki on a bucket and in three, Thanos, the way there and back
+	@$(RUN) scripts.lab.scale.logs
+	@$(RUN) scripts.lab.scale.metrics
 
 .PHONY: preview
 preview: prove ## Draw the dashboards with what make prove found: pages and pictures in build/preview

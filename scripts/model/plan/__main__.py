@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(sources())
         return 0
     root = tools.ROOT
-    name = options.cluster or clusters.first_with_volumes(root, clusters.known(root) or [""])
+    name = options.cluster or clusters.smallest_with_volumes(root, clusters.known(root) or [""])
     name = clusters.chosen(root, name)
     given = {one.name: _number(options, one.name, whole=one.whole) for one in INPUTS}
     prices = {p: _number(options, f"price-{p.replace('_', '-')}", least=0) for p in PRICES}
