@@ -298,9 +298,10 @@ def _number(
     except ValueError:
         value = math.nan
     if not least <= value <= _MOST or (whole and value != int(value)):
-        most = f"from {least:g}" if least >= 1 or not least else "above 0"
-        fix = f"write {kind} {most} up to {_MOST:g}"
-        raise RepositoryError(Finding(COMMAND, None, f"--{name}={given} is not one", fix))
+        least_text = f"from {least:g}" if least >= 1 or not least else "above 0"
+        text = f"--{name}={given} is not {kind} {least_text} up to {_MOST:g}"
+        fix = "correct it, or leave it out for what the environment has"
+        raise RepositoryError(Finding(COMMAND, None, text, fix))
     return value
 
 

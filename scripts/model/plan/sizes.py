@@ -205,9 +205,10 @@ def loki_memory(rate: float, streams: float) -> float:
         rate: Bytes of lines a second.
         streams: That have lines.
     """
-    held = rate * c.CHUNK_AGE.value / c.LOG_COMPRESSION.value
-    chunks = held + streams * c.STREAM_MEMORY.value
-    return c.LOKI_MEMORY.value * MI + chunks + rate * c.CHUNK_AGE.value * c.LINE_MEMORY.value
+    lines = rate * c.CHUNK_AGE.value
+    held = lines / c.LOG_COMPRESSION.value * c.HELD_MEMORY.value
+    passing = min(lines, c.LINE_MEMORY_MOST.value) * c.LINE_MEMORY.value
+    return c.LOKI_MEMORY.value * MI + streams * c.STREAM_MEMORY.value + held + passing
 
 
 def stored_logs(size: float, chunks: float) -> float:
@@ -333,6 +334,7 @@ def _loki(w: Workload) -> Iterator[Component]:
     for part in c.DISTRIBUTED:
         cores = max(part.cores, part.daily_cores * daily / part.pods)
         wanted = max(part.memory, part.daily_memory * daily / part.pods) * MI
+        wanted = max(wanted, memory) if part.volume else wanted
         most = wanted * c.DISTRIBUTED_HEADROOM.value
         disk = buffer if part.volume else 0
         name = f"Loki's {part.what}"
