@@ -274,16 +274,16 @@ def lines_bucket(w: Workload, copies: int) -> Bucket:
 
 
 def metrics_bucket(w: Workload) -> Bucket:
-    """Return the bucket of metrics, of a pair of Prometheis each sample once."""
+    """Return the bucket of metrics, of a pair of Prometheis what both have."""
     days = w.months * MONTH / DAY
-    raw = w.clusters * w.samples * DAY * c.SAMPLE_BYTES.value
+    raw = w.clusters * w.prometheis * w.samples * DAY * c.SAMPLE_BYTES.value
     parts = {
         "raw": raw * min(days, w.raw_days),
         "5m": raw * min(days, w.five_minute_days) * c.FIVE_MINUTES.value,
         "1h": raw * min(days, w.hour_days) * c.HOUR.value,
     }
-    # Those of two hours until they are merged, of each Prometheus.
-    parts["raw"] += raw * c.UNMERGED_DAYS.value * (w.prometheis * c.SMALL_BLOCKS.value - 1)
+    # Those of two hours until they are merged.
+    parts["raw"] += raw * c.UNMERGED_DAYS.value * (c.SMALL_BLOCKS.value - 1)
     blocks = bucket_blocks(w)
     syncs = (c.COMPACTOR_SYNCS.value + c.STORE_SYNCS.value) * MONTH / 3600
     pages = math.ceil(blocks * c.BLOCK_FILES.value / c.LIST_PAGE.value)
@@ -305,8 +305,8 @@ def bucket_blocks(w: Workload) -> float:
     """Return how many blocks the bucket of metrics has."""
     days = w.months * MONTH / DAY
     kept = sum(min(days, d) for d in (w.raw_days, w.five_minute_days, w.hour_days))
-    small = 12 * w.prometheis * c.UNMERGED_DAYS.value
-    return w.clusters * (small + kept / c.BLOCK_DAYS.value)
+    small = 12 * c.UNMERGED_DAYS.value
+    return w.clusters * w.prometheis * (small + kept / c.BLOCK_DAYS.value)
 
 
 def _metrics(w: Workload) -> Iterator[Component]:
