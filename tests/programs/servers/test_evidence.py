@@ -58,7 +58,7 @@ def test_lines_are_rows_with_the_newest_first(servers: Servers) -> None:
     query = RunbookQuery("logql", '{app="web"}', 1, ("app",), ROWS, NOTHING)
     found = evidence.ask(Api(servers.port), query, {"app": "shop"}, AT)
     assert [r.line for r in found.rows] == ["new", "old"]
-    assert servers.asked == [("logql", '{app="shop"}')]
+    assert servers.asked == [("logql", '{cluster=~".+", app="shop"}')]
 
 
 def test_a_metric_of_lines_is_asked_at_one_moment(servers: Servers) -> None:
