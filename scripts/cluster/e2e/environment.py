@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -27,9 +28,16 @@ from scripts.model import clusters, credentials, requirements, secrets
 from scripts.model.api_groups import HELM, KUSTOMIZE, SOURCE
 from scripts.model.credentials import NeededSecret
 from scripts.model.manifests import BOOTSTRAP, ClusterSync, Repository, decrypts
+from scripts.servers.api import ApiError
 from scripts.servers.git_remote import BRANCH, GitRemote, append_to_list, edit_yaml
 from scripts.servers.kubernetes import control_plane, flux
-from scripts.servers.kubernetes.client import Object, condition, namespace, qualified_name
+from scripts.servers.kubernetes.client import (
+    KubernetesError,
+    Object,
+    condition,
+    namespace,
+    qualified_name,
+)
 from scripts.servers.kubernetes.flux import gotk_sync
 from scripts.servers.polling import poll
 from scripts.servers.processes import Processes
@@ -231,7 +239,10 @@ class Environment:
         """
         began = time.monotonic()
         if answer := poll(missing, timeout, self.processes.check_running):
-            pending = list(scheduling_failures(self.client.all("v1", "Pod")))
+            pending: list[str] = []
+            # What does not answer is what was waited for.
+            with contextlib.suppress(KubernetesError, ApiError, OSError):
+                pending = list(scheduling_failures(self.client.all("v1", "Pod")))
             waiting = "; ".join(text for text in pending if text not in answer)
             text = f"{what} within {timeout:.0f} s: {answer}"
             text += f"; no node takes {waiting}" if waiting else ""

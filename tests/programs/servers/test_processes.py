@@ -16,7 +16,7 @@ from scripts.cluster.e2e.environment import Environment
 from scripts.core.findings import RepositoryError
 from scripts.model.manifests import ClusterSync
 from scripts.servers.api import ApiError
-from scripts.servers.kubernetes.client import KubernetesError
+from scripts.servers.kubernetes.client import Client, KubernetesError, Object
 from scripts.servers.processes import Processes
 from tests.fixtures import CODE
 
@@ -30,11 +30,22 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
         yield running
 
 
+class Gone(Client):
+    """An API server that does not answer any more."""
+
+    def __init__(self) -> None:
+        """Talk to nobody."""
+
+    def all(self, version: str, kind: str, namespace: str = "") -> list[Object]:
+        raise KubernetesError(503, f"no {kind}")
+
+
 def waiting_environment(processes: Processes) -> Environment:
-    """An environment of which nothing but `until` is used."""
+    """An environment of which nothing but `until` is used, and whose API server is gone."""
     env = Environment.__new__(Environment)
     env.processes = processes
     env.sync = ClusterSync("one", "flux", [])
+    env.client = Gone()
     return env
 
 
