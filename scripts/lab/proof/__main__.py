@@ -71,7 +71,8 @@ def main() -> int:
     findings: list[Finding] = []
     # What fires on the fault day is what runbooks are asked for on both, so it comes first.
     partly = options.dashboard or options.day == checks.HEALTHY
-    asked = None if partly else runbooks.Asked(cluster, load_runbooks(tools.ROOT))
+    books = runbooks.raised_in(cluster, load_runbooks(tools.ROOT))
+    asked = None if partly else runbooks.Asked(cluster, books)
     for name in [options.day] if options.day else reversed(simulation.DAYS):
         day = simulation.day(name)
         with servers(cluster, day.tsdb, day.logs) as running:

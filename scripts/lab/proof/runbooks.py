@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+import yaml
+
 from scripts.core.findings import Finding, counted
 from scripts.lab.alerting import firing
 from scripts.lab.alerting.firing import FiringAlert
 from scripts.lab.proof import causes
 from scripts.lab.proof.checks import HEALTHY, INCIDENT
-from scripts.model.rendered import Cluster, rule_files
+from scripts.model.rendered import LOKI_RULES_CONFIGMAP, Cluster, rule_files
 from scripts.model.runbooks import CONTEXT, SAYS_FIRING, SAYS_QUIET, Runbook, RunbookQuery
 from scripts.servers import evidence
 from scripts.servers.evidence import Evidence
@@ -41,6 +43,18 @@ class Occurrence:
     alert: str
     labels: Mapping[str, str]
     after: float
+
+
+def raised_in(cluster: Cluster, books: Mapping[str, Runbook]) -> dict[str, Runbook]:
+    """Return the pages of the alerts that a cluster has; others are of opt-ins that it lacks."""
+    files = [*rule_files(cluster).values()]
+    for item in cluster.of("ConfigMap"):
+        if item.name == LOKI_RULES_CONFIGMAP:
+            files += [yaml.safe_load(str(text)) for text in item.data.values()]
+    alerts = {
+        rule.get("alert") for file in files for group in file["groups"] for rule in group["rules"]
+    }
+    return {name: book for name, book in books.items() if name in alerts}
 
 
 @dataclass
