@@ -19,9 +19,9 @@ from scripts.core.yamlfile import Json
 from scripts.model.manifests import NAMESPACES
 from scripts.servers.kubernetes.client import Object, condition, qualified_name
 
-# Seconds. kubectl asks again after five for a pod that may not be evicted. A pod that is back under its
-# name before the disruption controller has seen it go, as pods do here, counts as evicted for two
-# minutes (DeletionTimeout in Kubernetes' pkg/controller/disruption).
+# Seconds. kubectl asks again after five for a pod that may not be evicted. A pod that is back under
+# its name before the disruption controller has seen it go, as pods do here, counts as evicted for
+# two minutes (DeletionTimeout in Kubernetes' pkg/controller/disruption).
 _ALONE, _AT_ONCE = 150, 12
 _REFUSED = re.compile(r'error when evicting pods/"([^"]+)"')
 
