@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
 import pytest
-
-from scripts.model import charts
-from scripts.model.manifests import Repository
-from scripts.model.rendered import Cluster, clusters
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,13 +37,3 @@ def _recorded(terminalreporter: pytest.TerminalReporter, name: str) -> list[Any]
         if getattr(report, "when", "") == "call"
     )
     return [properties[name] for properties in found if name in properties]
-
-
-@pytest.fixture(scope="session")
-def rendered(repository: Repository) -> list[Cluster]:
-    """Every cluster with its charts rendered; skipped where a chart is missing, but not on CI."""
-    if absent := charts.missing(repository.syncs):
-        names = ", ".join(finding.path.removeprefix("chart ") for finding in absent)
-        text = f"no registry nor the cache has the charts {names}; {absent[0].fix}"
-        (pytest.fail if "GITHUB_ACTIONS" in os.environ else pytest.skip)(text)
-    return clusters(repository)

@@ -9,7 +9,9 @@ import pytest
 
 from scripts import tools
 from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
 from tests.fixtures import FROZEN
+from tests.fixtures.rendering import render
 
 # Test files load the fixtures of these by `pytest_plugins`.
 pytest.register_assert_rewrite(
@@ -32,6 +34,15 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 def repository() -> Repository:
     """The frozen repository; its builds are cached, so do not write to it."""
     return Repository(FROZEN)
+
+
+@pytest.fixture(scope="session")
+def rendered(repository: Repository) -> list[Cluster]:
+    """Every cluster with its charts rendered.
+
+    Not shared with the other folder, whose clusters pytest would give to whoever asks later.
+    """
+    return render(repository)
 
 
 @pytest.fixture

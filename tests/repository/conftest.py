@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scripts.model.manifests import Repository
+from scripts.model.rendered import Cluster
+from tests.fixtures.rendering import render
 
 # Its function `check` asserts.
 pytest.register_assert_rewrite("tests.repository.log_pipeline")
@@ -14,3 +16,12 @@ pytest.register_assert_rewrite("tests.repository.log_pipeline")
 def repository() -> Repository:
     """The real working tree; its builds are cached, so do not write to it."""
     return Repository()
+
+
+@pytest.fixture(scope="session")
+def rendered(repository: Repository) -> list[Cluster]:
+    """Every cluster with its charts rendered.
+
+    Not shared with the other folder, whose clusters pytest would give to whoever asks later.
+    """
+    return render(repository)
