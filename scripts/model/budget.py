@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.core.columns import aligned
 from scripts.core.findings import Finding
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json, load
@@ -255,15 +256,7 @@ def _body(cluster: Cluster) -> str:
         series=int(budget.get("series", {}).get("limit", 0)),
     )
     lines.append(_cells("allowed", allowed))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  "
-        + "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return "\n".join(f"  {line}" for line in aligned(lines))
 
 
 def _cells(name: str, row: Usage) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
+from scripts.core.columns import aligned
 from scripts.core.findings import DIM, GREEN, RED, YELLOW, colour
 from scripts.diff.model import Action, Change, Report
 from scripts.diff.outputs import formatting
@@ -63,7 +64,7 @@ def _table(report: Report) -> str:
     cells = [("", *Action, "")]
     for row in rows:
         cells.append((row.owner, *(str(row.counts[a] or "-") for a in Action), row.where))
-    lines = list(_aligned(cells, right=(1, 2, 3)))
+    lines = list(aligned(cells, left=(0, 4)))
     if more:
         lines.append(f"… and {more} more")
     return _section("Objects", lines) if rows else ""
@@ -75,7 +76,7 @@ def _bumps(report: Report) -> list[str]:
         name = one.chart if one.chart == one.release else f"{one.chart} (release {one.release})"
         moves = f"{one.before or 'none'} → {one.after or 'none'}"
         cells.append((formatting.line(name), formatting.line(moves), formatting.places(one.places)))
-    return list(_aligned(cells))
+    return list(aligned(cells, left=None))
 
 
 def _flags(report: Report, width: int) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _budget(report: Report, width: int) -> Iterator[str]:
         *names, before, after, limit = formatting.amount_cells(one)
         over = "over" if one.over else ""
         rows.append((*names, f"{before} → {after}", f"of {limit}" if limit else "", over))
-    for one, line in zip(changed, _aligned(rows), strict=True):
+    for one, line in zip(changed, aligned(rows, left=None), strict=True):
         yield colour(line, RED) if one.over else line
     if rest := formatting.unchanged_amounts(report.amounts):
         yield from _wrapped(f"as before: {rest}", width, indent=0)
@@ -160,13 +161,3 @@ def _dim(where: str) -> str:
 def _wrapped(text_: str, width: int, indent: int = 4) -> list[str]:
     lines = textwrap.wrap(formatting.line(text_), max(width - 2 - indent, NARROW))
     return [f"{' ' * indent}{line}" for line in lines] or [""]
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if index in right else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
+from scripts.core.columns import aligned
 from scripts.core.findings import counted
 from scripts.live.verify.measurement import Round
 
@@ -26,14 +27,7 @@ def table(rounds: Sequence[Round]) -> str:
         if alike := [one for one in rounds if one.warm is warm]:
             lines.append(("median", _images(warm), *_row(alike, statistics.median)))
             lines.append(("maximum", _images(warm), *_row(alike, max)))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    return "\n".join(aligned(lines, left=(0, 1)))
 
 
 def verdict(rounds: Iterable[Round]) -> tuple[bool, str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from scripts import tools
+from scripts.core.columns import aligned
 from scripts.core.findings import Finding, RepositoryError, execute
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import Json
@@ -148,15 +149,7 @@ def sources() -> str:
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
     """Return rows in columns, those of `left` flush left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  "
-        + "  ".join(
-            cell.ljust(width) if index in left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(f"  {line}" for line in aligned(rows, left))
 
 
 def _inputs(w: Workload, given: Mapping[str, float | None]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from scripts.core.columns import aligned
 from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation
 from scripts.grafana.evaluation import OpenedDashboard, QueryResult
@@ -262,16 +263,7 @@ HEAD = (
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Return lines below a head, the first column to the left, numbers to the right."""
-    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
-    return "\n".join(_aligned(line, widths) for line in (head, *lines))
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
-    first, *rest = (
-        cell.rjust(width) if i else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-    )
-    return "  ".join([first, *rest]).rstrip()
+    return "\n".join(aligned((head, *lines)))
 
 
 def _ratio(alone: float, through: float) -> str:
