@@ -28,6 +28,7 @@ from scripts.model.plan import constants as c
 from scripts.model.rendered import Cluster
 from scripts.servers import monitoring
 from scripts.servers.api import Api
+from scripts.servers.own_metrics import samples
 from scripts.servers.polling import poll
 from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
 
@@ -368,11 +369,8 @@ def repeated(source: Path, output: Path, scale: int) -> int:
 def _scraped(api: Api) -> dict[str, float]:
     """Return a server's own metrics, each summed over its labels."""
     found: dict[str, float] = {}
-    for line in api.text("/metrics").splitlines():
-        if line and not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            name = name.partition("{")[0]
-            found[name] = found.get(name, 0) + float(value)
+    for sample in samples(api):
+        found[sample.name] = found.get(sample.name, 0) + sample.value
     return found
 
 

@@ -50,9 +50,9 @@ DEFAULTS: Mapping[tuple[str, str], str] = {
     ("users", "auto_assign_org_role"): "Viewer",
     ("users", "viewers_can_edit"): "false",
 }
-# Not that of grafana/loki.
 # nginx' list of users and their passwords.
 _PASSWORDS = re.compile(r"^\s*auth_basic_user_file\s+\S", re.MULTILINE)
+# Not that of grafana/loki.
 _IMAGE = re.compile(r"(^|/)grafana(-enterprise|-oss)?([:@]|$)")
 TRUE = frozenset({"1", "on", "true", "yes", "t"})
 # What brings traffic from outside of the cluster to a Service, by the API that it is of.

@@ -22,6 +22,7 @@ from scripts.model.rendered import Cluster, command_line
 from scripts.servers.api import Api
 from scripts.servers.monitoring import Override, loki_config
 from scripts.servers.object_storage import ObjectStorage
+from scripts.servers.own_metrics import total
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 from scripts.servers.tcp_proxy import TcpProxy
 
@@ -38,14 +39,6 @@ _SERVICE = re.compile(
 _GRPC_PORT = "9095"
 # Seconds that an answer may take.
 _TIMEOUT = 60.0
-
-
-def metric(api: Api, name: str) -> Iterator[tuple[str, float]]:
-    """Yield each series of a metric of a running Loki: its labels as written, its value."""
-    for line in api.text("/metrics").splitlines():
-        found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
-        if found:
-            yield found[1] or "", float(found[2])
 
 
 def buckets(cluster: Cluster) -> list[str]:
@@ -209,7 +202,7 @@ class LokiCluster:
     def streams(self, name: str) -> int:
         """Return how many streams a member that runs has in memory."""
         with contextlib.closing(Api(self.members[name].http)) as api:
-            return int(sum(value for _, value in metric(api, "loki_ingester_memory_streams")))
+            return int(total(api, "loki_ingester_memory_streams") or 0)
 
     def lose_volumes(self, *names: str) -> None:
         """Remove what members that do not run have written, by default of all."""

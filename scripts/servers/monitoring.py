@@ -301,9 +301,9 @@ def send(api: Api, logs: Path) -> Sent:
                 count += 1
                 size += len(line)
                 if size >= _PUSH_BYTES:
-                    _send(api, batch)
+                    push_streams(api, batch)
                     batch, size = {}, 0
-        _send(api, batch)
+        push_streams(api, batch)
     except ApiError as error:
         message = f"Loki refuses lines of {logs.name}: {error}"
         raise RepositoryError(
@@ -312,7 +312,16 @@ def send(api: Api, logs: Path) -> Sent:
     return Sent(count, int(first), int(last))
 
 
-def _send(api: Api, batch: Mapping[str, list[list[Json]]]) -> None:
+def push_streams(api: Api, batch: Mapping[str, Sequence[Sequence[Json]]]) -> None:
+    """Push entries to Loki in one request.
+
+    Args:
+        api: Loki.
+        batch: Of each stream, by its labels as JSON: time (ns, as text), line, and metadata if any.
+
+    Raises:
+        ApiError: With Loki's message.
+    """
     streams = [{"stream": json.loads(labels), "values": v} for labels, v in batch.items()]
     if streams:
         api.post("/loki/api/v1/push", {"streams": streams})

@@ -5,7 +5,6 @@ What has to differ on one machine is listed once, with its reason.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,13 @@ from scripts.core.findings import Finding, RepositoryError
 from scripts.model.rendered import Cluster
 from scripts.servers.api import Api
 from scripts.servers.object_storage import ObjectStorage
+from scripts.servers.own_metrics import total
 from scripts.servers.processes import LOOPBACK, Processes, free_ports
 
 TOOL = "thanos"
 SIDECAR, STORE, COMPACT = "sidecar", "store", "compact"
 QUERY, FRONTEND = "query", "query-frontend"
+PARTS = (SIDECAR, STORE, COMPACT, QUERY, FRONTEND)
 # The label that tells the Prometheis of a pair apart.
 REPLICA = "prometheus_replica"
 
@@ -45,8 +46,6 @@ REPLACED: Mapping[str, str] = {
 _SECONDS = "5s"
 # Of a compaction, on a busy machine.
 _TIMEOUT = 300.0
-_SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,7 @@ class Component:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """Return the sum of its own metric over all series with these labels; None without any."""
-        found = [
-            float(sample["value"])
-            for sample in _SAMPLE.finditer(self.api.text("/metrics"))
-            if sample["name"] == name
-            and labels.items() <= dict(_LABEL.findall(sample["labels"] or "")).items()
-        ]
-        return sum(found) if found else None
+        return total(self.api, name, **labels)
 
 
 @dataclass
@@ -231,7 +224,7 @@ def declared(cluster: Cluster) -> dict[str, list[str]]:
         if sidecar is not None:
             more = sidecar.get("additionalArgs") or []
             found[SIDECAR] = [SIDECAR, *(f"--{a['name']}={a.get('value', '')}" for a in more)]
-    missing = [c for c in (SIDECAR, STORE, COMPACT, QUERY, FRONTEND) if c not in found]
+    missing = [command for command in PARTS if command not in found]
     if missing:
         text = f"{cluster.name} renders no Thanos {', '.join(missing)}"
         fix = "take in base/optional/scale/thanos"

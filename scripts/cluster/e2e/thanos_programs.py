@@ -24,6 +24,7 @@ from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.thanos import (
     COMPACT,
     FRONTEND,
+    PARTS,
     QUERY,
     SIDECAR,
     STORE,
@@ -32,7 +33,6 @@ from scripts.servers.thanos import (
     bucket_of,
 )
 
-_PARTS = (SIDECAR, STORE, COMPACT, QUERY, FRONTEND)
 # The content of a Secret, which has another endpoint here; a file by which the sidecar trusts the
 # other container.
 _OTHERWISE = ("objstore.config", "prometheus.http-client-file")
@@ -72,7 +72,7 @@ def deployed_parts(workloads: Sequence[Object]) -> dict[str, DeployedPart]:
     for item in workloads:
         for container in item["spec"]["template"]["spec"]["containers"]:
             arguments = [str(one) for one in container.get("args") or ()]
-            if arguments and arguments[0] in _PARTS:
+            if arguments and arguments[0] in PARTS:
                 own = without_flags(arguments, *_OTHERWISE)
                 labels = item["spec"]["selector"]["matchLabels"]
                 found[arguments[0]] = DeployedPart(own, labels)

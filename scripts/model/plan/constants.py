@@ -149,7 +149,6 @@ OPENED = Constant("dashboards opened on what is in buckets", 20, "a day", "assum
 OPENED_HOURS = Constant("hours of lines that one reads", 6, "h", "assumed")
 OPENED_READS = Constant("reads of Thanos' store for one", 500, "", "assumed, not measured")
 
-_TWO_HOURS = "a block each two hours, as Prometheus cuts them"
 UNMERGED_DAYS = Constant(
     "days of blocks that are merged but still there", 3, "days", "compact --delete-delay: 48h"
 )

@@ -188,7 +188,7 @@ def _rules(loki: LokiCluster, cluster: Cluster) -> tuple[list[Finding], str]:
     """See that each mounted rule is evaluated, and that an alert fires."""
     entry = [[str(time.time_ns()), _SECRET]]
     with loki.api(ALL, DISTRIBUTOR) as api:
-        api.post("/loki/api/v1/push", {"streams": [{"stream": _ONLY, "values": entry}]})
+        monitoring.push_streams(api, {json.dumps(_ONLY): entry})
     groups = [
         group
         for text in monitoring.loki_rule_texts(cluster).values()

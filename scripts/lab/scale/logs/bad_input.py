@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -12,9 +13,10 @@ from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.lab.scale.logs.variants import BUCKET, NEW, variant
 from scripts.model.rendered import Cluster
 from scripts.servers.api import Api, ApiError
-from scripts.servers.loki_cluster import ALL, LokiCluster, buckets, metric
-from scripts.servers.monitoring import Override
+from scripts.servers.loki_cluster import ALL, LokiCluster, buckets
+from scripts.servers.monitoring import Override, push_streams
 from scripts.servers.object_storage import ObjectStorage
+from scripts.servers.own_metrics import total
 from scripts.servers.polling import poll
 from scripts.servers.processes import Processes, free_port
 
@@ -147,7 +149,7 @@ def _answer(send: Callable[[], object]) -> str:
 
 def _push(api: Api) -> None:
     values = [[str(time.time_ns()), "a line"]]
-    api.post("/loki/api/v1/push", {"streams": [{"stream": _LABELS, "values": values}]})
+    push_streams(api, {json.dumps(_LABELS): values})
 
 
 def _query(api: Api) -> None:
@@ -155,7 +157,7 @@ def _query(api: Api) -> None:
 
 
 def _failures(api: Api) -> int:
-    return int(sum(value for _, value in metric(api, FAILURES)))
+    return int(total(api, FAILURES) or 0)
 
 
 def _last_error(log: str) -> str:

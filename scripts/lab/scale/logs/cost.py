@@ -19,6 +19,7 @@ from scripts.core.yamlfile import Json
 from scripts.model.rendered import Cluster
 from scripts.servers.api import Api
 from scripts.servers.loki_cluster import ALL, DISTRIBUTOR, LokiCluster, buckets
+from scripts.servers.monitoring import push_streams
 from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.processes import Processes
 from scripts.simulation import Day
@@ -108,9 +109,7 @@ def _send(api: Api, day: Day, rate: float, end: float) -> int:
             labels = json.dumps(entry["labels"], sort_keys=True)
             value = [str(moment + number), entry["line"], entry.get("structured_metadata") or {}]
             streams.setdefault(labels, []).append(value)
-        if streams:
-            pushed = [{"stream": json.loads(s), "values": v} for s, v in streams.items()]
-            api.post("/loki/api/v1/push", {"streams": pushed})
+        push_streams(api, streams)
         sent += due
         time.sleep(max(0.0, now + 1 - time.monotonic()))
     return sent

@@ -8,6 +8,7 @@ line of every step so far is then counted, several times, as replicas may answer
 from __future__ import annotations
 
 import datetime
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from scripts.lab.scale.logs.variants import (
 from scripts.lab.scale.logs.writing import counted
 from scripts.servers.api import ApiError
 from scripts.servers.loki_cluster import ALL, DISTRIBUTOR, FRONTEND, LokiCluster, buckets
+from scripts.servers.monitoring import push_streams
 from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.polling import poll
 from scripts.servers.processes import Processes
@@ -221,7 +223,7 @@ def _write(loki: LokiCluster, kind: Kind) -> None:
     values = [[str(first + number * gap), f"line {number}"] for number in range(LINES)]
     labels = {"namespace": "default", "cluster": "scale", "app": kind[0], "level": kind[1]}
     with loki.api(ALL, DISTRIBUTOR) as api:
-        api.post("/loki/api/v1/push", {"streams": [{"stream": labels, "values": values}]})
+        push_streams(api, {json.dumps(labels): values})
 
 
 def _count(loki: LokiCluster, step: Step, written: dict[Kind, int]) -> Found:
