@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from scripts import simulation, tools
 from scripts.grafana import model
 from scripts.lab.scale.metrics import load, months
-from scripts.lab.scale.metrics.__main__ import of_thanos
+from scripts.lab.scale.metrics.fleet import of_thanos
 from scripts.lab.scale.metrics.load import Load
 from scripts.lab.scale.metrics.months import Year
 from scripts.lab.scale.metrics.panels import table

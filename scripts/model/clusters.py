@@ -10,6 +10,8 @@ from pathlib import Path
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json, load
 
+# The label that says whose a log line is, and a series or an alert once it has left its cluster.
+LABEL = "cluster"
 DEFAULT = "the only one, or the only one whose budget has volumes"
 
 

@@ -53,6 +53,8 @@ OPERATOR_CONTEXT: Mapping[str, Json] = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+# By which the operator tells the Prometheis of a pair apart, unless told another.
+REPLICA_LABEL = "prometheus_replica"
 # The ConfigMap that Loki's rules are mounted from.
 LOKI_RULES_CONFIGMAP = "loki-rules"
 # Exists in every cluster; its endpoints are the API servers.

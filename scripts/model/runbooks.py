@@ -21,6 +21,7 @@ from pathlib import Path
 
 from scripts.core import markdown
 from scripts.core.findings import Finding, RepositoryError
+from scripts.model import clusters
 
 RUNBOOKS = Path("base/config/runbooks")
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
@@ -29,8 +30,6 @@ NOTHING, ROWS, ANYTHING, ABOVE, BELOW = "nothing", "rows", "anything", "above", 
 # What the answer to one query says, or that it says nothing about the alert.
 SAYS_FIRING, SAYS_QUIET, UNDECIDED, UNEXPECTED = "firing", "quiet", "undecided", "unexpected"
 CONTEXT = "context"
-# The label of every log line, and of every alert once it is sent.
-CLUSTER = "cluster"
 
 _READING = re.compile(
     rf"(?P<kind>{NOTHING}|{ROWS}|{ANYTHING}|(?:{ABOVE}|{BELOW}) (?P<number>-?\d+(?:\.\d+)?))"
@@ -137,7 +136,7 @@ class RunbookQuery:
         A query of log lines is of the alert's cluster, too, as one Loki may have several's.
         """
         if self.language == "logql":
-            text = _STREAMS.sub(f"{{{CLUSTER}{matcher(CLUSTER)}, ", text)
+            text = _STREAMS.sub(f"{{{clusters.LABEL}{matcher(clusters.LABEL)}, ", text)
         if not self.labels:
             return text
         pattern = example(*self.labels)

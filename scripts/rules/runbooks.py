@@ -15,8 +15,9 @@ import yaml
 
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards, runbooks
+from scripts.model.clusters import LABEL as CLUSTER
 from scripts.model.files import RUNBOOKS_JSON
-from scripts.model.runbooks import CLUSTER, RUNBOOKS, Reading, Runbook, RunbookQuery
+from scripts.model.runbooks import RUNBOOKS, Reading, Runbook, RunbookQuery
 from scripts.rules import rules_of
 from scripts.rules.facts import Facts
 

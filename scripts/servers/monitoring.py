@@ -20,14 +20,13 @@ import yaml
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
+from scripts.model import clusters
 from scripts.model.rendered import LOKI_RULES_CONFIGMAP, Cluster, rule_files
 from scripts.servers.api import Api, ApiError
 from scripts.servers.processes import LOOPBACK, Processes, free_port, free_ports
 
 # Bytes of lines in one push; Loki's own limit is 100 MiB.
 _PUSH_BYTES = 4 << 20
-# Every line of the log pipeline has it, so it finds them all.
-_COMMON_LABEL = "cluster"
 # What Loki calls the tenant where it knows none (auth_enabled: false).
 _TENANT = "fake"
 
@@ -337,7 +336,8 @@ def check_sent(api: Api, sent: Sent) -> None:
         return
     expected, first, last = sent
     seconds = (last - first) // 10**9 + 1
-    query = f'sum(count_over_time({{{_COMMON_LABEL}=~".+"}}[{seconds}s]))'
+    # Every line of the log pipeline has the label.
+    query = f'sum(count_over_time({{{clusters.LABEL}=~".+"}}[{seconds}s]))'
     answer = api.get("/loki/api/v1/query", {"query": query, "time": str(last + 1)})
     result = answer["data"]["result"]
     found = int(result[0]["value"][1]) if result else 0

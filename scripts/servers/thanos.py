@@ -22,8 +22,6 @@ TOOL = "thanos"
 SIDECAR, STORE, COMPACT = "sidecar", "store", "compact"
 QUERY, FRONTEND = "query", "query-frontend"
 PARTS = (SIDECAR, STORE, COMPACT, QUERY, FRONTEND)
-# The label that tells the Prometheis of a pair apart.
-REPLICA = "prometheus_replica"
 
 # Flags whose rendered values are replaced, and why.
 REPLACED: Mapping[str, str] = {

@@ -1,11 +1,12 @@
 """Arguments of Thanos' parts as clusters have them, as far as they decide what is answered."""
 
-from scripts.servers.thanos import COMPACT, FRONTEND, QUERY, REPLICA, SIDECAR, STORE
+from scripts.model.rendered import REPLICA_LABEL
+from scripts.servers.thanos import COMPACT, FRONTEND, QUERY, SIDECAR, STORE
 
 DECLARED = {
     SIDECAR: [SIDECAR],
     STORE: [STORE],
     COMPACT: [COMPACT, "--wait"],
-    QUERY: [QUERY, f"--query.replica-label={REPLICA}"],
+    QUERY: [QUERY, f"--query.replica-label={REPLICA_LABEL}"],
     FRONTEND: [FRONTEND],
 }

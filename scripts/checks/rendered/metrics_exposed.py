@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from scripts.checks.static import catalogue, clusters, queries
+from scripts.checks.static import catalogue, queries
 from scripts.core.findings import Finding
+from scripts.model import clusters
 from scripts.model.rendered import Cluster
 
 # Names in rules of charts that the catalogue rightly lacks, with the reason.

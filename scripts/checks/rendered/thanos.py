@@ -13,7 +13,7 @@ from scripts.core.findings import Finding
 from scripts.core.quantities import duration, duration_text
 from scripts.core.yamlfile import Json, get, load_all
 from scripts.model import images
-from scripts.model.rendered import Cluster, Item, Pod, Written, command_line
+from scripts.model.rendered import REPLICA_LABEL, Cluster, Item, Pod, Written, command_line
 from scripts.model.scraping import behind
 
 # The operator keeps Prometheus from compacting, and the sidecar ships each block of two hours once
@@ -27,7 +27,6 @@ DOWNSAMPLED: Mapping[str, tuple[str, float]] = {
     "5m": ("1h", 10 * 86400.0),
 }
 RETENTION = "--retention.resolution-"
-REPLICA = "prometheus_replica"
 ASKED = "--query.replica-label="
 IMAGE = "thanos"
 
@@ -70,7 +69,7 @@ def replicas_told_apart(cluster: Cluster) -> Iterator[Finding]:
     for item in shipping(cluster):
         if _count(item) < 2:
             continue
-        label = item.spec.get("replicaExternalLabelName", REPLICA)
+        label = item.spec.get("replicaExternalLabelName", REPLICA_LABEL)
         if not label:
             text = f"{_count(item)} replicas ship blocks with the same external labels: the "
             text += "compactor halts"

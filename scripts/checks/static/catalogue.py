@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 
-from scripts.checks.static import clusters, queries
+from scripts.checks.static import queries
 from scripts.checks.static.queries import ParsedQuery
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
-from scripts.model import catalogue
+from scripts.model import catalogue, clusters
 from scripts.model.dashboards import DashboardQuery
 from scripts.model.exporters import BY_EVERY_PROGRAM, BY_PROMETHEUS, KUBELET, monitors
 from scripts.model.manifests import Repository

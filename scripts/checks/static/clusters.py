@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, get, line_with, load
+from scripts.model.clusters import LABEL
 from scripts.model.manifests import ClusterSync, Repository, in_values
 
 # Where an environment declares its name; base/cluster copies it from there.
 NAME = ("ConfigMap", "cluster", "data", "NAME")
-LABEL, VARIABLE = "cluster", "CLUSTER"
+VARIABLE = "CLUSTER"
 OVERLAYS = "overlays"
 
 Place = tuple[str, int | None]

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from scripts.checks.static import clusters
 from scripts.core import screen
 from scripts.core.findings import Finding
 from scripts.core.quantities import duration
 from scripts.core.yamlfile import Json
+from scripts.model import clusters
 from scripts.model.dashboards import (
     FOLDER,
     LANGUAGES,

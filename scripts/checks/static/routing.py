@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts import tools
-from scripts.checks.static import alerts, catalogue, clusters, queries
+from scripts.checks.static import alerts, catalogue, queries
 from scripts.checks.static.alerts import SEVERITIES
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json, line_with, load, maps
+from scripts.model import clusters
 from scripts.model.alertmanager import TEMPLATE, AlertMatcher, matchers
 from scripts.model.manifests import Repository
 

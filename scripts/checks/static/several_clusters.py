@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scripts.checks.static import alerts, clusters, queries
+from scripts.checks.static import alerts, queries
 from scripts.checks.static.queries import Clause, ParsedQuery
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import dashboards
+from scripts.model.clusters import LABEL
 from scripts.model.dashboards import FOLDER, LOGQL, DashboardQuery
 from scripts.model.manifests import Repository
 
-LABEL = clusters.LABEL
 # `|`: or no label. One Prometheus, asked without Thanos, answers whatever is chosen.
 MATCHER = f'{LABEL}=~"${LABEL}|"'
 # A histogram's buckets are no things with a name.

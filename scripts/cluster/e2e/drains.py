@@ -82,8 +82,7 @@ def check_spread(env: Environment) -> list[Finding]:
     Returns:
         A finding for each workload with pods together that could be apart.
     """
-    nodes = env.client.all("v1", "Node")
-    zones = {n["metadata"]["name"]: n["metadata"]["labels"].get(ZONE, "") for n in nodes}
+    zones = _zones(env)
     pods = env.client.all("v1", "Pod")
     return [
         finding
@@ -123,7 +122,7 @@ def check(env: Environment) -> list[Finding]:
         A finding for each workload that loses two pods at once, each node that cannot be drained by
         itself, and each workload that does not do without one node.
     """
-    nodes = sorted(item["metadata"]["name"] for item in env.client.all("v1", "Node"))
+    nodes = sorted(_zones(env))
     bind_volumes_to_zones(env)
     findings = _drained_at_once(env, nodes)
     for node in nodes:
@@ -218,10 +217,7 @@ class _Settled:
 
 def bind_volumes_to_zones(env: Environment) -> None:
     """Say of each volume in use in which zone it is: where its pod is, as its driver would."""
-    zones = {
-        item["metadata"]["name"]: item["metadata"]["labels"][ZONE]
-        for item in env.client.all("v1", "Node")
-    }
+    zones = _zones(env)
     where = {
         (pod["metadata"]["namespace"], volume["persistentVolumeClaim"]["claimName"]): zones[node]
         for pod in env.client.all("v1", "Pod")
@@ -237,6 +233,12 @@ def bind_volumes_to_zones(env: Environment) -> None:
             terms: Json = [{"matchExpressions": [expression]}]
             change = {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}
             env.client.patch(volume, {"spec": change})
+
+
+def _zones(env: Environment) -> dict[str, str]:
+    """Return the zone of each node, by its name."""
+    nodes = (item["metadata"] for item in env.client.all("v1", "Node"))
+    return {own["name"]: own["labels"][ZONE] for own in nodes}
 
 
 def _kubectl(

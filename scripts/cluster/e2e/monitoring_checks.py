@@ -14,7 +14,7 @@ from scripts.cluster.e2e.monitoring_programs import MonitoringPrograms
 from scripts.cluster.e2e.prometheus_operator import API_GROUP, MONITORING
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.model.rendered import LOKI_RULES_CONFIGMAP
+from scripts.model.rendered import LOKI_RULES_CONFIGMAP, REPLICA_LABEL
 from scripts.model.scraping import SAMPLE_LIMIT_ROOM
 from scripts.servers.api import Api
 from scripts.servers.kubernetes.client import namespace
@@ -193,7 +193,7 @@ def check_thanos(env: Environment, thanos: Api) -> list[Finding]:
     def missing() -> str:
         query = {"query": 'up{job="kube-prometheus-stack-prometheus"}'}
         series = [one["metric"] for one in thanos.get("/api/v1/query", query)["data"]["result"]]
-        replica = prometheus["spec"].get("replicaExternalLabelName", "prometheus_replica")
+        replica = prometheus["spec"].get("replicaExternalLabelName", REPLICA_LABEL)
         if not series:
             return "it has no series"
         wrong = [one for one in series if one.get("cluster") != name or replica in one]

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from scripts import simulation, tools
-from scripts.checks.static.clusters import LABEL
 from scripts.lab.alerting import faults, firing
 from scripts.lab.alerting.delivery import TEMPLATE
 from scripts.model import scraping
+from scripts.model.clusters import LABEL
 from scripts.model.rendered import LOKI_RULES_CONFIGMAP, Cluster
 from scripts.model.runbooks import RUNBOOKS, read
 from scripts.rules.runbooks import ANNOTATION

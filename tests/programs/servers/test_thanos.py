@@ -11,7 +11,7 @@ from scripts.core.findings import RepositoryError
 from scripts.lab.scale.metrics import names
 from scripts.lab.scale.metrics.fleet import BUCKET, Fleet, Member, pair
 from scripts.lab.scale.metrics.tsdb import Changes
-from scripts.model.rendered import Cluster
+from scripts.model.rendered import REPLICA_LABEL, Cluster
 from scripts.servers import thanos
 from scripts.servers.processes import Processes
 from scripts.simulation import Day
@@ -22,7 +22,7 @@ MIXING = [
     "compact",
     "--wait",
     "--compact.enable-vertical-compaction",
-    f"--deduplication.replica-label={thanos.REPLICA}",
+    f"--deduplication.replica-label={REPLICA_LABEL}",
 ]
 RULES = [
     {

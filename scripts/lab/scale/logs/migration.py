@@ -20,10 +20,10 @@ from scripts.lab.scale.logs.variants import (
     FROM_VOLUME,
     NEW,
     REPLICAS,
-    SCALE,
     variant,
 )
 from scripts.lab.scale.logs.writing import counted
+from scripts.model.opt_ins import SCALE
 from scripts.servers.api import ApiError
 from scripts.servers.loki_cluster import ALL, DISTRIBUTOR, FRONTEND, LokiCluster, buckets
 from scripts.servers.monitoring import push_streams

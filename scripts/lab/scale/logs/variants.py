@@ -10,11 +10,11 @@ import yaml
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
-from scripts.model import rendered
+from scripts.model import object_storage, rendered
 from scripts.model.manifests import Repository
+from scripts.model.opt_ins import SCALE
 from scripts.model.rendered import Cluster
 
-SCALE = "base/optional/scale"
 BUCKET, NEW, FROM_VOLUME = "object-storage", "object-storage/new", "object-storage/from-volume"
 REPLICAS, DISTRIBUTED = "loki-replicas", "loki-distributed"
 _PARTS = (BUCKET, NEW, FROM_VOLUME, REPLICAS, DISTRIBUTED)
@@ -65,6 +65,9 @@ def _set_since(folder: Path, since: str) -> None:
     for path in folder.glob("*.yaml"):
         documents = list(yaml.safe_load_all(path.read_text()))
         for document in documents:
-            if document["kind"] == "ConfigMap" and document["metadata"]["name"] == BUCKET:
-                document["data"]["LOGS_SINCE"] = since
+            if (
+                document["kind"] == "ConfigMap"
+                and document["metadata"]["name"] == object_storage.NAME
+            ):
+                document["data"][object_storage.SINCE] = since
                 path.write_text(yaml.safe_dump_all(documents))

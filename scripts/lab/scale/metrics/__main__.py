@@ -6,37 +6,23 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from scripts import simulation, tools
-from scripts.core.findings import Finding, RepositoryError, execute, progress, report
+from scripts.core.findings import Finding, execute, progress, report
 from scripts.grafana.model import DashboardModel
 from scripts.lab.proof import definitions
 from scripts.lab.scale.metrics import clusters, names, outages, panels
 from scripts.lab.scale.metrics.clusters import HUB, MEMBER
-from scripts.lab.scale.metrics.fleet import Fleet, pair
-from scripts.model import charts, rendered
+from scripts.lab.scale.metrics.fleet import Fleet, of_thanos, pair
+from scripts.model import charts
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, rule_files
 from scripts.servers import thanos
 from scripts.servers.processes import Processes
 from scripts.simulation import Day
 
-RELEASE = "thanos"
 # Where the alerts on Thanos are, and what its monitor calls the compactor.
 RULES, JOB = "alerts-thanos", "thanos-compact"
 PARTS = ("clusters", "outages", "names")
 Declared = Mapping[str, Sequence[str]]
-
-
-def of_thanos(repository: Repository) -> Cluster:
-    """Return a cluster that has Thanos, its charts rendered.
-
-    Raises:
-        RepositoryError: If none has.
-    """
-    syncs = [s for s in repository.syncs if any(r.name == RELEASE for r in s.releases)]
-    if not syncs:
-        text, fix = "no cluster has the release thanos", "take in base/optional/scale/thanos"
-        raise RepositoryError(Finding("clusters", None, text, fix))
-    return rendered.clusters(repository, syncs[:1])[0]
 
 
 def prove_clusters(declared: Declared, boards: Sequence[DashboardModel]) -> list[Finding]:

@@ -14,8 +14,9 @@ from scripts.lab.proof import ground_truth
 from scripts.lab.proof.ground_truth import Expected
 from scripts.lab.scale.metrics import panels, tsdb
 from scripts.lab.scale.metrics.fleet import Fleet
-from scripts.lab.scale.metrics.panels import CLUSTER, IN_CLUSTER, Difference, Tally
+from scripts.lab.scale.metrics.panels import IN_CLUSTER, Tally
 from scripts.lab.scale.metrics.tsdb import Changes
+from scripts.model.clusters import LABEL as CLUSTER
 from scripts.servers.api import Api
 from scripts.servers.monitoring import start_prometheus
 from scripts.servers.processes import Processes
@@ -24,6 +25,7 @@ from scripts.simulation import Day
 # The cluster whose Thanos it is; its sidecars are asked, too. Of the other there are only blocks.
 HUB, MEMBER = "hub", "member"
 ALL = "all"
+_FIX = f"keep clusters apart: {CLUSTER} in its selectors, joins and sums"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def compare(
             actual = panels.open_metrics(through, board, time_range, one.cluster)
             found = panels.differences(expected, actual, one.ignored)
             tally.add(expected, actual, len(found))
-            findings += [finding(one.name, board, difference) for difference in found]
+            where = f"{one.name}, through Thanos"
+            findings += [panels.finding(board, where, difference, _FIX) for difference in found]
             if one.day:
                 family = _of_metrics(actual)
                 findings += ground_truth.compare(actual, one.day, known, family)
@@ -104,14 +107,6 @@ def of(fleet: Fleet, days: Mapping[str, Day]) -> list[Asked]:
     ]
     whole = together(fleet.processes, {cluster: day.tsdb for cluster, day in days.items()})
     return [*asked, Asked("", whole, None, ())]
-
-
-def finding(where: str, board: DashboardModel, difference: Difference) -> Finding:
-    """Return a difference as a finding, at the panel's code."""
-    path, line = board.source(difference.panel.removeprefix("annotation "))
-    text = f"{where}, through Thanos: {difference}"
-    fix = f"keep clusters apart: {CLUSTER} in its selectors, joins and sums"
-    return Finding(path, line, text, fix)
 
 
 def _at(asked: Sequence[Asked]) -> float:

@@ -7,17 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.core.findings import progress
+from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.lab.scale.metrics import tsdb
-from scripts.lab.scale.metrics.panels import CLUSTER
 from scripts.lab.scale.metrics.tsdb import Changes
+from scripts.model import rendered
+from scripts.model.clusters import LABEL as CLUSTER
+from scripts.model.manifests import Repository
+from scripts.model.rendered import REPLICA_LABEL, Cluster
 from scripts.servers.api import Api
 from scripts.servers.monitoring import start_prometheus
 from scripts.servers.object_storage import ObjectStorage
 from scripts.servers.processes import Processes
-from scripts.servers.thanos import REPLICA, Component, Thanos, blocks, bucket_of
+from scripts.servers.thanos import Component, Thanos, blocks, bucket_of
 
 BUCKET = "metrics"
+RELEASE = "thanos"
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,26 @@ class Member:
     @property
     def external_labels(self) -> dict[str, str]:
         """What tells its blocks from others' in the bucket."""
-        return {CLUSTER: self.cluster, **({REPLICA: self.replica} if self.replica else {})}
+        return {CLUSTER: self.cluster, **({REPLICA_LABEL: self.replica} if self.replica else {})}
 
 
 def pair(cluster: str, day: Path, *changes: Changes) -> list[Member]:
     """Return the Prometheis of a cluster, which are named as their pods are numbered."""
     each = changes or (Changes(), Changes())
     return [Member(cluster, f"replica-{i}", day, changed) for i, changed in enumerate(each)]
+
+
+def of_thanos(repository: Repository) -> Cluster:
+    """Return a cluster that has Thanos, its charts rendered.
+
+    Raises:
+        RepositoryError: If none has.
+    """
+    syncs = [s for s in repository.syncs if any(r.name == RELEASE for r in s.releases)]
+    if not syncs:
+        text, fix = "no cluster has the release thanos", "take in base/optional/scale/thanos"
+        raise RepositoryError(Finding("clusters", None, text, fix))
+    return rendered.clusters(repository, syncs[:1])[0]
 
 
 class Fleet:

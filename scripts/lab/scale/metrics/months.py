@@ -13,6 +13,7 @@ from scripts.core.yamlfile import Json, get
 from scripts.grafana.evaluation import samples
 from scripts.lab.scale.metrics.fleet import BUCKET, Fleet, Member
 from scripts.lab.scale.metrics.tsdb import Changes
+from scripts.model.clusters import LABEL as CLUSTER
 from scripts.servers.api import Api
 from scripts.servers.processes import Processes
 from scripts.servers.thanos import Component
@@ -188,7 +189,7 @@ def _answer(api: Api, question: Question, start: float, end: float) -> Answer:
 
 
 def _own(labels: Mapping[str, Json]) -> dict[str, str]:
-    return {name: str(value) for name, value in labels.items() if name != "cluster"}
+    return {name: str(value) for name, value in labels.items() if name != CLUSTER}
 
 
 def _sizes(fleet: Fleet) -> dict[int, int]:

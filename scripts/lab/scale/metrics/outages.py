@@ -12,8 +12,9 @@ from scripts.grafana.model import DashboardModel
 from scripts.grafana.timing import TimeRange
 from scripts.lab.scale.metrics import panels
 from scripts.lab.scale.metrics.fleet import Fleet, Member
-from scripts.lab.scale.metrics.panels import CLUSTER, IN_CLUSTER, Difference
+from scripts.lab.scale.metrics.panels import IN_CLUSTER
 from scripts.lab.scale.metrics.tsdb import Changes
+from scripts.model.clusters import LABEL as CLUSTER
 from scripts.servers.api import Api
 from scripts.servers.thanos import Component
 
@@ -24,6 +25,7 @@ APART = 15.0
 # Of a series, on average: what is shown is up to one scrape older.
 TOLERANCE = 0.05
 _IGNORED = (CLUSTER, IN_CLUSTER)
+_FIX = "see the flags of Thanos' querier and compactor: the label of replicas"
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,5 @@ def _compare(
             for difference in panels.differences(expected, actual, _IGNORED, TOLERANCE)
         ]
     gaps = [(board, difference) for board, difference in found if difference.gap]
-    findings = [_finding(state, *gap) for gap in gaps]
+    findings = [panels.finding(board, state, one, _FIX) for board, one in gaps]
     return Seen(state, queries, len(gaps), len(found) - len(gaps)), findings
-
-
-def _finding(state: str, board: DashboardModel, difference: Difference) -> Finding:
-    path, line = board.source(difference.panel.removeprefix("annotation "))
-    fix = "see the flags of Thanos' querier and compactor: the label of replicas"
-    return Finding(path, line, f"{state}: {difference}", fix)

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from scripts.core.columns import aligned
+from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.grafana import evaluation
 from scripts.grafana.evaluation import OpenedDashboard, QueryResult
 from scripts.grafana.model import DashboardModel, VariableModel
 from scripts.grafana.timing import TimeRange
+from scripts.model.clusters import LABEL as CLUSTER
 from scripts.model.dashboards import LOGQL
 from scripts.servers.api import Api
 from scripts.servers.monitoring import Servers
 
-# The dashboards' variable, and the label that Thanos gives each series.
-CLUSTER = "cluster"
 # What legends say of it, where there is one.
 IN_CLUSTER = "in_cluster"
 _ALL = "$__all"
@@ -264,6 +264,12 @@ HEAD = (
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Return lines below a head, the first column to the left, numbers to the right."""
     return "\n".join(aligned((head, *lines)))
+
+
+def finding(board: DashboardModel, where: str, different: Difference, fix: str) -> Finding:
+    """Return a difference as a finding, at the panel's code."""
+    path, line = board.source(different.panel.removeprefix("annotation "))
+    return Finding(path, line, f"{where}: {different}", fix)
 
 
 def _ratio(alone: float, through: float) -> str:
