@@ -34,6 +34,12 @@ from scripts.simulation import Day
 Answers = Mapping[tuple[str, str, str, int], QueryResult]
 # So that nobody waits a minute.
 _RULER_INTERVAL = Override("ruler.evaluation_interval", "2s", "so that nobody waits a minute")
+# A line would have the number of its part as a label, whichever distributor took it.
+_WHOLE_STREAMS = Override(
+    "limits_config.shard_streams",
+    {"enabled": False},
+    "a day's lines in seconds are a rate at which Loki divides streams",
+)
 _PLACE = "base/optional/scale"
 # Seconds that rules may take until they are evaluated.
 _PATIENCE = 30
@@ -93,7 +99,7 @@ def ask(
     kept = buckets(cluster)
     with Processes() as processes:
         storage = ObjectStorage(processes, *kept, refuse_chunked=refuse_chunked) if kept else None
-        loki = LokiCluster(processes, cluster, storage, (_RULER_INTERVAL,))
+        loki = LokiCluster(processes, cluster, storage, (_RULER_INTERVAL, _WHOLE_STREAMS))
         loki.start()
         with loki.api(ALL, DISTRIBUTOR) as api:
             sent = monitoring.send(api, day.logs)
