@@ -18,7 +18,7 @@ from scripts.core.findings import RepositoryError, execute, progress, report
 from scripts.diff import compare
 from scripts.diff.model import Report
 from scripts.diff.objects import ClusterPair
-from scripts.diff.outputs import html, markdown, terminal
+from scripts.diff.outputs import data, html, markdown, terminal
 from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model import revisions
 from scripts.model.rendered import Cluster
@@ -28,9 +28,10 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
     "terminal": terminal.text,
     "markdown": markdown.text,
     "html": html.page,
+    "json": data.text,
 }
 # The files that --output writes, for a pull request and for its artifact.
-MARKDOWN, PAGE = "report.md", "report.html"
+MARKDOWN, PAGE, DATA = "report.md", "report.html", "report.json"
 SLOW = 2
 
 
@@ -48,10 +49,11 @@ def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, lis
 
 
 def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
-    """Write the report in both forms for a pull request, and both rendered trees."""
+    """Write the report for a comment, as a page and as data, and both rendered trees."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKDOWN).write_text(markdown.text(found, whole=PAGE))
     (folder / PAGE).write_text(html.page(found))
+    (folder / DATA).write_text(f"{data.text(found)}\n")
     for name in ("before", "after"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for pair in pairs:
