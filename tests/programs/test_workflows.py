@@ -361,9 +361,9 @@ def test_renovate_watches_every_chart_schema_and_package() -> None:
     [
         ("base/releases", "base/release", "chart of base/releases/loki.yaml"),
         (r"\^requirements", "^require", "lock file requirements.txt"),
-        (r"\^tests/mcp_client", "^tests/client", "lock file tests/mcp_client"),
+        (r"\^scripts/tools", "^tools", "lock file scripts/tools/requirements-mcp"),
         (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
-        (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
+        (r"/\^scripts/\(", "/^script/(", "schemas of github.com/argoproj/argo-cd/v3"),
         ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
         ('"mise", ', "", "mise.toml"),
         ("# renovate: ", "#renovate: ", "image tag "),

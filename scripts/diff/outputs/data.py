@@ -67,6 +67,22 @@ def data(report: Report) -> dict[str, Json]:
     }
 
 
+def printable(content: Any) -> Json:
+    """Return a value as one of JSON, which has no dates, no infinity and no keys but texts.
+
+    In its texts, what is not printable is written as its escape.
+    """
+    if isinstance(content, dict):
+        return {block(str(key)): printable(item) for key, item in content.items()}
+    if isinstance(content, list):
+        return [printable(item) for item in content]
+    if isinstance(content, bool | int | None) or (
+        isinstance(content, float) and math.isfinite(content)
+    ):
+        return content
+    return block(str(content))
+
+
 def _bump(bump: Bump) -> dict[str, Json]:
     return {
         "release": line(bump.release),
@@ -80,11 +96,11 @@ def _bump(bump: Bump) -> dict[str, Json]:
 def _flag(flag: Flag, changes: tuple[Change, ...]) -> dict[str, Json]:
     # Flags that differ only in whom they are about are one, with all of them.
     named = {line(part) for part in flag.where.split(", ")}
-    titles = dict.fromkeys(formatting.title(change) for change in changes)
+    titles = {formatting.title(change): line(f"{change.kind} {change.name}") for change in changes}
     return {
         "name": flag.name.value,
         "where": line(flag.where),
-        "objects": [title for title in titles if title in named],
+        "objects": [title for title, short in titles.items() if named & {title, short}],
         "why": line(flag.why),
         "fix": line(flag.fix),
         "places": _lines(flag.places),
@@ -139,21 +155,8 @@ def _change(change: Change, declares: bool) -> dict[str, Json]:
 def _edit(edit: Edit) -> dict[str, Json]:
     sides = {"before": edit.before, "after": edit.after}
     # None is a value of YAML, so what is not there has no field.
-    there = {name: _value(content) for name, content in sides.items() if content is not ABSENT}
+    there = {name: printable(content) for name, content in sides.items() if content is not ABSENT}
     return {"path": line(edit.path), **there}
-
-
-def _value(content: Any) -> Json:
-    """Return a value of YAML as one of JSON, which has no dates, no infinity and no other keys."""
-    if isinstance(content, dict):
-        return {block(str(key)): _value(item) for key, item in content.items()}
-    if isinstance(content, list):
-        return [_value(item) for item in content]
-    if isinstance(content, bool | int | None) or (
-        isinstance(content, float) and math.isfinite(content)
-    ):
-        return content
-    return block(str(content))
 
 
 def _lines(names: tuple[str, ...]) -> list[str]:

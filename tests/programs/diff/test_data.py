@@ -129,6 +129,7 @@ def test_a_flag_names_the_changes_that_it_is_about() -> None:
     loki, grafana = "StatefulSet monitoring/loki", "Deployment monitoring/grafana"
     assert named(loki) == [loki]
     assert named(f"{loki}, {grafana}") == [grafana, loki]
+    assert named("StatefulSet loki, retention") == [loki]
     assert named(f"{loki}-0") == named("release loki, a.b") == named("base/loki.yaml") == []
 
 
