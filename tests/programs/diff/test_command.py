@@ -309,3 +309,36 @@ def test_data_of_nothing_is_a_report_without_changes(clone: Path, run: Run) -> N
     document = json.loads(out)
     assert (code, err, document["differs"], document["changes"]) == (0, "", False, [])
     assert wrong(document) == []
+
+
+@pytest.mark.usefixtures("rendered")
+def test_exit_codes_are_those_of_diff_where_they_are_asked_for(clone: Path, run: Run) -> None:
+    def codes(*options: str) -> list[int]:
+        return [run(clone, *options, *more)[0] for more in ((), ("--exit-code",))]
+
+    assert codes("--base=HEAD") == [0, 0]
+    assert codes("--base=nowhere") == [2, 2]
+    # What no cluster is built from is no difference.
+    (clone / "README.md").write_text("# Another text\n")
+    assert codes("--base=HEAD") == [0, 0]
+    change(clone, MONITORS, "sampleLimit: 500", "sampleLimit: 400")
+    assert codes("--base=HEAD") == [0, 1]
+    change(clone, "clusters/local/flux/monitoring.yaml", "spec:\n", "specification:\n")
+    assert codes("--base=HEAD") == [1, 2]
+
+
+def test_the_help_says_what_exit_codes_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "With --exit-code, as of diff: 0 when nothing differs, 1 when something does" in text
+
+
+@pytest.mark.parametrize("code", [(), ("--exit-code",)])
+def test_a_folder_that_cannot_be_written_to_is_named(
+    clone: Path, run: Run, code: tuple[str, ...]
+) -> None:
+    folder = clone / "README.md"
+    status, out, err = run(clone, "--base=HEAD", f"--output={folder}", *code)
+    assert (status, out) == (2 if code else 1, "")
+    assert f"{folder}: cannot be written: File exists\n    fix: name another folder" in err
