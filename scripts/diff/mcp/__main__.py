@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import tools
-from scripts.core.findings import execute, interruptible
+from scripts.core.findings import execute, interruptible, progress
 from scripts.diff.mcp.report_file import ReportFile
 from scripts.diff.mcp.tools import INSTRUCTIONS, TOOLS, call
 from scripts.tools import packages
@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = parser.parse_args(arguments).folder.resolve()
     # At the end: what this project has itself comes first.
     sys.path.append(str(packages.mcp_sdk()))
+    if sys.stdin.isatty():
+        progress("an MCP client starts this, and talks to it here; Ctrl+C ends it")
     asyncio.run(serve(ReportFile(folder)))
     return 0
 
