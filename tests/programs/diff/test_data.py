@@ -14,8 +14,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from scripts.core.yamlfile import Json
+from scripts.diff import objects
 from scripts.diff.model import ABSENT, Action, Amount, Danger, Edit, Flag, Picture, Report
 from scripts.diff.outputs import data
+from tests.programs.diff.diff_pairs import cluster, manifest, pair
 from tests.programs.diff.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
 from tests.programs.diff.report_schema import SCHEMA, wrong
 
@@ -161,3 +163,18 @@ def test_a_picture_is_told_and_neither_embedded_nor_addressed() -> None:
 
 def test_the_hostile_texts_are_all_there() -> None:
     assert len(data.data(hostile())["changes"]) == len(HOSTILE)
+
+
+@pytest.mark.parametrize("field", ["data", "stringData"])
+def test_of_a_secret_it_says_only_whether_a_value_is_another(field: str) -> None:
+    before = manifest(
+        "Secret", **{field: {"same": "c2FtZQ==", "other": "b2xk", "gone": "Z29uZQ=="}}
+    )
+    after = manifest("Secret", **{field: {"same": "c2FtZQ==", "other": "bmV3", "new": "bmV4dA=="}})
+    values = {*before[field].values(), *after[field].values()}
+    for old, new in ((before, after), (before, None), (None, after)):
+        sides = [cluster(*([one] if one else [])) for one in (old, new)]
+        changes = tuple(objects.changes([pair(*sides)]))
+        text = data.text(Report("a", "b", changes=changes))
+        assert "Secret n/a" in text
+        assert [value for value in values if value in text] == []
