@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from scripts.core.yamlfile import Json
 from scripts.diff import objects
-from scripts.diff.model import ABSENT, Action, Amount, Danger, Edit, Flag, Picture, Report
+from scripts.diff.model import ABSENT, Action, Amount, Bump, Danger, Edit, Flag, Picture, Report
 from scripts.diff.outputs import data
 from tests.programs.diff.diff_pairs import cluster, manifest, pair
 from tests.programs.diff.diff_reports import EMPTY, HOSTILE, OKE, SMALL, hostile, huge, pictured
@@ -149,6 +149,14 @@ def test_a_limit_is_known_on_both_sides_of_a_change() -> None:
     assert limits("", "2", "3") == (None, "3")
 
 
+def test_what_was_not_there_is_null() -> None:
+    bumps = tuple(Bump(OKE, "loki", "loki", *versions) for versions in (("1", ""), ("", "2")))
+    found = data.data(Report("a", "b", bumps=bumps))["bumps"]
+    assert [(one["before"], one["after"]) for one in found] == [("1", None), (None, "2")]
+    cluster_role = data.data(SMALL)["changes"][-1]
+    assert (cluster_role["namespace"], cluster_role["title"]) == (None, "ClusterRole todo-reader")
+
+
 def test_a_picture_is_told_and_neither_embedded_nor_addressed() -> None:
     path = "/home/somebody/a.png"
     report = dataclasses.replace(
@@ -167,13 +175,12 @@ def test_the_hostile_texts_are_all_there() -> None:
 
 @pytest.mark.parametrize("field", ["data", "stringData"])
 def test_of_a_secret_it_says_only_whether_a_value_is_another(field: str) -> None:
-    before = manifest(
-        "Secret", **{field: {"same": "c2FtZQ==", "other": "b2xk", "gone": "Z29uZQ=="}}
-    )
-    after = manifest("Secret", **{field: {"same": "c2FtZQ==", "other": "bmV3", "new": "bmV4dA=="}})
+    old: dict[str, Json] = {field: {"same": "c2FtZQ==", "other": "b2xk", "gone": "Z29uZQ=="}}
+    new: dict[str, Json] = {field: {"same": "c2FtZQ==", "other": "bmV3", "new": "bmV4dA=="}}
+    before, after = manifest("Secret", **old), manifest("Secret", **new)
     values = {*before[field].values(), *after[field].values()}
-    for old, new in ((before, after), (before, None), (None, after)):
-        sides = [cluster(*([one] if one else [])) for one in (old, new)]
+    for states in ((before, after), (before, None), (None, after)):
+        sides = [cluster(*([one] if one else [])) for one in states]
         changes = tuple(objects.changes([pair(*sides)]))
         text = data.text(Report("a", "b", changes=changes))
         assert "Secret n/a" in text

@@ -217,6 +217,7 @@ def test_nothing_hides_in_an_answer(tmp_path: Path) -> None:
     file = written(hostile(), tmp_path)
     document = json.loads(file.path.read_text())
     document["flags"][0]["why"] = "a\u200b\u202eb\x1b[0m\U000e0041"
+    document["changes"][0]["text"] = "+\u202e\u200b"
     file.path.write_text(json.dumps(document))
     for tool, arguments in (
         ("diff_summary", {}),
