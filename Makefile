@@ -67,6 +67,10 @@ plan: $(READY) ## Say what more nodes, clusters and months take, and which step 
 diff: $(READY) ## Say what the working tree changes in each cluster: make diff BASE=main DIFF=--output=build/diff
 	@$(RUN) scripts.diff $(if $(BASE),--base=$(BASE)) $(DIFF)
 
+.PHONY: diff-mcp
+diff-mcp: $(READY) ## Let an assistant ask what make diff has written, by tools that only read: make diff-mcp REPORT=build/diff
+	@$(RUN) scripts.diff.mcp $(REPORT)
+
 .PHONY: pictures
 pictures: $(READY) ## Draw the dashboards that changed, before and after, for make diff: make pictures BASE=main
 	@$(RUN) scripts.lab.preview.changed $(if $(BASE),--base=$(BASE))
@@ -164,9 +168,9 @@ lint: $(READY) ## Lint Python, YAML, shell and workflows
 	@"$$($(RUN) scripts.tools actionlint)" -shellcheck $(BIN)/shellcheck
 
 .PHONY: lock
-lock: $(READY) ## Resolve pyproject.toml, and what the MCP client needs, into requirements.txt again
+lock: $(READY) ## Resolve pyproject.toml into requirements.txt again, and what speaks MCP into a file of its own
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --group=lint pyproject.toml --output-file=requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes tests/mcp_client/requirements.in --output-file=tests/mcp_client/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes scripts/tools/requirements-mcp.in --output-file=scripts/tools/requirements-mcp.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made here; the per-user cache stays

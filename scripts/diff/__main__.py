@@ -1,6 +1,11 @@
 """`make diff`: compare two revisions of what every cluster gets, rendered through the charts.
 
 Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …] [--output FOLDER]`.
+
+Exit codes: 0 when both revisions could be compared, whatever differs; 1 when the change is why
+something could not, such as a release that no longer renders; 2 for bad usage, such as an unknown
+revision. With --exit-code, as of diff: 0 when nothing differs, 1 when something does, 2 when it
+could not be compared, or for bad usage. make turns each but 0 into 2.
 """
 
 from __future__ import annotations
@@ -14,11 +19,11 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks import render
-from scripts.core.findings import RepositoryError, execute, progress, report
+from scripts.core.findings import Finding, RepositoryError, execute, progress, report
 from scripts.diff import compare
 from scripts.diff.model import Report
 from scripts.diff.objects import ClusterPair
-from scripts.diff.outputs import html, markdown, terminal
+from scripts.diff.outputs import data, formatting, html, markdown, terminal
 from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model import revisions
 from scripts.model.rendered import Cluster
@@ -28,9 +33,10 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
     "terminal": terminal.text,
     "markdown": markdown.text,
     "html": html.page,
+    "json": data.text,
 }
 # The files that --output writes, for a pull request and for its artifact.
-MARKDOWN, PAGE = "report.md", "report.html"
+MARKDOWN, PAGE, DATA = "report.md", "report.html", "report.json"
 SLOW = 2
 
 
@@ -48,10 +54,25 @@ def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, lis
 
 
 def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
-    """Write the report in both forms for a pull request, and both rendered trees."""
+    """Write the report for a comment, as a page and as data, and both rendered trees.
+
+    Raises:
+        RepositoryError: If the folder cannot be written to.
+    """
+    try:
+        _write(found, pairs, folder)
+    except OSError as error:
+        text = f"cannot be written: {error.strerror}"
+        fix = "name another folder by --output, or make room"
+        place = str(error.filename or folder)
+        raise RepositoryError(Finding(place, None, text, fix)) from error
+
+
+def _write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKDOWN).write_text(markdown.text(found, whole=PAGE))
     (folder / PAGE).write_text(html.page(found))
+    (folder / DATA).write_text(f"{data.text(found)}\n")
     for name in ("before", "after"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for pair in pairs:
@@ -61,12 +82,19 @@ def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report; return 1 where the change cannot be compared, 2 for bad usage."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.diff", description=__doc__)
+    """Print the report; return the exit code, as the module's documentation has it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.diff",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--base", help="default: where this left the main branch")
     parser.add_argument("--head", help="default: the working tree")
     parser.add_argument("--format", choices=FORMATS, default="terminal")
     parser.add_argument("--output", type=Path, help="folder for the reports and both trees")
+    parser.add_argument(
+        "--exit-code", action="store_true", help="1 when something differs, 2 for trouble"
+    )
     parser.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
     options = parser.parse_args(arguments)
     started = time.monotonic()
@@ -79,13 +107,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RepositoryError as error:
         report(error.findings)
         return 2
-    found, pairs = compared(root, before, after)
-    if options.output:
-        write(found, pairs, options.output)
+    try:
+        found, pairs = compared(root, before, after)
+        if options.output:
+            write(found, pairs, options.output)
+    except RepositoryError as error:
+        report(error.findings)
+        return _code(options.exit_code, differs=True, blocking=True)
     print(FORMATS[options.format](found))
     if (seconds := time.monotonic() - started) > SLOW:
         progress(f"compared in {seconds:.1f} s")
-    return 1 if found.blocking else 0
+    return _code(options.exit_code, differs=not formatting.empty(found), blocking=found.blocking)
+
+
+def _code(like_diff: bool, *, differs: bool, blocking: bool) -> int:
+    if blocking:
+        return 2 if like_diff else 1
+    return int(like_diff and differs)
 
 
 def _released(cluster: Cluster) -> dict[str, list[dict[str, object]]]:

@@ -1,23 +1,19 @@
-"""A real MCP client, in a place of its own: with what it needs it is larger than all else here."""
+"""A real MCP client, the SDK's own, in a process of its own."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import tools
-from scripts.core.findings import progress
 from scripts.core.yamlfile import Json
+from scripts.tools import packages
 
 FOLDER = Path(__file__).parent
-REQUIREMENTS = FOLDER / "requirements.txt"
 Call = tuple[str, dict[str, Json]]
 
 
@@ -48,27 +44,6 @@ class Talk:
     answers: list[Answer]
 
 
-def installed() -> Path:
-    """Return the folder with the client's packages, which is filled on first use."""
-    python = f"{sys.implementation.cache_tag}-{sys.platform}"
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    target = tools.cache() / "mcp-client" / f"{python}-{digest}"
-    if target.exists():
-        return target
-    progress("installing the MCP client")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as name:
-        folder = Path(name) / "packages"
-        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        safe = ("--require-hashes", "--only-binary=:all:")
-        command = (*pip, *safe, f"--target={folder}", f"--requirement={REQUIREMENTS}")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        if not target.exists():
-            folder.rename(target)
-    return target
-
-
 def talk(server: Json, calls: Sequence[Call] = ()) -> Talk:
     """List a server's tools and call some.
 
@@ -82,7 +57,7 @@ def talk(server: Json, calls: Sequence[Call] = ()) -> Talk:
     done = subprocess.run(
         (sys.executable, str(FOLDER / "client.py")),
         input=json.dumps({"server": server, "calls": calls}),
-        env={**os.environ, "PYTHONPATH": str(installed())},
+        env={**os.environ, "PYTHONPATH": str(packages.mcp_sdk())},
         capture_output=True,
         text=True,
         check=False,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import sysconfig
 import tomllib
 from collections.abc import Iterator
@@ -16,9 +18,12 @@ import pytest
 from scripts import tools
 from scripts.core import git
 from scripts.core.yamlfile import load, load_all
+from scripts.diff.model import Report
+from scripts.diff.outputs import data, markdown
 from scripts.model import schemas
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE
+from tests.programs.diff.diff_reports import EMPTY, SMALL
 
 ROOT = CODE
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
@@ -361,9 +366,9 @@ def test_renovate_watches_every_chart_schema_and_package() -> None:
     [
         ("base/releases", "base/release", "chart of base/releases/loki.yaml"),
         (r"\^requirements", "^require", "lock file requirements.txt"),
-        (r"\^tests/mcp_client", "^tests/client", "lock file tests/mcp_client"),
+        (r"\^scripts/tools", "^tools", "lock file scripts/tools/requirements-mcp"),
         (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
-        (r"/\^scripts/", "/^script/", "schemas of github.com/argoproj/argo-cd/v3"),
+        (r"/\^scripts/\(", "/^script/(", "schemas of github.com/argoproj/argo-cd/v3"),
         ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
         ('"mise", ', "", "mise.toml"),
         ("# renovate: ", "#renovate: ", "image tag "),
@@ -375,3 +380,17 @@ def test_a_version_that_renovate_misses_is_named(old: str, new: str, missed: str
     broken, times = re.subn(old, lambda _: new, RENOVATE.read_text())
     assert times == 1
     assert [found for found in unwatched(broken) if found.startswith(missed)]
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="GitHub's runners have jq")
+@pytest.mark.parametrize("report", [EMPTY, SMALL], ids=["empty", "small"])
+def test_the_workflow_counts_the_flags(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "build/diff").mkdir(parents=True)
+    for name, text in (("md", markdown.text(report)), ("json", data.text(report))):
+        (tmp_path / f"build/diff/report.{name}").write_text(text)
+    workflow = load((ROOT / ".github/workflows/diff.yaml"), ROOT)[0]
+    (step,) = (one for one in workflow["jobs"]["diff"]["steps"] if one.get("id") == "report")
+    files = {"GITHUB_OUTPUT": tmp_path / "output", "GITHUB_STEP_SUMMARY": tmp_path / "summary"}
+    environment = {**os.environ, **{name: str(path) for name, path in files.items()}}
+    subprocess.run(("bash", "-euc", step["run"]), cwd=tmp_path, env=environment, check=True)
+    assert files["GITHUB_OUTPUT"].read_text() == f"flags={len(report.flags)}\n"

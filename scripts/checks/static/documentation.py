@@ -49,6 +49,7 @@ PROGRAMS = {
     "git": "clones, commits and pushes",
     "grep": "picks lines",
     "htpasswd": "a line of a list of passwords",
+    "jq": "picks from a report",
     "kind": "a cluster in Docker",
     "kubectl": "reads and changes a cluster",
     "minikube": "a cluster on a laptop",

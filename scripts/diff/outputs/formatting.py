@@ -13,6 +13,8 @@ from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
 from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Picture, Report
 
+# What stands where there is nothing.
+NONE = "none"
 NOTHING = "Nothing changes in any cluster."
 WHOLE = "`make diff DIFF=--output=build/diff` writes all of it."
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
@@ -24,8 +26,6 @@ DECLARED = {
     "HelmRelease": ("spec.values.", "spec.chart."),
     "OCIRepository": ("spec.ref.",),
 }
-# Characters of a map or list beside others.
-COLLECTION = 160
 # Characters of what two long values have in common that are kept before they differ.
 BEFORE = 20
 
@@ -34,14 +34,26 @@ class ObjectCounts(NamedTuple):
     """How many objects of one release or unit differ, in the clusters where it is as many.
 
     Attributes:
-        owner: The release or unit.
-        where: The clusters.
+        unit: The release or unit.
+        release: Whether it is a release.
+        places: The clusters.
         counts: How many objects, by what became of them.
     """
 
-    owner: str
-    where: str
+    unit: str
+    release: bool
+    places: tuple[str, ...]
     counts: Counter[Action]
+
+    @property
+    def owner(self) -> str:
+        """The release or unit as `owner` says it."""
+        return _owner(self.unit, self.release)
+
+    @property
+    def where(self) -> str:
+        """The clusters as `places` says them."""
+        return places(self.places)
 
 
 def empty(report: Report) -> bool:
@@ -87,7 +99,11 @@ def places(names: Iterable[str]) -> str:
 
 def owner(change: Change) -> str:
     """Return what brings an object: `release grafana`, or the unit's name."""
-    return line(f"release {change.unit}" if change.release else change.unit)
+    return _owner(change.unit, change.release)
+
+
+def _owner(unit: str, release: bool) -> str:
+    return line(f"release {unit}" if release else unit)
 
 
 def title(change: Change) -> str:
@@ -108,8 +124,8 @@ def groups(changes: Iterable[Change]) -> Iterator[tuple[str, str, list[Change]]]
         yield name, where, list(own)
 
 
-def counted_changes(changes: Sequence[Change]) -> list[Change]:
-    """Return the changes without those of what a release is made of, where its objects change.
+def declaring(changes: Sequence[Change]) -> list[bool]:
+    """Say of each change whether it only declares what the changes of its release's objects show.
 
     The same edit would count three times: in the HelmRelease, in the Application, and in the
     object that it was made for.
@@ -119,13 +135,18 @@ def counted_changes(changes: Sequence[Change]) -> list[Change]:
         if change.release:
             becoming.setdefault(change.unit, set()).update(change.places)
     return [
-        change
+        not change.release
+        and bool(change.edits)
+        and becoming.get(change.name, set()).issuperset(change.places)
+        and all(edit.path.startswith(DECLARED.get(change.kind, ())) for edit in change.edits)
         for change in changes
-        if change.release
-        or not change.edits
-        or not becoming.get(change.name, set()).issuperset(change.places)
-        or not all(edit.path.startswith(DECLARED.get(change.kind, ())) for edit in change.edits)
     ]
+
+
+def counted_changes(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes without those that only declare what others show."""
+    pairs = zip(changes, declaring(changes), strict=True)
+    return [change for change, declares in pairs if not declares]
 
 
 def headline(report: Report) -> list[str]:
@@ -150,23 +171,29 @@ def headline(report: Report) -> list[str]:
     return parts
 
 
-def rows(report: Report) -> tuple[list[ObjectCounts], int]:
-    """Return the table of releases and units, and how many rows are left out of it.
+def counts(report: Report) -> list[ObjectCounts]:
+    """Return how many objects of each release and unit differ, without those that only declare.
 
-    What `counted_changes` leaves out is not in it. Clusters in which as many differ share a row;
-    those rows stay in which the most differ.
+    Clusters in which as many differ share a row.
     """
-    found: dict[tuple[str, str], Counter[Action]] = {}
+    found: dict[tuple[str, str, bool, str], Counter[Action]] = {}
     for change in counted_changes(report.changes):
         for place in change.places:
-            found.setdefault((owner(change), place), Counter())[change.action] += 1
-    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for (name, place), counts in sorted(found.items()):
-        alike.setdefault((name, tuple(counts[action] for action in Action)), []).append(place)
-    table = [
-        ObjectCounts(name, places(where), Counter(dict(zip(Action, counts, strict=True))))
-        for (name, counts), where in alike.items()
+            key = (owner(change), change.unit, change.release, place)
+            found.setdefault(key, Counter())[change.action] += 1
+    alike: dict[tuple[str, bool, tuple[int, ...]], list[str]] = {}
+    for (_, unit, release, place), own in sorted(found.items()):
+        numbers = tuple(own[action] for action in Action)
+        alike.setdefault((unit, release, numbers), []).append(place)
+    return [
+        ObjectCounts(unit, release, tuple(where), Counter(dict(zip(Action, numbers, strict=True))))
+        for (unit, release, numbers), where in alike.items()
     ]
+
+
+def rows(report: Report) -> tuple[list[ObjectCounts], int]:
+    """Return the rows of `counts` in which the most differ, and how many are left out."""
+    table = counts(report)
     most = sorted(range(len(table)), key=lambda at: -table[at].counts.total())[:ROWS]
     return [table[at] for at in sorted(most)], len(table) - len(most)
 
@@ -193,7 +220,7 @@ def _same(amount: Amount) -> bool:
 
 def amount_cells(amount: Amount) -> tuple[str, str, str, str, str]:
     """Return a budget's line: cluster, resource, before, after, limit."""
-    cells = (amount.cluster, amount.resource, amount.before or "none", amount.after or "none")
+    cells = (amount.cluster, amount.resource, amount.before or NONE, amount.after or NONE)
     cluster, resource, before, after = map(line, cells)
     return cluster, resource, before, after, limit(amount)
 
@@ -201,7 +228,7 @@ def amount_cells(amount: Amount) -> tuple[str, str, str, str, str]:
 def limit(amount: Amount) -> str:
     """Return a budget's limit, and what it was before if that is another; empty without."""
     after = line(amount.limit)
-    return f"{line(amount.former)} → {after or 'none'}" if amount.former else after
+    return f"{line(amount.former)} → {after or NONE}" if amount.former else after
 
 
 def topics(report: Report) -> dict[str, list[tuple[str, str]]]:
@@ -224,7 +251,7 @@ def undrawn(found: Iterable[Picture]) -> str:
 
 def placeholder(picture: Absent | None) -> str:
     """Return what stands in the place of a picture that is not there."""
-    return "none" if picture is ABSENT else "not drawn"
+    return NONE if picture is ABSENT else "not drawn"
 
 
 def value(content: Json) -> str:
@@ -269,24 +296,6 @@ def edit(one: Edit, width: int) -> list[str]:
 def _wrapped(path: str, text: str, width: int) -> list[str]:
     together = f"{path} {text}"
     return [together] if len(together) <= width else [path, f"    {text}"]
-
-
-def values(one: Edit) -> tuple[str | None, str | None]:
-    """Return an edit's values, None for an absent one; of several lines those that differ.
-
-    A map or list is cut, as all of it is in the object's text.
-    """
-    if _several_lines(one):
-        lines = _differing(one)
-        old, new = ([text[1:] for text in lines if text[0] != other] for other in "+-")
-        return "\n".join(old) or None, "\n".join(new) or None
-    return _value(one.before), _value(one.after)
-
-
-def _value(content: Json | Absent) -> str | None:
-    if isinstance(content, dict | list):
-        return clip(value(content), COLLECTION)
-    return None if content is ABSENT else value(content)
 
 
 def _several_lines(one: Edit) -> bool:

@@ -1,10 +1,66 @@
-// Draws a report of `make diff` from the JSON in #data; only what is looked at is drawn.
+// Draws a report of `make diff` from the JSON in #data, whose `report` is what report.json holds;
+// only what is looked at is drawn.
 
-const report = JSON.parse(document.getElementById("data").textContent);
 const id = (name) => document.getElementById(name);
+const { report, images, notes } = JSON.parse(id("data").textContent, asWritten);
 // Objects that are drawn at once; the next ones follow when the end of the list comes near.
 const CHUNK = 100;
+// Rows of the summary's table, so that it stays on one screen: those in which the most differ.
+const ROWS = 12;
+// Characters of a map or list beside others, as all of it is in the object's text.
+const COLLECTION = 160;
+const signs = { added: "+", changed: "~", removed: "-" };
+const actions = Object.keys(signs);
 const root = document.documentElement;
+
+// Texts
+
+/** Keep a number as it is written where JavaScript would round it, or write 1.0 as 1. */
+function asWritten(key, value, context) {
+  const exact = typeof value !== "number" || !context || String(value) === context.source;
+  return exact ? value : JSON.rawJSON(context.source);
+}
+
+/** Return clusters with their engines: `local, oke-free (argocd, flux); options (flux)`. */
+function where({ places }) {
+  const engines = Map.groupBy(places, (place) => place.split("/")[0]);
+  const alike = Map.groupBy(engines.keys(), (cluster) =>
+    engines.get(cluster).map((place) => place.slice(cluster.length + 1)).filter(Boolean).join(", "),
+  );
+  return [...alike].map(([own, clusters]) => clusters.join(", ") + (own && ` (${own})`)).join("; ");
+}
+
+/** Return what brings an object: `release grafana`, or the unit's name. */
+function owner({ unit, release }) {
+  return release ? `release ${unit}` : unit;
+}
+
+/** Return a value; a string has quotes where its type or its ends do not show. */
+function shown(value) {
+  if (typeof value !== "string") {
+    const text = JSON.stringify(value);
+    return text.length > COLLECTION ? `${text.slice(0, COLLECTION - 1)}…` : text;
+  }
+  if (value.includes("\n")) return value;
+  if (isScalar(value)) return JSON.stringify(value);
+  return value === value.trim() ? value : `"${value}"`;
+}
+
+function isScalar(text) {
+  try {
+    const value = JSON.parse(text || "0");
+    return Object(value) !== value;
+  } catch {
+    return false;
+  }
+}
+
+/** Return an edit's values, null for one that is not there. */
+function sides(edit) {
+  return ["before", "after"].map((side) => (side in edit ? shown(edit[side]) : null));
+}
+
+// Elements
 
 /** Return a copy of a template's element; texts are written by their elements' selectors. */
 function stamp(template, texts = {}) {
@@ -25,17 +81,18 @@ function showSection(element) {
   link.textContent = title.textContent;
 }
 
+/** Add rows to a table; return these. */
 function fillTable(table, rows) {
   const heads = [...table.tHead.rows[0].cells];
-  for (const cells of rows) {
+  return rows.map((cells) => {
     const row = table.tBodies[0].insertRow();
     cells.forEach((text, at) => {
       const cell = row.insertCell();
       cell.className = heads[at].className;
       cell.textContent = text;
     });
-  }
-  return [...table.tBodies[0].rows];
+    return row;
+  });
 }
 
 // Theme
@@ -66,38 +123,69 @@ function startTheme() {
 // Summary, sentences, pictures
 
 function drawSummary() {
-  id("revisions").textContent = report.revisions;
+  id("revisions").textContent = `${report.base} → ${report.head}`;
   id("headline").textContent = report.headline.join(" · ");
-  if (report.rows.length) {
+  if (report.counts.length) {
     showSection(id("rows"));
-    for (const row of fillTable(id("rows"), report.rows)) searchable(row.cells[0]);
-    id("more").hidden = !report.more;
-    id("more").textContent = `… and ${report.more} more`;
+    const total = (row) => actions.reduce((sum, action) => sum + row[action], 0);
+    const most = report.counts.toSorted((one, other) => total(other) - total(one)).slice(0, ROWS);
+    const rows = report.counts
+      .filter((row) => most.includes(row))
+      .map((row) => [owner(row), ...actions.map((action) => row[action] || ""), where(row)]);
+    for (const row of fillTable(id("rows"), rows)) searchable(row.cells[0]);
+    id("more").hidden = report.counts.length === most.length;
+    id("more").textContent = `… and ${report.counts.length - most.length} more`;
   }
   if (report.bumps.length) {
     showSection(id("bumps"));
-    fillTable(id("bumps"), report.bumps);
+    const cells = (bump) => [bump.chart, bump.release, bump.before ?? "none", bump.after ?? "none"];
+    fillTable(id("bumps"), report.bumps.map((bump) => [...cells(bump), where(bump)]));
   }
-  drawDangers("flags");
-  if (report.amounts.length || report.asBefore) {
-    showSection(id("amounts"));
-    id("amounts").hidden = !report.amounts.length;
-    const rows = fillTable(id("amounts"), report.amounts.map((amount) => amount.cells));
-    report.amounts.forEach(({ over }, at) => rows[at].classList.toggle("over", over));
-    if (report.asBefore) id("as-before").textContent = `As before: ${report.asBefore}`;
-  }
+  for (const flag of report.flags) drawDanger("flags", flag, flag.where, where(flag));
+  if (report.budget.length) drawBudget();
 }
 
-function drawDangers(kind) {
-  for (const { name = "", object, where = "", why, fix } of report[kind]) {
-    showSection(id(kind));
-    const item = stamp("danger", { ".name": name, ".object": object, ".where": where });
-    item.querySelector(".why").append(...linked(why));
-    item.querySelector(".fix").append("Fix: ", ...linked(fix));
-    if (report.changes.some((change) => change.title === object)) {
-      searchable(item.querySelector(".object"));
-    }
-    id(kind).append(item);
+function drawBudget() {
+  showSection(id("amounts"));
+  // A cluster that is new has no limit that moves.
+  const moved = ({ before, after, limit }) => before && after && limit.before !== limit.after;
+  const limit = (amount) => {
+    const { before, after } = amount.limit;
+    return moved(amount) ? `${before ?? "none"} → ${after ?? "none"}` : (after ?? "");
+  };
+  const { changed = [], same = [] } = Object.groupBy(report.budget, (amount) =>
+    amount.over || moved(amount) || amount.before !== amount.after ? "changed" : "same",
+  );
+  id("amounts").hidden = !changed.length;
+  const rows = fillTable(
+    id("amounts"),
+    changed.map((one) => [
+      one.cluster, one.resource, one.before ?? "none", one.after ?? "none", limit(one),
+      one.over ? "over" : "",
+    ]),
+  );
+  changed.forEach(({ over }, at) => rows[at].classList.toggle("over", over));
+  if (!same.length) return;
+  const text = (one) => `${one.resource} ${one.after}${limit(one) && ` of ${limit(one)}`}`;
+  const clusters = [...Map.groupBy(same, (one) => one.cluster)];
+  const words = clusters.map(([cluster, own]) => `${cluster}: ${own.map(text).join(", ")}`);
+  id("as-before").textContent = `As before: ${words.join("; ")}`;
+}
+
+function drawDanger(kind, { name = "", why, fix }, object, places = "") {
+  showSection(id(kind));
+  const item = stamp("danger", { ".name": name, ".object": object, ".where": places });
+  item.querySelector(".why").append(...linked(why));
+  item.querySelector(".fix").append("Fix: ", ...linked(fix));
+  if (report.changes.some((change) => change.title === object)) {
+    searchable(item.querySelector(".object"));
+  }
+  id(kind).append(item);
+}
+
+function drawFaults() {
+  for (const { path, line, message, fix } of report.faults) {
+    drawDanger("faults", { why: message, fix }, line ? `${path}:${line}` : path);
   }
 }
 
@@ -128,30 +216,33 @@ function searchable(element) {
 }
 
 function drawTopics() {
-  for (const { title, sentences } of report.topics) {
+  for (const { topic, sentences } of report.topics) {
     showSection(id("topics"));
-    const topic = stamp("topic", { h3: title });
-    topic.querySelector("ul").append(
-      ...sentences.map(({ text, where }) => stamp("sentence", { ".text": text, ".where": where })),
+    const section = stamp("topic", { h3: topic });
+    section.querySelector("ul").append(
+      ...sentences.map((one) => stamp("sentence", { ".text": one.text, ".where": where(one) })),
     );
-    id("topics").append(topic);
+    id("topics").append(section);
   }
 }
 
 function drawPictures() {
-  for (const { dashboard, before, after } of report.pictures) {
+  for (const { dashboard, ...states } of report.pictures) {
+    // One that is not drawn at all, or has no room, is in the notes.
+    if (!Object.hasOwn(images, dashboard)) continue;
     showSection(id("pictures"));
     const figure = stamp("picture", { figcaption: dashboard });
     const places = figure.querySelectorAll(".pair > div");
-    [before, after].forEach(({ source, words }, at) => {
-      const name = `${dashboard} ${at ? "after" : "before"}`;
-      places[at].append(source ? picture(source, name, figure) : words);
+    ["before", "after"].forEach((side, at) => {
+      const source = images[dashboard][side];
+      const words = states[side] === "absent" ? "none" : states[side];
+      places[at].append(source ? picture(source, `${dashboard} ${side}`, figure) : words);
     });
     id("pictures").append(figure);
   }
-  if (report.notes.length) {
+  if (notes.length) {
     showSection(id("notes"));
-    id("notes").textContent = report.notes.join(" ");
+    id("notes").textContent = notes.join(" ");
   }
 }
 
@@ -171,13 +262,18 @@ function picture(source, name, figure) {
 
 let matches = [];
 let drawn = 0;
-const fields = ["clusters", "kind", "action"];
+// The filters, and what a change has of each.
+const fields = {
+  clusters: ({ places }) => places.map((place) => place.split("/")[0]),
+  kind: ({ kind }) => [kind],
+  action: ({ action }) => [action],
+};
 
 function startObjects() {
   if (!report.changes.length) return;
   showSection(id("changes"));
-  for (const field of fields) {
-    const values = new Set(report.changes.flatMap((change) => change[field]));
+  for (const [field, of] of Object.entries(fields)) {
+    const values = new Set(report.changes.flatMap(of));
     for (const value of [...values].sort()) id(field).add(new Option(value));
     id(field).addEventListener("change", drawObjects);
   }
@@ -192,7 +288,8 @@ function startObjects() {
 
 function haystack(change) {
   change.haystack ??= [
-    change.owner, change.where, change.title, change.action, ...change.edits.flat(), change.text,
+    owner(change), where(change), change.title, change.action, change.text,
+    ...change.edits.flatMap((edit) => [edit.path, ...sides(edit)]),
   ].join("\n").toLowerCase();
   return change.haystack;
 }
@@ -200,10 +297,10 @@ function haystack(change) {
 function drawObjects() {
   const typed = id("filter").value.toLowerCase().match(/"[^"]+"|\S+/g) ?? [];
   const words = typed.map((word) => word.replace(/^"(.+)"$/, "$1"));
-  const chosen = fields.filter((field) => id(field).value);
+  const chosen = Object.entries(fields).filter(([field]) => id(field).value);
   matches = report.changes.filter(
     (change) =>
-      chosen.every((field) => [change[field]].flat().includes(id(field).value)) &&
+      chosen.every(([field, of]) => of(change).includes(id(field).value)) &&
       words.every((word) => haystack(change).includes(word)),
   );
   id("count").textContent = `${matches.length} of ${report.changes.length}`;
@@ -215,9 +312,10 @@ function drawObjects() {
 function drawMore() {
   const added = matches.slice(drawn, drawn + CHUNK).flatMap((change, at) => {
     const last = matches[drawn + at - 1];
-    const same = last && last.owner === change.owner && last.where === change.where;
     const row = drawRow(change);
-    return same ? [row] : [stamp("group", { ".owner": change.owner, ".where": change.where }), row];
+    const [text, places] = [owner(change), where(change)];
+    if (last && owner(last) === text && where(last) === places) return [row];
+    return [stamp("group", { ".owner": text, ".where": places }), row];
   });
   id("changes").append(...added);
   drawn += CHUNK;
@@ -234,7 +332,7 @@ const nearEnd = new IntersectionObserver(
 function drawRow(change) {
   const edits = change.edits.length;
   const counted = edits ? `${edits} edit${edits === 1 ? "" : "s"}` : "";
-  const texts = { ".sign": change.sign, ".title": change.title, ".edits": counted };
+  const texts = { ".sign": signs[change.action], ".title": change.title, ".edits": counted };
   const row = stamp("change", texts);
   row.dataset.action = change.action;
   row.querySelector(".sign").title = change.action;
@@ -245,11 +343,12 @@ function drawRow(change) {
 function drawBody(row, change) {
   if (change.edits.length) {
     const table = stamp("values");
-    for (const [path, ...sides] of change.edits) {
-      const [name, ...cells] = fillTable(table, [[path, ...sides.map((side) => side ?? "none")]])[0]
-        .cells;
+    for (const edit of change.edits) {
+      const texts = sides(edit);
+      const [row] = fillTable(table, [[edit.path, ...texts.map((text) => text ?? "none")]]);
+      const [name, ...cells] = row.cells;
       name.className = "path";
-      cells.forEach((cell, at) => (cell.className = sides[at] === null ? "none" : "value"));
+      cells.forEach((cell, at) => (cell.className = texts[at] === null ? "none" : "value"));
     }
     row.append(table);
   }
@@ -286,7 +385,7 @@ function move(step) {
 }
 
 function clearFilter() {
-  for (const name of ["filter", ...fields]) id(name).value = "";
+  for (const name of ["filter", ...Object.keys(fields)]) id(name).value = "";
 }
 
 const keys = {
@@ -313,13 +412,13 @@ function startKeys() {
 }
 
 startTheme();
-if (report) {
+if (report.differs) {
   id("report").hidden = false;
   drawSummary();
   drawTopics();
   drawPictures();
   startObjects();
-  drawDangers("faults");
+  drawFaults();
   startKeys();
 } else {
   id("nothing").hidden = false;

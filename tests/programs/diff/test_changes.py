@@ -16,9 +16,11 @@ from scripts.bench.trees import apply
 from scripts.core.yamlfile import Json
 from scripts.diff import analyzers, compare
 from scripts.diff.model import Action, Danger, Report
+from scripts.diff.outputs import data
 from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE, DIFF_CHANGES, FROZEN
+from tests.programs.diff.report_schema import wrong
 
 CHANGES: list[Json] = trees.changes(DIFF_CHANGES)
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
@@ -67,6 +69,7 @@ def test_a_change_is_told(change: Json, copy: Repository, tmp_path: Path) -> Non
         apply(edit, copy.root)
     report = compared(base, copy.root)
     assert report.faults == ()
+    assert wrong(data.data(report)) == []
     agree(objects(report), change.get("objects", ()))
     agree((f"{s.topic}: {s.text}" for s in report.sentences), change.get("says", ()))
     agree((f"{f.name}: {f.where}" for f in report.flags), change.get("flags", ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from scripts.core import git
 from scripts.diff.__main__ import main
 from scripts.model import revisions
 from scripts.model.manifests import Repository
+from tests.programs.diff.report_schema import wrong
 
 Run = Callable[..., tuple[int, str, str]]
 MONITORS = "base/config/monitors/stack.yaml"
@@ -119,6 +121,7 @@ def test_reports_and_both_rendered_trees_are_written(
     assert {path.name for path in folder.iterdir()} == {
         "report.md",
         "report.html",
+        "report.json",
         "before",
         "after",
     }
@@ -277,3 +280,65 @@ def test_only_files_that_clusters_are_built_from_count(clone: Path) -> None:
     (clone / "overlays/local/note.yaml").unlink()
     git.isolated(clone, "mv", "base/config/thresholds.yaml", "moved.yaml")
     assert revisions.differs(clone, base, tree)
+
+
+@pytest.mark.usefixtures("rendered")
+def test_data_is_all_of_standard_output_and_the_same_as_the_file(
+    clone: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    change(clone, GRAFANA, "cpu: 100m", "cpu: 120m")
+    folder = tmp_path_factory.mktemp("reports")
+    code, out, _ = run(clone, "--base=HEAD", "--format=json", f"--output={folder}")
+    assert code == 0
+    assert (folder / "report.json").read_text() == out
+    document = json.loads(out)
+    assert wrong(document) == []
+    edited = {
+        (edit["path"], edit["before"], edit["after"])
+        for change in document["changes"]
+        if change["title"] == "Deployment monitoring/grafana"
+        for edit in change["edits"]
+    }
+    assert edited == {
+        ("spec.template.spec.containers[name=grafana].resources.requests.cpu", "100m", "120m")
+    }
+
+
+def test_data_of_nothing_is_a_report_without_changes(clone: Path, run: Run) -> None:
+    code, out, err = run(clone, "--base=HEAD", "--format=json")
+    document = json.loads(out)
+    assert (code, err, document["differs"], document["changes"]) == (0, "", False, [])
+    assert wrong(document) == []
+
+
+@pytest.mark.usefixtures("rendered")
+def test_exit_codes_are_those_of_diff_where_they_are_asked_for(clone: Path, run: Run) -> None:
+    def codes(*options: str) -> list[int]:
+        return [run(clone, *options, *more)[0] for more in ((), ("--exit-code",))]
+
+    assert codes("--base=HEAD") == [0, 0]
+    assert codes("--base=nowhere") == [2, 2]
+    # What no cluster is built from is no difference.
+    (clone / "README.md").write_text("# Another text\n")
+    assert codes("--base=HEAD") == [0, 0]
+    change(clone, MONITORS, "sampleLimit: 500", "sampleLimit: 400")
+    assert codes("--base=HEAD") == [0, 1]
+    change(clone, "clusters/local/flux/monitoring.yaml", "spec:\n", "specification:\n")
+    assert codes("--base=HEAD") == [1, 2]
+
+
+def test_the_help_says_what_exit_codes_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "With --exit-code, as of diff: 0 when nothing differs, 1 when something does" in text
+
+
+@pytest.mark.parametrize("code", [(), ("--exit-code",)])
+def test_a_folder_that_cannot_be_written_to_is_named(
+    clone: Path, run: Run, code: tuple[str, ...]
+) -> None:
+    folder = clone / "README.md"
+    status, out, err = run(clone, "--base=HEAD", f"--output={folder}", *code)
+    assert (status, out) == (2 if code else 1, "")
+    assert f"{folder}: cannot be written: File exists\n    fix: name another folder" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scripts.diff.model import Report
+from scripts.core.yamlfile import Json
+from scripts.diff.model import ABSENT, Amount, Edit, Report
 from scripts.diff.outputs import formatting, html
 from scripts.servers import browser
 from tests.programs.diff.diff_reports import EMPTY, SMALL, hostile, huge, pictured
@@ -303,6 +305,55 @@ def test_what_keys_reach_has_a_name_and_a_visible_focus(tmp_path: Path) -> None:
     }
     assert [one for one in seen if not one[1] or one[2] == "none"] == []
     assert landmarks == 4
+
+
+def test_a_budget_tells_what_moves_and_what_stays(tmp_path: Path) -> None:
+    script = """return [await page.locator("#amounts tbody tr").allInnerTexts(),
+      await page.innerText("#as-before"), await page.locator("#amounts .over").count()]"""
+    amount = Amount("oke-free", "CPU", "475m", "475m", "900m", False, "600m")
+    more = (amount, dataclasses.replace(amount, limit="", former="900m"))
+    report = dataclasses.replace(SMALL, amounts=(*SMALL.amounts, *more))
+    rows, rest, over = result(written(report, tmp_path), script)
+    assert [row.split("\t") for row in rows] == [
+        ["oke-free", "CPU", "475m", "575m", "600m", ""],
+        ["oke-free", "memory", "1608Mi", "1864Mi", "1792Mi", "over"],
+        ["oke-free", "volumes", "100Gi", "50Gi", "100Gi", ""],
+        ["staging", "CPU", "none", "500m", "", ""],
+        ["oke-free", "CPU", "475m", "475m", "600m → 900m", ""],
+        ["oke-free", "CPU", "475m", "475m", "900m → none", ""],
+    ]
+    assert (rest, over) == ("As before: local: CPU 475m; oke-free: images 14", 1)
+
+
+def test_values_are_written_so_that_their_types_show(tmp_path: Path) -> None:
+    values = {
+        "5m": "5m",
+        "1": '"1"',
+        "": '""',
+        "true": '"true"',
+        " a ": '" a "',
+        '{"a": 1}': '{"a": 1}',
+        "a\nb": "a\nb",
+    }
+    typed: list[tuple[Json, str]] = [
+        (1, "1"),
+        (1.0, "1.0"),
+        (12345678901234567890, "12345678901234567890"),
+        (None, "null"),
+    ]
+    typed += [({"a": [1.0, "b"]}, '{"a":[1.0,"b"]}'), ("x" * 999, "x" * 999)]
+    typed += [(["x" * 999], f'["{"x" * 157}…')]
+    edits = [Edit(str(at), ABSENT, one) for at, (one, _) in enumerate([*values.items(), *typed])]
+    report = Report("a", "b", changes=(dataclasses.replace(SMALL.changes[1], edits=tuple(edits)),))
+    script = """
+      await page.evaluate("openRows()");
+      await page.waitForSelector(".values");
+      return page.$$eval(".values tbody tr", (rows) => rows.map((row) =>
+        [...row.cells].map((cell) => [cell.textContent, cell.className])));
+    """
+    rows = result(written(report, tmp_path), script)
+    assert [row[2][0] for row in rows] == [*values.values(), *(text for _, text in typed)]
+    assert {tuple(one for _, one in row) for row in rows} == {("path", "none", "value")}
 
 
 def test_pictures_stand_side_by_side_and_grow(tmp_path: Path) -> None:
