@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scripts import tools
-from scripts.checks import render
 from scripts.core.findings import RepositoryError, execute, progress, report
 from scripts.diff import compare
 from scripts.diff.model import Report
 from scripts.diff.objects import ClusterPair
 from scripts.diff.outputs import html, markdown, terminal
 from scripts.diff.rendering import BuiltRevision, cluster_pairs
-from scripts.model import revisions
+from scripts.model import object_files, revisions
 from scripts.model.rendered import Cluster
 from scripts.model.revisions import Revision
 
@@ -57,7 +56,8 @@ def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
     for pair in pairs:
         for name, cluster in (("before", pair.before), ("after", pair.after)):
             if cluster.sync.units:
-                render.write(cluster.sync, _released(cluster), folder / name / pair.name)
+                released = _released(cluster)
+                object_files.write(cluster.sync, released, folder / name / pair.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
