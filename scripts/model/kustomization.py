@@ -59,16 +59,16 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         raise RepositoryError(
             Finding(path, None, f"no {FILE} here", "correct the path that points here")
         )
+    texts = {os.path.relpath(file, root): file.read_text("utf-8") for file in files(folder)}
     digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
-    for source in files(folder):
-        name = os.path.relpath(source, root)
-        text = source.read_text(encoding="utf-8")
-        if source.suffix == ".yaml":
-            _parsed(text, name)  # Its error has file and line, which kustomize's lacks.
+    for name, text in texts.items():
         digest.update(f"{name} {len(text)} {text}".encode())
     cached = tools.cache() / "builds" / digest.hexdigest()
     if cached.exists():
         return list(json.loads(cached.read_text()))
+    for name, text in texts.items():
+        if name.endswith(".yaml"):
+            _parsed(text, name)  # Its error has file and line, which kustomize's lacks.
     with tempfile.TemporaryDirectory() as temporary:
         if path.startswith(f"{OPTIONS}/"):
             folder = _without_taken(root, folder, Path(temporary).resolve())
