@@ -27,7 +27,8 @@ KUBERNETES = Path(str(_PACKAGE.origin)).parent / "kubernetes-json-schema"
 SUPPORTED = 3
 
 
-def kubernetes_versions() -> list[str]:
+@functools.cache
+def kubernetes_versions() -> tuple[str, ...]:
     """Return the newest patch of each supported minor version of Kubernetes, oldest first."""
     found = {
         tuple(map(int, match.groups()))
@@ -35,7 +36,7 @@ def kubernetes_versions() -> list[str]:
         if (match := re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)-local-strict", path.name))
     }
     newest = {version[:2]: version for version in sorted(found)}
-    return [".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:]]
+    return tuple(".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:])
 
 
 def folder() -> Path:
