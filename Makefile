@@ -16,7 +16,10 @@ PROVE_TOOLS := alertmanager alloy blocks history mcp-grafana notifications pint 
 E2E_TOOLS := alertmanager argocd crane etcd helm helm-controller kube-apiserver kube-controller-manager kube-scheduler \
 	kube-state-metrics kubectl kustomize kustomize-controller kwok loki prometheus \
 	prometheus-operator redis source-controller thanos versitygw
-export PYTHONDONTWRITEBYTECODE := 1
+# Bytecode is kept, else each start compiles every module again; but not beside the modules, where it
+# would keep folders that git has removed. Who told Python to write none meant those.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: all
 all: ## Build and check every manifest, and print what a cluster will get

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
-import json
-import shutil
 import sys
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-
-import yaml
 
 from scripts import tools
 from scripts.checks import rendered as rendered_checks
@@ -28,40 +23,11 @@ from scripts.core.findings import (
     execute,
     report,
 )
-from scripts.core.yamlfile import Json
-from scripts.model import budget, charts
-from scripts.model.manifests import ClusterSync, Repository, identity
+from scripts.model import budget, charts, object_files
+from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, clusters
 
 OUTPUT = tools.ROOT / "build"
-
-
-def write(sync: ClusterSync, rendered: dict[str, list[dict[str, Json]]], folder: Path) -> int:
-    """Write a cluster sync's units and releases as one YAML file each.
-
-    Args:
-        sync: A cluster under one engine.
-        rendered: Objects by release.
-        folder: Replaced as a whole.
-
-    Returns:
-        How many objects were written.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    files = {f"{unit.name}.yaml": unit.objects for unit in sync.units}
-    files |= {f"releases/{name}.yaml": objects for name, objects in rendered.items()}
-    for name, objects in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ordered = sorted(objects, key=identity)
-        path.write_text("---\n".join(_yaml(json.dumps(item)) for item in ordered))
-    return sum(map(len, files.values()))
-
-
-@functools.cache
-def _yaml(item: str) -> str:
-    """Return an object as YAML; the engines of a cluster, and clusters, have most in common."""
-    return yaml.dump(json.loads(item), Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def check(
@@ -105,7 +71,7 @@ def main() -> int:
     for sync in repository.syncs:
         if sync.synced:
             releases = {r.name: rendered[sync.name, r.name] for r in sync.releases}
-            count = write(sync, releases, OUTPUT / sync.cluster / sync.engine)
+            count = object_files.write(sync, releases, OUTPUT / sync.cluster / sync.engine)
             print(f"build/{sync.name}: {count} objects")
     with_charts = clusters(repository, rendered=rendered)
     left_out = refusals.not_built() if options.allow_missing else []

@@ -70,6 +70,12 @@ def load_all(text: str, path: str) -> list[Json]:
         raise RepositoryError(Finding(path, None, f"not valid YAML: {problem}", fix)) from error
 
 
+@functools.lru_cache(maxsize=1024)
+def load_once(text: str, path: str) -> tuple[Json, ...]:
+    """Parse a text as `load_all` does, once for all that read it; nobody may change the result."""
+    return tuple(load_all(text, path))
+
+
 def load(path: Path, root: Path) -> list[Json]:
     """Parse every document of a YAML file, named relative to root in errors."""
     return load_all(path.read_text(encoding="utf-8"), str(path.relative_to(root)))

@@ -16,18 +16,19 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts import tools
-from scripts.checks import render
 from scripts.core.findings import Finding, RepositoryError, execute, progress, report
-from scripts.diff import compare
 from scripts.diff.model import Report
-from scripts.diff.objects import ClusterPair
 from scripts.diff.outputs import data, formatting, html, markdown, terminal
-from scripts.diff.rendering import BuiltRevision, cluster_pairs
 from scripts.model import revisions
-from scripts.model.rendered import Cluster
 from scripts.model.revisions import Revision
+
+# To import all that renders and compares takes longer than to say that nothing differs.
+if TYPE_CHECKING:
+    from scripts.diff.objects import ClusterPair
+    from scripts.model.rendered import Cluster
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     "terminal": terminal.text,
@@ -44,6 +45,9 @@ def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, lis
     """Return the report, and the clusters that it is made from."""
     if not revisions.differs(root, before, after):
         return Report(before.title, after.title), []
+    from scripts.diff import compare
+    from scripts.diff.rendering import BuiltRevision, cluster_pairs
+
     with tempfile.TemporaryDirectory(prefix="todo-monitoring-diff-") as folder:
         old, new = (
             BuiltRevision(revisions.unpack(root, one, Path(folder) / name), one.title)
@@ -69,6 +73,8 @@ def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
 
 
 def _write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
+    from scripts.model import object_files
+
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKDOWN).write_text(markdown.text(found, whole=PAGE))
     (folder / PAGE).write_text(html.page(found))
@@ -78,7 +84,8 @@ def _write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
     for pair in pairs:
         for name, cluster in (("before", pair.before), ("after", pair.after)):
             if cluster.sync.units:
-                render.write(cluster.sync, _released(cluster), folder / name / pair.name)
+                released = _released(cluster)
+                object_files.write(cluster.sync, released, folder / name / pair.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -156,13 +156,13 @@ def cluster_pairs(before: BuiltRevision, after: BuiltRevision) -> list[ClusterPa
     built = {
         name: syncs.without_units(before.broken, after.broken) for name, syncs in declared.items()
     }
-    refused = _refused(built, revisions)
+    refused, objects = _rendered(built, revisions)
     shown = {
         name: syncs.without_releases({release for place, release in refused if place == name})
         for name, syncs in built.items()
     }
     rendered = (
-        clusters(revision.repository, [syncs[index] for syncs in shown.values()])
+        clusters(revision.repository, [syncs[index] for syncs in shown.values()], objects[index])
         for index, revision in enumerate(revisions)
     )
     return [
@@ -177,23 +177,25 @@ def cluster_pairs(before: BuiltRevision, after: BuiltRevision) -> list[ClusterPa
     ]
 
 
-def _refused(
+def _rendered(
     built: Mapping[str, SyncPair], revisions: tuple[BuiltRevision, BuiltRevision]
-) -> set[tuple[str, str]]:
-    """Render each release of each revision once.
+) -> tuple[set[tuple[str, str]], tuple[charts.Rendered, charts.Rendered]]:
+    """Render each release once, in how many clusters, and in which revisions, it may be.
 
     Returns:
-        Names of the cluster syncs and of their releases that a chart refuses.
+        Names of the cluster syncs and of their releases that a chart refuses; and the objects of
+        the others, for each revision.
     """
-    users: dict[str, list[tuple[str, Release, BuiltRevision]]] = {}
+    users: dict[str, list[tuple[str, Release, int]]] = {}
     for name, syncs in built.items():
-        for sync, revision in zip(syncs, revisions, strict=True):
+        for index, sync in enumerate(syncs):
             for release in sync.releases:
-                key = [release.repository, release.chart, release.version]
+                key = [release.repository, release.chart, release.version, release.skips_crds]
                 key += [release.name, release.namespace]
                 text = json.dumps([*key, release.values], sort_keys=True)
-                users.setdefault(text, []).append((name, release, revision))
-    refused = set()
+                users.setdefault(text, []).append((name, release, index))
+    refused: set[tuple[str, str]] = set()
+    objects: tuple[charts.Rendered, charts.Rendered] = ({}, {})
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         jobs = {pool.submit(charts.render, own[0][1]): own for own in users.values()}
         if waiting := wait(jobs, timeout=PATIENCE).not_done:
@@ -202,8 +204,11 @@ def _refused(
             error = job.exception()
             if isinstance(error, RepositoryError):
                 refused |= {(name, release.name) for name, release, _ in own}
-                for revision in {revision for _, _, revision in own}:
-                    revision.add_fault(own[0][1].name, error)
+                for index in {index for _, _, index in own}:
+                    revisions[index].add_fault(own[0][1].name, error)
             elif error:
                 raise error
-    return refused
+            else:
+                for name, release, index in own:
+                    objects[index][name, release.name] = job.result()
+    return refused, objects

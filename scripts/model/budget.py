@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.core.columns import aligned
 from scripts.core.findings import Finding
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
-from scripts.core.yamlfile import Json, load
+from scripts.core.yamlfile import Json, load, load_once
 from scripts.model import files, images, scraping
 from scripts.model.manifests import ENGINES
 from scripts.model.rendered import Cluster, Item, Pod, Written, declared
@@ -79,12 +79,13 @@ def environment(cluster: Cluster) -> str | None:
     return next((path[1] for path in paths if path[0] == "overlays"), None)
 
 
-def limits(cluster: Cluster) -> dict[str, Json]:
+def limits(cluster: Cluster) -> Mapping[str, Json]:
     """Return the environment's `budget.yaml`; empty where there is none."""
     path = _file(cluster)
     if path is None or not path.exists():
         return {}
-    content: dict[str, Json] = load(path, cluster.repository.root)[0]
+    name = path.relative_to(cluster.repository.root).as_posix()
+    content: Mapping[str, Json] = load_once(path.read_text(encoding="utf-8"), name)[0]
     return content
 
 
@@ -196,7 +197,7 @@ ARCHITECTURE = "kubernetes.io/arch"
 
 def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
     """Every image supports the environment's CPU architecture, and no pod asks for another."""
-    known = load(cluster.repository.root / IMAGES, cluster.repository.root)[0]
+    known = load_once((cluster.repository.root / IMAGES).read_text(encoding="utf-8"), IMAGES)[0]
     for pod in cluster.pods:
         wanted = (pod.spec.get("nodeSelector") or {}).get(ARCHITECTURE)
         if wanted and wanted != architecture:

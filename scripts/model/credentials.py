@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,11 @@ from scripts.model.secretfile import DeclaredSecret
 
 OPERATOR = "monitoring.coreos.com"
 WORKLOADS = "apps"
+# Keys under which values and objects name Secrets: one by its name, one in a map, several.
+NAMES = ("secretName", "envFromSecret")
+REFERENCES = ("secretRef", "certSecretRef", "proxySecretRef")
+LISTS = ("imagePullSecrets", "pullSecrets", "secrets")
+NAMING = frozenset({"existingSecret", "configSecret", *NAMES, *REFERENCES, *LISTS})
 
 
 class Secret(NamedTuple):
@@ -96,8 +101,11 @@ def secrets_read(sync: ClusterSync) -> Iterator[SecretReference]:
 
 def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Named]:
     """Yield the Secrets that values or a spec name, by the conventions of the charts used."""
-    yield from _selectors(namespace, values)
-    for keys, holder in maps(values):
+    found = list(maps(values))
+    yield from _selectors(namespace, found)
+    for keys, holder in found:
+        if NAMING.isdisjoint(holder):
+            continue
         # A map is a SecretKeySelector.
         if isinstance(name := holder.get("existingSecret"), str) and name:
             read = frozenset[str]()
@@ -107,14 +115,14 @@ def secrets_in_values(chart: str, namespace: str, values: Json) -> Iterator[Name
             yield (*keys, "existingSecret"), Secret(namespace, name, read)
         if name := holder.get("configSecret"):
             yield (*keys, "configSecret"), Secret(namespace, name, frozenset({"alertmanager.yaml"}))
-        for key in ("secretName", "envFromSecret"):
+        for key in NAMES:
             if isinstance(name := holder.get(key), str) and name:
                 yield (*keys, key), Secret(namespace, name, frozenset(), _optional(holder))
-        for key in ("secretRef", "certSecretRef", "proxySecretRef"):
-            if isinstance(found := holder.get(key), dict) and "name" in found:
-                secret = Secret(namespace, found["name"], frozenset(), _optional(found))
+        for key in REFERENCES:
+            if isinstance(selector := holder.get(key), dict) and "name" in selector:
+                secret = Secret(namespace, selector["name"], frozenset(), _optional(selector))
                 yield (*keys, key), secret
-        for key in ("imagePullSecrets", "pullSecrets", "secrets"):
+        for key in LISTS:
             for index, name in enumerate(_names(holder.get(key))):
                 yield (*keys, key, str(index)), Secret(namespace, name, frozenset())
 
@@ -169,9 +177,11 @@ def needed_secrets(sync: ClusterSync, repository: Repository) -> list[NeededSecr
     return found
 
 
-def _selectors(namespace: str, value: Json) -> Iterator[Named]:
+def _selectors(
+    namespace: str, found: Iterable[tuple[tuple[str, ...], Mapping[str, Json]]]
+) -> Iterator[Named]:
     """Yield each SecretKeySelector: a name and a key, and not below `configMap…`."""
-    for keys, holder in maps(value):
+    for keys, holder in found:
         is_selector = {"name", "key"} <= holder.keys() <= {"name", "key", "optional"}
         if is_selector and not (keys and keys[-1].startswith("configMap")):
             key = frozenset({holder["key"]})

@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from scripts.core.yamlfile import Json
 
 # The inventory: where the application runs, and other facts that manifests and rules copy.
@@ -30,5 +28,8 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def invalid(pattern: str, document: Json) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the keys at which a document does not match a pattern's schema, and what is wrong."""
+    # To import it takes longer than all else that most commands import, and few validate.
+    from jsonschema import Draft202012Validator
+
     for error in Draft202012Validator(schemas()[pattern]).iter_errors(document):
         yield tuple(map(str, error.absolute_path)), error.message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ import yaml
 
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
-from scripts.core.yamlfile import Json, load_all
+from scripts.core.yamlfile import Json, load_all, load_once
 from scripts.model.files import INVENTORY
 
 FILE = "kustomization.yaml"
@@ -59,16 +58,16 @@ def build(root: Path, path: str) -> list[dict[str, Json]]:
         raise RepositoryError(
             Finding(path, None, f"no {FILE} here", "correct the path that points here")
         )
+    texts = {os.path.relpath(file, root): file.read_text("utf-8") for file in files(folder)}
     digest = hashlib.sha256(f"{tools.version('kustomize')} {path}".encode())
-    for source in files(folder):
-        name = os.path.relpath(source, root)
-        text = source.read_text(encoding="utf-8")
-        if source.suffix == ".yaml":
-            _parsed(text, name)  # Its error has file and line, which kustomize's lacks.
+    for name, text in texts.items():
         digest.update(f"{name} {len(text)} {text}".encode())
     cached = tools.cache() / "builds" / digest.hexdigest()
     if cached.exists():
         return list(json.loads(cached.read_text()))
+    for name, text in texts.items():
+        if name.endswith(".yaml"):
+            load_once(text, name)  # Its error has file and line, which kustomize's lacks.
     with tempfile.TemporaryDirectory() as temporary:
         if path.startswith(f"{OPTIONS}/"):
             folder = _without_taken(root, folder, Path(temporary).resolve())
@@ -96,7 +95,7 @@ def files(folder: Path) -> list[Path]:
             continue
         found[start] = None
         try:
-            documents = _parsed(start.read_text(encoding="utf-8"), str(start))
+            documents = load_once(start.read_text(encoding="utf-8"), FILE)
         except RepositoryError:
             continue  # The caller parses it as well, and reports the error.
         content = documents[0] if documents and isinstance(documents[0], dict) else {}
@@ -114,12 +113,6 @@ def files(folder: Path) -> list[Path]:
     return list(found)
 
 
-@functools.lru_cache(maxsize=1024)
-def _parsed(text: str, path: str) -> tuple[Json, ...]:
-    """Parse a file once, for several builds; callers must not change the result."""
-    return tuple(load_all(text, path))
-
-
 def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
     """Write a kustomization again, without the components that its resources have already.
 
@@ -128,7 +121,7 @@ def _without_taken(root: Path, folder: Path, copy: Path) -> Path:
         folder: The kustomization's; it has resources and components alone.
         copy: A folder outside of the repository.
     """
-    content = _parsed((folder / FILE).read_text(encoding="utf-8"), str(folder / FILE))[0]
+    content = load_once((folder / FILE).read_text(encoding="utf-8"), FILE)[0]
     places = {
         key: [Path(os.path.normpath(folder / name)) for name in content.get(key) or ()]
         for key in ("resources", "components")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from scripts.core import git
 from scripts.core.findings import Finding, RepositoryError
-from scripts.model import budget
+from scripts.model.images import IMAGES
 
 # What clusters are built from and checked by.
-INPUTS = ("base", "clusters", "overlays", budget.IMAGES)
+INPUTS = ("base", "clusters", "overlays", IMAGES)
 # Names of the main branch; the remote's come first.
 MAIN = ("origin/HEAD", "origin/main", "main", "origin/master", "master")
 WORKING_TREE = "working tree"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
 import re
 import tempfile
@@ -12,20 +13,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped]
-
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, progress
 from scripts.core.yamlfile import load, load_all
 from scripts.tools import sources
 
 PINS = Path(__file__).parents[1] / "schemas.yaml"
-KUBERNETES = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+# Files beside a package, which would take longer to import than most commands run.
+_PACKAGE = importlib.util.find_spec("kubernetes_validate")
+assert _PACKAGE, "the lock file has it"  # noqa: S101
+KUBERNETES = Path(str(_PACKAGE.origin)).parent / "kubernetes-json-schema"
 # The newest minor versions of Kubernetes, as many as the Kubernetes project itself supports.
 SUPPORTED = 3
 
 
-def kubernetes_versions() -> list[str]:
+@functools.cache
+def kubernetes_versions() -> tuple[str, ...]:
     """Return the newest patch of each supported minor version of Kubernetes, oldest first."""
     found = {
         tuple(map(int, match.groups()))
@@ -33,7 +36,7 @@ def kubernetes_versions() -> list[str]:
         if (match := re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)-local-strict", path.name))
     }
     newest = {version[:2]: version for version in sorted(found)}
-    return [".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:]]
+    return tuple(".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:])
 
 
 def folder() -> Path:

@@ -53,6 +53,7 @@ def write(path: Path, text: str) -> None:
     Path(partial.name).rename(path)
 
 
+@functools.cache
 def version(name: str) -> str:
     """Return the pinned version of an upstream program, `local` for one of our own."""
     if not (module := _upstream(name)):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.checks import unused_values
-from scripts.core.yamlfile import Json, get, leaves, line_of, load_all
+from scripts.core.yamlfile import Json, get, leaves, line_of, load_once
 from scripts.diff import value_diff
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
@@ -212,7 +211,7 @@ def _written(repository: Repository, sync: ClusterSync, kind: str, name: str) ->
             continue
         text = (repository.root / path).read_text(encoding="utf-8")
         patched = path.startswith(OVERLAYS) and path.endswith("/kustomization.yaml")
-        for number, content in enumerate(_documents(text, path) if patched or name in text else ()):
+        for number, content in enumerate(load_once(text, path) if patched or name in text else ()):
             if patched:
                 for index, patch in enumerate(content.get("patches") or ()):
                     own = _Written(path, text, None, (number, ("patches", str(index))))
@@ -246,7 +245,7 @@ def _patch(
             return  # Without a target, the file names its object.
         text = file.read_text(encoding="utf-8")
         here = _Written(path, text, None, (0, ()))
-    for number, content in enumerate(_documents(text, here.path)):
+    for number, content in enumerate(load_once(text, here.path)):
         at = here.at if here.at[1] else (number, ())
         if isinstance(content, list):
             pointers = tuple(_pointer(str(one.get("path"))) for one in content) if aimed else ()
@@ -263,9 +262,3 @@ def _pointer(path: str) -> Keys:
 def _is(content: Json, kind: str, name: str) -> bool:
     found = get(content, "kind"), get(content, "metadata", "name")
     return found == (kind, name)
-
-
-@functools.lru_cache(maxsize=256)
-def _documents(text: str, path: str) -> tuple[Json, ...]:
-    """Parse a file, which every cluster reads."""
-    return tuple(load_all(text, path))
