@@ -189,7 +189,7 @@ def _refused(
     for name, syncs in built.items():
         for sync, revision in zip(syncs, revisions, strict=True):
             for release in sync.releases:
-                key = [release.repository, release.chart, release.version]
+                key = [release.repository, release.chart, release.version, release.digest]
                 key += [release.name, release.namespace]
                 text = json.dumps([*key, release.values], sort_keys=True)
                 users.setdefault(text, []).append((name, release, revision))
