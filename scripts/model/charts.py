@@ -64,15 +64,6 @@ def archive(release: Release) -> Path:
     raise RepositoryError(found)
 
 
-def is_put_by_hand(release: Release) -> bool:
-    """Say whether a user has put the chart's archive there.
-
-    Raises:
-        RepositoryError: As `archive`.
-    """
-    return archive(release).parent == _folder()
-
-
 def _folder() -> Path:
     return tools.cache() / "charts"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -10,13 +9,11 @@ from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, get, leaves, line_of, load
 from scripts.model import sourceignore
+from scripts.model.images import DIGEST
 from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 
 # The layer that `helm push` writes: https://helm.sh/docs/topics/registries/
 LAYER = {"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "operation": "copy"}
-# A manifest's digest, as registries write it. Flux takes it in place of the tag, then `semver`
-# (source-controller, getArtifactRef in internal/controller/ocirepository_controller.go).
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -42,6 +39,8 @@ def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
             yield Violation("HelmRelease", name, at, text, "set the values themselves")
     if item["kind"] != "OCIRepository":
         return
+    # Flux takes the digest, then `semver`, then the tag (source-controller, getArtifactRef in
+    # internal/controller/ocirepository_controller.go).
     reference, layer = spec.get("ref") or {}, spec.get("layerSelector") or {}
     if reference.get("semver"):
         text = "Flux follows ref.semver, and Argo CD and the checks its tag"

@@ -90,7 +90,6 @@ def refused(release: Release) -> str:
 
 def test_a_pinned_chart_is_pulled_by_its_digest_and_kept_by_it(registry: Path) -> None:
     assert charts.archive(PINNED).read_bytes() == registry.read_bytes()
-    assert not charts.is_put_by_hand(PINNED)
     # Neither a tag nor another digest of the same version gets what was pulled for this one.
     other = dataclasses.replace(PINNED, digest=f"sha256:{'1' * 64}")
     assert f"has it as {other.digest}: Error: oci://one.example" in refused(other)
@@ -130,7 +129,6 @@ def test_of_an_archive_that_is_put_there_nobody_knows_the_digest(
     folder.mkdir(parents=True)
     (folder / "grafana-1.2.3.tgz").write_text("by hand")
     assert charts.archive(PINNED).read_text() == "by hand"
-    assert charts.is_put_by_hand(PINNED)
     assert f"whether it is {DIGEST}, nobody knows" in capsys.readouterr().err
     assert charts.archive(RELEASE).read_text() == "by hand"
     assert capsys.readouterr().err == ""
