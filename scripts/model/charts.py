@@ -128,7 +128,7 @@ def _checksum_as_digest(pin: _Pin, by_hand: Path) -> Finding | None:
         text = f"{pin.digest} is the checksum of its archive, which no registry has as a chart"
         return pin.finding(text, "pin the digest of the manifest, as `crane digest` prints it")
     if pin.digest:
-        progress(f"{by_hand} was put there by hand: whether it is {pin.digest}, nobody knows")
+        progress(f"{by_hand.name} was put there by hand: whether it is {pin.digest}, nobody knows")
     return None
 
 
