@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import tools
+from scripts.model.images import DIGEST
 from scripts.servers.processes import LOOPBACK, Processes, openssl
 from scripts.servers.registry import Registry
 from scripts.servers.tcp_proxy import relay
@@ -102,6 +103,8 @@ def arguments(*flags: str) -> tuple[str, ...]:
 def readdressed(text: str, host: str) -> str:
     """Return a release's file with its chart in another registry, whose certificate is not known.
 
+    By its tag: what is pushed to another registry has another digest.
+
     Args:
         text: The file: an OCIRepository, or a HelmRepository that is not OCI, and a HelmRelease.
         host: The registry's host and port.
@@ -109,10 +112,11 @@ def readdressed(text: str, host: str) -> str:
     oci = re.sub(
         r"(?m)^  url: oci://[^/\n]+/(.+)$", rf"  url: oci://{host}/\1\n  insecure: true", text
     )
+    by_tag = re.sub(rf"(?m)^    digest: {DIGEST.pattern}\n", "", oci)
     return re.sub(
         r"(?m)^  url: https://[^/\n]+/(.+)$",
         rf"  type: oci\n  url: oci://{host}/\1\n  insecure: true",
-        oci,
+        by_tag,
     )
 
 

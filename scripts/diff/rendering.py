@@ -190,9 +190,9 @@ def _rendered(
     for name, syncs in built.items():
         for index, sync in enumerate(syncs):
             for release in sync.releases:
-                key = [release.repository, release.chart, release.version, release.skips_crds]
-                key += [release.name, release.namespace]
-                text = json.dumps([*key, release.values], sort_keys=True)
+                # Whoever declares it.
+                key = dataclasses.asdict(release) | {"owner": ""}
+                text = json.dumps(key, sort_keys=True)
                 users.setdefault(text, []).append((name, release, index))
     refused: set[tuple[str, str]] = set()
     objects: tuple[charts.Rendered, charts.Rendered] = ({}, {})

@@ -9,9 +9,11 @@ import json
 import os
 import re
 import subprocess
+import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from scripts import tools
 from scripts.core.findings import YELLOW, Finding, RepositoryError, colour, progress
@@ -21,72 +23,134 @@ from scripts.model.manifests import ClusterSync, Release
 
 # Objects by (cluster sync's name, release's name).
 Rendered = dict[tuple[str, str], list[dict[str, Json]]]
-# Characters of a repository's name that become a dash in the name of its folder.
-_NOT_IN_FOLDER = re.compile(r"[^\w.-]+")
+# Characters of a repository or a digest that become a dash in the name of a folder or a file.
+_NOT_IN_NAME = re.compile(r"[^\w.-]+")
 # Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
 MIRROR = "CHARTS_MIRROR"
+
+
+class _Pin(NamedTuple):
+    """What decides which archive a release is rendered from."""
+
+    repository: str
+    chart: str
+    version: str
+    digest: str
+
+    @classmethod
+    def of(cls, release: Release) -> _Pin:
+        return cls(release.repository, release.chart, release.version, release.digest)
+
+    def finding(self, message: str, fix: str) -> Finding:
+        return Finding(f"chart {self.chart} {self.version}", None, message, fix)
 
 
 def archive(release: Release) -> Path:
     """Return the chart's archive: from the cache, else pulled into it.
 
     Archives are cached by repository, as two repositories may have different charts of one name and
-    version. An archive that a user puts into the folder itself is used for every repository.
+    version, and by the pinned digest, as a version may have been pushed again. An archive that a
+    user puts into the folder itself is used for every repository. A digest is that of the manifest
+    in a registry, which such an archive lacks: nobody can say whether it is that one, and this is
+    told.
 
     Raises:
-        RepositoryError: If neither the cache nor the registry has it; names the chart.
+        RepositoryError: If neither the cache nor the registry has it, or the digest is of another
+            version; names the chart.
     """
-    found = _archive(release.repository, release.chart, release.version)
+    found = _archive(_Pin.of(release))
     if isinstance(found, Path):
         return found
     raise RepositoryError(found)
 
 
+def _folder() -> Path:
+    return tools.cache() / "charts"
+
+
 @functools.cache
-def _archive(repository: str, chart: str, version: str) -> Path | Finding:
-    name = f"{chart}-{version}.tgz"
-    own = tools.cache() / "charts"
-    folder = own / _NOT_IN_FOLDER.sub("-", repository.rpartition("://")[2]).strip(".")
-    for path in (own / name, folder / name):
-        if path.exists():
-            return path
+def _archive(pin: _Pin) -> Path | Finding:
+    name = f"{pin.chart}-{pin.version}.tgz"
+    by_hand = _folder() / name
+    folder = _folder() / _NOT_IN_NAME.sub("-", pin.repository.rpartition("://")[2]).strip(".")
+    pulled = folder / name
+    if pin.digest:
+        pulled = folder / f"{pin.chart}-{pin.version}@{_NOT_IN_NAME.sub('-', pin.digest)}.tgz"
+        if pulled.exists():
+            return pulled
+    if by_hand.exists():
+        return _checksum_as_digest(pin, by_hand) or by_hand
+    if pulled.exists():
+        return pulled
     folder.mkdir(parents=True, exist_ok=True)
-    mirror = os.environ.get(MIRROR)
-    progress(f"pulling {chart} {version}")
-    if mirror or not repository.startswith("http"):
-        source = [f"{mirror or f'oci://{repository}'}/{chart}"]
-    else:
-        source = [chart, "--repo", repository]
+    progress(f"pulling {pin.chart} {pin.version}")
     with tempfile.TemporaryDirectory(dir=tools.cache()) as partial:
-        try:
-            pulled = subprocess.run(
-                [str(tools.path("helm")), "pull", *source, "--version", version, "-d", partial],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-            reason = pulled.stderr.strip().splitlines()[-1:] or ["no answer"]
-        except subprocess.TimeoutExpired:
-            reason = ["no answer within 120 s"]
-        archives = list(Path(partial).glob("*.tgz"))
-        if archives:
-            archives[0].rename(path)
-            return path
-    return Finding(
-        f"chart {chart} {version}",
-        None,
-        f"neither the cache nor {mirror or repository} has it: {reason[0][:200]}",
-        f"put {name} into {own}, or name a mirror in {MIRROR}",
-    )
+        reason = _pull(pin, partial)
+        for path in Path(partial).glob("*.tgz"):
+            if wrong := _other_version(pin, path):
+                return wrong
+            path.rename(pulled)
+            return pulled
+    what = f" as {pin.digest}" if pin.digest else ""
+    text = f"neither the cache nor {os.environ.get(MIRROR) or pin.repository} has it{what}: "
+    fix = f"put {name} into {_folder()}, or name a mirror in {MIRROR}"
+    if pin.digest:
+        fix = f"compare the digest with the registry's, or {fix}"
+    return pin.finding(text + reason[:200], fix)
+
+
+def _pull(pin: _Pin, folder: str) -> str:
+    """Have Helm pull a chart into a folder; return what it says where it cannot."""
+    mirror = os.environ.get(MIRROR)
+    address = f"{mirror or f'oci://{pin.repository}'}/{pin.chart}"
+    source = [address, "--version", pin.version]
+    if pin.digest:
+        # Without the version, as Helm would compare it with what the tag names now.
+        source = [f"{address}@{pin.digest}"]
+    elif not mirror and pin.repository.startswith("http"):
+        source = [pin.chart, "--repo", pin.repository, "--version", pin.version]
+    try:
+        pulled = subprocess.run(
+            [str(tools.path("helm")), "pull", *source, "-d", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    except subprocess.TimeoutExpired:
+        return "no answer within 120 s"
+    return (pulled.stderr.strip().splitlines() or ["no answer"])[-1]
+
+
+def _checksum_as_digest(pin: _Pin, by_hand: Path) -> Finding | None:
+    """Refuse an archive's checksum in place of a digest, and tell what else is not known."""
+    if pin.digest == f"sha256:{_file_digest(by_hand)}":
+        text = f"{pin.digest} is the checksum of its archive, which no registry has as a chart"
+        return pin.finding(text, "pin the digest of the manifest, as `crane digest` prints it")
+    if pin.digest:
+        progress(f"{by_hand.name} was put there by hand: whether it is {pin.digest}, nobody knows")
+    return None
+
+
+def _other_version(pin: _Pin, path: Path) -> Finding | None:
+    """Compare an archive that was pulled by its digest with the tag, which Flux does not read."""
+    if not pin.digest:
+        return None
+    with tarfile.open(path) as content:
+        file = content.extractfile(f"{pin.chart}/Chart.yaml")
+        found = str(load_all(file.read().decode(), path.name)[0]["version"]) if file else "none"
+    # A tag cannot have the plus of a version.
+    if found.replace("+", "_") == pin.version.replace("+", "_"):
+        return None
+    text = f"{pin.digest} is version {found}: Flux installs it, and Argo CD what the tag says"
+    return pin.finding(text, "let tag and digest be of one version")
 
 
 def missing(syncs: list[ClusterSync]) -> list[Finding]:
     """Return a finding for each chart of the cluster syncs that cannot be pulled."""
-    releases = {(r.repository, r.chart, r.version): r for sync in syncs for r in sync.releases}
+    pins = dict.fromkeys(_Pin.of(r) for sync in syncs for r in sync.releases)
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda r: _archive(r.repository, r.chart, r.version), releases.values())
-    return [f for f in found if isinstance(f, Finding)]
+        return [found for found in pool.map(_archive, pins) if isinstance(found, Finding)]
 
 
 def add_allow_missing(parser: argparse.ArgumentParser) -> None:

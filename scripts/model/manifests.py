@@ -42,11 +42,13 @@ class Release:
         name: The release's name, as Helm sees it.
         namespace: Where the chart is installed.
         chart: The chart's name.
-        version: Its exact version.
+        version: Its exact version: the tag, where it is in an OCI registry.
         repository: Where it comes from: `host/path` of an OCI registry, or a URL.
         values: The final values.
         owner: Kind and name of the object that declares it.
         skips_crds: Whether the engine leaves out what the chart has in its folder `crds`.
+        digest: Of the manifest in its OCI registry, which the engine then takes whatever the tag
+            names; empty if none is pinned.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Release:
     values: dict[str, Json]
     owner: tuple[str, str]
     skips_crds: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -377,35 +380,46 @@ def flux_releases(objects: list[dict[str, Json]]) -> list[Release]:
                     "name an OCIRepository in chartRef, or a HelmRepository in sourceRef",
                 )
             )
-        if source["kind"] == "OCIRepository":
-            repository, _, chart = source["spec"]["url"].removeprefix("oci://").rpartition("/")
-            version = source["spec"].get("ref", {}).get("tag")
-        else:
-            # An OCI registry is named as in an Application: without the scheme.
-            repository = source["spec"]["url"].removeprefix("oci://")
-            chart, version = spec["chart"]["spec"]["chart"], spec["chart"]["spec"].get("version")
+        chart, version, repository, digest = _chart(spec, source)
         if not version:
-            raise RepositoryError(
-                Finding(
-                    f"HelmRelease {own}/{name}",
-                    None,
-                    f"the chart {chart} has no version",
-                    "pin an exact one: spec.ref.tag of its source, or spec.chart.spec.version",
-                )
-            )
+            text, fix = f"the chart {chart} has no version", "pin an exact one: "
+            if digest:
+                text = f"the chart {chart} has a digest and no tag, and Argo CD needs its version"
+            fix += "spec.ref.tag of its source, or spec.chart.spec.version"
+            raise RepositoryError(Finding(f"HelmRelease {own}/{name}", None, text, fix))
         releases.append(
             Release(
                 spec.get("releaseName") or (f"{target}-{name}" if target else name),
                 target or own,
                 chart,
-                str(version),
+                version,
                 repository,
                 spec.get("values") or {},
                 ("HelmRelease", name),
                 (spec.get("install") or {}).get("crds") == "Skip",
+                digest,
             )
         )
     return sorted(releases, key=lambda r: r.name)
+
+
+def _chart(spec: Json, source: Json) -> tuple[str, str, str, str]:
+    """Return name, version, repository and digest of a HelmRelease's chart; empty what is not set.
+
+    An OCI registry is named as in an Application: without the scheme.
+    """
+    url = str(source["spec"]["url"]).removeprefix("oci://")
+    if source["kind"] == "OCIRepository":
+        repository, _, chart = url.rpartition("/")
+        reference = source["spec"].get("ref") or {}
+        return (
+            chart,
+            str(reference.get("tag") or ""),
+            repository,
+            str(reference.get("digest") or ""),
+        )
+    own = spec["chart"]["spec"]
+    return own["chart"], str(own.get("version") or ""), url, ""
 
 
 def _argocd_release(item: dict[str, Json]) -> Release:

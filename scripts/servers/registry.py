@@ -11,11 +11,13 @@ from pathlib import Path
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError
 from scripts.model import charts
+from scripts.model.images import DIGEST
 from scripts.model.manifests import Release
 from scripts.servers.processes import LOOPBACK, Processes, free_port
 from scripts.servers.tcp_proxy import TcpProxy
 
 NAME = "registry"
+_DIGEST = re.compile(rf"(?m)^Digest: ({DIGEST.pattern})$")
 
 
 class Registry:
@@ -50,13 +52,18 @@ class Registry:
         for release in distinct.values():
             self.push(charts.archive(release), release)
 
-    def push(self, archive: Path, release: Release) -> None:
-        """Push a chart's archive to where the mirror has a release's chart."""
+    def push(self, archive: Path, release: Release) -> str:
+        """Push a chart's archive to where the mirror has a release's chart; return its digest.
+
+        It is another digest than in the chart's own registry, as Helm makes the manifest anew.
+        """
         _, _, path = release.repository.removeprefix("https://").partition("/")
         pushed = tools.run("helm", "push", archive, f"oci://{self.host}/{path}", "--plain-http")
-        if pushed.returncode:
+        digest = _DIGEST.search(pushed.stdout + pushed.stderr)
+        if pushed.returncode or not digest:
             text = f"{archive.name} cannot be pushed: {pushed.stderr.strip()[-300:]}"
             raise RepositoryError(Finding("chart", None, text, "see Helm's message"))
+        return digest[1]
 
 
 def renumbered(archive: Path, version: str, folder: Path) -> Path:

@@ -9,13 +9,11 @@ from scripts.checks.static.engines import unfilled
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, get, leaves, line_of, load
 from scripts.model import sourceignore
-from scripts.model.manifests import Release, Repository, in_values
+from scripts.model.images import DIGEST
+from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 
 # The layer that `helm push` writes: https://helm.sh/docs/topics/registries/
 LAYER = {"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "operation": "copy"}
-# What Flux takes in place of the tag (source-controller, getArtifactRef in
-# internal/controller/ocirepository_controller.go).
-BEFORE_TAG = ("digest", "semver")
 
 
 def check(repository: Repository) -> list[Finding]:
@@ -24,12 +22,12 @@ def check(repository: Repository) -> list[Finding]:
     for sync in repository.syncs:
         found = chain.from_iterable(map(chart_source_exact, sync.objects()))
         empty = chain.from_iterable(map(no_null_values, sync.releases))
-        findings += repository.locate(sync, chain(found, empty))
+        findings += repository.locate(sync, chain(found, one_chart_per_digest(sync), empty))
     return [*findings, *built_files_packed(repository), *versions_copied(repository)]
 
 
 def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
-    """A release has one source, pinned by its tag alone, of which Flux takes the chart's layer."""
+    """A release has one source, pinned by its tag, of which Flux takes the chart's layer."""
     name, spec = item["metadata"]["name"], item.get("spec") or {}
     if item["kind"] == "HelmRelease":
         if {"chart", "chartRef"} <= spec.keys():
@@ -41,12 +39,18 @@ def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
             yield Violation("HelmRelease", name, at, text, "set the values themselves")
     if item["kind"] != "OCIRepository":
         return
+    # Flux takes the digest, then `semver`, then the tag (source-controller, getArtifactRef in
+    # internal/controller/ocirepository_controller.go).
     reference, layer = spec.get("ref") or {}, spec.get("layerSelector") or {}
-    for key in BEFORE_TAG:
-        if reference.get(key):
-            text = f"Flux follows ref.{key}, and Argo CD and the checks its tag"
-            fix = f"remove {key}, and pin the version in ref.tag; Renovate moves it"
-            yield Violation("OCIRepository", name, ("spec", "ref", key), text, fix)
+    if reference.get("semver"):
+        text = "Flux follows ref.semver, and Argo CD and the checks its tag"
+        fix = "remove semver, and pin the version in ref.tag; Renovate moves it"
+        yield Violation("OCIRepository", name, ("spec", "ref", "semver"), text, fix)
+    digest = str(reference.get("digest") or "")
+    if digest and not DIGEST.fullmatch(digest):
+        text = f"ref.digest {digest!r} is no digest of a manifest, so that Flux gets no chart"
+        fix = "write sha256: and 64 hexadecimal digits, as `crane digest` prints them"
+        yield Violation("OCIRepository", name, ("spec", "ref", "digest"), text, fix)
     if wrong := [key for key, value in LAYER.items() if layer.get(key) != value]:
         text = "layerSelector does not select the chart: Flux takes the first layer, which may be "
         text += "its signature" if "mediaType" in wrong else "the chart, and unpacks it"
@@ -54,6 +58,21 @@ def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
         fix += ", ".join(f"{key}: {value}" for key, value in LAYER.items())
         keys = ("spec", "layerSelector", wrong[0])
         yield Violation("OCIRepository", name, keys, text, fix)
+
+
+def one_chart_per_digest(sync: ClusterSync) -> Iterator[Violation]:
+    """No two charts, nor two versions of one, have one digest: it is that of all their content."""
+    first: dict[str, tuple[str, str]] = {}
+    for item in sync.objects():
+        reference = get(item, "spec", "ref") if item["kind"] == "OCIRepository" else None
+        if digest := get(reference, "digest"):
+            name = item["metadata"]["name"]
+            what = f"{get(item, 'spec', 'url')}:{get(reference, 'tag')}"
+            other, known = first.setdefault(str(digest), (name, what))
+            if known != what:
+                text = f"its digest is that of OCIRepository {other}, which is another chart"
+                fix = "write its own, as `crane digest` prints it"
+                yield Violation("OCIRepository", name, ("spec", "ref", "digest"), text, fix)
 
 
 def no_null_values(release: Release) -> Iterator[Violation]:

@@ -14,6 +14,7 @@ from scripts.checks.static.admission import ADMISSION_KINDS
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
 from scripts.model.api_groups import TOOLKIT
+from scripts.model.images import EXACT
 from scripts.model.manifests import (
     CONFIGMAP_BYTES,
     ENGINE_NAMESPACES,
@@ -32,7 +33,6 @@ KEEP_ANNOTATIONS = {
     "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
     "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
 }
-EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 # Fields of one engine that the other, or a plain `kustomize build`, does not implement.
 ONE_ENGINE = {
     "Kustomization": (
@@ -205,6 +205,8 @@ def chart_version_pinned(release: Release) -> Iterator[Violation]:
     if not EXACT.fullmatch(release.version):
         text = f"{release.version!r} is no exact version of {release.chart}"
         fix = 'pin one, such as "1.2.3"; Renovate moves it'
+        if "@" in release.version:
+            fix = "write the version alone, and what is behind the @ in ref.digest"
         yield Violation(*release.owner, ("spec",), text, fix)
 
 

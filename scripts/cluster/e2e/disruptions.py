@@ -179,6 +179,15 @@ def _bump_chart(env: Environment, tree: Path) -> None:
     _patch_last(env, tree, item, {"spec": {"ref": {"tag": _next_version(env), "digest": None}}})
 
 
+def _pin_chart(env: Environment, tree: Path, digest: str) -> None:
+    item = _declared(env, "OCIRepository", "grafana")
+    _patch_last(env, tree, item, {"spec": {"ref": {"digest": digest}}})
+
+
+def _pin_what_is_not_there(env: Environment, tree: Path) -> None:
+    _pin_chart(env, tree, f"sha256:{'0' * 64}")
+
+
 def _resize_volume(env: Environment, tree: Path) -> None:
     """Resize Loki's volume, or let it have one."""
     persistence = _release(env, "loki").values.get("singleBinary", {}).get("persistence", {})
@@ -321,13 +330,59 @@ def _chart_upgraded(env: Environment) -> DisruptionResult:
     return DisruptionResult("", reported, recovered)
 
 
-def _check_installed(env: Environment, version: str) -> None:
-    """Check that Helm has installed a version of Grafana's chart."""
+def _check_installed(env: Environment, version: str, digest: str = "") -> None:
+    """Check that Helm has installed a version of Grafana's chart, and the content of a digest."""
     history = env.client.get(*GRAFANA)["status"]["history"]
     found = str(history[0]["chartVersion"])
-    if found.partition("+")[0] != version:
-        text = f"is chart {found}, not {version}"
+    other = _installed_otherwise(env, digest) if digest else ""
+    if found.partition("+")[0] != version or other:
+        text = f"is chart {found}, not {version} {digest}"
         raise RepositoryError(Finding("HelmRelease grafana", None, text, "see its status"))
+
+
+def _chart_pushed_again(env: Environment) -> DisruptionResult:
+    """Push other content as a chart's version: a digest keeps it out, and a tag does not."""
+    release, folder = _release(env, "grafana"), env.processes.folder("pushed-again")
+    archive = charts.archive(release)
+    pinned = env.registry.push(archive, release)
+    env.push("Pin Grafana's chart", lambda tree: _pin_chart(env, tree, pinned))
+    env.wait_for_sync()
+    other = env.registry.push(renumbered(archive, release.version, folder), release)
+    _look_at_charts(env)
+    env.wait_for_sync()
+    _check_installed(env, release.version, pinned)
+    env.revert()
+    reported = env.until(
+        lambda: _installed_otherwise(env, other), "the tag's content does not come"
+    )
+    env.registry.push(archive, release)
+    _look_at_charts(env)
+    recovered = env.until(lambda: _installed_otherwise(env, pinned), "the chart does not come back")
+    return DisruptionResult("", reported, recovered + env.wait_for_sync())
+
+
+def _look_at_charts(env: Environment) -> None:
+    """Have Flux look at the source of Grafana's chart, and wait until it has."""
+    key = (f"{SOURCE}/v1", "OCIRepository", "grafana", MONITORING)
+    env.reconcile(env.client.get(*key))
+
+    def unseen() -> str:
+        item = env.client.get(*key)
+        asked = item["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"]
+        seen = item["status"].get("lastHandledReconcileAt")
+        return "" if seen == asked else f"it has looked at {seen}"
+
+    env.until(unseen, "Flux does not look at a source")
+
+
+def _installed_otherwise(env: Environment, digest: str) -> str:
+    """Say what is installed of Grafana's chart in place of a digest; empty if it is that."""
+    status = env.client.get(*GRAFANA)["status"]
+    found = status.get("lastAttemptedRevisionDigest")
+    # Flux writes the first digits behind the version.
+    installed = str(status["history"][0]["chartVersion"]).partition("+")[2]
+    same = found == digest and digest.removeprefix("sha256:").startswith(installed or "-")
+    return "" if same else f"{found} is installed as {installed}"
 
 
 def _namespace_deleted(env: Environment) -> DisruptionResult:
@@ -426,6 +481,10 @@ DISRUPTIONS = (
         "a chart's version that does not exist",
         _bad_commit(_bump_chart, r"MANIFEST_UNKNOWN|not found"),
     ),
+    Disruption(
+        "a chart's digest that does not exist",
+        _bad_commit(_pin_what_is_not_there, r"MANIFEST_UNKNOWN|not found"),
+    ),
     Disruption("a field that may not change", _bad_commit(_resize_volume, "Forbidden|forbidden")),
     Disruption("the registry down", _registry_down),
     Disruption("the Git remote down", _remote_down),
@@ -434,6 +493,7 @@ DISRUPTIONS = (
     Disruption("dashboards deleted by hand", _dashboards_deleted),
     Disruption("a dashboard and rules removed", _pruned),
     Disruption("a chart upgraded, and rolled back", _chart_upgraded, "grafana-"),
+    Disruption("a chart pushed again as its version", _chart_pushed_again, "grafana-"),
     Disruption("our namespace deleted", _namespace_deleted, ".+"),
     Disruption("everything removed, and installed again", _everything_removed, ".+"),
 )

@@ -361,7 +361,9 @@ def scheduling_failures(pods: Iterable[Object]) -> Iterator[str]:
 
 
 def use_mirror(tree: Path, cluster: str, host: str) -> None:
-    """Have a cluster take its charts from a registry that speaks plain HTTP.
+    """Have a cluster take its charts from a registry that speaks plain HTTP, by their tags.
+
+    Digests are those of the charts' own registries: what is pushed to another one has others.
 
     Args:
         tree: The repository.
@@ -374,6 +376,9 @@ def use_mirror(tree: Path, cluster: str, host: str) -> None:
         {"target": {"kind": kind}, "patch": insecure}
         for kind in ("OCIRepository", "HelmRepository")
     ]
+    source = {"apiVersion": f"{SOURCE}/v1", "kind": "OCIRepository", "metadata": {"name": "any"}}
+    by_tag = yaml.safe_dump({**source, "spec": {"ref": {"digest": None}}})
+    patches.append({"target": {"kind": "OCIRepository"}, "patch": by_tag})
     for environment in clusters.environments(tree, cluster):
         path = tree / "overlays" / environment / "releases/kustomization.yaml"
         append_to_list(path, "components", f"../../../{MIRROR}")

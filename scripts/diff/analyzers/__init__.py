@@ -10,6 +10,7 @@ from scripts.diff.analyzers import (
     budget,
     dashboards,
     delivery,
+    digests,
     immutable,
     lists,
     network,
@@ -69,6 +70,8 @@ ANALYZERS: tuple[Analyzer, ...] = (
     workloads.scaled,
     workloads.restarted,
     versions.analyze,
+    digests.of_charts,
+    digests.of_images,
     budget.analyze,
 )
 # Likewise of files that are in no cluster, by where they are.

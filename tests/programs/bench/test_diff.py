@@ -150,6 +150,12 @@ def test_only_addresses_of_charts_are_others(copy: Repository) -> None:
     } == {HOST}
 
 
+def test_an_own_registry_is_asked_for_a_tag() -> None:
+    tag = '    tag: "1.2.3"\n'
+    pinned = f"spec:\n  ref:\n{tag}    digest: sha256:{'0f' * 32}\n---\n"
+    assert flate.readdressed(pinned, HOST) == f"spec:\n  ref:\n{tag}---\n"
+
+
 def test_a_server_speaks_tls_and_nothing_is_lost(tmp_path: Path) -> None:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not on PATH")

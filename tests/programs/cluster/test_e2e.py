@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 import socket
 import struct
 import tarfile
@@ -269,12 +270,16 @@ def test_each_claim_has_a_class_and_a_volume_that_is_large_enough() -> None:
 
 
 def test_a_cluster_takes_its_charts_from_the_registry_beside_it(copy: Repository) -> None:
+    pinned = copy.root / "base/releases/loki.yaml"
+    text = re.sub(r"(\n  ref:\n)", rf"\1    digest: sha256:{'0' * 64}\n", pinned.read_text())
+    pinned.write_text(text)
     environment.use_mirror(copy.root, "oke-free", "127.0.0.1:5000")
     (sync,) = (e for e in Repository(copy.root).syncs if e.name == "oke-free/flux")
     for item in sync.objects():
         if item["kind"] in {"OCIRepository", "HelmRepository"}:
             assert item["spec"]["url"].startswith("oci://127.0.0.1:5000/")
             assert item["spec"]["insecure"] is True
+            assert "digest" not in item["spec"].get("ref", {})
 
 
 def test_encrypted_secrets_are_not_synced_and_all_else_is(copy: Repository) -> None:
@@ -289,6 +294,7 @@ def test_encrypted_secrets_are_not_synced_and_all_else_is(copy: Repository) -> N
 CHANGES = [
     (disruptions._bad_value, "HelmRelease loki"),
     (disruptions._bump_chart, "OCIRepository grafana"),
+    (disruptions._pin_what_is_not_there, "OCIRepository grafana"),
     (disruptions._resize_volume, "HelmRelease loki"),
     (disruptions._more_cpu, "HelmRelease grafana"),
 ]

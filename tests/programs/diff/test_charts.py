@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,38 @@ def test_a_value_that_the_new_version_does_not_read(copy: Repository, publish: P
         ("privileged", "Deployment monitoring/blackbox-exporter"),
         ("dead-value", f"release {CHART}, {keys}"),
     ]
+
+
+@pytest.mark.usefixtures("publish")
+def test_a_version_that_was_pushed_again(
+    copy: Repository, rendered: list[Cluster], tmp_path: Path
+) -> None:
+    release = next(one for one in rendered[0].sync.releases if one.chart == CHART)
+    tag = f'    tag: "{release.version}"\n'
+    first, other, third = (character * 64 for character in "abc")
+    path = copy.root / "base/releases" / f"{CHART}.yaml"
+    path.write_text(path.read_text().replace(tag, f"{tag}    digest: sha256:{first}\n"))
+    before = Path(
+        shutil.copytree(copy.root, tmp_path / "pinned", ignore=shutil.ignore_patterns("pinned"))
+    )
+    path.write_text(path.read_text().replace(first, other))
+    unseen = compared(before, copy.root)
+    assert (objects(unseen), unseen.faults) == (["~ OCIRepository monitoring/" + CHART], ())
+    assert [str(flag.name) for flag in unseen.flags] == ["digest-changed"]
+    assert unseen.flags[0].why.endswith("what that changes is not shown.")
+    assert unseen.flags[0].places == ("local/flux", "oke-free/flux")
+    # Where the archive of a digest can be had, it is what is rendered.
+    pulled = renumbered(charts.archive(release), release.version, tmp_path)
+    values = tmp_path / "unpacked" / CHART / "values.yaml"
+    values.write_text(values.read_text().replace("restartPolicy: Always", "restartPolicy: Never"))
+    folder = tools.cache() / "charts" / release.repository.replace("/", "-")
+    folder.mkdir()
+    with tarfile.open(folder / f"{pulled.stem}@sha256-{third}.tgz", "w:gz") as archive:
+        archive.add(values.parent, CHART)
+    path.write_text(path.read_text().replace(other, third))
+    seen = compared(before, copy.root)
+    assert "~ Deployment monitoring/blackbox-exporter" in objects(seen)
+    assert [flag.why for flag in seen.flags] == [unseen.flags[0].why.partition(" The archive")[0]]
 
 
 def test_a_chart_that_cannot_be_had_leaves_the_rest(copy: Repository, publish: Publish) -> None:
