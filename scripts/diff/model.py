@@ -146,7 +146,7 @@ class Danger(enum.StrEnum):
     CRD_NOT_UPGRADED = "crd-not-upgraded"
     SYNC_WEAKENED = "sync-weakened"
     SCALED_TO_ZERO = "scaled-to-zero"
-    API_REMOVED = "api-removed"
+    API_NOT_SERVED = "api-not-served"
     KUBERNETES_UNSUPPORTED = "kubernetes-unsupported"
     IMMUTABLE_FIELD = "immutable-field"
     IMAGE_ARCHITECTURE = "image-architecture"

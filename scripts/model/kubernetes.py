@@ -8,6 +8,7 @@ is deprecated of its own, Flux' go.mod and Argo CD's documentation what they are
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 import tempfile
@@ -28,7 +29,7 @@ ARGO_CD = "github.com/argoproj/argo-cd/v3"
 FLUX_SUPPORTS = 3
 # An `int` in the functions below is a minor version of Kubernetes 1, such as 36.
 _FUNCTION = re.compile(
-    r"func \(in \*(?P<kind>\w+)\) APILifecycle(?P<what>Deprecated|Removed|Replacement)\(\).*?\{\s*"
+    r"func \(in \*(?P<kind>\w+)\) APILifecycle(?P<what>Introduced|Deprecated|Removed|Replacement)\(\).*?\{\s*"
     r"return (?:1, (?P<minor>\d+)"
     r'|\S*GroupVersionKind\{Group: "(?P<group>[^"]*)", Version: "(?P<version>\w+)")'
 )
@@ -39,11 +40,13 @@ class Lifecycle(NamedTuple):
     """What becomes of an API version of a kind.
 
     Attributes:
+        introduced: The minor version of Kubernetes that serves it first; None where nobody says so.
         deprecated: The minor version of Kubernetes in which it is; None where it is not.
         removed: Likewise that which does not serve it any more.
         replacement: The apiVersion to use; empty where nobody says so.
     """
 
+    introduced: int | None = None
     deprecated: int | None = None
     removed: int | None = None
     replacement: str = ""
@@ -186,14 +189,15 @@ def _groups() -> frozenset[str]:
 @functools.cache
 def _table() -> Mapping[str, Lifecycle]:
     """Read what is generated of the comments in Kubernetes' types, once for each pinned version."""
-    code = tools.cache() / "lifecycles" / f"{schemas.pinned(API)}.json"
-    if not code.exists():
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    made = tools.cache() / "lifecycles" / f"{schemas.pinned(API)}-{code}.json"
+    if not made.exists():
         found: dict[str, dict[str, Json]] = {}
         for path in sorted(schemas.source(API).glob("*/*/zz_generated.prerelease-lifecycle.go")):
             for name, key, value in _read(path):
                 found.setdefault(name, {})[key] = value
-        tools.write(code, json.dumps(found))
-    return {name: Lifecycle(**one) for name, one in json.loads(code.read_text()).items()}
+        tools.write(made, json.dumps(found))
+    return {name: Lifecycle(**one) for name, one in json.loads(made.read_text()).items()}
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, Json]]:

@@ -35,7 +35,12 @@ def apis(pair: ClusterPair) -> Analysis:
         life = kubernetes.lifecycle(*api)
         if not kubernetes.served(*api):
             why = f"The CRD of {api[1]} does not serve {api[0]} any more."
-            yield Flag(Danger.API_REMOVED, listed(names), why, _use(life))
+            yield Flag(Danger.API_NOT_SERVED, listed(names), why, _use(life))
+        elif now and life.introduced and life.introduced > now:
+            why = f"Kubernetes serves {api[0]} from 1.{life.introduced} on, "
+            why += f"and the environment has 1.{now}."
+            fix = "Upgrade the cluster first, or use a version that it serves."
+            yield Flag(Danger.API_NOT_SERVED, listed(names), why, fix)
         elif life.removed and life.removed <= (now + 1 if now else newest):
             yield _removed(names, api[0], life, now)
         elif life.deprecated is not None and life.deprecated <= (now or newest):
@@ -95,7 +100,7 @@ def _removed(names: list[str], api: str, life: Lifecycle, now: int | None) -> Fl
     has = f", and the environment has 1.{now}" if now and (life.removed or 0) <= now else ""
     following = f", the next one after 1.{now}" if now and life.removed == now + 1 else ""
     why = f"Kubernetes 1.{life.removed}{following} does not serve {api} any more{has}."
-    return Flag(Danger.API_REMOVED, listed(names), why, _use(life))
+    return Flag(Danger.API_NOT_SERVED, listed(names), why, _use(life))
 
 
 def _use(life: Lifecycle) -> str:
