@@ -29,7 +29,8 @@ ARGO_CD = "github.com/argoproj/argo-cd/v3"
 FLUX_SUPPORTS = 3
 # An `int` in the functions below is a minor version of Kubernetes 1, such as 36.
 _FUNCTION = re.compile(
-    r"func \(in \*(?P<kind>\w+)\) APILifecycle(?P<what>Introduced|Deprecated|Removed|Replacement)\(\).*?\{\s*"
+    r"func \(in \*(?P<kind>\w+)\) APILifecycle"
+    r"(?P<what>Introduced|Deprecated|Removed|Replacement)\(\).*?\{\s*"
     r"return (?:1, (?P<minor>\d+)"
     r'|\S*GroupVersionKind\{Group: "(?P<group>[^"]*)", Version: "(?P<version>\w+)")'
 )
