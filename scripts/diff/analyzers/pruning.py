@@ -26,7 +26,15 @@ ARGO_CD, FLUX, HELM = (
     f"{api_groups.KUSTOMIZE}/prune",
     "helm.sh/resource-policy",
 )
+# What kustomize-controller passes over when it prunes, and when a Kustomization is deleted.
+KEPT = (
+    (FLUX, "disabled"),
+    (f"{api_groups.KUSTOMIZE}/reconcile", "disabled"),
+    (f"{api_groups.KUSTOMIZE}/ssa", "Ignore"),
+)
 CRD = "CustomResourceDefinition"
+# What an Application with the sync option Delete=false does.
+NO_DELETION = "does not delete"
 # With this finalizer, or one of its forms, what an Application applied is deleted with it.
 CASCADE = f"resources-finalizer.argocd.{api_groups.ARGO_CD}"
 
@@ -52,9 +60,12 @@ def analyze(pair: ClusterPair) -> Analysis:
     added = {key[2:] for key, before, _ in pair.differing if before is None}
     found: dict[str, dict[str, None]] = {}
     declared = {release.name for release in pair.after.sync.releases}
+    held = dict(suspension.held(pair.after))
     for key, before, after in pair.differing:
         if before is None or after is not None or key[2:] in added:
             continue
+        if (key.unit, key.release) in held:
+            continue  # `suspension` counts it among the changes that are in git alone.
         if reason := stays(pair, key, before):
             whole = key.release and key.unit not in declared and remains(pair, key.unit)
             name = f"all of release {key.unit}" if whole else str(key)
@@ -75,7 +86,8 @@ def is_kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> b
     annotations = manifest["metadata"].get("annotations") or {}
     keep = annotations.get(HELM) == "keep"
     if engine == "flux":
-        return keep if released else annotations.get(FLUX) == "disabled"
+        own = any(suspension.marked(manifest, *one) for one in KEPT)
+        return keep if released else own
     options = _options(manifest)
     if not gone:
         return "Prune=false" in options
@@ -103,7 +115,8 @@ def stays(pair: ClusterPair, key: ObjectKey, before: Manifest) -> str:
     engine = pair.before.sync.engine
     gone = key.unit not in _names(pair.after, released=key.release)
     if is_kept(engine, before, released=key.release, gone=gone):
-        return "its annotation says" if _annotated(before) else "Argo CD deletes no CRD with it"
+        argo_cd_alone = gone and engine == "argocd" and before["kind"] == CRD
+        return "Argo CD deletes no CRD with it" if argo_cd_alone else "its annotation says"
     if not pair.after.sync.units:
         return ""  # Nothing syncs the cluster any more.
     if held := dict(suspension.held(pair.after)).get((key.unit, key.release)):
@@ -111,7 +124,10 @@ def stays(pair: ClusterPair, key: ObjectKey, before: Manifest) -> str:
     if key.release and helm_leaves(pair.before, key.unit, before):
         return "Helm deletes no CRD of a chart's folder crds"
     if gone:
-        return remains(pair, key.unit) if key.release else unit_remains(pair, key.unit)
+        reason = remains(pair, key.unit) if key.release else unit_remains(pair, key.unit)
+        # What the object says overrides what its Application does.
+        overridden = reason.endswith(NO_DELETION) and "Delete=true" in _options(before)
+        return "" if overridden else reason
     if engine == "flux" and key.release:
         return ""
     owner = _owner(pair.after, key.unit, released=key.release)
@@ -155,7 +171,10 @@ def _spares(owner: Owner) -> str:
     if kind == "Application":
         finalizers = owner.manifest["metadata"].get("finalizers") or ()
         cascades = any(str(one).startswith(CASCADE) for one in finalizers)
-        return "" if cascades else f"{owner} has no finalizer that deletes what it applied"
+        if not cascades:
+            return f"{owner} has no finalizer that deletes what it applied"
+        options = get(dict(spec), "syncPolicy", "syncOptions") or ()
+        return f"{owner} {NO_DELETION}" if "Delete=false" in options else ""
     if spec.get("suspend") is True:
         return f"{owner} is suspended while it is deleted"
     policy = spec.get("deletionPolicy") or "MirrorPrune"
@@ -179,10 +198,6 @@ def _unpruned(owner: Owner, manifest: Manifest) -> str:
     if "Prune=confirm" in options:
         return f"{owner} asks somebody to confirm it"
     return f"{owner} does not prune" if "Prune=false" in options else ""
-
-
-def _annotated(manifest: Manifest) -> bool:
-    return bool({ARGO_CD, FLUX, HELM} & set(manifest["metadata"].get("annotations") or {}))
 
 
 def _options(manifest: Manifest) -> set[str]:

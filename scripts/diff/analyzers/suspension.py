@@ -33,7 +33,8 @@ ANNOTATIONS: Mapping[str, tuple[str, ...]] = {
     f"{api_groups.KUSTOMIZE}/ssa": ("Ignore", "IfNotPresent"),
 }
 # One that stops less: an upgrade of the release changes the object as before.
-DRIFT, UNDONE = f"{api_groups.HELM}/driftDetection", "Helm-controller undoes no drift of it."
+DRIFT = f"{api_groups.HELM}/driftDetection", "disabled"
+UNDONE = "Helm-controller undoes no drift of it."
 ENGINE = "Its engine does not look at it any more: no change is applied, and no drift is undone."
 RESUME = "Say in the change until when and why, or leave it on: nothing raises an alarm for it."
 AUTOMATED = ("spec", "syncPolicy", "automated")
@@ -44,8 +45,8 @@ def analyze(pair: ClusterPair) -> Analysis:
     for key, before, after in pair.differing:
         if after is None:
             continue
-        undone = [get(dict(o or {}), "metadata", "annotations", DRIFT) for o in (before, after)]
-        if undone[1] == "disabled" != undone[0]:
+        undone = [one is not None and marked(one, *DRIFT) for one in (before, after)]
+        if undone == [False, True]:
             yield Flag(Danger.SYNC_WEAKENED, str(key), UNDONE, RESUME)
         if (why := _stopped(after)) and not _stopped(before or {}):
             waiting = _waiting(pair.after, after)
@@ -120,6 +121,18 @@ def packed(revisions: RevisionPair) -> Analysis:
                 yield Flag(Danger.NOT_PACKED, where, why, fix)
 
 
+def marked(manifest: Manifest, key: str, *values: str) -> bool:
+    """Say whether an annotation has one of these values.
+
+    Flux reads its own from labels, too, and in any case (AnyInMetadata of fluxcd/pkg/ssa).
+    """
+    known = (api_groups.KUSTOMIZE, api_groups.HELM)
+    places = ("annotations", "labels") if key.startswith(known) else ("annotations",)
+    found = [(manifest["metadata"].get(place) or {}).get(key) for place in places]
+    wanted = {value.lower() for value in values}
+    return any(isinstance(one, str) and one.lower() in wanted for one in found)
+
+
 def _stopped(manifest: Manifest) -> str:
     """Say what does not happen with an object any more; empty where all does."""
     kind = str(manifest.get("kind"))
@@ -128,8 +141,7 @@ def _stopped(manifest: Manifest) -> str:
     known = kind in STOPPED or group.endswith(api_groups.TOOLKIT)
     if known and get(dict(manifest), "spec", field) is True:
         return why
-    annotations = get(dict(manifest), "metadata", "annotations") or {}
-    off = any(str(annotations.get(key)) in values for key, values in ANNOTATIONS.items())
+    off = any(marked(manifest, key, *values) for key, values in ANNOTATIONS.items())
     return ENGINE if off else ""
 
 
@@ -243,11 +255,10 @@ def _passed_over(
     """Return the annotation for which kustomize-controller leaves an object that is there alone."""
     if before is None or after is None or key.release or pair.after.sync.engine != "flux":
         return ""
-    old, new = (get(dict(one), "metadata", "annotations") or {} for one in (before, after))
     for name, values in ANNOTATIONS.items():
-        known = name.startswith(api_groups.KUSTOMIZE)
-        if known and old.get(name) in values and new.get(name) in values:
-            return f"{name}: {new[name]}"
+        for value in values if name.startswith(api_groups.KUSTOMIZE) else ():
+            if marked(before, name, *values) and marked(after, name, value):
+                return f"{name}: {value}"
     return ""
 
 

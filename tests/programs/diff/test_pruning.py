@@ -49,7 +49,6 @@ def said(before: Cluster, after: Cluster) -> list[str]:
         ("flux", {"prune": True}, None),
         ("flux", {"prune": False}, "Kustomization u does not prune"),
         ("flux", {}, "Kustomization u does not prune"),
-        ("flux", {"prune": True, "suspend": True}, "Kustomization u is suspended"),
         # It is about the Kustomization's own deletion.
         ("flux", {"prune": True, "deletionPolicy": "Orphan"}, None),
         ("argocd", {"syncPolicy": AUTOMATED}, None),
@@ -68,7 +67,6 @@ def said(before: Cluster, after: Cluster) -> list[str]:
             {"syncPolicy": {**AUTOMATED, "syncOptions": ["Prune=confirm"]}},
             "Application u asks somebody to confirm it",
         ),
-        ("argocd", {}, "Application u syncs when somebody says so"),
     ],
 )
 def test_an_object_less_in_a_unit(engine: str, spec: dict[str, Any], why: str | None) -> None:
@@ -78,10 +76,43 @@ def test_an_object_less_in_a_unit(engine: str, spec: dict[str, Any], why: str | 
     assert not said(synced(engine, owner, CONFIG), synced(engine, owner, CONFIG, POLICY))
 
 
+@pytest.mark.parametrize(
+    ("engine", "spec"), [("flux", {"prune": True, "suspend": True}), ("argocd", {})]
+)
+def test_an_object_less_in_a_unit_that_is_held(engine: str, spec: dict[str, Any]) -> None:
+    owner = unit_of(engine, **spec)
+    before, after = synced(engine, owner, CONFIG, POLICY), synced(engine, owner, CONFIG)
+    assert said(before, after) == []  # `suspension` says so.
+    (flag,) = removal.analyze(pair(before, after))
+    assert isinstance(flag, Flag)
+    assert flag.why.startswith("It stays")
+
+
 def test_what_an_object_says_overrides_its_application() -> None:
     owner = unit_of("argocd", syncPolicy={**AUTOMATED, "syncOptions": ["Prune=confirm"]})
     own = manifest("ConfigMap", metadata={"annotations": {pruning.ARGO_CD: "Prune=true"}})
     assert not said(synced("argocd", owner, own), synced("argocd", owner))
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value", "stays"),
+    [
+        # As users write it: fluxcd/kustomize-controller#1647
+        ("annotations", pruning.FLUX, "Disabled", True),
+        ("annotations", pruning.FLUX, "disabled", True),
+        ("annotations", pruning.FLUX, "enabled", False),
+        ("labels", pruning.FLUX, "disabled", True),
+        ("annotations", f"{api_groups.KUSTOMIZE}/reconcile", "disabled", True),
+        ("annotations", f"{api_groups.KUSTOMIZE}/ssa", "ignore", True),
+        ("annotations", f"{api_groups.KUSTOMIZE}/ssa", "IfNotPresent", False),
+        ("annotations", f"{api_groups.KUSTOMIZE}/ssa", "Merge", False),
+    ],
+)
+def test_an_object_that_flux_passes_over(place: str, key: str, value: str, stays: bool) -> None:
+    owner = unit_of("flux", prune=True)
+    own = manifest("ConfigMap", metadata={place: {key: value}})
+    found = said(synced("flux", owner, own), synced("flux", owner))
+    assert found == ["ConfigMap n/a, as its annotation says"] * stays
 
 
 @pytest.mark.parametrize(
@@ -93,7 +124,13 @@ def test_what_an_object_says_overrides_its_application() -> None:
         ("flux", {"prune": True, "deletionPolicy": "Orphan"}, "Kustomization u has deletionPolicy"),
         ("flux", {"prune": True, "suspend": True}, "Kustomization u is suspended while"),
         ("argocd", {"metadata": CASCADE}, None),
+        # argoproj/argo-cd#8444
         ("argocd", {}, "Application u has no finalizer"),
+        (
+            "argocd",
+            {"metadata": CASCADE, "syncPolicy": {"syncOptions": ["Delete=false"]}},
+            "Application u does not delete",
+        ),
     ],
 )
 def test_a_unit_less(engine: str, spec: dict[str, Any], why: str | None) -> None:
@@ -103,6 +140,14 @@ def test_a_unit_less(engine: str, spec: dict[str, Any], why: str | None) -> None
     assert text.startswith(f"ConfigMap n/a, as {why}") if why else not text
     flags = [o.where for o in removal.analyze(pair(before, after)) if isinstance(o, Flag)]
     assert flags == ([] if why else ["unit u"])
+
+
+def test_an_object_overrides_what_its_application_does_not_delete() -> None:
+    spec = {"metadata": CASCADE, "syncPolicy": {"syncOptions": ["Delete=false"]}}
+    own = manifest("ConfigMap", metadata={"annotations": {pruning.ARGO_CD: "Delete=true"}})
+    before = synced("argocd", unit_of("argocd", **spec), own, POLICY)
+    (text,) = said(before, synced("argocd", None))
+    assert text == "NetworkPolicy n/a, as Application u does not delete"
 
 
 def test_of_a_cluster_that_is_gone_nobody_knows() -> None:
@@ -129,6 +174,7 @@ def released(*owners: Json, items: tuple[Json, ...] = (CONFIG,)) -> Cluster:
     ("spec", "annotations", "why"),
     [
         ({}, {}, None),
+        # fluxcd/helm-controller#568
         ({"suspend": True}, {}, "HelmRelease a is suspended while it is deleted"),
         ({}, {pruning.FLUX: "disabled"}, "HelmRelease a stays: its annotation says"),
         ({}, {pruning.HELM: "keep"}, None),
