@@ -180,9 +180,16 @@ def _followed(cluster: Cluster) -> Iterator[str]:
             if item["kind"] == "Application" and get(item, "spec", "source", "path"):
                 yield str(get(item, "spec", "source", "targetRevision") or "HEAD")
         return
-    objects = [item for _, item in bootstrap.objects(cluster.repository.root, sync.cluster)]
-    for item in [*objects, *sync.objects()]:
-        if item["kind"] == "GitRepository" and group(item) == api_groups.SOURCE:
+    own = [item for _, item in bootstrap.objects(cluster.repository.root, sync.cluster)]
+    objects = [item for item in [*own, *sync.objects()] if group(item).endswith(api_groups.TOOLKIT)]
+    # Other repositories are none of this change.
+    used = {
+        get(item, "spec", "sourceRef", "name")
+        for item in objects
+        if item["kind"] == "Kustomization"
+    }
+    for item in objects:
+        if item["kind"] == "GitRepository" and item["metadata"]["name"] in used:
             ref = get(item, "spec", "ref") or {}
             # In the order in which source-controller asks for them.
             keys = (key for key in ("commit", "name", "semver", "tag", "branch") if ref.get(key))

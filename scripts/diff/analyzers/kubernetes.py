@@ -47,7 +47,7 @@ def apis(pair: ClusterPair) -> Analysis:
             text = f"{listed(names)}: {api[0]} is deprecated"
             more = f", use {life.replacement}" if life.replacement else ""
             yield Sentence(TOPIC, f"{text}{more}")
-    if now and was and now > was:
+    if now and was:
         yield from _moved(pair.after, was, now, set(brought))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from scripts.core.yamlfile import Json
 from scripts.diff.analyzers import arrival, suspension
@@ -93,6 +94,23 @@ def test_a_change_in_what_has_been_suspended(owners: list[Json], flag: str | Non
     assert held(changed(*owners)) == ([f"held-back: {flag}"] if flag else [])
 
 
+@pytest.mark.parametrize("suspend", [True, False])
+def test_what_flux_bootstrap_made_is_suspended(suspend: bool, tmp_path: Path) -> None:
+    path = tmp_path / "clusters/one/flux/flux-system/gotk-sync.yaml"
+    path.parent.mkdir(parents=True)
+    root = kustomization("root", suspend=suspend)
+    path.write_text(yaml.safe_dump(root))
+
+    def of(number: int, interval: str) -> Cluster:
+        found = applied(number, kustomization("u", interval=interval))
+        return dataclasses.replace(found, repository=Repository(tmp_path))
+
+    # Of the unit itself, Flux applies what its source has, as it was declared before.
+    assert held(pair(of(1, "1m"), of(2, "1m"))) == []
+    found = held(pair(of(1, "1m"), of(1, "2m")))
+    assert found == ["held-back: Kustomization root"] * suspend
+
+
 def test_what_another_cluster_gets_is_no_danger() -> None:
     stopped = changed(kustomization("u", suspend=True))
     other = changed(kustomization("u"), name="two/flux")
@@ -164,8 +182,12 @@ def test_a_chart_whose_source_is_suspended() -> None:
 )
 def test_a_cluster_that_follows_another_revision(reference: Json, says: str | None) -> None:
     def of(own: Json, name: str) -> ClusterPair:
-        source = manifest("GitRepository", api=SOURCE, spec={"ref": own})
-        return changed(source, name=name)
+        metadata = {"name": "s"}
+        source = manifest("GitRepository", api=SOURCE, metadata=metadata, spec={"ref": own})
+        # fluxcd/flux2#1100: of another repository, a tag is what it should be.
+        spec = {"ref": {"tag": "v1.1.1"}}
+        other = manifest("GitRepository", api=SOURCE, metadata={"name": "other"}, spec=spec)
+        return changed(kustomization("u"), source, other, name=name)
 
     found = list(
         arrival.branches(revisions(of(reference, "one/flux"), of({"branch": "main"}, "two/flux")))
@@ -273,9 +295,11 @@ def test_crds_that_an_upgrade_leaves(
     assert not list(arrival.crds(pair(cluster(), after)))
 
 
+TAKEN_OUT = "resources: [own.yaml]\n"
 FILES = {
     "clusters/one/flux/unit.yaml": "a",
-    "overlays/one/kustomization.yaml": "resources: [own.yaml]\n",
+    "overlays/one/kustomization.yaml": "resources: [own.yaml, ../../base/optional/y/own.yaml]\n",
+    "base/optional/y/own.yaml": "a",
     "overlays/one/own.yaml": "a",
     "overlays/one/other.yaml": "a",
     "overlays/one/budget.yaml": "a",
@@ -301,6 +325,8 @@ FILES = {
             {"base/optional/x/own.yaml": "b", "overlays/one/new.yaml": "b"},
             ["No cluster takes in base/optional/x/own.yaml, overlays/one/new.yaml: in git alone"],
         ),
+        # An opt-in that is taken out is no file that somebody forgot.
+        ({"overlays/one/kustomization.yaml": TAKEN_OUT}, []),
         # Of what does not build, nobody knows what it reads.
         ({"overlays/one/other.yaml": "b", "clusters/two/flux/x.yaml": "b"}, []),
     ],

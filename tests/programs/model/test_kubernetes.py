@@ -60,6 +60,11 @@ def test_what_a_crd_serves(api: str, kind: str, served: bool) -> None:
     assert kubernetes.served(api, kind) is served
 
 
+def test_flux_supports_three_minor_versions() -> None:
+    own = kubernetes.tested("flux")
+    assert own.newest - own.oldest == 2
+
+
 @pytest.mark.parametrize("engine", ["flux", "argocd"])
 def test_what_an_engine_is_tested_with(engine: str) -> None:
     own = kubernetes.tested(engine)
