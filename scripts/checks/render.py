@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.checks import rendered as rendered_checks
 from scripts.checks import unused_values
-from scripts.checks.rendered import refusals
+from scripts.checks.rendered import kubernetes, refusals
 from scripts.core.findings import (
     GREEN,
     SHAPE_ERRORS,
@@ -78,6 +78,8 @@ def main() -> int:
     if left_out:
         text = f"not checked: what programs refuse; not built yet: {', '.join(left_out)}"
         print(colour(f"{text} (`make render` builds what it needs, once)", YELLOW), flush=True)
+    for note in kubernetes.notes(with_charts):
+        print(colour(f"note: {note}", YELLOW), flush=True)
     found = check(repository, with_charts, left_out)
     # Of what the API server refuses, nothing can be added up.
     with contextlib.suppress(*SHAPE_ERRORS if found else ()):

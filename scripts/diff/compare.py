@@ -56,7 +56,7 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
     revisions = RevisionPair(before.root, after.root, pairs)
     for path, revision_analyzer in REVISION_ANALYZERS.items():
         for one in read(path, revision_analyzer(revisions)):
-            places.setdefault(one, set())
+            places.setdefault(dataclasses.replace(one, places=()), set()).update(one.places)
     placed = [dataclasses.replace(one, places=tuple(sorted(own))) for one, own in places.items()]
     sentences = (one for one in placed if isinstance(one, Sentence))
     flags = _merged(one for one in placed if isinstance(one, Flag))

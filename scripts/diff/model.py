@@ -142,10 +142,15 @@ class Danger(enum.StrEnum):
     MONITOR_UNSELECTED = "monitor-unselected"
     REDACTION_CHANGED = "redaction-changed"
     SUSPENDED = "suspended"
+    HELD_BACK = "held-back"
     NOT_PACKED = "not-packed"
     DIGEST_STALE = "digest-stale"
+    UNLISTED = "unlisted"
+    CRD_NOT_UPGRADED = "crd-not-upgraded"
     SYNC_WEAKENED = "sync-weakened"
     SCALED_TO_ZERO = "scaled-to-zero"
+    API_NOT_SERVED = "api-not-served"
+    KUBERNETES_UNSUPPORTED = "kubernetes-unsupported"
     IMMUTABLE_FIELD = "immutable-field"
     IMAGE_ARCHITECTURE = "image-architecture"
     OVER_BUDGET = "over-budget"
@@ -182,7 +187,7 @@ class Flag:
     places: tuple[str, ...] = ()
 
 
-# What an analyzer yields, without places: `compare` fills them in.
+# What an analyzer yields. Of one cluster without places, which `compare` fills in.
 Analysis = Iterator[Sentence | Flag]
 
 

@@ -25,6 +25,8 @@ from scripts.model.manifests import ClusterSync, Release
 Rendered = dict[tuple[str, str], list[dict[str, Json]]]
 # Characters of a repository or a digest that become a dash in the name of a folder or a file.
 _NOT_IN_NAME = re.compile(r"[^\w.-]+")
+# The folder of a chart, or of one that it has in `charts`, whose files Helm takes for CRDs.
+_CRDS = re.compile(r"^[^/]+/(?:charts/[^/]+/)*crds/.+\.(?:yaml|yml|json)$")
 # Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
 MIRROR = "CHARTS_MIRROR"
 
@@ -144,6 +146,49 @@ def _other_version(pin: _Pin, path: Path) -> Finding | None:
         return None
     text = f"{pin.digest} is version {found}: Flux installs it, and Argo CD what the tag says"
     return pin.finding(text, "let tag and digest be of one version")
+
+
+def crds(release: Release) -> frozenset[str]:
+    """Return the names of the CRDs that the chart, or a chart in it, has in its folder `crds`.
+
+    Helm installs these once: it changes and deletes none.
+
+    Raises:
+        RepositoryError: If the chart is missing.
+    """
+    return _crds(archive(release))
+
+
+def kube_version(release: Release) -> str:
+    """Return the versions of Kubernetes that the chart asks for; empty where it takes any.
+
+    Raises:
+        RepositoryError: If the chart is missing.
+    """
+    return _kube_version(archive(release))
+
+
+@functools.cache
+def _kube_version(path: Path) -> str:
+    with tarfile.open(path) as chart:
+        for member in chart:
+            if member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
+                content = chart.extractfile(member)
+                document = load_all(content.read().decode(), member.name)[0] if content else {}
+                return str(document.get("kubeVersion") or "")
+    return ""
+
+
+@functools.cache
+def _crds(path: Path) -> frozenset[str]:
+    found = set()
+    with tarfile.open(path) as chart:
+        for member in chart:
+            if member.isfile() and _CRDS.search(member.name):
+                content = chart.extractfile(member)
+                documents = load_all(content.read().decode(), member.name) if content else []
+                found |= {str(o["metadata"]["name"]) for o in documents if isinstance(o, dict)}
+    return frozenset(found)
 
 
 def missing(syncs: list[ClusterSync]) -> list[Finding]:

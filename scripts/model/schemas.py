@@ -27,16 +27,21 @@ KUBERNETES = Path(str(_PACKAGE.origin)).parent / "kubernetes-json-schema"
 SUPPORTED = 3
 
 
-@functools.cache
 def kubernetes_versions() -> tuple[str, ...]:
     """Return the newest patch of each supported minor version of Kubernetes, oldest first."""
+    return every_kubernetes_version()[-SUPPORTED:]
+
+
+@functools.cache
+def every_kubernetes_version() -> tuple[str, ...]:
+    """Return the newest patch of each minor version that there are schemas of, oldest first."""
     found = {
         tuple(map(int, match.groups()))
         for path in KUBERNETES.glob("v*-local-strict")
         if (match := re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)-local-strict", path.name))
     }
     newest = {version[:2]: version for version in sorted(found)}
-    return tuple(".".join(map(str, newest[minor])) for minor in sorted(newest)[-SUPPORTED:])
+    return tuple(".".join(map(str, newest[minor])) for minor in sorted(newest))
 
 
 def folder() -> Path:
@@ -77,7 +82,21 @@ def crd_folders() -> list[Path]:
     Raises:
         RepositoryError: As `folder`.
     """
-    return [_module(pin) / pin["crds"] for pin in load(PINS, PINS.parents[1])[0]]
+    return [_module(pin) / pin["crds"] for pin in _pins() if "crds" in pin]
+
+
+def source(module: str) -> Path:
+    """Return the folder of a Go module that `scripts/schemas.yaml` pins.
+
+    Raises:
+        RepositoryError: As `folder`.
+    """
+    return _module(next(pin for pin in _pins() if pin["module"] == module))
+
+
+def pinned(module: str) -> str:
+    """Return the version of a Go module that `scripts/schemas.yaml` pins, such as `v1.9.4`."""
+    return next(pin["version"] for pin in _pins() if pin["module"] == module)
 
 
 @functools.cache
@@ -94,6 +113,10 @@ def locations() -> list[str]:
         f"{folder()}/{release}/" + "{{.ResourceKind}}{{.KindSuffix}}.json",
         f"{folder()}/" + "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json",
     ]
+
+
+def _pins() -> list[dict[str, str]]:
+    return list(load(PINS, PINS.parents[1])[0])
 
 
 def _kubernetes(version: str, target: Path) -> None:

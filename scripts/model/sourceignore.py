@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.core.yamlfile import get, load
-from scripts.model.manifests import BOOTSTRAP
+from scripts.core.yamlfile import get
+from scripts.model import bootstrap
 
 FILE = ".sourceignore"
 # What holds where nobody says anything else: *.jpg and the like, which no kustomization reads, and
@@ -48,14 +48,12 @@ def patterns(root: Path, cluster: str) -> list[Pattern]:
     files = [p for kind in ("base", "clusters", "overlays") for p in (root / kind).rglob(FILE)]
     for path in [root / FILE, *sorted(files)]:
         if path.is_file():
-            place = path.relative_to(root)
+            file = path.relative_to(root)
             text = path.read_text(encoding="utf-8", errors="replace")
-            found += _read(text, place.parent.parts, place.as_posix())
-    for path in sorted((root / "clusters" / cluster / "flux" / BOOTSTRAP).glob("*.yaml")):
-        for item in load(path, root):
-            ignored = get(item, "spec", "ignore") if get(item, "kind") == "GitRepository" else ""
-            file = path.relative_to(root).as_posix()
-            found += [one._replace(line=None) for one in _read(str(ignored or ""), (), file)]
+            found += _read(text, file.parent.parts, file.as_posix())
+    for place, item in bootstrap.objects(root, cluster):
+        ignored = get(item, "spec", "ignore") if item["kind"] == "GitRepository" else ""
+        found += [one._replace(line=None) for one in _read(str(ignored or ""), (), place)]
     return found or [Pattern(text) for text in DEFAULTS]
 
 

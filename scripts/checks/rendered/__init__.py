@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from scripts.checks.rendered import (
     access,
     arithmetic,
+    kubernetes,
     links,
     loki,
     metrics_exposed,
@@ -58,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     pods.host_paths_allowed,
     pods.enough_nodes,
     programs.same_version_as_clusters,
+    kubernetes.charts_take_it,
     references.service_addresses,
     references.accounts_and_roles,
     references.alertmanager_service,

@@ -13,7 +13,7 @@ from typing import Any
 from scripts import tools
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
-from scripts.model import schemas
+from scripts.model import kubernetes, schemas
 from scripts.model.manifests import Repository
 
 CRD = "CustomResourceDefinition"
@@ -63,7 +63,7 @@ def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
         result.setdefault(name, set()).add(message + suffix)
     for digest, text in pending.items():
         item = json.loads(text)
-        if f"{item.get('kind')} {item.get('metadata', {}).get('name')}" not in result:
+        if _name(item) not in result:
             tools.write(known / digest, "")
     return result
 
@@ -71,7 +71,7 @@ def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:
 def check(repository: Repository) -> list[Finding]:
     """Return a finding for each object that a supported Kubernetes would refuse."""
     findings = []
-    objects = (item for sync in repository.syncs for item in sync.objects())
+    objects = [item for sync in repository.syncs for item in sync.objects()]
     for name, messages in invalid(objects).items():
         kind, _, short = name.partition(" ")
         for message in messages:
@@ -79,8 +79,15 @@ def check(repository: Repository) -> list[Finding]:
             fix = "see the kind's API reference"
             if "could not find schema" in message:
                 fix = "correct apiVersion and kind, or add the CRD's module to scripts/schemas.yaml"
+                apis = {str(o["apiVersion"]) for o in objects if _name(o) == name}
+                instead = {kubernetes.lifecycle(api, kind).replacement for api in apis} - {""}
+                fix = f"use {', '.join(sorted(instead))}" if instead else fix
             findings.append(Finding(*place, f"{name}: {message}", fix))
     return findings
+
+
+def _name(item: Mapping[str, Json]) -> str:
+    return f"{item.get('kind')} {(item.get('metadata') or {}).get('name')}"
 
 
 def _digest(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from scripts.core.yamlfile import Json, get
-from scripts.diff.analyzers.removal import FORCE, FORCED, switched_on
+from scripts.diff.analyzers.removal import FORCE, FORCED
 from scripts.diff.analyzers.storage import canonical, deletes_claims
 from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Analysis, Danger, Flag
@@ -71,7 +71,8 @@ def _forced(pair: ClusterPair, key: ObjectKey, after: Manifest) -> bool:
         return False
     annotation, value = FORCED
     annotated = get(after, "metadata", "annotations", annotation) == value
-    return annotated or switched_on(pair.after, key.unit, FORCE)
+    own = (o for o in pair.after.sync.units[0].objects if o["metadata"]["name"] == key.unit)
+    return annotated or any(get(item, *keys) is True for item in own for keys in FORCE)
 
 
 def _changed(key: ObjectKey, before: Manifest, after: Manifest) -> Iterator[str]:

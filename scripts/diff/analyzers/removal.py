@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from scripts.core.findings import counted
 from scripts.core.yamlfile import get
+from scripts.diff.analyzers import pruning
 from scripts.diff.analyzers.storage import deletes_claims
 from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
-from scripts.model.rendered import Cluster
 
 # Kinds whose removal takes more along than itself.
 WHY: Mapping[str, str] = {
@@ -27,11 +27,6 @@ WHY_DELETING: Mapping[str, str] = {
     "Prometheus": "The operator deletes Prometheus with it, and its volume with what is stored.",
     "StatefulSet": "Its pods are deleted, and its volumes with what is stored there.",
 }
-ARGO_CD, FLUX, HELM = (
-    "argocd.argoproj.io/sync-options",
-    "kustomize.toolkit.fluxcd.io/prune",
-    "helm.sh/resource-policy",
-)
 PRUNE = ("spec", "prune"), ("spec", "syncPolicy", "automated", "prune")
 FORCE = (("spec", "force"),)
 # Of one object, the same.
@@ -40,7 +35,6 @@ FORCED = "kustomize.toolkit.fluxcd.io/force", "enabled"
 
 def analyze(pair: ClusterPair) -> Analysis:
     """Find objects, releases and units that are removed, renamed or moved."""
-    engine = pair.before.sync.engine
     added = {key[2:]: key for key, before, _ in pair.differing if before is None}
     releases = {release.name for release in pair.after.sync.releases}
     units = {unit.name for unit in pair.after.sync.units}
@@ -48,12 +42,13 @@ def analyze(pair: ClusterPair) -> Analysis:
         if before is None:
             continue
         gone = key.unit not in (releases if key.release else units)
-        kept = _is_kept(engine, before, released=key.release, gone=gone)
         if after is not None:
-            yield from _protection_removed(engine, key, before, after)
+            yield from _protection_removed(pair.before.sync.engine, key, before, after)
             yield from _newly_switched_on(key, before, after)
             yield from _kept_elsewhere(key, before, after)
-        elif (other := added.get(key[2:])) is not None:
+            continue
+        kept = pruning.stays(pair, key, before)
+        if (other := added.get(key[2:])) is not None:
             if kept or (key.release and gone):
                 continue  # It stays, or its release has a flag of its own.
             why = f"{key.unit} prunes what {other.unit} applies, perhaps after it was made."
@@ -68,14 +63,8 @@ def analyze(pair: ClusterPair) -> Analysis:
                 why = "It stays, and nothing looks after it any more."
                 fix = f"Delete it only if nobody uses it: {lost[0].lower()}{lost[1:]}"
             yield Flag(Danger.OBJECT_REMOVED, str(key), why, fix)
-    yield from _releases(pair.before, pair.after)
-    yield from _units(pair.before, pair.after)
-
-
-def switched_on(cluster: Cluster, unit: str, switches: Iterable[tuple[str, ...]]) -> bool:
-    """Say whether the Kustomization or Application of a unit turns one of these on."""
-    own = (o for o in cluster.sync.units[0].objects if o["metadata"]["name"] == unit)
-    return any(get(item, *keys) is True for item in own for keys in switches)
+    yield from _releases(pair)
+    yield from _units(pair)
 
 
 def _holds_nothing(manifest: Manifest) -> bool:
@@ -84,34 +73,13 @@ def _holds_nothing(manifest: Manifest) -> bool:
     return manifest["kind"] == "StatefulSet" and not claims
 
 
-def _is_kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> bool:
-    """Say whether an object stays when it is not declared any more.
-
-    Args:
-        engine: Each heeds its own annotation, and Argo CD Helm's in part.
-        manifest: The object.
-        released: Whether a release brings it.
-        gone: Whether all of its release or unit is not declared any more either.
-    """
-    annotations = manifest["metadata"].get("annotations") or {}
-    keep = annotations.get(HELM) == "keep"
-    if engine == "flux":
-        return keep if released else annotations.get(FLUX) == "disabled"
-    options = {option.strip() for option in str(annotations.get(ARGO_CD, "")).split(",")}
-    if not gone:
-        return "Prune=false" in options
-    # With an Application go all but these (v3.5.7, controller/appcontroller.go, shouldBeDeleted);
-    # pruning does not ask for Helm's annotation.
-    return "Delete=false" in options or keep or manifest["kind"] == "CustomResourceDefinition"
-
-
 def _protection_removed(engine: str, key: ObjectKey, before: Manifest, after: Manifest) -> Analysis:
     ways = {"it": False, "its release" if key.release else "its unit": True}
     lost = [
         what
         for what, gone in ways.items()
-        if _is_kept(engine, before, released=key.release, gone=gone)
-        and not _is_kept(engine, after, released=key.release, gone=gone)
+        if pruning.is_kept(engine, before, released=key.release, gone=gone)
+        and not pruning.is_kept(engine, after, released=key.release, gone=gone)
     ]
     if lost:
         why = f"Nothing keeps it any more when {' or '.join(lost)} is removed or renamed."
@@ -143,8 +111,9 @@ def _kept_elsewhere(key: ObjectKey, before: Manifest, after: Manifest) -> Analys
         yield Flag(Danger.RELEASE_RENAMED, f"release {key.name}", why, fix)
 
 
-def _releases(before: Cluster, after: Cluster) -> Analysis:
-    old, new = ({r.name: r for r in c.sync.releases} for c in (before, after))
+def _releases(pair: ClusterPair) -> Analysis:
+    before = pair.before
+    old, new = ({r.name: r for r in c.sync.releases} for c in (before, pair.after))
     if not new:
         return  # The cluster is gone, as its units say.
     engine = before.sync.engine
@@ -154,7 +123,8 @@ def _releases(before: Cluster, after: Cluster) -> Analysis:
             item
             for item in before.items
             if item.release == name
-            and not _is_kept(engine, item.manifest, released=True, gone=gone)
+            and not pruning.is_kept(engine, item.manifest, released=True, gone=gone)
+            and not pruning.helm_leaves(before, name, item.manifest)
         ]
         count = counted(len(deleted), "object")
         twin = next(
@@ -164,6 +134,11 @@ def _releases(before: Cluster, after: Cluster) -> Analysis:
             why = f"It is uninstalled from {release.namespace}, {count}, and installed anew."
             fix = "Leave its namespace, or move what its volumes hold first."
             yield Flag(Danger.RELEASE_RENAMED, f"release {name}", why, fix)
+        elif gone and (kept := pruning.remains(pair, name)):
+            beside = f", beside {twin} of the same chart" if twin else ""
+            why = f"It stays{beside}, and nothing looks after it any more: {kept}."
+            fix = "Uninstall it by hand, or declare it again."
+            yield Flag(Danger.RELEASE_REMOVED, f"release {name}", why, fix)
         elif gone and twin:
             why = f"{name} is uninstalled ({count}), and {twin} installed: its volumes start empty."
             fix = f"Set releaseName: {name}, or move what its volumes hold first."
@@ -179,13 +154,16 @@ def _releases(before: Cluster, after: Cluster) -> Analysis:
             yield Flag(Danger.RELEASE_REMOVED, f"release {name}", why, fix)
 
 
-def _units(before: Cluster, after: Cluster) -> Analysis:
-    declared = {unit.name for unit in after.sync.units}
-    engine = before.sync.engine
-    for unit in before.sync.units:
-        if unit.name in declared or not switched_on(before, unit.name, PRUNE):
+def _units(pair: ClusterPair) -> Analysis:
+    declared = {unit.name for unit in pair.after.sync.units}
+    engine = pair.before.sync.engine
+    for unit in pair.before.sync.units:
+        if unit.name in declared or not pruning.deletes(pair.before, unit.name):
             continue
-        deleted = [o for o in unit.objects if not _is_kept(engine, o, released=False, gone=True)]
+        if pruning.unit_remains(pair, unit.name):
+            continue  # `pruning` says so of its objects.
+        own = unit.objects
+        deleted = [o for o in own if not pruning.is_kept(engine, o, released=False, gone=True)]
         why = f"The engine deletes what it applied: {counted(len(deleted), 'object')}."
         fix = "Turn pruning off first if they are to stay."
         yield Flag(Danger.PRUNING, f"unit {unit.name}", why, fix)

@@ -97,7 +97,7 @@ class PreflightCheck:
     applies: Callable[[Requirements], bool] = lambda _: True
 
 
-def kubernetes(_: Requirements, cluster: ClusterState) -> CheckResult:
+def kubernetes(required: Requirements, cluster: ClusterState) -> CheckResult:
     """Compare the API server's version with those that every manifest is validated against."""
     oldest, *_between, newest = map(_minor, schemas.kubernetes_versions())
     found = _minor(cluster.version)
@@ -106,6 +106,10 @@ def kubernetes(_: Requirements, cluster: ClusterState) -> CheckResult:
         return missing(text, f"upgrade the cluster to {_dotted(oldest)} or newer")
     if found > newest:
         return warning(text, "upgrade kubernetes-validate (`make lock`), then `make validate`")
+    planned = required.limits.get("kubernetes")
+    if planned and _dotted(found) != planned:
+        file = f"overlays/{required.environment}/budget.yaml"
+        return warning(f"{text}, and {file} says {planned}", "correct it: `make diff` goes by it")
     return ok(text)
 
 

@@ -6,6 +6,7 @@ from scripts.checks import rendered as checks
 from scripts.checks.rendered import (
     access,
     arithmetic,
+    kubernetes,
     links,
     loki,
     metrics_exposed,
@@ -25,6 +26,7 @@ from tests.programs.checks.rendered_edits import container, edited, named
 MODULES = (
     access,
     arithmetic,
+    kubernetes,
     metrics_exposed,
     links,
     loki,

@@ -26,7 +26,7 @@ CHANGES: list[Json] = trees.changes(DIFF_CHANGES)
 SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 EVERYWHERE = ["local/argocd", "local/flux", "oke-free/argocd", "oke-free/flux"]
 # Flags that only a chart's new version raises.
-OF_VERSIONS = {"dead-value", "major-version"}
+OF_VERSIONS = {"crd-not-upgraded", "dead-value", "major-version"}
 
 
 @functools.cache

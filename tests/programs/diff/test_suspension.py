@@ -42,6 +42,20 @@ def of(kind: str, api: str, **spec: Any) -> Json:
             for key, values in suspension.ANNOTATIONS.items()
             for value, said in ((values[0], "suspended"), ("enabled", None))
         ),
+        # As Flux reads them: in any case, and from labels, too.
+        (
+            manifest("ConfigMap"),
+            f"metadata/labels/{api_groups.KUSTOMIZE}~ssa",
+            "ifnotpresent",
+            "suspended",
+        ),
+        # An upgrade of the release changes it as before.
+        (
+            manifest("ConfigMap"),
+            f"metadata/annotations/{api_groups.HELM}~driftDetection",
+            "disabled",
+            "sync-weakened",
+        ),
         (of("Application", ARGO_CD, syncPolicy=AUTOMATED), "spec/syncPolicy", {}, "sync-weakened"),
         *(
             (

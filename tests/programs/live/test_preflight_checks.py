@@ -105,7 +105,19 @@ def test_kubernetes_is_one_that_manifests_are_validated_for(
 ) -> None:
     known = ["1.35.0", "1.36.0", "1.37.0"]
     monkeypatch.setattr(schemas, "kubernetes_versions", lambda: known)
-    assert_is(needed, seen(version=version), "Kubernetes", state, r"1\.35 to 1\.37 are supported")
+    any_of_them = dataclasses.replace(needed, limits={**needed.limits, "kubernetes": None})
+    says = r"1\.35 to 1\.37 are supported"
+    assert_is(any_of_them, seen(version=version), "Kubernetes", state, says)
+
+
+@pytest.mark.parametrize(("version", "state"), [("v1.36.2", "ok"), ("v1.35.0", "warning")])
+def test_kubernetes_is_the_one_that_the_environment_declares(
+    needed: Requirements, version: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schemas, "kubernetes_versions", lambda: ["1.35.0", "1.36.0", "1.37.0"])
+    planned = dataclasses.replace(needed, limits={**needed.limits, "kubernetes": "1.36"})
+    says = "" if state == "ok" else r"overlays/.*/budget\.yaml says 1\.36"
+    assert_is(planned, seen(version=version), "Kubernetes", state, says)
 
 
 def test_an_x86_node_is_not_what_the_environment_is_for(fitted: Requirements) -> None:

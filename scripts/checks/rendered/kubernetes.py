@@ -1,0 +1,66 @@
+"""The Kubernetes that an environment declares: what goes with it, and what the next one removes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scripts.core.findings import Finding
+from scripts.model import kubernetes, schemas
+from scripts.model.manifests import CHART_SOURCES, identity
+from scripts.model.rendered import Cluster
+
+
+def charts_take_it(cluster: Cluster) -> Iterator[Finding]:
+    """Every chart takes the environment's Kubernetes, as Helm asks before it installs one."""
+    version = _declared(cluster)
+    for release in cluster.sync.releases if version else ():
+        if asks := kubernetes.refuses(release, version or 0):
+            text = f"{release.chart} {release.version} asks for Kubernetes {asks}"
+            yield Finding(
+                *_where(cluster, release.owner, release.chart),
+                f"{text}, and the environment has 1.{version}",
+                "take a version of the chart that fits, or correct kubernetes in budget.yaml",
+            )
+
+
+def notes(clusters: Iterable[Cluster]) -> list[str]:
+    """Return what is right today, and not with the next Kubernetes, or not with the engine.
+
+    Without a version in budget.yaml, the next one is that behind the newest that is validated.
+    """
+    newest = kubernetes.minor(schemas.kubernetes_versions()[-1])
+    found: dict[str, dict[str, None]] = {}
+    for cluster in clusters:
+        if not cluster.sync.synced:
+            continue
+        version = _declared(cluster)
+        following = (version or newest) + 1
+        if version and (text := kubernetes.outside(cluster.sync.engine, version)):
+            found.setdefault(f"{text}, not with 1.{version}", {})[cluster.name] = None
+        for release in cluster.sync.releases if version else ():
+            if asks := kubernetes.refuses(release, following):
+                text = f"{release.chart} {release.version} asks for Kubernetes {asks}"
+                found.setdefault(f"{text}, not 1.{following}", {})[cluster.name] = None
+        items = [*cluster.sync.objects(), *(item.manifest for item in cluster.rendered())]
+        for item in items:
+            life = kubernetes.lifecycle(str(item["apiVersion"]), str(item["kind"]))
+            if life.removed and life.removed <= following:
+                use = f": use {life.replacement}" if life.replacement else ""
+                text = f"{item['apiVersion']} of {identity(item)}{use}"
+                found.setdefault(f"Kubernetes 1.{following} does not serve {text}", {})[
+                    cluster.name
+                ] = None
+    return [f"{text} ({', '.join(names)})" for text, names in found.items()]
+
+
+def _declared(cluster: Cluster) -> int | None:
+    return kubernetes.declared(cluster.repository.root, cluster.sync.cluster)
+
+
+def _where(cluster: Cluster, owner: tuple[str, str], chart: str) -> tuple[str, int | None]:
+    """Return where the chart's version is written, else what declares the release."""
+    for item in cluster.sync.objects():
+        source = item["kind"] in CHART_SOURCES and item["metadata"]["name"] == owner[1]
+        if source and chart in str(item["spec"].get("url")):
+            return cluster.repository.where(item["kind"], owner[1], "spec", "ref", "tag")
+    return cluster.repository.where(*owner)
