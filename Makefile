@@ -67,6 +67,10 @@ plan: $(READY) ## Say what more nodes, clusters and months take, and which step 
 diff: $(READY) ## Say what the working tree changes in each cluster: make diff BASE=main DIFF=--output=build/diff
 	@$(RUN) scripts.diff $(if $(BASE),--base=$(BASE)) $(DIFF)
 
+.PHONY: comment
+comment: $(READY) ## Write the report of make diff into the merge or pull request that this job is of
+	@$(RUN) scripts.diff.comment $(COMMENT)
+
 .PHONY: pictures
 pictures: $(READY) ## Draw the dashboards that changed, before and after, for make diff: make pictures BASE=main
 	@$(RUN) scripts.lab.preview.changed $(if $(BASE),--base=$(BASE))
