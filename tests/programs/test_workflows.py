@@ -76,6 +76,13 @@ def faults(text: str) -> Iterator[str]:
             checkout = step.get("uses", "").startswith("actions/checkout@")
             if checkout and step.get("with", {}).get("persist-credentials") is not False:
                 yield f"{name} leaves its token in .git/config"
+            conditions = f"{job.get('if')} {step.get('if')}"
+            elsewhere = "github.server_url != 'https://github.com'" in conditions
+            if "github.token" in str(step) and not may_write and not elsewhere:
+                yield f"{name} gives the token to what it runs on GitHub"
+            here = "github.server_url == 'https://github.com'" in conditions
+            if step.get("uses", "").startswith("actions/upload-artifact@") and not here:
+                yield f"{name} would fail on Forgejo and Gitea, where this action refuses to run"
         if may_write:
             yield from _trusting(name, job)
             continue
@@ -124,6 +131,20 @@ def test_workflows_are_pinned_run_make_and_write_only_apart_from_it(path: Path) 
 )
 def test_a_broken_workflow_is_told_why(old: str, new: str, fault: str) -> None:
     text = (ROOT / ".github/workflows/ci.yaml").read_text()
+    broken, times = re.subn(old, new, text)
+    assert times == 1
+    assert [f for f in faults(broken) if f.startswith(fault)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (r"github.server_url != 'https://github.com'", "true", "diff gives the token"),
+        (r" && github.server_url == '\S+' \}\}(?=\n.*\n +name: diff)", " }}", "diff would fail on"),
+    ],
+)
+def test_a_report_that_fails_on_a_forge_is_told_why(old: str, new: str, fault: str) -> None:
+    text = (ROOT / ".github/workflows/diff.yaml").read_text()
     broken, times = re.subn(old, new, text)
     assert times == 1
     assert [f for f in faults(broken) if f.startswith(fault)]
@@ -217,7 +238,7 @@ def unlocked(text: str) -> Iterator[str]:
             yield f"{command} may take another version: {line.strip()}"
 
 
-SCRIPTS = (ROOT / "Makefile", ROOT / ".ci/run", *WORKFLOWS)
+SCRIPTS = (ROOT / "Makefile", ROOT / ".ci/run", ROOT / ".gitlab-ci.yml", *WORKFLOWS)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
