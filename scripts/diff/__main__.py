@@ -6,6 +6,7 @@ Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import tempfile
 import time
@@ -26,6 +27,7 @@ from scripts.model.revisions import Revision
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     "terminal": terminal.text,
+    "summary": functools.partial(terminal.text, summary=True),
     "markdown": markdown.text,
     "html": html.page,
 }

@@ -88,8 +88,8 @@ def main(
     environment = os.environ if environment is None else environment
     if not environment.get(forges.TOKEN):
         progress(
-            f"no comment, as {forges.TOKEN} is not set; README.md, Pull requests on other forges,"
-            " says how to get it"
+            f"no comment, as {forges.TOKEN} is not set; scripts/README.md, In a pull request, says"
+            " how to get it"
         )
         return int(flags(report) != 0)
     return int(not comment(report, forges.request(environment)))

@@ -16,7 +16,7 @@ import pytest
 from scripts import tools
 from scripts.core import git
 from scripts.core.yamlfile import load, load_all
-from scripts.model import schemas
+from scripts.model import revisions, schemas
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE
 
@@ -268,11 +268,25 @@ def test_actionlint_finds_nothing() -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def test_hooks_run_what_make_sets_up_and_watch_folders_that_exist() -> None:
-    for hook in load(ROOT / ".pre-commit-config.yaml", ROOT)[0]["repos"][0]["hooks"]:
+def test_hooks_run_what_make_sets_up_and_watch_what_exists() -> None:
+    config = load(ROOT / ".pre-commit-config.yaml", ROOT)[0]
+    stages: dict[str, set[str]] = {stage: set() for stage in config["default_install_hook_types"]}
+    for hook in config["repos"][0]["hooks"]:
         assert hook["entry"].startswith(".venv/bin/") or set(made(hook["entry"])) & TARGETS
-        for folder in hook.get("files", "").strip("^()/").split("|"):
-            assert (ROOT / folder).is_dir(), folder
+        for path in hook.get("files", "").strip("^()/").split("|"):
+            assert (ROOT / path).exists(), path
+        for stage in hook.get("stages", config["default_stages"]):
+            stages[stage].add(hook["id"])
+    assert stages["pre-push"] == {"diff", "validate"}, "a push waits for what a commit has run"
+    assert "diff" not in stages["pre-commit"], "a commit waits for charts"
+
+
+def test_a_push_is_compared_where_it_can_change_a_cluster() -> None:
+    hooks = load(ROOT / ".pre-commit-config.yaml", ROOT)[0]["repos"][0]["hooks"]
+    (pattern,) = (hook["files"] for hook in hooks if hook["id"] == "diff")
+    for path in revisions.INPUTS:
+        assert re.match(pattern, path if (ROOT / path).is_file() else f"{path}/file")
+    assert not re.match(pattern, "README.md")
 
 
 def test_the_local_run_names_existing_targets_and_ends_with_the_tests() -> None:

@@ -181,7 +181,7 @@ def test_without_a_token_nothing_is_asked_and_the_way_to_a_comment_is_named(
     job.write(EMPTY)
     assert job.run(COMMENT_TOKEN="") == 0
     assert job.forge.calls == []
-    assert "COMMENT_TOKEN is not set; README.md" in capsys.readouterr().err
+    assert "COMMENT_TOKEN is not set; scripts/README.md" in capsys.readouterr().err
 
 
 def test_a_token_is_not_sent_on_to_where_a_redirect_leads(job: Job) -> None:
