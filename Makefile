@@ -74,6 +74,10 @@ diff: $(READY) ## Say what the working tree changes in each cluster: make diff B
 diff-mcp: $(READY) ## Let an assistant ask what make diff has written, by tools that only read: make diff-mcp REPORT=build/diff
 	@$(RUN) scripts.diff.mcp $(REPORT)
 
+.PHONY: comment
+comment: $(READY) ## Write the report of make diff into the merge or pull request that this job is of
+	@$(RUN) scripts.diff.comment $(COMMENT)
+
 .PHONY: pictures
 pictures: $(READY) ## Draw the dashboards that changed, before and after, for make diff: make pictures BASE=main
 	@$(RUN) scripts.lab.preview.changed $(if $(BASE),--base=$(BASE))

@@ -11,6 +11,7 @@ could not be compared, or for bad usage. make turns each but 0 into 2.
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import tempfile
 import time
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     "terminal": terminal.text,
+    "summary": functools.partial(terminal.text, summary=True),
     "markdown": markdown.text,
     "html": html.page,
     "json": data.text,

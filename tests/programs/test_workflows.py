@@ -20,7 +20,7 @@ from scripts.core import git
 from scripts.core.yamlfile import load, load_all
 from scripts.diff.model import Report
 from scripts.diff.outputs import data, markdown
-from scripts.model import schemas
+from scripts.model import revisions, schemas
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE
 from tests.programs.diff.diff_reports import EMPTY, SMALL
@@ -81,6 +81,13 @@ def faults(text: str) -> Iterator[str]:
             checkout = step.get("uses", "").startswith("actions/checkout@")
             if checkout and step.get("with", {}).get("persist-credentials") is not False:
                 yield f"{name} leaves its token in .git/config"
+            conditions = f"{job.get('if')} {step.get('if')}"
+            elsewhere = "github.server_url != 'https://github.com'" in conditions
+            if "github.token" in str(step) and not may_write and not elsewhere:
+                yield f"{name} gives the token to what it runs on GitHub"
+            here = "github.server_url == 'https://github.com'" in conditions
+            if step.get("uses", "").startswith("actions/upload-artifact@") and not here:
+                yield f"{name} would fail on Forgejo and Gitea, where this action refuses to run"
         if may_write:
             yield from _trusting(name, job)
             continue
@@ -129,6 +136,20 @@ def test_workflows_are_pinned_run_make_and_write_only_apart_from_it(path: Path) 
 )
 def test_a_broken_workflow_is_told_why(old: str, new: str, fault: str) -> None:
     text = (ROOT / ".github/workflows/ci.yaml").read_text()
+    broken, times = re.subn(old, new, text)
+    assert times == 1
+    assert [f for f in faults(broken) if f.startswith(fault)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (r"github.server_url != 'https://github.com'", "true", "diff gives the token"),
+        (r" && github.server_url == '\S+' \}\}(?=\n.*\n +name: diff)", " }}", "diff would fail on"),
+    ],
+)
+def test_a_report_that_fails_on_a_forge_is_told_why(old: str, new: str, fault: str) -> None:
+    text = (ROOT / ".github/workflows/diff.yaml").read_text()
     broken, times = re.subn(old, new, text)
     assert times == 1
     assert [f for f in faults(broken) if f.startswith(fault)]
@@ -222,7 +243,7 @@ def unlocked(text: str) -> Iterator[str]:
             yield f"{command} may take another version: {line.strip()}"
 
 
-SCRIPTS = (ROOT / "Makefile", ROOT / ".ci/run", *WORKFLOWS)
+SCRIPTS = (ROOT / "Makefile", ROOT / ".ci/run", ROOT / ".gitlab-ci.yml", *WORKFLOWS)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -252,11 +273,25 @@ def test_actionlint_finds_nothing() -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def test_hooks_run_what_make_sets_up_and_watch_folders_that_exist() -> None:
-    for hook in load(ROOT / ".pre-commit-config.yaml", ROOT)[0]["repos"][0]["hooks"]:
+def test_hooks_run_what_make_sets_up_and_watch_what_exists() -> None:
+    config = load(ROOT / ".pre-commit-config.yaml", ROOT)[0]
+    stages: dict[str, set[str]] = {stage: set() for stage in config["default_install_hook_types"]}
+    for hook in config["repos"][0]["hooks"]:
         assert hook["entry"].startswith(".venv/bin/") or set(made(hook["entry"])) & TARGETS
-        for folder in hook.get("files", "").strip("^()/").split("|"):
-            assert (ROOT / folder).is_dir(), folder
+        for path in hook.get("files", "").strip("^()/").split("|"):
+            assert (ROOT / path).exists(), path
+        for stage in hook.get("stages", config["default_stages"]):
+            stages[stage].add(hook["id"])
+    assert stages["pre-push"] == {"diff", "validate"}, "a push waits for what a commit has run"
+    assert "diff" not in stages["pre-commit"], "a commit waits for charts"
+
+
+def test_a_push_is_compared_where_it_can_change_a_cluster() -> None:
+    hooks = load(ROOT / ".pre-commit-config.yaml", ROOT)[0]["repos"][0]["hooks"]
+    (pattern,) = (hook["files"] for hook in hooks if hook["id"] == "diff")
+    for path in revisions.INPUTS:
+        assert re.match(pattern, path if (ROOT / path).is_file() else f"{path}/file")
+    assert not re.match(pattern, "README.md")
 
 
 def test_the_local_run_names_existing_targets_and_ends_with_the_tests() -> None:

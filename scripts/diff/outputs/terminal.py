@@ -21,16 +21,17 @@ NARROW = 24
 INDENT = 6
 
 
-def text(report: Report, *, width: int = 100) -> str:
+def text(report: Report, *, width: int = 100, summary: bool = False) -> str:
     """Return the report, coloured where standard output is a terminal.
 
     Args:
         report: What differs.
         width: Columns; prose is wrapped there, a line of a manifest is cut.
+        summary: Whether to leave out the objects themselves.
     """
     if formatting.empty(report):
         return formatting.NOTHING
-    objects, cut = _objects(report.changes, width)
+    objects, cut = _objects(() if summary else report.changes, width)
     parts = [
         _head(report),
         _table(report),

@@ -221,6 +221,19 @@ def test_the_summary_fits_one_screen(name: str) -> None:
     assert max(map(len, summary)) <= 120
 
 
+@pytest.mark.parametrize("name", ["small", "huge"])
+def test_a_summary_leaves_out_objects_and_nothing_else(name: str) -> None:
+    whole = terminal.text(REPORTS[name])
+    summary = terminal.text(REPORTS[name], summary=True)
+    parts = whole.split("\n\n")
+    left = [part for part in parts if part not in summary.split("\n\n")]
+    assert left
+    assert summary == "\n\n".join(part for part in parts if part not in left)
+    shown = re.compile(r"(?m)^  [+~-] ")
+    assert all(shown.search(part) or part.startswith("Shortened here") for part in left)
+    assert not shown.search(summary)
+
+
 def test_an_object_is_shortened_and_the_end_says_so() -> None:
     many = changed(*(Edit(f"spec.{at:03}", at, at + 1) for at in range(100)))
     text = terminal.text(Report("a", "b", changes=(many,)))
