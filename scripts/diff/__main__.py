@@ -1,6 +1,7 @@
 """`make diff`: compare two revisions of what every cluster gets, rendered through the charts.
 
-Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …] [--output FOLDER]`.
+Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …] [--output FOLDER]
+[--registries]`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.checks import render
-from scripts.core.findings import RepositoryError, execute, progress, report
+from scripts.core.findings import RepositoryError, counted, execute, progress, report
 from scripts.diff import compare
+from scripts.diff.analyzers import images
 from scripts.diff.model import Report
 from scripts.diff.objects import ClusterPair
 from scripts.diff.outputs import html, markdown, terminal
@@ -34,8 +36,17 @@ MARKDOWN, PAGE = "report.md", "report.html"
 SLOW = 2
 
 
-def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, list[ClusterPair]]:
-    """Return the report, and the clusters that it is made from."""
+def compared(
+    root: Path, before: Revision, after: Revision, *, registries: bool = False
+) -> tuple[Report, list[ClusterPair]]:
+    """Return the report, and the clusters that it is made from.
+
+    Args:
+        root: Of the clone.
+        before: The revision before.
+        after: The revision after.
+        registries: Whether to ask registries of the images that the change brings.
+    """
     if not revisions.differs(root, before, after):
         return Report(before.title, after.title), []
     with tempfile.TemporaryDirectory(prefix="todo-monitoring-diff-") as folder:
@@ -44,6 +55,11 @@ def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, lis
             for name, one in (("before", before), ("after", after))
         )
         pairs = cluster_pairs(old, new)
+        if registries:
+            pairs = images.asked(pairs)
+        elif brought := {one.image for pair in pairs for one in images.brought(pair)}:
+            text = f"DIFF=--registries asks registries for {counted(len(brought), 'new image')}"
+            progress(text)
         return compare.report(pairs, old, new), pairs
 
 
@@ -61,12 +77,19 @@ def write(found: Report, pairs: Sequence[ClusterPair], folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report; return 1 where the change cannot be compared, 2 for bad usage."""
+    """Print the report.
+
+    Returns:
+        1 where the change cannot be compared, or brings an image that cannot be run; 2 for bad
+        usage.
+    """
     parser = argparse.ArgumentParser(prog="python -m scripts.diff", description=__doc__)
     parser.add_argument("--base", help="default: where this left the main branch")
     parser.add_argument("--head", help="default: the working tree")
     parser.add_argument("--format", choices=FORMATS, default="terminal")
     parser.add_argument("--output", type=Path, help="folder for the reports and both trees")
+    text = "ask registries whether they have the images that the change brings"
+    parser.add_argument("--registries", action="store_true", help=text)
     parser.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
     options = parser.parse_args(arguments)
     started = time.monotonic()
@@ -79,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RepositoryError as error:
         report(error.findings)
         return 2
-    found, pairs = compared(root, before, after)
+    found, pairs = compared(root, before, after, registries=options.registries)
     if options.output:
         write(found, pairs, options.output)
     print(FORMATS[options.format](found))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,6 +80,29 @@ def _archive(repository: str, chart: str, version: str) -> Path | Finding:
         f"neither the cache nor {mirror or repository} has it: {reason[0][:200]}",
         f"put {name} into {own}, or name a mirror in {MIRROR}",
     )
+
+
+def metadata(release: Release) -> dict[str, Json]:
+    """Return a chart's `Chart.yaml`; empty where the chart cannot be had."""
+    found = texts(release, "Chart.yaml")
+    return next((load_all(text, "Chart.yaml")[0] for text in found.values()), {})
+
+
+def texts(release: Release, *names: str) -> dict[str, str]:
+    """Return files at the top of a chart by their names; none where the chart cannot be had."""
+    found = _archive(release.repository, release.chart, release.version)
+    return _texts(found, names) if isinstance(found, Path) else {}
+
+
+@functools.cache
+def _texts(path: Path, names: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    with tarfile.open(path) as packed:
+        for member in packed:
+            name = member.name.partition("/")[2]
+            if name in names and (content := packed.extractfile(member)):
+                found[name] = content.read().decode(errors="replace")
+    return found
 
 
 def missing(syncs: list[ClusterSync]) -> list[Finding]:

@@ -10,6 +10,7 @@ from scripts.diff.analyzers import (
     budget,
     dashboards,
     delivery,
+    images,
     immutable,
     lists,
     network,
@@ -69,6 +70,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     workloads.scaled,
     workloads.restarted,
     versions.analyze,
+    images.analyze,
     budget.analyze,
 )
 # Likewise of files that are in no cluster, by where they are.
