@@ -102,12 +102,23 @@ class Question:
         return known and (not self.digest or self.digest in {found.digest, *found.parts})
 
 
+def pulled(image: str) -> str:
+    """Return the name by which a kubelet pulls an image: a tag beside a digest does not count."""
+    digest = images.digest(image)
+    return f"{images.repository(image)}@{digest}" if digest else image
+
+
+def tagged(image: str) -> str:
+    """Return an image's name without its digest; empty where it has no tag."""
+    tag = images.tag(image)
+    return f"{images.repository(image)}:{tag}" if tag else ""
+
+
 def questions(image: str, architectures: Iterable[str]) -> Iterator[Question]:
     """Yield what has to be asked of an image: of one with a tag and a digest, about both."""
-    repository, tag, digest = images.repository(image), images.tag(image), images.digest(image)
-    yield Question(f"{repository}@{digest}" if digest else image, frozenset(architectures))
-    if tag and digest:
-        yield Question(f"{repository}:{tag}", digest=digest)
+    yield Question(pulled(image), frozenset(architectures))
+    if (digest := images.digest(image)) and (tag := tagged(image)):
+        yield Question(tag, digest=digest)
 
 
 def ask(asked: Iterable[Question]) -> dict[str, Answer]:

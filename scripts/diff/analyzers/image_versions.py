@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scripts.core.quantities import major_version
 from scripts.core.yamlfile import load
 from scripts.diff.objects import ClusterPair
-from scripts.model import charts, image_references, images
+from scripts.model import charts, image_references, image_registries, images
 from scripts.model.image_registries import Found
 from scripts.model.manifests import Release
 from scripts.model.rendered import Item
@@ -96,7 +96,7 @@ def pages(pair: ClusterPair, found: Iterable[ImageMove], release: Release | None
     links = []
     for one in found:
         repository = images.repository(one.after)
-        answer = pair.answers.get(one.after)
+        answer = pair.answers.get(image_registries.pulled(one.after))
         places = [
             (known.get(repository) or {}).get("module") or "",
             *(source for source in sources if _names(source, repository)),

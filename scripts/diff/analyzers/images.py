@@ -54,7 +54,7 @@ def analyze(pair: ClusterPair) -> Analysis:
     users: dict[str, list[ImageReference]] = {}
     for one in brought(pair):
         users.setdefault(one.image, []).append(one)
-    answers = {image: _answer(pair, image) for image in users}
+    answers = {image: pair.answers.get(image_registries.pulled(image)) for image in users}
     for image, own in users.items():
         yield from _unusable(pair, own, answers[image])
         yield from _other_digest(pair, image)
@@ -72,11 +72,6 @@ def analyze(pair: ClusterPair) -> Analysis:
 
 def _architectures(pair: ClusterPair) -> set[str]:
     return set(filter(None, [budget.architecture(pair.after)]))
-
-
-def _answer(pair: ClusterPair, image: str) -> Answer | None:
-    question = next(image_registries.questions(image, ()))
-    return pair.answers.get(question.image)
 
 
 def _unusable(
@@ -108,7 +103,7 @@ def _other_digest(pair: ClusterPair, image: str) -> Iterator[Sentence]:
     digest, tag = images.digest(image), images.tag(image)
     if not (digest and tag):
         return
-    answer = pair.answers.get(f"{images.repository(image)}:{tag}")
+    answer = pair.answers.get(image_registries.tagged(image))
     if isinstance(answer, Missing):
         text = f"{image}: there is no tag {tag} any more ({answer.code}); the digest counts."
         yield Sentence(TOPIC, text)

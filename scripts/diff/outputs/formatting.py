@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
-from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Picture, Report
+from scripts.diff.model import ABSENT, Absent, Action, Amount, Bump, Change, Edit, Picture, Report
 
 NOTHING = "Nothing changes in any cluster."
 WHOLE = "`make diff DIFF=--output=build/diff` writes all of it."
@@ -169,6 +169,17 @@ def rows(report: Report) -> tuple[list[ObjectCounts], int]:
     ]
     most = sorted(range(len(table)), key=lambda at: -table[at].counts.total())[:ROWS]
     return [table[at] for at in sorted(most)], len(table) - len(most)
+
+
+def bump_cells(bump: Bump) -> tuple[str, str]:
+    """Return a chart's versions before and after, each with that of its application."""
+    before = _with_application(bump.before, bump.application_before)
+    return before, _with_application(bump.after, bump.application_after)
+
+
+def _with_application(version: str, application: str) -> str:
+    text = line(version) or "none"
+    return f"{text} (application {line(application)})" if application else text
 
 
 def changed_amounts(amounts: Iterable[Amount]) -> list[Amount]:

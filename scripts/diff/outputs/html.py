@@ -54,7 +54,9 @@ def _data(report: Report) -> dict[str, Any] | None:
         "more": more,
         "bumps": [
             [
-                *map(formatting.line, (b.chart, b.release, b.before or "none", b.after or "none")),
+                formatting.line(b.chart),
+                formatting.line(b.release),
+                *formatting.bump_cells(b),
                 formatting.places(b.places),
             ]
             for b in report.bumps

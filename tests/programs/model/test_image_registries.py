@@ -34,8 +34,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(image: str, *architectures: str) -> Answer:
-    found = ask(questions(image, architectures))
-    return found[next(questions(image, ())).image]
+    return ask(questions(image, architectures))[image_registries.pulled(image)]
 
 
 def test_an_index_names_its_architectures(registry: ImageRegistry) -> None:
