@@ -9,7 +9,7 @@ RUN := $(BIN)/python -m
 READY := $(VENV)/.ready
 # All others are built by the target that needs them: servers take minutes each.
 VALIDATE_TOOLS := obscheck kustomize amtool kubeconform
-TEST_TOOLS := actionlint alloy amtool helm kubeconform kustomize obscheck promtool sops
+TEST_TOOLS := actionlint alloy amtool crane helm kubeconform kustomize obscheck promtool sops
 # What `make render` asks; `make` leaves out what is not built yet, and says so.
 RENDER_TOOLS := configcheck loki node_exporter prometheus-operator
 PROVE_TOOLS := alertmanager alloy blocks history mcp-grafana notifications pint prometheus promtool sloth thanos versitygw

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ Keys = tuple[str, ...]
 # From so many trials on, which take about two seconds, progress is printed.
 ANNOUNCED_FROM = 20
 ABSENT = object()
+# A chart's own values, and those of the charts in it.
+VALUES = r"(charts/[^/]+/)?values\.yaml"
 
 
 class Variant:
@@ -201,16 +202,10 @@ def values(release: Release) -> dict[str, Json]:
 
 @functools.cache
 def _read(path: Path) -> dict[str, Json]:
-    found = {}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            parts = member.name.split("/")
-            own, sub = len(parts) == 2, len(parts) == 4 and parts[1] == "charts"
-            if parts[-1] == "values.yaml" and (own or sub):
-                content = archive.extractfile(member)
-                loaded = yaml.load(content or b"", Loader=yaml.CSafeLoader)
-                found[parts[2] if sub else ""] = loaded or {}
-    return found
+    return {
+        name.split("/")[1] if "/" in name else "": yaml.load(text, Loader=yaml.CSafeLoader) or {}
+        for name, text in charts.read(path, VALUES).items()
+    }
 
 
 def _value_at(values: Json, keys: Keys) -> Json:

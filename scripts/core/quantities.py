@@ -25,6 +25,10 @@ SECONDS: Mapping[str, float] = {
 }
 _QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d+)|(?P<suffix>[A-Za-z]*))")
 _SIZE = re.compile(r"(\d+)([KMGTPE]?)i?B")
+# `v1.2.3`, `12.4.3-ubuntu`, `16`, `6.x`, but not a commit's `7d3f`.
+_VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:[-+_.].*)?")
+# From here on, a first number is a year, a date or a count: 2026.8.2, 20260131.
+_CALENDAR = 1000
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])")
 
 
@@ -39,6 +43,26 @@ def quantity(text: str | float) -> float:
     if not match or suffix not in SUFFIXES:
         raise ValueError(f"{text!r} is no quantity")
     return float(match[1]) * SUFFIXES[suffix] * 10.0 ** int(match["exponent"] or 0)
+
+
+def major_version(version: str) -> tuple[int, ...] | None:
+    """Return what of a version differs from one that may break what worked with it.
+
+    By Semantic Versioning that is the major version. Before 1.0 anything may change at any time
+    (https://semver.org/#spec-item-4); there it is the minor version, as in ranges of npm and Cargo.
+
+    Args:
+        version: A chart's version or an image's tag.
+
+    Returns:
+        `(3,)` of v3.5.0-distroless, `(0, 93)` of v0.93.1; None where there is no such number:
+        `master`, a date, `RELEASE.2026-…`, a commit.
+    """
+    match = _VERSION.fullmatch(version)
+    if not match or int(match[1]) >= _CALENDAR:
+        return None
+    major = int(match[1])
+    return (major,) if major or not match[2] else (0, int(match[2]))
 
 
 def version_numbers(version: str) -> tuple[int, ...]:

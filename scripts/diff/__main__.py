@@ -1,11 +1,12 @@
 """`make diff`: compare two revisions of what every cluster gets, rendered through the charts.
 
-Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …] [--output FOLDER]`.
+Run as `python -m scripts.diff [--base REVISION] [--head REVISION] [--format …] [--output FOLDER]
+[--registries]`.
 
 Exit codes: 0 when both revisions could be compared, whatever differs; 1 when the change is why
-something could not, such as a release that no longer renders; 2 for bad usage, such as an unknown
-revision. With --exit-code, as of diff: 0 when nothing differs, 1 when something does, 2 when it
-could not be compared, or for bad usage. make turns each but 0 into 2.
+something could not, such as a release that no longer renders, or brings an image that cannot be
+run; 2 for bad usage, such as an unknown revision. With --exit-code, as of diff: 0 when nothing
+differs, 1 when something does, 2 in place of the other's 1. make turns each but 0 into 2.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts import tools
-from scripts.core.findings import Finding, RepositoryError, execute, progress, report
+from scripts.core.findings import Finding, RepositoryError, counted, execute, progress, report
 from scripts.diff.model import Report
 from scripts.diff.outputs import data, formatting, html, markdown, terminal
 from scripts.model import revisions
@@ -43,11 +44,21 @@ MARKDOWN, PAGE, DATA = "report.md", "report.html", "report.json"
 SLOW = 2
 
 
-def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, list[ClusterPair]]:
-    """Return the report, and the clusters that it is made from."""
+def compared(
+    root: Path, before: Revision, after: Revision, *, registries: bool = False
+) -> tuple[Report, list[ClusterPair]]:
+    """Return the report, and the clusters that it is made from.
+
+    Args:
+        root: Of the clone.
+        before: The revision before.
+        after: The revision after.
+        registries: Whether to ask registries of the images that the change brings.
+    """
     if not revisions.differs(root, before, after):
         return Report(before.title, after.title), []
     from scripts.diff import compare
+    from scripts.diff.analyzers import images
     from scripts.diff.rendering import BuiltRevision, cluster_pairs
 
     with tempfile.TemporaryDirectory(prefix="todo-monitoring-diff-") as folder:
@@ -56,6 +67,11 @@ def compared(root: Path, before: Revision, after: Revision) -> tuple[Report, lis
             for name, one in (("before", before), ("after", after))
         )
         pairs = cluster_pairs(old, new)
+        if registries:
+            pairs = images.asked(pairs)
+        elif brought := {one.image for pair in pairs for one in images.brought(pair)}:
+            text = f"DIFF=--registries asks registries for {counted(len(brought), 'new image')}"
+            progress(text)
         return compare.report(pairs, old, new), pairs
 
 
@@ -104,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--exit-code", action="store_true", help="1 when something differs, 2 for trouble"
     )
+    text = "ask registries whether they have the images that the change brings"
+    parser.add_argument("--registries", action="store_true", help=text)
     parser.add_argument("root", nargs="?", type=Path, default=tools.ROOT, help="of the tree")
     options = parser.parse_args(arguments)
     started = time.monotonic()
@@ -117,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(error.findings)
         return 2
     try:
-        found, pairs = compared(root, before, after)
+        found, pairs = compared(root, before, after, registries=options.registries)
         if options.output:
             write(found, pairs, options.output)
     except RepositoryError as error:

@@ -59,7 +59,7 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
             places.setdefault(dataclasses.replace(one, places=()), set()).update(one.places)
     placed = [dataclasses.replace(one, places=tuple(sorted(own))) for one, own in places.items()]
     sentences = (one for one in placed if isinstance(one, Sentence))
-    flags = _merged(one for one in placed if isinstance(one, Flag))
+    flags = list(_merged(one for one in placed if isinstance(one, Flag)))
     changes = tuple(read("objects", objects.changes(pairs)))
     changed = set(itertools.chain.from_iterable(change.places for change in changes))
     differing = [
@@ -87,7 +87,8 @@ def report(pairs: Sequence[ClusterPair], before: BuiltRevision, after: BuiltRevi
         ),
         tuple(read("pictures", pictures.pictures(differing))),
         tuple(dict.fromkeys((*before.faults, *after.faults, *faults))),
-        bool(after.faults or faults or (before.faults and nothing_before)),
+        bool(after.faults or faults or (before.faults and nothing_before))
+        or any(flag.blocks for flag in flags),
     )
 
 

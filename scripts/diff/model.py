@@ -79,6 +79,9 @@ class Bump:
         chart: Its chart.
         before: The old version, empty for a new release.
         after: The new version, empty for a removed one.
+        application_before: The version of the application that the old chart names as its own, its
+            `appVersion`; empty where it names none, or cannot be had.
+        application_after: Likewise of the new chart.
     """
 
     places: tuple[str, ...]
@@ -86,6 +89,8 @@ class Bump:
     chart: str
     before: str
     after: str
+    application_before: str = ""
+    application_after: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,7 @@ class Danger(enum.StrEnum):
     API_NOT_SERVED = "api-not-served"
     KUBERNETES_UNSUPPORTED = "kubernetes-unsupported"
     IMMUTABLE_FIELD = "immutable-field"
+    IMAGE_MISSING = "image-missing"
     IMAGE_ARCHITECTURE = "image-architecture"
     OVER_BUDGET = "over-budget"
     BUDGET_RAISED = "budget-raised"
@@ -178,6 +184,7 @@ class Flag:
         why: What may go wrong, in one sentence.
         fix: What to do, in one sentence.
         places: As in Change.
+        blocks: Whether the change cannot work as it is: nobody can acknowledge that.
     """
 
     name: Danger
@@ -185,6 +192,7 @@ class Flag:
     why: str
     fix: str
     places: tuple[str, ...] = ()
+    blocks: bool = False
 
 
 # What an analyzer yields. Of one cluster without places, which `compare` fills in.
@@ -248,7 +256,8 @@ class Report:
         amounts: Budgets of every cluster that changes.
         pictures: One for each dashboard that differs.
         faults: What of either revision could not be compared, and why; the rest still is.
-        blocking: Whether that is the change's doing: the revision before may be what it mends.
+        blocking: Whether that is the change's doing: the revision before may be what it mends; or
+            a flag blocks.
     """
 
     base: str

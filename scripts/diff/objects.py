@@ -6,13 +6,14 @@ import dataclasses
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from scripts.core.yamlfile import Json
 from scripts.diff import normalization, value_diff, yaml_diff
 from scripts.diff.model import Action, Change, Edit
+from scripts.model.image_registries import Answer
 from scripts.model.manifests import Release, group
 from scripts.model.rendered import Cluster, Item, Pod
 
@@ -62,6 +63,8 @@ class ClusterPair:
         after: At the revision after, likewise.
         releases: The releases that are declared before and after, rendered or not.
         whole: Whether nothing had to be left out.
+        answers: What registries say of images that it did not run before, by what they were asked;
+            empty where they were not.
     """
 
     name: str
@@ -69,6 +72,7 @@ class ClusterPair:
     after: Cluster
     releases: tuple[list[Release], list[Release]]
     whole: bool
+    answers: Mapping[str, Answer] = field(default_factory=dict)
 
     @functools.cached_property
     def differing(self) -> list[ObjectPair]:

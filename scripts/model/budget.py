@@ -7,7 +7,7 @@ of pods that are gone stay in memory for up to three hours, and are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,6 +138,12 @@ def scrapes(cluster: Cluster, item: Item, budget: Mapping[str, Json]) -> int:
 
 
 def findings(cluster: Cluster) -> Iterator[Finding]:
+    """Compare what a cluster uses with its budget, and its images with its processors."""
+    yield from exceeded(cluster)
+    yield from architectures(cluster)
+
+
+def exceeded(cluster: Cluster) -> Iterator[Finding]:
     """Compare what a cluster uses with its budget."""
     path = _file(cluster)
     if path is None:
@@ -170,8 +176,6 @@ def findings(cluster: Cluster) -> Iterator[Finding]:
             if pod.replicas is not None and pod.replicas > budget["replicas"]:
                 text = f"{pod.replicas} replicas, and {place} allows {budget['replicas']}"
                 yield _value(cluster, pod.owner, text, overlay, (("replicas",), pod.replicas))
-    if "architecture" in budget:
-        yield from architectures(cluster, budget["architecture"])
 
 
 def _value(cluster: Cluster, item: Item, text: str, overlay: str, *written: Written) -> Finding:
@@ -195,22 +199,38 @@ def _monitors_without_target_count(cluster: Cluster, budget: Mapping[str, Json])
 ARCHITECTURE = "kubernetes.io/arch"
 
 
-def architectures(cluster: Cluster, architecture: str) -> Iterator[Finding]:
-    """Every image supports the environment's CPU architecture, and no pod asks for another."""
+def architecture(cluster: Cluster) -> str | None:
+    """Return the environment's CPU architecture; None where it names none."""
+    found = limits(cluster).get("architecture")
+    return None if found is None else str(found)
+
+
+def architectures(cluster: Cluster, asked: Container[str] = ()) -> Iterator[Finding]:
+    """Every image supports the environment's CPU architecture, and no pod asks for another.
+
+    Args:
+        cluster: The cluster.
+        asked: Images of which a registry has said it, so that it need not be known here.
+    """
+    own = architecture(cluster)
+    if not own:
+        return
     known = load_once((cluster.repository.root / IMAGES).read_text(encoding="utf-8"), IMAGES)[0]
     for pod in cluster.pods:
         wanted = (pod.spec.get("nodeSelector") or {}).get(ARCHITECTURE)
-        if wanted and wanted != architecture:
-            text = f"asks for a node of {wanted}, and the environment has {architecture} alone"
+        if wanted and wanted != own:
+            text = f"asks for a node of {wanted}, and the environment has {own} alone"
             written = (("nodeSelector", ARCHITECTURE), wanted)
             yield cluster.finding(pod.owner, text, "remove its nodeSelector", written)
-        for container in pod.containers:
-            name = images.repository(str(container.get("image")))
+        for image in (str(container.get("image")) for container in pod.containers):
+            name = images.repository(image)
+            if image in asked:
+                continue
             if name not in known:
-                text = f"whether {name} runs on {architecture} is not known"
+                text = f"whether {name} runs on {own} is not known"
                 yield cluster.finding(pod.owner, text, f"look it up and add it to {IMAGES}")
-            elif known[name].get(architecture) is not True:
-                text = f"{name} does not run on {architecture}"
+            elif known[name].get(own) is not True:
+                text = f"{name} does not run on {own}"
                 yield cluster.finding(pod.owner, text, "use another image")
 
 

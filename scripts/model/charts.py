@@ -25,8 +25,9 @@ from scripts.model.manifests import ClusterSync, Release
 Rendered = dict[tuple[str, str], list[dict[str, Json]]]
 # Characters of a repository or a digest that become a dash in the name of a folder or a file.
 _NOT_IN_NAME = re.compile(r"[^\w.-]+")
-# The folder of a chart, or of one that it has in `charts`, whose files Helm takes for CRDs.
-_CRDS = re.compile(r"^[^/]+/(?:charts/[^/]+/)*crds/.+\.(?:yaml|yml|json)$")
+METADATA = "Chart.yaml"
+# Files of a chart, or of one that it has in `charts`, that Helm takes for CRDs.
+_CRDS = r"(?:charts/[^/]+/)*crds/.+\.(?:yaml|yml|json)"
 # Where charts are pulled from instead of their own registries, such as oci://registry.internal/charts.
 MIRROR = "CHARTS_MIRROR"
 
@@ -138,9 +139,7 @@ def _other_version(pin: _Pin, path: Path) -> Finding | None:
     """Compare an archive that was pulled by its digest with the tag, which Flux does not read."""
     if not pin.digest:
         return None
-    with tarfile.open(path) as content:
-        file = content.extractfile(f"{pin.chart}/Chart.yaml")
-        found = str(load_all(file.read().decode(), path.name)[0]["version"]) if file else "none"
+    found = str(load_all(read(path, METADATA)[METADATA], METADATA)[0]["version"])
     # A tag cannot have the plus of a version.
     if found.replace("+", "_") == pin.version.replace("+", "_"):
         return None
@@ -152,43 +151,38 @@ def crds(release: Release) -> frozenset[str]:
     """Return the names of the CRDs that the chart, or a chart in it, has in its folder `crds`.
 
     Helm installs these once: it changes and deletes none.
-
-    Raises:
-        RepositoryError: If the chart is missing.
     """
-    return _crds(archive(release))
+    documents = (o for name, text in texts(release, _CRDS).items() for o in load_all(text, name))
+    return frozenset(str(o["metadata"]["name"]) for o in documents if isinstance(o, dict))
 
 
-def kube_version(release: Release) -> str:
-    """Return the versions of Kubernetes that the chart asks for; empty where it takes any.
+def metadata(release: Release) -> dict[str, Json]:
+    """Return a chart's `Chart.yaml`; empty where the chart cannot be had."""
+    found = texts(release, METADATA)
+    return load_all(found[METADATA], METADATA)[0] if found else {}
 
-    Raises:
-        RepositoryError: If the chart is missing.
+
+def texts(release: Release, pattern: str) -> dict[str, str]:
+    """Return files of a chart by their paths in it; none where the chart cannot be had.
+
+    Args:
+        release: A release of the chart.
+        pattern: A regular expression that such a path matches as a whole.
     """
-    return _kube_version(archive(release))
+    found = _archive(_Pin.of(release))
+    return read(found, pattern) if isinstance(found, Path) else {}
 
 
 @functools.cache
-def _kube_version(path: Path) -> str:
-    with tarfile.open(path) as chart:
-        for member in chart:
-            if member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
-                content = chart.extractfile(member)
-                document = load_all(content.read().decode(), member.name)[0] if content else {}
-                return str(document.get("kubeVersion") or "")
-    return ""
-
-
-@functools.cache
-def _crds(path: Path) -> frozenset[str]:
-    found = set()
-    with tarfile.open(path) as chart:
-        for member in chart:
-            if member.isfile() and _CRDS.search(member.name):
-                content = chart.extractfile(member)
-                documents = load_all(content.read().decode(), member.name) if content else []
-                found |= {str(o["metadata"]["name"]) for o in documents if isinstance(o, dict)}
-    return frozenset(found)
+def read(path: Path, pattern: str) -> dict[str, str]:
+    """Return files of an archive, as `texts` does."""
+    found = {}
+    with tarfile.open(path) as packed:
+        for member in packed:
+            name = member.name.partition("/")[2]
+            if re.fullmatch(pattern, name) and (content := packed.extractfile(member)):
+                found[name] = content.read().decode(errors="replace")
+    return found
 
 
 def missing(syncs: list[ClusterSync]) -> list[Finding]:

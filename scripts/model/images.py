@@ -1,4 +1,4 @@
-"""Names of images: repository, tag and digest."""
+"""Names of images: registry, repository, tag and digest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 # What is known of each image: its CPU architectures, and the Go module that it is built from.
 IMAGES = "scripts/images.yaml"
+# The registry of names that begin with none.
+DOCKER_HUB = "docker.io"
 
 # A manifest's digest, as registries write it.
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -22,7 +24,27 @@ def repository(image: str) -> str:
     return match["repository"] if match else image
 
 
+def registry(image: str) -> str:
+    """Return the host of an image's registry, with its port, as container runtimes read the name.
+
+    The first part of a name is a host where it has a dot or a port, or is `localhost`.
+    """
+    host, slash, _ = repository(image).partition("/")
+    return host if slash and (host == "localhost" or "." in host or ":" in host) else DOCKER_HUB
+
+
+def tag(image: str) -> str:
+    """Return an image's tag; empty where it has none."""
+    match = IMAGE_NAME.fullmatch(image)
+    return (match and match["tag"]) or ""
+
+
+def digest(image: str) -> str:
+    """Return the digest that an image is pinned to, as `sha256:…`; empty where it is not."""
+    match = IMAGE_NAME.fullmatch(image)
+    return (match and match["digest"]) or ""
+
+
 def version(image: str) -> str:
     """Return the version that an image's tag names, such as `3.14.0`; empty if it has no tag."""
-    match = IMAGE_NAME.fullmatch(image)
-    return ((match and match["tag"]) or "").removeprefix("v").removesuffix("-distroless")
+    return tag(image).removeprefix("v").removesuffix("-distroless")

@@ -134,12 +134,8 @@ def outside(engine: str, version: int) -> str:
 
 
 def refuses(release: Release, version: int) -> str:
-    """Return the versions that a chart asks for, where Helm refuses this one; empty where not.
-
-    Raises:
-        RepositoryError: If the chart is missing.
-    """
-    constraint = charts.kube_version(release)
+    """Return the versions that a chart asks for, where Helm refuses this one; empty where not."""
+    constraint = str(charts.metadata(release).get("kubeVersion") or "")
     return constraint if constraint and not _accepts(constraint, version) else ""
 
 

@@ -2,7 +2,7 @@
 
 The Prometheus operator's part follows its source at the version of `scripts/schemas.yaml`
 (pkg/prometheus/server/statefulset.go, pkg/alertmanager/statefulset.go, pkg/kubelet/controller.go,
-pkg/operator/config_reloader.go). Only what the checks read is modelled.
+pkg/operator/config_reloader.go, pkg/operator/image.go). Only what the checks read is modelled.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json, leaves
-from scripts.model import charts
+from scripts.model import charts, images
 from scripts.model.manifests import (
     ClusterSync,
     Release,
@@ -390,7 +390,7 @@ def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]
         labels["operator.prometheus.io/name"] = item.name
     main: dict[str, Json] = {
         "name": application,
-        "image": spec.get("image"),
+        "image": _operated_image(application, spec, flags),
         "resources": spec.get("resources") or {},
         "ports": [{"name": port_name, "containerPort": port}],
         "securityContext": OPERATOR_CONTEXT,
@@ -427,13 +427,31 @@ def _objects_of_resource(item: Item, flags: Mapping[str, str]) -> Iterator[Item]
     yield Item(_object("Service", name, item.namespace, labels, service), item.release)
 
 
+def _operated_image(
+    application: str, spec: Mapping[str, Json], flags: Mapping[str, str]
+) -> str | None:
+    """Return what the operator runs; None where it takes the version that its own code names."""
+    if image := spec.get("image"):
+        return str(image)
+    default = (
+        "quay.io/thanos/thanos" if application == "thanos" else f"quay.io/prometheus/{application}"
+    )
+    base = flags.get(f"{application}-default-base-image", default)
+    if images.tag(base) or images.digest(base):
+        return base
+    if sha := spec.get("sha"):
+        return f"{base}@sha256:{sha}"
+    version = spec.get("tag") or spec.get("version")
+    return f"{base}:{version}" if version else None
+
+
 def _thanos_sidecar(
     spec: Mapping[str, Json], flags: Mapping[str, str]
 ) -> Iterator[dict[str, Json]]:
     if thanos := spec.get("thanos"):
         yield {
             "name": "thanos-sidecar",
-            "image": thanos.get("image") or flags.get("thanos-default-base-image"),
+            "image": _operated_image("thanos", thanos, flags),
             "resources": thanos.get("resources") or {},
             "ports": [
                 {"name": "http", "containerPort": 10902},

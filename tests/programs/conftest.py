@@ -15,6 +15,7 @@ from tests.fixtures.rendering import render
 
 # Test files load the fixtures of these by `pytest_plugins`.
 pytest.register_assert_rewrite(
+    "tests.programs.image_registry",
     "tests.programs.live.discover_manifests",
     "tests.programs.live.grafana_server",
     "tests.programs.live.preflight_cluster",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
 from scripts.core.yamlfile import get
-from scripts.diff.analyzers.wording import transition
+from scripts.diff.analyzers.wording import sentence, transition
 from scripts.diff.model import Amount, Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair
 from scripts.model import budget
@@ -67,7 +67,7 @@ def amounts(pair: ClusterPair) -> Iterator[Amount]:
 
 
 def analyze(pair: ClusterPair) -> Analysis:
-    """Find limits that are raised, and what is above one, or for other processors, from now on."""
+    """Find limits that are raised, and what is above one from now on."""
     if not pair.whole:
         return
     before, after = _faults(pair.before), _faults(pair.after)
@@ -124,16 +124,7 @@ def _faults(cluster: Cluster) -> dict[str, Flag]:
     """Flags by what they say of a cluster, whichever engine syncs it."""
     place = _place(cluster)
     found = {}
-    for fault in budget.findings(cluster):
+    for fault in budget.exceeded(cluster):
         text = fault.message.removeprefix(f"{cluster.name}: ")
-        found[text] = Flag(Danger.OVER_BUDGET, place, _sentence(text), _sentence(fault.fix))
-    if architecture := budget.limits(cluster).get("architecture"):
-        for fault in budget.architectures(cluster, architecture):
-            where, _, text = fault.message.partition(": ")
-            why, fix = _sentence(text), _sentence(fault.fix)
-            found[fault.message] = Flag(Danger.IMAGE_ARCHITECTURE, where, why, fix)
+        found[text] = Flag(Danger.OVER_BUDGET, place, sentence(text), sentence(fault.fix))
     return found
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

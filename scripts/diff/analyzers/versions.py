@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.checks import unused_values
-from scripts.core.findings import RepositoryError
+from scripts.core.quantities import major_version
+from scripts.diff.analyzers import image_versions
+from scripts.diff.analyzers.image_versions import ImageMove
+from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Analysis, Bump, Danger, Flag
 from scripts.diff.objects import ClusterPair
 from scripts.model import charts
@@ -15,12 +17,17 @@ from scripts.model.manifests import Release
 
 # Where charts say what to do on the way to a new version: a file of their own, or a link to it.
 UPGRADE = re.compile(r"https://[^\s)]+(?:UPGRADE\.md|#upgrading[\w-]*)")
-_NUMBER = re.compile(r"v?(\d+)")
+NOTES = ("README.md", "UPGRADE.md", "UPGRADING.md")
+# A heading of such a file, without a link behind it, and the version that it leads to.
+_HEADING = re.compile(
+    r"^#+ *((?:upgrad\w+ +)?(?:from\b.*?\bto|to)\b *(v?\d+(?:\.[\dx]+)*)\b.*?) *(?:\(?\[.*)?$",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 
 def bumps(pairs: Iterable[ClusterPair]) -> list[Bump]:
     """Return each chart that is new, gone, or of another version, with where."""
-    places: dict[tuple[str, str, str, str], list[str]] = {}
+    places: dict[tuple[str, ...], list[str]] = {}
     for pair in pairs:
         old, new = ({r.name: r for r in releases} for releases in pair.releases)
         for name in {*old, *new}:
@@ -28,7 +35,9 @@ def bumps(pairs: Iterable[ClusterPair]) -> list[Bump]:
             versions = tuple(one.version if one else "" for one in (before, after))
             chart = next(release.chart for release in (after, before) if release)
             if versions[0] != versions[1]:
-                places.setdefault((name, chart, versions[0], versions[1]), []).append(pair.name)
+                applications = (_application(one) if one else "" for one in (before, after))
+                moved = (name, chart, *versions, *applications)
+                places.setdefault(moved, []).append(pair.name)
     return [Bump(tuple(sorted(where)), *bump) for bump, where in sorted(places.items())]
 
 
@@ -36,6 +45,10 @@ def analyze(pair: ClusterPair) -> Analysis:
     """Find other sources, major versions, and values that only the version before reads."""
     known = {release.name: release for release in pair.releases[0]}
     rendered = {release.name for release in pair.after.sync.releases}
+    moves: dict[str, list[ImageMove]] = {}
+    for move in image_versions.moves(pair):
+        owner = move.item.release
+        moves.setdefault(f"release {owner}" if owner else str(move.item), []).append(move)
     for after in pair.releases[1]:
         before = known.get(after.name)
         if before is None:
@@ -44,11 +57,9 @@ def analyze(pair: ClusterPair) -> Analysis:
             why = f"{_source(before)} → {source}: who writes there decides what runs here."
             fix = "Be sure that it is the chart's own place, or a mirror of yours."
             yield Flag(Danger.CHART_SOURCE, f"release {after.name}", why, fix)
+        yield from _major(pair, before, after, moves.pop(f"release {after.name}", []))
         if before.version == after.version:
             continue
-        if _major(before.version) != _major(after.version):
-            why = f"{after.chart} {before.version} → {after.version}: a major version may break."
-            yield Flag(Danger.MAJOR_VERSION, f"release {after.name}", why, f"Read {notes(after)}.")
         if after.name in rendered:
             yield from (
                 Flag(
@@ -59,33 +70,69 @@ def analyze(pair: ClusterPair) -> Analysis:
                 )
                 for keys in _dead_values(before, unused_values.Variant(pair.after.sync, after))
             )
+    for where, own in moves.items():
+        what, links = listed(dict.fromkeys(map(str, own))), image_versions.pages(pair, own, None)
+        why, fix = f"{what}: {image_versions.risk(own)}.", _read(links, what)
+        yield Flag(Danger.MAJOR_VERSION, where, why, fix)
 
 
 def _source(release: Release) -> str:
     return f"{release.repository.rstrip('/')}/{release.chart}"
 
 
-def notes(release: Release) -> str:
-    """Return where the notes for a chart's major version are."""
-    try:
-        path = charts.archive(release)
-    except RepositoryError:
-        return f"the notes of {release.chart} at {release.repository}"
-    text = dict.fromkeys(("README.md", "Chart.yaml"), "")
-    with tarfile.open(path) as archive:
-        for member in archive:
-            name = member.name.partition("/")[2]
-            if name in text and (content := archive.extractfile(member)):
-                text[name] = content.read().decode()
-    found = [match[0] for match in UPGRADE.finditer("\n".join(text.values()))]
-    heading = re.search(
-        rf"^#+ *((?:from|to)\b.*\b{_major(release.version)}\.[0x].*)$",
-        text["README.md"],
-        re.MULTILINE | re.IGNORECASE,
-    )
-    if heading:
-        return f"“{heading[1]}” in the chart's README.md"
-    return found[0] if found else f"the notes of {release.chart} at {release.repository}"
+def _application(release: Release) -> str:
+    return str(charts.metadata(release).get("appVersion") or "")
+
+
+def _major(
+    pair: ClusterPair, before: Release, after: Release, moves: Sequence[ImageMove]
+) -> Iterator[Flag]:
+    """Flag a chart's major version, or that of images within it: one flag says both."""
+    chart = f"{after.chart} {before.version} → {after.version}"
+    major = _numbers(before) != _numbers(after)
+    if not (major or moves):
+        return
+    what = listed(dict.fromkeys(map(str, moves)))
+    if major and moves:
+        what = f"{chart}, and with it {what}"
+    elif major:
+        what = chart
+    elif before.version != after.version:
+        what = f"{what} within {chart}"
+    why = f"{what}: {image_versions.risk(moves, major=major)}."
+    places = [notes(before, after)] if major else []
+    places += image_versions.pages(pair, moves, after)
+    yield Flag(Danger.MAJOR_VERSION, f"release {after.name}", why, _read(places, what))
+
+
+def _read(places: Sequence[str], what: str) -> str:
+    return f"Read {' and '.join(places) or f'the notes of {what}'}."
+
+
+def _numbers(release: Release) -> tuple[int, ...] | str:
+    return major_version(release.version) or release.version
+
+
+def notes(before: Release, after: Release) -> str:
+    """Return where the notes are for all major versions from one to another of a chart."""
+    texts = charts.texts(after, "|".join((*NOTES, charts.METADATA)))
+    old, new = (major_version(one.version) or () for one in (before, after))
+    steps = []
+    for name in NOTES:
+        found = {
+            numbers: heading[1]
+            for heading in reversed(list(_HEADING.finditer(texts.get(name, ""))))
+            if old < (numbers := major_version(heading[2]) or ()) <= new
+        }
+        if found:
+            headings = ", ".join(f"“{found[numbers]}”" for numbers in sorted(found))
+            steps.append(f"{headings} in the chart's {name}")
+    if steps:
+        return " and ".join(steps)
+    link = next((match[0] for text in texts.values() for match in UPGRADE.finditer(text)), "")
+    place = link or f"the notes of {after.chart} at {after.repository}"
+    several = old and new and new[0] - old[0] > 1
+    return f"{place}, of each major version after {old[0]}" if several else place
 
 
 def _dead_values(before: Release, variant: unused_values.Variant) -> Iterator[unused_values.Keys]:
@@ -113,8 +160,3 @@ def _known_depth(release: Release, keys: unused_values.Keys) -> int:
             at, depth = at[key], depth + 1
             deepest = max(deepest, depth)
     return deepest
-
-
-def _major(version: str) -> str:
-    match = _NUMBER.match(version)
-    return match[1] if match else version

@@ -35,6 +35,11 @@ def described(found: Difference) -> str:
     return transition(found.path, found.before, found.after)
 
 
+def sentence(text: str) -> str:
+    """Return what a finding says as a sentence."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names in one line: the first ones, and how many more there are."""
     every = list(names)

@@ -202,9 +202,10 @@ def _fault(fault: Report) -> str:
 
 
 def _bump(bump: Report) -> str:
-    versions = f"{bump['before'] or formatting.NONE} → {bump['after'] or formatting.NONE}"
+    before = formatting.chart_version(bump["before"], bump["applicationBefore"])
+    after = formatting.chart_version(bump["after"], bump["applicationAfter"])
     own = "" if bump["chart"] == bump["release"] else f" (release {bump['release']})"
-    return f"{bump['chart']}{own} {versions}: {formatting.places(bump['places'])}"
+    return f"{bump['chart']}{own} {before} → {after}: {formatting.places(bump['places'])}"
 
 
 def _budget(report: Report, cluster: str) -> Iterator[str]:

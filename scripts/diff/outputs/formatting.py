@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scripts.core.findings import counted
 from scripts.core.yamlfile import Json
-from scripts.diff.model import ABSENT, Absent, Action, Amount, Change, Edit, Picture, Report
+from scripts.diff.model import ABSENT, Absent, Action, Amount, Bump, Change, Edit, Picture, Report
 
 # What stands where there is nothing.
 NONE = "none"
@@ -196,6 +196,18 @@ def rows(report: Report) -> tuple[list[ObjectCounts], int]:
     table = counts(report)
     most = sorted(range(len(table)), key=lambda at: -table[at].counts.total())[:ROWS]
     return [table[at] for at in sorted(most)], len(table) - len(most)
+
+
+def bump_cells(bump: Bump) -> tuple[str, str]:
+    """Return a chart's versions before and after, each with that of its application."""
+    before = chart_version(bump.before, bump.application_before)
+    return before, chart_version(bump.after, bump.application_after)
+
+
+def chart_version(version: str | None, application: str | None) -> str:
+    """Return a chart's version with that of its application, as far as there are any."""
+    text = line(version or NONE)
+    return f"{text} (application {line(application)})" if application else text
 
 
 def changed_amounts(amounts: Iterable[Amount]) -> list[Amount]:

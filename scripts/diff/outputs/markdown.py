@@ -188,7 +188,7 @@ def _faults(report: Report) -> Iterator[str]:
 def _bumps(report: Report) -> Iterator[str]:
     for bump in report.bumps:
         own = "" if bump.chart == bump.release else f" (release {code(bump.release)})"
-        versions = (code(bump.before) or "none", code(bump.after) or "none")
+        versions = map(prose, formatting.bump_cells(bump))
         yield _row((f"{code(bump.chart)}{own}", *versions, prose(formatting.places(bump.places))))
 
 

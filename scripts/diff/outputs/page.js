@@ -138,8 +138,16 @@ function drawSummary() {
   }
   if (report.bumps.length) {
     showSection(id("bumps"));
-    const cells = (bump) => [bump.chart, bump.release, bump.before ?? "none", bump.after ?? "none"];
-    fillTable(id("bumps"), report.bumps.map((bump) => [...cells(bump), where(bump)]));
+    const version = (chart, application) =>
+      application ? `${chart ?? "none"} (application ${application})` : (chart ?? "none");
+    const cells = (bump) => [
+      bump.chart,
+      bump.release,
+      version(bump.before, bump.applicationBefore),
+      version(bump.after, bump.applicationAfter),
+      where(bump),
+    ];
+    fillTable(id("bumps"), report.bumps.map(cells));
   }
   for (const flag of report.flags) drawDanger("flags", flag, flag.where, where(flag));
   if (report.budget.length) drawBudget();

@@ -75,8 +75,8 @@ def _bumps(report: Report) -> list[str]:
     cells = []
     for one in report.bumps:
         name = one.chart if one.chart == one.release else f"{one.chart} (release {one.release})"
-        moves = f"{one.before or 'none'} → {one.after or 'none'}"
-        cells.append((formatting.line(name), formatting.line(moves), formatting.places(one.places)))
+        moves = " → ".join(formatting.bump_cells(one))
+        cells.append((formatting.line(name), moves, formatting.places(one.places)))
     return list(aligned(cells, left=None))
 
 

@@ -97,8 +97,8 @@ SMALL = Report(
         ),
     ),
     bumps=(
-        Bump(EVERYWHERE, "grafana", "grafana", "12.11.1", "13.0.0"),
-        Bump(OKE, "logs", "loki", "18.11.0", ""),
+        Bump(EVERYWHERE, "grafana", "grafana", "12.11.1", "13.0.0", "13.2.0", "13.3.0"),
+        Bump(OKE, "logs", "loki", "18.11.0", "", "3.7.6"),
     ),
     sentences=(
         Sentence("Alerts", "TodoRequestErrors: for 5m → 10m.", ("oke-free/flux",)),
@@ -176,7 +176,9 @@ def hostile() -> Report:
             )
             for text in HOSTILE
         ),
-        bumps=tuple(Bump((text,), text, f"chart {text}", text, text) for text in HOSTILE),
+        bumps=tuple(
+            Bump((text,), text, f"chart {text}", text, text, text, text) for text in HOSTILE
+        ),
         sentences=tuple(Sentence(text, text, (text,)) for text in HOSTILE),
         flags=tuple(Flag(Danger.MOVED, text, text, text, (text,)) for text in HOSTILE),
         amounts=tuple(Amount(text, text, text, f"{text}.", text, True, text) for text in HOSTILE),

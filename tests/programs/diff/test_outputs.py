@@ -15,6 +15,7 @@ from scripts.diff.model import (
     ABSENT,
     Action,
     Amount,
+    Bump,
     Change,
     Danger,
     Edit,
@@ -55,6 +56,15 @@ def test_a_report_with_anything_in_it_does_not_say_that_nothing_changes(field: s
     full = dataclasses.replace(SMALL, pictures=pictured(Path("a.png")).pictures)
     one = Report("a", "b", **{field: getattr(full, field)})
     assert formatting.NOTHING not in terminal.text(one) + markdown.text(one)
+
+
+@pytest.mark.parametrize("write", [terminal.text, markdown.text, html.page])
+def test_an_application_s_version_stands_beside_its_chart_s(write: Callable[[Report], str]) -> None:
+    said = write(SMALL)
+    assert "12.11.1 (application 13.2.0)" in said
+    assert "13.0.0 (application 13.3.0)" in said
+    unnamed = Bump(OKE, "logs", "loki", "18.11.0", "18.12.0")
+    assert "(application" not in write(Report("a", "b", bumps=(unnamed,)))
 
 
 @pytest.mark.parametrize("write", [terminal.text, markdown.text])
