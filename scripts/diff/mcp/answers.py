@@ -58,7 +58,9 @@ def summary(report: Report, cluster: str = "") -> Answer:
         "headline_of_all": " · ".join(report["headline"]),
     }
     if report["blocking"]:
-        answer["blocking"] = "The change cannot be compared as a whole: see not_compared."
+        answer["blocking"] = (
+            "The change must not be merged as it is: see flags that block, and not_compared."
+        )
     parts: dict[str, list[Json]] = {
         "flags": [_flag(one) for one in report["flags"] if about(one)],
         "not_compared": [_fault(one) for one in report["faults"]],
@@ -193,6 +195,7 @@ def _flag(flag: Report) -> Json:
         "where": formatting.places(flag["places"]) or "no cluster",
         "why": _clip(flag["why"]),
         "fix": _clip(flag["fix"]),
+        **({"blocks": True} if flag["blocks"] else {}),
     }
 
 

@@ -106,6 +106,7 @@ def _flag(flag: Flag, changes: tuple[Change, ...]) -> dict[str, Json]:
         "why": line(flag.why),
         "fix": line(flag.fix),
         "places": _lines(flag.places),
+        "blocks": flag.blocks,
     }
 
 

@@ -67,8 +67,9 @@ def test_the_summary_says_what_is_dangerous_and_what_moves(ask: Ask) -> None:
         "fix": "Keep the release, or say in the pull request where the logs go.",
     }
     assert told["charts"] == [
-        "grafana 12.11.1 → 13.0.0: local, oke-free (argocd, flux)",
-        "loki (release logs) 18.11.0 → none: oke-free (argocd, flux)",
+        "grafana 12.11.1 (application 13.2.0) → 13.0.0 (application 13.3.0): "
+        "local, oke-free (argocd, flux)",
+        "loki (release logs) 18.11.0 (application 3.7.6) → none: oke-free (argocd, flux)",
     ]
     assert told["budget"] == [
         "oke-free: CPU 475m → 575m, limit 600m",
@@ -96,6 +97,13 @@ def test_the_summary_of_one_cluster_leaves_out_the_others(ask: Ask) -> None:
     assert told["not_compared"] == ask("diff_summary")["not_compared"] != []
 
 
+def test_a_flag_that_blocks_says_so(tmp_path: Path) -> None:
+    flags = (dataclasses.replace(SMALL.flags[0], blocks=True), SMALL.flags[1])
+    told = asking(dataclasses.replace(SMALL, flags=flags, blocking=True), tmp_path)("diff_summary")
+    assert [one.get("blocks", False) for one in told["flags"]] == [True, False]
+    assert "flags that block" in told["blocking"]
+
+
 def test_what_changes_nothing_is_told_so(tmp_path: Path) -> None:
     told = asking(EMPTY, tmp_path)("diff_summary")
     assert told["headline_of_all"] == "No object differs"
@@ -104,7 +112,7 @@ def test_what_changes_nothing_is_told_so(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_told_at_once(tmp_path: Path) -> None:
     told = asking(dataclasses.replace(SMALL, blocking=True), tmp_path)("diff_summary")
-    assert "cannot be compared" in told["blocking"]
+    assert "must not be merged" in told["blocking"]
     assert told["not_compared"] == [
         "base/releases/loki.yaml:12: the chart loki 19.0.0 is in no registry "
         "Fix: correct spec.ref.tag"

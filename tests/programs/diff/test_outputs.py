@@ -58,7 +58,7 @@ def test_a_report_with_anything_in_it_does_not_say_that_nothing_changes(field: s
     assert formatting.NOTHING not in terminal.text(one) + markdown.text(one)
 
 
-@pytest.mark.parametrize("write", [terminal.text, markdown.text, html.page])
+@pytest.mark.parametrize("write", [terminal.text, markdown.text])
 def test_an_application_s_version_stands_beside_its_chart_s(write: Callable[[Report], str]) -> None:
     said = write(SMALL)
     assert "12.11.1 (application 13.2.0)" in said

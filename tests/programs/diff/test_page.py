@@ -307,6 +307,14 @@ def test_what_keys_reach_has_a_name_and_a_visible_focus(tmp_path: Path) -> None:
     assert landmarks == 4
 
 
+def test_an_application_s_version_stands_beside_its_chart_s(tmp_path: Path) -> None:
+    script = """return page.locator("#bumps tbody tr").allInnerTexts()"""
+    assert [row.split("\t")[:4] for row in result(written(SMALL, tmp_path), script)] == [
+        ["grafana", "grafana", "12.11.1 (application 13.2.0)", "13.0.0 (application 13.3.0)"],
+        ["loki", "logs", "18.11.0 (application 3.7.6)", "none"],
+    ]
+
+
 def test_a_budget_tells_what_moves_and_what_stays(tmp_path: Path) -> None:
     script = """return [await page.locator("#amounts tbody tr").allInnerTexts(),
       await page.innerText("#as-before"), await page.locator("#amounts .over").count()]"""
