@@ -35,6 +35,19 @@ def contents(root: Path) -> dict[str, str]:
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
+def test_targets_keep_bytecode_and_none_beside_the_modules() -> None:
+    run = subprocess.run(
+        ["make", "--file=Makefile", "--file=-", "shown"],
+        cwd=CODE,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "elsewhere"},
+        input='shown:\n\t@echo "<$$PYTHONDONTWRITEBYTECODE> <$$PYTHONPYCACHEPREFIX>"\n',
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"<> <{CODE / '.venv/bytecode'}>" in run.stdout.splitlines()
+
+
 @pytest.fixture
 def without_charts(tmp_path: Path) -> dict[str, str]:
     """The environment of a machine that has the programs, but no chart and no registry."""

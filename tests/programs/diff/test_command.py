@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from scripts.core import git
 from scripts.diff.__main__ import main
 from scripts.model import revisions
 from scripts.model.manifests import Repository
+from tests.fixtures import CODE
 from tests.programs.diff.report_schema import wrong
 
 Run = Callable[..., tuple[int, str, str]]
@@ -29,6 +32,14 @@ def change(root: Path, file: str, old: str, new: str) -> None:
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new, 1))
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that Python imports for a command, which succeeds."""
+    command = (sys.executable, "-X", "importtime", *arguments)
+    run = subprocess.run(command, cwd=CODE, capture_output=True, text=True, check=True)
+    lines = (line for line in run.stderr.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip() for line in lines}
 
 
 @pytest.fixture
@@ -54,6 +65,17 @@ def test_nothing_is_told_where_nothing_differs(clone: Path, run: Run) -> None:
     code, out, err = run(clone, "--base=HEAD")
     assert (code, err) == (0, "")
     assert "Nothing changes in any cluster" in out
+
+
+def test_what_compares_is_not_imported_where_nothing_differs(clone: Path) -> None:
+    command = ("-m", "scripts.diff", "--base=HEAD", str(clone))
+    assert {"scripts.diff.compare", "scripts.model.charts", "jsonschema"}.isdisjoint(
+        imported(*command)
+    )
+    # Nor does it import, to compare, what validates and what only `make render` does.
+    found = imported("-c", "import scripts.diff.compare, scripts.diff.rendering")
+    assert "scripts.model.charts" in found
+    assert {"jsonschema", "kubernetes_validate", "scripts.checks.rendered"}.isdisjoint(found)
 
 
 @pytest.mark.usefixtures("rendered")
