@@ -36,9 +36,11 @@ def publish(rendered: list[Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyP
     real = tools.cache()
     cache = tmp_path / "cache" / real.name
     (cache / "charts").mkdir(parents=True)
-    for path in (*real.iterdir(), *archives.values()):
-        if path != real / "charts":
-            (cache / path.relative_to(real)).symlink_to(path)
+    for path in real.iterdir():
+        if path.name != "charts":
+            (cache / path.name).symlink_to(path)
+    for chart, path in archives.items():
+        (cache / "charts" / f"{chart}-{releases[chart].version}.tgz").symlink_to(path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
     # Nothing listens there: what is not in the cache cannot be had.
     monkeypatch.setenv(charts.MIRROR, "oci://127.0.0.1:1/charts")
