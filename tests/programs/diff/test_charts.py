@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.bench.trees import apply
+from scripts.bench.trees import apply, copied
 from scripts.diff.model import Action, Report
 from scripts.model import charts
 from scripts.model.manifests import Repository
@@ -131,9 +130,7 @@ def test_a_version_that_was_pushed_again(
     first, other, third = (character * 64 for character in "abc")
     path = copy.root / "base/releases" / f"{CHART}.yaml"
     path.write_text(path.read_text().replace(tag, f"{tag}    digest: sha256:{first}\n"))
-    before = Path(
-        shutil.copytree(copy.root, tmp_path / "pinned", ignore=shutil.ignore_patterns("pinned"))
-    )
+    before = copied(copy.root, tmp_path / "pinned")
     path.write_text(path.read_text().replace(first, other))
     unseen = compared(before, copy.root)
     assert (objects(unseen), unseen.faults) == (["~ OCIRepository monitoring/" + CHART], ())
