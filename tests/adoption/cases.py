@@ -6,6 +6,7 @@ alert that there is, and raises `AbsentError` where the tree has none.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -289,25 +290,46 @@ def route(root: Path) -> None:
     )
 
 
-def bumped(root: Path) -> Mapping[str, str]:
-    """The next version of a chart, which is this one under another number."""
-    path = root / "base/releases/prometheus-blackbox-exporter.yaml"
-    place = "OCIRepository/prometheus-blackbox-exporter:spec.ref.tag"
-    old = edits.value(path, place)
-    major, minor, patch = old.split(".")
-    new = f"{major}.{minor}.{int(patch) + 1}"
-    everything = {r.chart: r for sync in Repository(root).syncs for r in sync.releases}
+def own_cache(root: Path) -> Path:
+    """A cache beside the tree: the user's, with every chart as if put there by hand."""
+    releases = [release for sync in Repository(root).syncs for release in sync.releases]
     try:
-        archives = {chart: charts.archive(release) for chart, release in everything.items()}
+        archives = {f"{r.chart}-{r.version}.tgz": charts.archive(r) for r in releases}
     except RepositoryError as error:
         raise AbsentError("a chart cannot be had") from error
     cache = root.parent / "cache" / tools.cache().name
     (cache / "charts").mkdir(parents=True)
-    for known in (*tools.cache().iterdir(), *archives.values()):
-        if known != tools.cache() / "charts":
-            (cache / known.relative_to(tools.cache())).symlink_to(known)
-    renumbered(archives["prometheus-blackbox-exporter"], new, cache / "charts")
+    for known in tools.cache().iterdir():
+        if known.name != "charts":
+            (cache / known.name).symlink_to(known)
+    for name, archive in archives.items():
+        (cache / "charts" / name).symlink_to(archive)
+    return cache
+
+
+def bumped(root: Path) -> Mapping[str, str]:
+    """The next version of a chart, which is this one under another number."""
+    chart = "prometheus-blackbox-exporter"
+    path = root / f"base/releases/{chart}.yaml"
+    place = f"OCIRepository/{chart}:spec.ref.tag"
+    old = edits.value(path, place)
+    major, minor, patch = old.split(".")
+    new = f"{major}.{minor}.{int(patch) + 1}"
+    cache = own_cache(root)
+    renumbered(cache / "charts" / f"{chart}-{old}.tgz", new, cache / "charts")
     edits.put(path, place, new)
+    return {"XDG_CACHE_HOME": str(cache.parent)}
+
+
+def pinned(root: Path) -> Mapping[str, str]:
+    """A digest for each chart that can have one; of what, no registry is asked here."""
+    cache = own_cache(root)
+    for path in sorted(root.glob("base/releases/*.yaml")):
+        for name in re.findall(
+            r"(?m)^kind: OCIRepository\nmetadata:\n  name: (\S+)", path.read_text()
+        ):
+            digest = hashlib.sha256(name.encode()).hexdigest()
+            edits.put(path, f"OCIRepository/{name}:spec.ref.digest", f"sha256:{digest}")
     return {"XDG_CACHE_HOME": str(cache.parent)}
 
 
@@ -392,6 +414,7 @@ CASES = (
     Case("a panel's text", "a panel or a query", panel),
     Case("a sample limit", "what is scraped", sample_limit),
     Case("a chart's next version", "a chart's version or values, everywhere", bumped),
+    Case("every chart by its digest", "a chart's version or values, everywhere", pinned),
     Case("an opt-in", "an opt-in", opted_in),
     Case("an opt-in everywhere", "an opt-in", opted_in_everywhere),
     Case("a chart more", "a chart more", second_release),

@@ -46,6 +46,10 @@ def chart_source_exact(item: Mapping[str, Json]) -> Iterator[Violation]:
         text = "Flux follows ref.semver, and Argo CD and the checks its tag"
         fix = "remove semver, and pin the version in ref.tag; Renovate moves it"
         yield Violation("OCIRepository", name, ("spec", "ref", "semver"), text, fix)
+    if "@" in str(reference.get("tag")):
+        text = "ref.tag has a digest in it, as images do; Flux asks for a tag of that name"
+        fix = "write the version alone, and what is behind the @ in ref.digest"
+        yield Violation("OCIRepository", name, ("spec", "ref", "tag"), text, fix)
     digest = str(reference.get("digest") or "")
     if digest and not DIGEST.fullmatch(digest):
         text = f"ref.digest {digest!r} is no digest of a manifest, so that Flux gets no chart"

@@ -205,8 +205,6 @@ def chart_version_pinned(release: Release) -> Iterator[Violation]:
     if not EXACT.fullmatch(release.version):
         text = f"{release.version!r} is no exact version of {release.chart}"
         fix = 'pin one, such as "1.2.3"; Renovate moves it'
-        if "@" in release.version:
-            fix = "write the version alone, and what is behind the @ in ref.digest"
         yield Violation(*release.owner, ("spec",), text, fix)
 
 

@@ -68,6 +68,11 @@ def test_what_no_registry_has_as_a_digest(digest: Json) -> None:
     assert [one.keys[-1] for one in found] == ["digest"]
 
 
+def test_a_digest_in_the_tag_is_none() -> None:
+    found = installed_as_checked.chart_source_exact(source({"tag": f"1.0.0@{DIGEST}"}))
+    assert [one.keys[-1] for one in found] == ["tag"]
+
+
 def test_a_digest_is_of_one_chart() -> None:
     def found(*sources: Json) -> list[str]:
         sync = ClusterSync("one", "flux", [Unit("unit", "overlays/none", list(sources))])

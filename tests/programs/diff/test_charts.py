@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import tools
-from scripts.bench.trees import apply
+from scripts.bench.trees import apply, copied
 from scripts.diff.model import Action, Report
 from scripts.model import charts
 from scripts.model.manifests import Repository
@@ -36,9 +35,11 @@ def publish(rendered: list[Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyP
     real = tools.cache()
     cache = tmp_path / "cache" / real.name
     (cache / "charts").mkdir(parents=True)
-    for path in (*real.iterdir(), *archives.values()):
-        if path != real / "charts":
-            (cache / path.relative_to(real)).symlink_to(path)
+    for path in real.iterdir():
+        if path.name != "charts":
+            (cache / path.name).symlink_to(path)
+    for chart, path in archives.items():
+        (cache / "charts" / f"{chart}-{releases[chart].version}.tgz").symlink_to(path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
     # Nothing listens there: what is not in the cache cannot be had.
     monkeypatch.setenv(charts.MIRROR, "oci://127.0.0.1:1/charts")
@@ -129,9 +130,7 @@ def test_a_version_that_was_pushed_again(
     first, other, third = (character * 64 for character in "abc")
     path = copy.root / "base/releases" / f"{CHART}.yaml"
     path.write_text(path.read_text().replace(tag, f"{tag}    digest: sha256:{first}\n"))
-    before = Path(
-        shutil.copytree(copy.root, tmp_path / "pinned", ignore=shutil.ignore_patterns("pinned"))
-    )
+    before = copied(copy.root, tmp_path / "pinned")
     path.write_text(path.read_text().replace(first, other))
     unseen = compared(before, copy.root)
     assert (objects(unseen), unseen.faults) == (["~ OCIRepository monitoring/" + CHART], ())
