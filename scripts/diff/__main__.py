@@ -69,7 +69,7 @@ def compared(
         pairs = cluster_pairs(old, new)
         if registries:
             pairs = images.asked(pairs)
-        elif brought := {one.image for pair in pairs for one in images.brought(pair)}:
+        elif brought := set().union(*map(images.new_images, pairs)):
             text = f"DIFF=--registries asks registries for {counted(len(brought), 'new image')}"
             progress(text)
         return compare.report(pairs, old, new), pairs

@@ -228,7 +228,10 @@ def _refusal(registry: str, told: str) -> Missing | Unknown:
     error = " ".join(told[max(told.find("Error: "), 0) :].split())
     answered = _ANSWERED.search(error)
     if not answered:
-        text = error.rpartition("; ")[2] or "crane says nothing"
+        if "could not parse reference" in error:
+            return Unknown("that is no name of an image, as crane reads it")
+        # Without the addresses that it has tried, each before what became of it.
+        text = error.rpartition('": ')[2] or "crane says nothing"
         return Unknown(f"{registry} cannot be reached ({text[-_WORDS:]})")
     says = answered["says"]
     if absent := _ABSENT.match(says):

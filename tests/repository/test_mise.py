@@ -10,6 +10,7 @@ from scripts import tools
 # A tool of mise: the programs of scripts/tools that its release holds.
 PROGRAMS = {
     "actionlint": ["actionlint"],
+    "aqua:google/go-containerregistry": ["crane"],
     "aqua:prometheus/alertmanager": ["alertmanager", "amtool"],
     "aqua:prometheus/prometheus": ["prometheus", "promtool"],
     "helm": ["helm"],

@@ -5,9 +5,11 @@ What a registry says is believed before `scripts/images.yaml`, which is what is 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from scripts.core.findings import SHAPE_ERRORS, RepositoryError
 from scripts.diff.analyzers.wording import listed, sentence
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair
@@ -30,13 +32,20 @@ def brought(pair: ClusterPair) -> list[ImageReference]:
     return [one for one in after if one.image not in before]
 
 
+def new_images(pair: ClusterPair) -> set[str]:
+    """Return the images that it brings; none where it cannot be read, which `analyze` reports."""
+    with contextlib.suppress(RepositoryError, *SHAPE_ERRORS):
+        return {one.image for one in brought(pair)}
+    return set()
+
+
 def asked(pairs: Sequence[ClusterPair]) -> list[ClusterPair]:
     """Ask registries of all that clusters will pull and did not before, and return the answers."""
     questions = {
         pair.name: [
             question
-            for one in brought(pair)
-            for question in image_registries.questions(one.image, _architectures(pair))
+            for image in sorted(new_images(pair))
+            for question in image_registries.questions(image, _architectures(pair))
         ]
         for pair in pairs
     }

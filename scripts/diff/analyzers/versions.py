@@ -89,7 +89,7 @@ def _major(
 ) -> Iterator[Flag]:
     """Flag a chart's major version, or that of images within it: one flag says both."""
     chart = f"{after.chart} {before.version} → {after.version}"
-    major = _numbers(before) != _numbers(after)
+    major = major_version(before.version) != major_version(after.version)
     if not (major or moves):
         return
     what = listed(dict.fromkeys(map(str, moves)))
@@ -107,10 +107,6 @@ def _major(
 
 def _read(places: Sequence[str], what: str) -> str:
     return f"Read {' and '.join(places) or f'the notes of {what}'}."
-
-
-def _numbers(release: Release) -> tuple[int, ...] | str:
-    return major_version(release.version) or release.version
 
 
 def notes(before: Release, after: Release) -> str:

@@ -274,10 +274,11 @@ def test_what_one_engine_alone_would_do_is_not_compared(clone: Path, run: Run, s
 def test_a_budget_that_cannot_be_read_leaves_the_rest(clone: Path, run: Run, limit: str) -> None:
     change(clone, "overlays/oke-free/budget.yaml", "  cpu: 600m\n", f"  cpu: {limit}\n")
     change(clone, MONITORS, "sampleLimit: 500", "sampleLimit: 400")
-    code, out, _ = run(clone, "--base=HEAD")
-    assert code == 1
-    assert "Not compared" in out
-    assert "500 → 400" in out
+    for options in ((), ("--registries",)):
+        code, out, _ = run(clone, "--base=HEAD", *options)
+        assert code == 1
+        assert "Not compared" in out
+        assert "500 → 400" in out
 
 
 @pytest.mark.usefixtures("rendered")

@@ -68,7 +68,8 @@ def test_another_major_version_is_told(before: str, after: str, says: str) -> No
         ("x:3.5.0", "x:3.5.0-distroless"),
         ("x:0.93.0", "x:0.93.1"),
         ("x:0.0.10", "x:0.0.11"),
-        # The same under another repository.
+        ("eclipse-temurin:25.0.3_9-jre-alpine", "eclipse-temurin:25.0.4_1-jre-alpine"),
+        # The same under another repository (BerriAI/litellm#34963).
         ("docker.io/bitnami/redis:7.2.4", "docker.io/bitnamilegacy/redis:7.2.4"),
         ("x:1.0", f"x:1.0@sha256:{'0' * 64}"),
         # Years, dates, branches, commits, and tags of no version.
@@ -196,6 +197,18 @@ def test_a_chart_and_its_image_are_one_flag(tmp_path: Path) -> None:
     (back,) = major(new, old, running("x:1.0"), running("x:1.0"), tmp_path)
     assert back.why == "app 7.1.0 → 5.0.1: a major version may break."
     assert back.fix == f"Read the notes of app at {old.repository}."
+
+
+@pytest.mark.usefixtures("own_charts")
+def test_a_chart_whose_versions_are_dates(tmp_path: Path) -> None:
+    # goauthentik/helm#362: its database moved two major versions.
+    old, new = published(tmp_path, "2025.4.1"), published(tmp_path, "2025.6.1")
+    before, after = running("bitnami/postgresql:15.8.0-r18"), running("bitnami/postgresql:17.5.0")
+    (flag,) = major(old, new, before, after, tmp_path)
+    moved = "bitnami/postgresql 15.8.0-r18 → 17.5.0 within app 2025.4.1 → 2025.6.1"
+    assert flag.why == f"{moved}: a major version may break."
+    assert major(old, new, before, before, tmp_path) == []
+    assert major(old, published(tmp_path, "2026.1.0"), before, before, tmp_path) == []
 
 
 @pytest.mark.usefixtures("own_charts")

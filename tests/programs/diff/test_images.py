@@ -88,6 +88,7 @@ def test_nobody_is_asked_without_the_option(diff: Diff, registry: ImageRegistry)
     assert "DIFF=--registries asks registries for 1 new image" in err
 
 
+# As rwlove/home-ops#13840 and devantler-tech/platform#2249: a chart whose image was never pushed.
 def test_a_tag_that_is_not_there_blocks(
     diff: Diff, registry: ImageRegistry, copy: Repository
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_repository_that_is_not_there_blocks(diff: Diff, registry: ImageRegist
     assert "Correct the repository's name" in section(out, "Flags")
 
 
+# grafana/grafana#47833, Freika/dawarich#1840: a release without its image for Arm.
 def test_an_architecture_that_is_not_there_blocks_where_nodes_have_it(
     diff: Diff, registry: ImageRegistry
 ) -> None:
@@ -136,6 +138,7 @@ def test_what_a_registry_says_wins_over_the_list(diff: Diff, registry: ImageRegi
     assert section(diff(image, "--registries")[1], "Flags") == ""
 
 
+# kiwigrid/k8s-sidecar#468, awslabs/ferret-scan#323: a tag that was pushed again.
 def test_a_digest_counts_and_the_tag_beside_it_is_told(diff: Diff, registry: ImageRegistry) -> None:
     same = registry.push("team/pinned:1.0", *BOTH)
     code, out, _ = diff(f"{registry.host}/team/pinned:1.0@{same}", "--registries")
