@@ -116,6 +116,7 @@ def applies(rule: Config, pin: Pin) -> bool:
     return (
         "matchUpdateTypes" not in rule
         and "matchDepNames" not in rule
+        and "matchDepTypes" not in rule
         and pin.manager in rule.get("matchManagers", [pin.manager])
         and pin.datasource in rule.get("matchDatasources", [pin.datasource])
         and any(fnmatch(pin.path, glob) for glob in rule.get("matchFileNames", ["*"]))
