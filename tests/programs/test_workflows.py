@@ -1,4 +1,4 @@
-"""What runs around the repository: workflows, hooks, Renovate, and what Flux packs."""
+"""What runs around the repository: workflows, hooks, and what Flux packs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from scripts.core import git
 from scripts.core.yamlfile import load, load_all
 from scripts.diff.model import Report
 from scripts.diff.outputs import data, markdown
-from scripts.model import revisions, schemas
+from scripts.model import revisions
 from scripts.model.manifests import Repository
 from tests.fixtures import CODE
 from tests.programs.diff.diff_reports import EMPTY, SMALL
 
 ROOT = CODE
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
-RENOVATE = ROOT / ".github/renovate.json5"
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 Workflow = dict[str, Any]
@@ -319,102 +318,6 @@ def test_what_flux_packs_builds_and_is_manifests_only(tmp_path: Path) -> None:
         shutil.copyfile(ROOT / path, tmp_path / path)
     syncs = [sync.name for sync in Repository(ROOT).syncs if sync.synced]
     assert [sync.name for sync in Repository(tmp_path).syncs] == syncs
-
-
-def renovate(text: str) -> dict[str, Any]:
-    """Parse Renovate's configuration: without comments, YAML's flow style is a superset of it."""
-    config: dict[str, Any] = load_all(re.sub(r"(?m)^\s*//.*$", "", text), RENOVATE.name)[0]
-    return config
-
-
-def matching(manager: dict[str, Any]) -> set[str]:
-    """The files of this repository that a manager reads."""
-    expressions = [re.compile(pattern.strip("/")) for pattern in manager["managerFilePatterns"]]
-    return {path for path in files() if any(e.search(path) for e in expressions)}
-
-
-def tags(values: Any) -> Iterator[str]:
-    """Every tag of an image in a chart's values, but those that kustomize copies."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            if key == "tag" or (key == "image" and isinstance(value, str)):
-                tag = str(value).rpartition(":")[2]
-                if not tag.startswith("copied"):
-                    yield tag
-            yield from tags(value)
-
-
-def unwatched(text: str) -> Iterator[str]:
-    """Say which version of this repository Renovate's configuration would miss."""
-    config = renovate(text)
-    charts = {
-        path
-        for path in files()
-        if re.match("(base|overlays)/.*yaml$", path)
-        and re.search(r'(?m)^ +(tag|version): "?v?\d', (ROOT / path).read_text())
-    }
-    yield from (f"chart of {path}" for path in charts - matching(config["flux"]))
-    locks = {
-        path
-        for path in files()
-        if path.endswith(".txt") and "uv pip compile" in (ROOT / path).read_text()[:200]
-    }
-    yield from (f"lock file {path}" for path in locks - matching(config["pip-compile"]))
-    found = {
-        (match["depName"], match["currentValue"])
-        for custom in config["customManagers"]
-        for path in matching(custom)
-        for match in re.finditer(
-            custom["matchStrings"][0].replace("(?<", "(?P<"), (ROOT / path).read_text()
-        )
-    }
-    images = {
-        (path, tag)
-        for path in charts
-        for document in load(ROOT / path, ROOT)
-        for tag in tags(document.get("spec", {}).get("values", {}))
-    }
-    watched = {tag for _, tag in found}
-    yield from (f"image tag {tag} of {path}" for path, tag in images if tag not in watched)
-    pins = {(pin["module"], pin["version"]) for pin in load(schemas.PINS, ROOT)[0]}
-    yield from (f"schemas of {module}" for module, _ in pins - found)
-    if "mise" not in config["enabledManagers"]:
-        yield "mise.toml"
-    packages = {path for path in files() if path.endswith("/package.json")}
-    sources = "".join((ROOT / path).read_text() for path in charts | packages)
-    sources += schemas.PINS.read_text()
-    for rule in config["packageRules"]:
-        for path in rule.get("matchFileNames", []):
-            if not (ROOT / path).is_file():
-                yield f"rule for {path}"
-        for name in rule.get("matchPackageNames", []):
-            if "groupName" in rule and name.removesuffix("**") not in sources:
-                yield f"rule for {name}"
-
-
-def test_renovate_watches_every_chart_schema_and_package() -> None:
-    assert list(unwatched(RENOVATE.read_text())) == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "missed"),
-    [
-        ("base/releases", "base/release", "chart of base/releases/loki.yaml"),
-        (r"\^requirements", "^require", "lock file requirements.txt"),
-        (r"\^scripts/tools", "^tools", "lock file scripts/tools/requirements-mcp"),
-        (r"module: \(", "modul: (", "schemas of github.com/argoproj/argo-cd/v3"),
-        (r"/\^scripts/\(", "/^script/(", "schemas of github.com/argoproj/argo-cd/v3"),
-        ("scripts/tools/obscheck", "scripts/obscheck", "rule for scripts/obscheck/go.mod"),
-        ('"mise", ', "", "mise.toml"),
-        ("# renovate: ", "#renovate: ", "image tag "),
-        (r"\^\(base\|", "^(basis|", "image tag "),
-        ("charts/kube-prom", "chart/kube-prom", "rule for ghcr.io/prometheus-community/chart/kube"),
-    ],
-)
-def test_a_version_that_renovate_misses_is_named(old: str, new: str, missed: str) -> None:
-    broken, times = re.subn(old, lambda _: new, RENOVATE.read_text())
-    assert times == 1
-    assert [found for found in unwatched(broken) if found.startswith(missed)]
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="GitHub's runners have jq")

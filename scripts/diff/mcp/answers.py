@@ -205,8 +205,8 @@ def _fault(fault: Report) -> str:
 
 
 def _bump(bump: Report) -> str:
-    before = formatting.chart_version(bump["before"], bump["applicationBefore"])
-    after = formatting.chart_version(bump["after"], bump["applicationAfter"])
+    before = formatting.chart_version(bump["before"], bump["application"]["before"])
+    after = formatting.chart_version(bump["after"], bump["application"]["after"])
     own = "" if bump["chart"] == bump["release"] else f" (release {bump['release']})"
     return f"{bump['chart']}{own} {before} → {after}: {formatting.places(bump['places'])}"
 

@@ -89,8 +89,10 @@ def _bump(bump: Bump) -> dict[str, Json]:
         "chart": line(bump.chart),
         "before": line(bump.before) or None,
         "after": line(bump.after) or None,
-        "applicationBefore": line(bump.application_before) or None,
-        "applicationAfter": line(bump.application_after) or None,
+        "application": {
+            "before": line(bump.application_before) or None,
+            "after": line(bump.application_after) or None,
+        },
         "places": _lines(bump.places),
     }
 

@@ -143,8 +143,8 @@ function drawSummary() {
     const cells = (bump) => [
       bump.chart,
       bump.release,
-      version(bump.before, bump.applicationBefore),
-      version(bump.after, bump.applicationAfter),
+      version(bump.before, bump.application.before),
+      version(bump.after, bump.application.after),
       where(bump),
     ];
     fillTable(id("bumps"), report.bumps.map(cells));
