@@ -97,9 +97,8 @@ def _moved(cluster: Cluster, was: int, now: int, brought: set[str]) -> Analysis:
 
 
 def _removed(names: list[str], api: str, life: Lifecycle, now: int | None) -> Flag:
-    has = f", and the environment has 1.{now}" if now and (life.removed or 0) <= now else ""
-    following = f", the next one after 1.{now}" if now and life.removed == now + 1 else ""
-    why = f"Kubernetes 1.{life.removed}{following} does not serve {api} any more{has}."
+    has = f", and the environment has 1.{now}" if now else ""
+    why = f"Kubernetes serves {api} no more from 1.{life.removed} on{has}."
     return Flag(Danger.API_NOT_SERVED, listed(names), why, _use(life))
 
 

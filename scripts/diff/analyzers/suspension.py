@@ -96,7 +96,8 @@ def unreached(revisions: RevisionPair) -> Analysis:
         count = counted(len(changes), "change")
         engine = place.rpartition("/")[2]
         if hold.older and not any((engine, one) in arrived for one in changes):
-            why = f"{hold.why}, since before this change: {count} in git alone, in every cluster."
+            own = counted(len(changes), "object")
+            why = f"{hold.why}, since before this change: no cluster gets it ({own})."
             fix = "Resume it with the change, or know that it waits until somebody does."
             what = " ".join(hold.why.split()[:2])
             yield Flag(Danger.HELD_BACK, what, why, fix, (place,))
