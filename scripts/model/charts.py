@@ -137,7 +137,9 @@ def _other_version(pin: _Pin, path: Path) -> Finding | None:
     if not pin.digest:
         return None
     with tarfile.open(path) as content:
-        file = content.extractfile(f"{pin.chart}/Chart.yaml")
+        # Sub-charts have theirs in folders below.
+        own = next((m for m in content if re.fullmatch(r"[^/]+/Chart\.yaml", m.name)), None)
+        file = own and content.extractfile(own)
         found = str(load_all(file.read().decode(), path.name)[0]["version"]) if file else "none"
     # A tag cannot have the plus of a version.
     if found.replace("+", "_") == pin.version.replace("+", "_"):
