@@ -139,7 +139,8 @@ def _other_version(pin: _Pin, path: Path) -> Finding | None:
     """Compare an archive that was pulled by its digest with the tag, which Flux does not read."""
     if not pin.digest:
         return None
-    found = str(load_all(read(path, METADATA)[METADATA], METADATA)[0]["version"])
+    own = read(path, METADATA)
+    found = str(load_all(own[METADATA], METADATA)[0]["version"]) if own else "none"
     # A tag cannot have the plus of a version.
     if found.replace("+", "_") == pin.version.replace("+", "_"):
         return None

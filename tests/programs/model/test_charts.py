@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -67,15 +69,25 @@ def test_no_repository_is_a_way_out_of_the_cache(folder: Path, repository: str) 
     assert charts.archive(evil).resolve().is_relative_to(folder.resolve())
 
 
+def packed(folder: Path, files: Mapping[str, str]) -> Path:
+    """An archive of files, by their paths in it."""
+    path = folder / "pushed.tgz"
+    with tarfile.open(path, "w:gz") as content:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            content.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
     """The archive that a registry has as DIGEST, in place of what Helm pulls."""
-    chart = tmp_path / "grafana/Chart.yaml"
-    chart.parent.mkdir()
-    chart.write_text("name: grafana\nversion: 1.2.3\n")
-    path = tmp_path / "pushed.tgz"
-    with tarfile.open(path, "w:gz") as content:
-        content.add(chart.parent, "grafana")
+    files = {
+        "grafana/charts/sub/Chart.yaml": "version: 9.9.9",
+        "grafana/Chart.yaml": "version: 1.2.3",
+    }
+    path = packed(tmp_path, files)
     tools.path("helm").write_text(HELM_BY_DIGEST.format(digest=DIGEST, archive=path))
     return path
 
@@ -119,6 +131,11 @@ def test_a_digest_of_another_version_is_refused(registry: Path, folder: Path) ->
     text = refused(dataclasses.replace(PINNED, version="1.2.4"))
     assert f"chart grafana 1.2.4: {DIGEST} is version 1.2.3: Flux installs it" in text
     assert list(folder.rglob("*.tgz")) == []
+
+
+def test_what_is_no_chart_is_refused(registry: Path) -> None:
+    packed(registry.parent, {"grafana/values.yaml": "version: 1.2.3"})
+    assert f"{DIGEST} is version none" in refused(PINNED)
 
 
 @pytest.mark.usefixtures("registry")
