@@ -43,12 +43,11 @@ def body(report: str, request: forges.Request, *, acknowledged: bool) -> str:
     made = f"Made by this {request.noun}'s own code at {request.commit}; {request.whole}."
     lines = [about(request.commit), made, ""]
     if flags(report) is None:
-        lines += ["**Nothing to show: the run wrote no report.**", ""]
-        return "\n".join(lines)
+        return "\n".join([*lines, "**Nothing to show: the run wrote no report.**", ""])
     if flags(report) and not acknowledged:
         advice = f"The flags advise. Who has read them adds the label `{LABEL}`; a push"
         lines += [f"{advice} takes it away.", ""]
-    return "\n".join(lines) + report.partition("\n")[2]
+    return "\n".join([*lines, report.partition("\n")[2]])
 
 
 def comment(report: str, request: forges.Request) -> bool:

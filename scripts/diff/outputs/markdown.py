@@ -29,8 +29,9 @@ WIDTH = 100
 LINES = 120
 WORD = re.compile(r"""([("']*)(`[^`]+`|\S+?)([.,:;)"']*)(?!\S)""")
 PLAIN = re.compile(r"""(?:[^\W_]|[-.,:;()'"“”/→+=%?!·–…≥≤×])*""")
-# Plain, and still made into something: an emoji, a reference, a link; in front, a list's item.
-SPECIAL = re.compile(r":[\w+-]+:|GH-\d+|://|\bwww\.", re.IGNORECASE)
+# Plain, and still made into something: an emoji, a reference (`GH-1` of GitHub, `!1` of the others,
+# `%1` of GitLab), a link; in front, a list's item.
+SPECIAL = re.compile(r":[\w+-]+:|GH-\d+|(?<!\w)[!%][\w\"]|://|\bwww\.", re.IGNORECASE)
 ITEM = re.compile(r"[-+]|\d+[.)]")
 COMPARISONS = (">", ">=", "<", "<=")
 # An issue's address would tell its readers of this pull request.

@@ -142,6 +142,7 @@ SMALL = Report(
 # What some output could take for its own: references, markup, control characters.
 HOSTILE = (
     "@octocat and @org/team",
+    "!12 and %3 of %next",
     "#123 GH-7 owner/repository#9 https://github.com/owner/repository/issues/1",
     "<script>alert(1)</script><img src=x onerror=alert(1)></details>",
     "a | b || c",

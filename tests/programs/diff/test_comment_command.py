@@ -96,7 +96,7 @@ def test_a_run_of_forgejo_has_its_number_in_its_address(tmp_path: Path) -> None:
 
 def test_flags_fail_until_the_label_is_added_to_what_is_said_of_this_commit(job: Job) -> None:
     assert job.run() == 1
-    assert f"adds the label `{LABEL}`" in job.forge.bodies[0]
+    assert f"adds the label `{LABEL}`; a push takes it away.\n\n## " in job.forge.bodies[0]
     job.forge.labels = ["bug", LABEL]
     assert job.run() == 0
     assert f"adds the label `{LABEL}`" not in job.forge.bodies[0]

@@ -286,7 +286,9 @@ OWN = re.compile(
     r"|</?(?:details|summary)>|^#{2,4} |^> (?:\[!NOTE\])?|^- |<https://[\w./#-]+>|\\\|"
 )
 MADE_INTO_SOMETHING = re.compile(
-    r"[@#$`*_~\\\[\]]|<[^ (]|&\w+;|:\w+:|://|www\.|GH-\d|^\s*(?:[-+>]|\d+[.)]) ", re.IGNORECASE
+    r"[@#$`*_~\\\[\]]|<[^ (]|&\w+;|:\w+:|://|www\.|GH-\d|(?<!\w)[!%][\w\"]"
+    r"|^\s*(?:[-+>]|\d+[.)]) ",
+    re.IGNORECASE,
 )
 
 
@@ -333,6 +335,8 @@ def test_sentences_stay_readable() -> None:
         ("> 2", "`>` 2"),
         ("- a - b", "`-` a - b"),
         ("see https://example.com/UPGRADE.md#to_13.", "see <https://example.com/UPGRADE.md#to_13>."),
+        ("as !12 says, and %3 or %next.", "as `!12` says, and `%3` or `%next`."),
+        ("95% of it, now!", "95% of it, now!"),
         ("see https://github.com/a/b/issues/1", "see `https://github.com/a/b/issues/1`"),
     ):  # fmt: skip
         assert markdown.prose(text) == expected
