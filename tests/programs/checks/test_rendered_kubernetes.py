@@ -33,7 +33,7 @@ def cluster(root: Path, version: str, *apis: str, engine: str = "flux") -> Clust
 
 @pytest.fixture(autouse=True)
 def _no_chart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charts, "kube_version", lambda _: ">=1.30.0-0 <1.37.0-0")
+    monkeypatch.setattr(charts, "metadata", lambda _: {"kubeVersion": ">=1.30.0-0 <1.37.0-0"})
 
 
 @pytest.mark.parametrize(

@@ -353,7 +353,7 @@ def test_exit_codes_are_those_of_diff_where_they_are_asked_for(clone: Path, run:
 def test_the_help_says_what_exit_codes_mean(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     assert "With --exit-code, as of diff: 0 when nothing differs, 1 when something does" in text
 
 

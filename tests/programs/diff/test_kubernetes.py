@@ -147,7 +147,7 @@ def test_a_chart_that_asks_for_another(
     says: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(charts, "kube_version", lambda _: constraint)
+    monkeypatch.setattr(charts, "metadata", lambda _: {"kubeVersion": constraint})
     before, after = (of(environment, version, chart=number) for number in "12")
     assert said(pair(before, after)) == says
     # What was so before is none of this change.

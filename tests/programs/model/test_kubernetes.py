@@ -87,7 +87,7 @@ def test_what_an_engine_is_tested_with(engine: str) -> None:
 def test_which_kubernetes_a_chart_asks_for(
     constraint: str, accepted: int, refused: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charts, "kube_version", lambda _: constraint)
+    monkeypatch.setattr(charts, "metadata", lambda _: {"kubeVersion": constraint})
     assert not kubernetes.refuses(RELEASE, accepted)
     assert refused is None or kubernetes.refuses(RELEASE, refused) == constraint
 
