@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def commands(job: dict[str, Any]) -> Iterator[str]:
 
 
 def made(job: dict[str, Any]) -> set[str]:
-    lines = [line.split() for line in commands(job) if line.startswith("make ")]
+    lines = [shlex.split(line) for line in commands(job) if line.startswith("make ")]
     return {word for line in lines for word in line[1:] if "=" not in word}
 
 
@@ -89,6 +90,9 @@ def _requests(diff: dict[str, Any], flags: dict[str, Any]) -> Iterator[str]:
     for name, job in (("diff", diff), ("flags", flags)):
         if [rule["if"] for rule in job.get("rules", [])] != [OF_REQUESTS]:
             yield f"{name} would run for what is no merge request"
+    github = load(WORKFLOWS / "diff.yaml", CODE)[0]["jobs"]["diff"]["steps"]
+    if _options(diff["script"]) != _options([step.get("run", "") for step in github]):
+        yield "diff has other options than GitHub's"
     if str(diff.get("variables", {}).get("GIT_DEPTH")) != "0":
         yield "diff may not have the commit that it compares with"
     if diff["artifacts"].get("when") != "always":
@@ -97,6 +101,12 @@ def _requests(diff: dict[str, Any], flags: dict[str, Any]) -> Iterator[str]:
         yield "flags block, and advise on GitHub"
     if flags["rules"][0].get("when") != "always" or flags["needs"] != ["diff"]:
         yield "flags does not say that there is no report"
+
+
+def _options(script: list[str]) -> list[str]:
+    """What `make diff` is told besides the base, which is another variable on each forge."""
+    lines = [shlex.split(line) for line in script if line.startswith("make diff ")]
+    return [word for line in lines for word in line[2:] if not word.startswith("BASE=")]
 
 
 def test_the_pipeline_does_what_the_workflows_do() -> None:
@@ -114,6 +124,7 @@ def test_the_pipeline_does_what_the_workflows_do() -> None:
         (r"- \.venv/cache/pip", "- .cache/pip", ".cache/pip is not where"),
         (r"- \.venv/cache/todo-monitoring/charts", "- .venv/cache/c", "GitHub keeps ~/.cache"),
         (r"(?<=flags:\n  rules:\n    - if: ).*", "$CI", "flags would run"),
+        (" --registries", "", "diff has other options"),
         ("GIT_DEPTH: 0", "GIT_DEPTH: 2", "diff may not have the commit"),
         ("allow_failure: true", "allow_failure: false", "flags block"),
         (r"(?<=event\"\n      )when: always", "when: on_success", "flags does not say"),
