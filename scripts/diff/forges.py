@@ -14,10 +14,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlencode
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.redirects import NoRedirects
 from scripts.core.yamlfile import Json
 
 # Where the pipelines put the token that may write.
@@ -118,21 +118,6 @@ def _elsewhere(message: str) -> RepositoryError:
     return RepositoryError(Finding("make comment", None, message, fix))
 
 
-class _Refuse(urllib.request.HTTPRedirectHandler):
-    """Follows nothing: urllib would send the token on to any host."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> None:
-        """Make the redirect an error."""
-
-
 @dataclass(frozen=True)
 class _Api:
     """A forge's API.
@@ -161,7 +146,7 @@ class _Api:
         )
         fix = "run the job again; if it says the same, look at the forge's own status"
         try:
-            with urllib.request.build_opener(_Refuse).open(asked, timeout=TIMEOUT) as answer:
+            with urllib.request.build_opener(NoRedirects).open(asked, timeout=TIMEOUT) as answer:
                 text = answer.read()
             return json.loads(text) if text.strip() else None
         except urllib.error.HTTPError as error:

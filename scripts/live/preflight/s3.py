@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from scripts.core.redirects import NoRedirects
+
 # Seconds for an answer.
 TIMEOUT = 15
 QUERY = "list-type=2&max-keys=1"
@@ -75,7 +77,10 @@ def ask(bucket: Bucket, context: ssl.SSLContext | None = None) -> Answer:
     """
     url = f"{bucket.endpoint.rstrip('/')}/{quote(bucket.name)}?{QUERY}"
     request = urllib.request.Request(url, headers=signed(bucket, _now()))  # noqa: S310 - http(s)
-    opener = urllib.request.build_opener(_Stay(), urllib.request.HTTPSHandler(context=context))
+    # A redirect says that the region is another one.
+    opener = urllib.request.build_opener(
+        NoRedirects(), urllib.request.HTTPSHandler(context=context)
+    )
     try:
         with opener.open(request, timeout=TIMEOUT) as answer:
             return Answer(int(answer.status))
@@ -109,13 +114,6 @@ def signed(bucket: Bucket, now: datetime.datetime) -> dict[str, str]:
     credential = f"AWS4-HMAC-SHA256 Credential={bucket.access_key}/{scope}"
     authorization = f"{credential}, SignedHeaders={_SIGNED}, Signature={signature}"
     return {**headers, "authorization": authorization}
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows nowhere: a redirect says that the region is another one, and the key stays here."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
 
 
 def _now() -> datetime.datetime:

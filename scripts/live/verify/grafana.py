@@ -15,6 +15,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from scripts.core.findings import Finding, RepositoryError
+from scripts.core.redirects import NoRedirects
 from scripts.core.waiting import MissingError
 from scripts.core.yamlfile import Json
 from scripts.grafana.model import PanelModel
@@ -128,21 +129,6 @@ def public(url: str) -> str:
     return url.rstrip("/")
 
 
-class _Refuse(urllib.request.HTTPRedirectHandler):
-    """Follows nothing: urllib would send the credentials on to any host."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> None:
-        """Make the redirect an error."""
-
-
 @dataclass(frozen=True)
 class Grafana:
     """Grafana under one address.
@@ -219,7 +205,7 @@ class Grafana:
 
     def _opener(self) -> urllib.request.OpenerDirector:
         proxies = urllib.request.ProxyHandler({} if self.local else None)
-        return urllib.request.build_opener(proxies, _Refuse)
+        return urllib.request.build_opener(proxies, NoRedirects)
 
     def _missing(self, message: str, fix: str) -> MissingError:
         return MissingError(Finding(self.name, None, message, fix))
