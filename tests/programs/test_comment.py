@@ -293,18 +293,6 @@ def steps(job: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("text", "flags"), [(REPORT, "flags=2\n"), ("# Report\n", "")])
-def test_the_number_of_flags_is_read_from_the_report(text: str, flags: str, tmp_path: Path) -> None:
-    (script,) = [step["run"] for step in steps("diff") if step.get("id") == "report"]
-    (tmp_path / "build/diff").mkdir(parents=True)
-    (tmp_path / "build/diff/report.md").write_text(text)
-    files = {"GITHUB_STEP_SUMMARY": tmp_path / "summary", "GITHUB_OUTPUT": tmp_path / "output"}
-    environment = {**os.environ, **{name: str(path) for name, path in files.items()}}
-    subprocess.run(("bash", "-e", "-c", script), cwd=tmp_path, env=environment, check=True)
-    assert (tmp_path / "summary").read_text() == text
-    assert (tmp_path / "output").read_text() == flags
-
-
 @pytest.mark.parametrize(
     ("flags", "acknowledged", "passes"),
     [("0", "false", True), ("2", "false", False), ("2", "true", True), ("", "false", False)],

@@ -332,3 +332,4 @@ def test_the_workflow_counts_the_flags(report: Report, tmp_path: Path) -> None:
     environment = {**os.environ, **{name: str(path) for name, path in files.items()}}
     subprocess.run(("bash", "-euc", step["run"]), cwd=tmp_path, env=environment, check=True)
     assert files["GITHUB_OUTPUT"].read_text() == f"flags={len(report.flags)}\n"
+    assert files["GITHUB_STEP_SUMMARY"].read_text() == markdown.text(report)
