@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -108,7 +109,7 @@ class ClusterPair:
     def names(self) -> tuple[dict[str, str], dict[str, str]]:
         """At either revision, names that end in a hash of the content, and what is before it."""
         before, after = (
-            normalization.generated_names(_manifests(c)) for c in (self.before, self.after)
+            normalization.generated_names(manifests(c)) for c in (self.before, self.after)
         )
         return before, after
 
@@ -125,6 +126,12 @@ class RevisionPair(NamedTuple):
     before: Path
     after: Path
     clusters: Sequence[ClusterPair]
+
+    def edited(self, path: str) -> bool:
+        """Say whether a file, relative to the repository, differs or is at one revision alone."""
+        old, new = self.before / path, self.after / path
+        both = old.is_file() and new.is_file()
+        return not both or not filecmp.cmp(old, new, shallow=False)
 
 
 def changes(pairs: Iterable[ClusterPair]) -> Iterator[Change]:
@@ -172,7 +179,7 @@ def _compared(before: str, after: str) -> tuple[Action, tuple[Edit, ...], str] |
 
 
 def _objects(cluster: Cluster) -> dict[ObjectKey, Manifest]:
-    names = normalization.generated_names(_manifests(cluster))
+    names = normalization.generated_names(manifests(cluster))
     placed = [(u.name, False, m) for u in cluster.sync.units for m in u.objects]
     placed += [(str(i.release), True, dict(i.manifest)) for i in cluster.rendered()]
     found: dict[ObjectKey, Manifest] = {}
@@ -185,7 +192,8 @@ def _objects(cluster: Cluster) -> dict[ObjectKey, Manifest]:
     return found
 
 
-def _manifests(cluster: Cluster) -> Iterator[Manifest]:
+def manifests(cluster: Cluster) -> Iterator[Manifest]:
+    """Yield every object of a cluster, those of releases included."""
     yield from cluster.sync.objects()
     for item in cluster.rendered():
         yield item.manifest

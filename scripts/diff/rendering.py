@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.checks.static import policies
-from scripts.core.findings import SHAPE_ERRORS, Finding, RepositoryError, progress, shape_findings
+from scripts.core.findings import (
+    SHAPE_ERRORS,
+    Finding,
+    RepositoryError,
+    counted,
+    progress,
+    shape_findings,
+)
 from scripts.diff.objects import ClusterPair
 from scripts.model import charts
 from scripts.model.manifests import ClusterSync, Release, Repository
@@ -199,7 +206,7 @@ def _rendered(
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         jobs = {pool.submit(charts.render, own[0][1]): own for own in users.values()}
         if waiting := wait(jobs, timeout=PATIENCE).not_done:
-            progress(f"rendering {len(waiting)} releases through their charts")
+            progress(f"rendering {counted(len(waiting), 'release')} through charts")
         for job, own in jobs.items():
             error = job.exception()
             if isinstance(error, RepositoryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,15 @@ def objects(root: Path, cluster: str) -> Iterator[tuple[str, Json]]:
     """
     for path in sorted((root / "clusters" / cluster / "flux" / BOOTSTRAP).glob("*.yaml")):
         file = path.relative_to(root).as_posix()
-        for text in _BETWEEN.split(path.read_text(encoding="utf-8")):
-            if _WANTED.search(text) and not _OF_KUSTOMIZE.search(text):
-                yield from ((file, item) for item in load_all(text, file))
+        yield from ((file, item) for item in _wanted(path.read_text(encoding="utf-8"), file))
+
+
+# Asked again for each object that is removed.
+@functools.lru_cache(maxsize=64)
+def _wanted(text: str, file: str) -> tuple[Json, ...]:
+    parts = (
+        part
+        for part in _BETWEEN.split(text)
+        if _WANTED.search(part) and not _OF_KUSTOMIZE.search(part)
+    )
+    return tuple(item for part in parts for item in load_all(part, file))

@@ -14,12 +14,11 @@ from pathlib import Path
 from scripts.core.columns import aligned
 from scripts.core.findings import Finding
 from scripts.core.quantities import gibibytes, mebibytes, millicores, quantity
-from scripts.core.yamlfile import Json, load, load_once
+from scripts.core.yamlfile import Json, load_once
 from scripts.model import files, images, scraping
 from scripts.model.manifests import ENGINES
 from scripts.model.rendered import Cluster, Item, Pod, Written, declared
 
-IMAGES = images.IMAGES
 FILE = "budget.yaml"
 SECTIONS = ("requests", "volumes", "series")
 # Prometheus adds to each scrape: up, scrape_duration_seconds, scrape_samples_scraped,
@@ -215,7 +214,7 @@ def architectures(cluster: Cluster, asked: Container[str] = ()) -> Iterator[Find
     own = architecture(cluster)
     if not own:
         return
-    known = load_once((cluster.repository.root / IMAGES).read_text(encoding="utf-8"), IMAGES)[0]
+    known = images.known(cluster.repository.root)
     for pod in cluster.pods:
         wanted = (pod.spec.get("nodeSelector") or {}).get(ARCHITECTURE)
         if wanted and wanted != own:
@@ -228,7 +227,7 @@ def architectures(cluster: Cluster, asked: Container[str] = ()) -> Iterator[Find
                 continue
             if name not in known:
                 text = f"whether {name} runs on {own} is not known"
-                yield cluster.finding(pod.owner, text, f"look it up and add it to {IMAGES}")
+                yield cluster.finding(pod.owner, text, f"look it up and add it to {images.IMAGES}")
             elif known[name].get(own) is not True:
                 text = f"{name} does not run on {own}"
                 yield cluster.finding(pod.owner, text, "use another image")
@@ -243,8 +242,8 @@ def unused_images(clusters: Sequence[Cluster]) -> Iterator[Finding]:
         for container in pod.containers
     }
     root = clusters[0].repository.root
-    for name in sorted(load(root / IMAGES, root)[0].keys() - run):
-        yield Finding(IMAGES, None, f"nothing runs {name}", "remove it")
+    for name in sorted(images.known(root).keys() - run):
+        yield Finding(images.IMAGES, None, f"nothing runs {name}", "remove it")
 
 
 def table(clusters: Sequence[Cluster]) -> str:

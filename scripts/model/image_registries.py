@@ -204,7 +204,7 @@ def _source(labels: Json) -> str:
 def _crane(command: str, image: str) -> str | Missing | Unknown:
     try:
         run = subprocess.run(
-            [str(tools.path("crane")), command, image],
+            [str(tools.path("crane")), command, "--", image],
             # A helper that asks for a password must not wait for one.
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.core.yamlfile import Json, load_once
 
 # What is known of each image: its CPU architectures, and the Go module that it is built from.
 IMAGES = "scripts/images.yaml"
@@ -14,8 +18,14 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # A whole version: of charts and images. Shorter ones, such as `3`, are pushed again.
 EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 IMAGE_NAME = re.compile(
-    r"(?P<repository>[^@]+?)(:(?P<tag>[^/:@]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?P<repository>[^@]+?)(:(?P<tag>[^/:@]+))?(@(?P<digest>" + DIGEST.pattern + "))?"
 )
+
+
+def known(root: Path) -> Mapping[str, Mapping[str, Json]]:
+    """Return what `images.yaml` says of each image, by its repository; nothing without the file."""
+    path = root / IMAGES
+    return load_once(path.read_text(encoding="utf-8"), IMAGES)[0] if path.exists() else {}
 
 
 def repository(image: str) -> str:

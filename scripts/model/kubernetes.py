@@ -21,6 +21,7 @@ from scripts.core.yamlfile import Json
 from scripts.model import charts, schemas
 from scripts.model.clusters import budget
 from scripts.model.manifests import Release
+from scripts.model.rendered import Cluster
 
 API, KUSTOMIZE = "k8s.io/api", "github.com/fluxcd/kustomize-controller"
 ARGO_CD = "github.com/argoproj/argo-cd/v3"
@@ -34,6 +35,8 @@ _FUNCTION = re.compile(
     r"return (?:1, (?P<minor>\d+)"
     r'|\S*GroupVersionKind\{Group: "(?P<group>[^"]*)", Version: "(?P<version>\w+)")'
 )
+# Its own groups that are in modules of their own.
+_ELSEWHERE = frozenset({"apiextensions.k8s.io", "apiregistration.k8s.io"})
 _GROUP = re.compile(r'\bGroupName = "([^"]*)"')
 
 
@@ -67,10 +70,11 @@ class Tested(NamedTuple):
     newest: int
 
 
-def declared(root: Path, cluster: str) -> int | None:
-    """Return the minor version that a cluster's environment declares in `budget.yaml`, if any."""
-    version = budget(root, cluster).get("kubernetes")
-    return minor(version) if isinstance(version, str) else None
+def declared(cluster: Cluster) -> int | None:
+    """Return the minor version that an environment declares in `budget.yaml`, if any."""
+    version = str(budget(cluster.repository.root, cluster.sync.cluster).get("kubernetes"))
+    # What is no version, `make validate` names.
+    return minor(version) if re.fullmatch(r"1\.\d+", version) else None
 
 
 def minor(version: str) -> int:
@@ -180,7 +184,7 @@ def _versions(group: str, kind: str) -> list[dict[str, Json]] | None:
 @functools.cache
 def _groups() -> frozenset[str]:
     """Return the API groups of Kubernetes' own."""
-    return frozenset(name.split()[0].rpartition("/")[0] for name in _table())
+    return _ELSEWHERE | {name.split()[0].rpartition("/")[0] for name in _table()}
 
 
 @functools.cache

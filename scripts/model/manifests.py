@@ -26,6 +26,7 @@ BOOTSTRAP = "flux-system"
 NAMESPACES = frozenset({"monitoring", "monitoring-node"})
 OPTIONAL_NAMESPACES = frozenset({"cert-manager", "gateway", "monitoring-agents"})
 # What a chart may come from: those that have a version, which Argo CD gets, too.
+CRD = "CustomResourceDefinition"
 CHART_SOURCES = ("HelmRepository", "OCIRepository")
 ENGINE_NAMESPACES = frozenset({"argocd", "flux-system"})
 # The limit of etcd and of the API server on one object.

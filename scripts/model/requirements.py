@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from scripts.core.findings import Finding
 from scripts.core.quantities import quantity
-from scripts.core.yamlfile import Json, load
-from scripts.model import budget, charts, credentials, object_storage
+from scripts.core.yamlfile import Json
+from scripts.model import budget, charts, credentials, images, object_storage
 from scripts.model.credentials import NeededSecret
-from scripts.model.images import repository as repository_of
 from scripts.model.manifests import Release, Repository, is_engine_object
 from scripts.model.object_storage import ObjectStorage
 from scripts.model.pod_security import POD_SECURITY
@@ -133,9 +132,8 @@ def _claims(cluster: Cluster) -> Iterator[Claim]:
 
 
 def _images(cluster: Cluster) -> dict[str, frozenset[str]]:
-    root = cluster.repository.root
-    known = load(root / budget.IMAGES, root)[0]
-    run = {repository_of(str(c.get("image"))) for pod in cluster.pods for c in pod.containers}
+    known = images.known(cluster.repository.root)
+    run = {images.repository(str(c.get("image"))) for pod in cluster.pods for c in pod.containers}
     return {
         image: frozenset(key for key, value in known.get(image, {}).items() if value is True)
         for image in sorted(run)

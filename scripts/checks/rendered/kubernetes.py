@@ -12,7 +12,7 @@ from scripts.model.rendered import Cluster
 
 def charts_take_it(cluster: Cluster) -> Iterator[Finding]:
     """Every chart takes the environment's Kubernetes, as Helm asks before it installs one."""
-    version = _declared(cluster)
+    version = kubernetes.declared(cluster)
     for release in cluster.sync.releases if version else ():
         if asks := kubernetes.refuses(release, version or 0):
             text = f"{release.chart} {release.version} asks for Kubernetes {asks}"
@@ -33,7 +33,7 @@ def notes(clusters: Iterable[Cluster]) -> list[str]:
     for cluster in clusters:
         if not cluster.sync.synced:
             continue
-        version = _declared(cluster)
+        version = kubernetes.declared(cluster)
         following = (version or newest) + 1
         if version and (text := kubernetes.outside(cluster.sync.engine, version)):
             found.setdefault(f"{text}, not with 1.{version}", {})[cluster.name] = None
@@ -46,15 +46,10 @@ def notes(clusters: Iterable[Cluster]) -> list[str]:
             life = kubernetes.lifecycle(str(item["apiVersion"]), str(item["kind"]))
             if life.removed and life.removed <= following:
                 use = f": use {life.replacement}" if life.replacement else ""
-                text = f"{item['apiVersion']} of {identity(item)}{use}"
-                found.setdefault(f"Kubernetes 1.{following} does not serve {text}", {})[
-                    cluster.name
-                ] = None
+                text = f"no {item['kind']} of {item['apiVersion']}, as {identity(item)} is{use}"
+                text = f"Kubernetes 1.{following} serves {text}"
+                found.setdefault(text, {})[cluster.name] = None
     return [f"{text} ({', '.join(names)})" for text, names in found.items()]
-
-
-def _declared(cluster: Cluster) -> int | None:
-    return kubernetes.declared(cluster.repository.root, cluster.sync.cluster)
 
 
 def _where(cluster: Cluster, owner: tuple[str, str], chart: str) -> tuple[str, int | None]:

@@ -7,12 +7,11 @@ version only. Known differences are listed there, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts import tools
 from scripts.core.findings import Finding
-from scripts.core.yamlfile import Json, load
 from scripts.model import images
 from scripts.model.images import IMAGES
 from scripts.model.rendered import Cluster
@@ -48,7 +47,7 @@ def differences_still_exist(clusters: Sequence[Cluster]) -> Iterator[Finding]:
 
 
 def _differences(cluster: Cluster) -> Iterator[Difference]:
-    described = _images(cluster.repository.root)
+    described = images.known(cluster.repository.root)
     running: dict[str, set[str]] = {}
     for pod in cluster.pods:
         for container in pod.containers:
@@ -72,12 +71,7 @@ def _covers(known: Difference, difference: Difference) -> bool:
 
 def _known(root: Path) -> Iterator[Difference]:
     """Yield what `differs` lists; without a version that runs, it is any but the tool's."""
-    for image, described in _images(root).items():
+    for image, described in images.known(root).items():
         for one in described.get("differs", ()):
             for tool in one["tools"]:
                 yield image, tool, one["built"], frozenset({one["run"]} if "run" in one else ())
-
-
-def _images(root: Path) -> Mapping[str, Mapping[str, Json]]:
-    content: Mapping[str, Mapping[str, Json]] = load(root / IMAGES, root)[0]
-    return content

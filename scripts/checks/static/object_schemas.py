@@ -14,9 +14,7 @@ from scripts import tools
 from scripts.core.findings import Finding
 from scripts.core.yamlfile import Json
 from scripts.model import kubernetes, schemas
-from scripts.model.manifests import Repository
-
-CRD = "CustomResourceDefinition"
+from scripts.model.manifests import CRD, Repository
 
 
 def invalid(objects: Iterable[Mapping[str, Json]]) -> dict[str, set[str]]:

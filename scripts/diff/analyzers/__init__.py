@@ -83,7 +83,8 @@ ANALYZERS: tuple[Analyzer, ...] = (
     kubernetes.supported,
     budget.analyze,
 )
-# Likewise of files that are in no cluster, by where they are.
+# Likewise of both revisions as a whole, by where what they read is. They name the clusters
+# themselves, if what they say is about any.
 RevisionAnalyzer = Callable[[RevisionPair], Analysis]
 REVISION_ANALYZERS: Mapping[str, RevisionAnalyzer] = {
     slos.SPECIFICATIONS.as_posix(): objectives.analyze,

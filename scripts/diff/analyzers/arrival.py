@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import filecmp
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from scripts.diff.analyzers.suspension import TOPIC
 from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
 from scripts.diff.objects import ClusterPair, Manifest, RevisionPair
-from scripts.model import api_groups, bootstrap, charts, sourceignore
-from scripts.model.manifests import ENGINES, group
+from scripts.model import api_groups, bootstrap, charts
+from scripts.model.manifests import CRD, ENGINES, group
 from scripts.model.rendered import Cluster
 
-CRD = "CustomResourceDefinition"
 # What helm-controller does with the CRDs of a chart's folder `crds` when it upgrades a release, by
 # spec.upgrade.crds: https://fluxcd.io/flux/components/helm/helmreleases/#controlling-the-lifecycle-of-custom-resource-definitions
 UPGRADES = {"Create": ("added",), "CreateReplace": ("added", "changed")}
@@ -39,10 +37,9 @@ def files(revisions: RevisionPair) -> Analysis:
         if pair.after.sync.units:
             for own, cluster in zip(read, (pair.before, pair.after), strict=True):
                 own |= cluster.repository.files(cluster.sync)
-    changed = list(_changed(revisions))
     alone = [
         path
-        for path in changed
+        for path in _changed(revisions)
         if path not in read[0] | read[1] and (revisions.after / path).is_file() and _counts(path)
     ]
     if alone:
@@ -53,7 +50,6 @@ def files(revisions: RevisionPair) -> Analysis:
             why = "It is still there, and no cluster reads it any more: what it declares goes."
             fix = "List it again, or delete it."
             yield Flag(Danger.UNLISTED, path, why, fix)
-    yield from _left_out(revisions, changed)
 
 
 def branches(revisions: RevisionPair) -> Analysis:
@@ -88,9 +84,9 @@ def ignored(pair: ClusterPair) -> Analysis:
         paths = dict.fromkeys(itertools.chain.from_iterable(map(_paths, own)))
         if not paths:
             continue
-        same = [path for path in paths if _value(before, path) != _value(after, path)]
-        if same:
-            shown = listed(".".join(path) for path in same)
+        edited = [path for path in paths if _value(before, path) != _value(after, path)]
+        if edited:
+            shown = listed(".".join(path) for path in edited)
             text = f"{key}: Application {application} ignores {shown}: in git alone"
             yield Sentence(TOPIC, text)
 
@@ -139,11 +135,7 @@ def _changed(revisions: RevisionPair) -> Iterator[str]:
                 for path in (root / folder).rglob("*")
                 if path.is_file()
             }
-    for path in sorted(found):
-        old, new = revisions.before / path, revisions.after / path
-        both = old.is_file() and new.is_file()
-        if not both or not filecmp.cmp(old, new, shallow=False):
-            yield path
+    yield from filter(revisions.edited, sorted(found))
 
 
 def _counts(path: str) -> bool:
@@ -153,23 +145,6 @@ def _counts(path: str) -> bool:
     name = Path(path).name
     elsewhere = any(fnmatch(path, one) for one in unused_files.READ_ELSEWHERE)
     return not elsewhere and not name.startswith(".")
-
-
-def _left_out(revisions: RevisionPair, changed: Iterable[str]) -> Analysis:
-    """Find edits of files that a cluster is built from, and that Flux did not get before."""
-    for pair in revisions.clusters:
-        if pair.after.sync.engine != "flux" or not pair.after.sync.units:
-            continue
-        cluster = pair.after.sync.cluster
-        own = sorted(pair.after.repository.files(pair.after.sync) & set(changed))
-        before = sourceignore.hidden(revisions.before, cluster, own)
-        known = {file for some in before.values() for file in some}
-        for pattern, hidden in sourceignore.hidden(revisions.after, cluster, own).items():
-            if lost := [file for file in hidden if file in known]:
-                why = f"{pattern.text} leaves out {listed(lost)}: the edit does not get to Flux."
-                fix = "Narrow the pattern, or bring the files back with `!` in a line behind it."
-                where = pattern.path or sourceignore.FILE
-                yield Flag(Danger.NOT_PACKED, where, why, fix, (pair.name,))
 
 
 def _followed(cluster: Cluster) -> Iterator[str]:

@@ -13,8 +13,8 @@ from scripts.core.findings import RepositoryError
 from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair
-from scripts.model import charts
-from scripts.model.images import DIGEST, EXACT, IMAGE_NAME
+from scripts.model import charts, images
+from scripts.model.images import DIGEST, EXACT
 from scripts.model.manifests import Release
 
 
@@ -75,8 +75,7 @@ def _chart(release: Release) -> _Pin:
 
 
 def _image(image: str) -> _Pin:
-    match = IMAGE_NAME.fullmatch(image)
-    return _Pin(*((match[key] or "" for key in _Pin._fields) if match else (image, "", "")))
+    return _Pin(images.repository(image), images.tag(image), images.digest(image))
 
 
 def _exact(pin: _Pin) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from scripts.core.quantities import major_version
-from scripts.core.yamlfile import load
 from scripts.diff.objects import ClusterPair
 from scripts.model import charts, image_references, image_registries, images
 from scripts.model.image_registries import Found
@@ -90,8 +89,7 @@ def pages(pair: ClusterPair, found: Iterable[ImageMove], release: Release | None
 
     The list of images knows them by the Go module, a chart by its `sources`, an image by its label.
     """
-    root = pair.after.repository.root
-    known = load(root / images.IMAGES, root)[0] if (root / images.IMAGES).exists() else {}
+    known = images.known(pair.after.repository.root)
     sources = charts.metadata(release).get("sources") or [] if release else []
     links = []
     for one in found:

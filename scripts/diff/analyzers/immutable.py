@@ -71,6 +71,7 @@ def _forced(pair: ClusterPair, key: ObjectKey, after: Manifest) -> bool:
         return False
     annotation, value = FORCED
     annotated = get(after, "metadata", "annotations", annotation) == value
+    # The first unit declares the others.
     own = (o for o in pair.after.sync.units[0].objects if o["metadata"]["name"] == key.unit)
     return annotated or any(get(item, *keys) is True for item in own for keys in FORCE)
 

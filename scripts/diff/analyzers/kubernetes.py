@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from scripts.diff import objects
 from scripts.diff.analyzers.wording import listed, transition
 from scripts.diff.model import Analysis, Danger, Flag, Sentence
-from scripts.diff.objects import ClusterPair, Manifest
+from scripts.diff.objects import ClusterPair
 from scripts.model import kubernetes, schemas
 from scripts.model.kubernetes import Lifecycle
 from scripts.model.manifests import identity
@@ -20,7 +19,7 @@ def apis(pair: ClusterPair) -> Analysis:
 
     Said of objects that the change brings, and of all where the environment's version moves.
     """
-    now, was = (_declared(cluster) for cluster in (pair.after, pair.before))
+    now, was = (kubernetes.declared(cluster) for cluster in (pair.after, pair.before))
     newest = kubernetes.minor(schemas.kubernetes_versions()[-1])
     brought = {
         identity(after): after
@@ -42,18 +41,18 @@ def apis(pair: ClusterPair) -> Analysis:
             fix = "Upgrade the cluster first, or use a version that it serves."
             yield Flag(Danger.API_NOT_SERVED, listed(names), why, fix)
         elif life.removed and life.removed <= (now + 1 if now else newest):
-            yield _removed(names, api[0], life, now)
+            yield _removed(names, api, life, now)
         elif life.deprecated is not None and life.deprecated <= (now or newest):
             text = f"{listed(names)}: {api[0]} is deprecated"
             more = f", use {life.replacement}" if life.replacement else ""
             yield Sentence(TOPIC, f"{text}{more}")
-    if now and was:
+    if now and was and now != was:
         yield from _moved(pair.after, was, now, set(brought))
 
 
 def supported(pair: ClusterPair) -> Analysis:
     """Find engines and charts that are not made for the environment's Kubernetes."""
-    now, was = (_declared(cluster) for cluster in (pair.after, pair.before))
+    now, was = (kubernetes.declared(cluster) for cluster in (pair.after, pair.before))
     if now is None:
         return
     if was != now and (pair.before.sync.units or was is None):
@@ -82,10 +81,10 @@ def supported(pair: ClusterPair) -> Analysis:
 
 def _moved(cluster: Cluster, was: int, now: int, brought: set[str]) -> Analysis:
     """Find what is there already, and is removed by a newer Kubernetes or by the one behind it."""
-    found: dict[tuple[str, Lifecycle], list[str]] = {}
-    for manifest in _objects(cluster):
-        name, api = identity(manifest), str(manifest["apiVersion"])
-        life = kubernetes.lifecycle(api, str(manifest["kind"]))
+    found: dict[tuple[tuple[str, str], Lifecycle], list[str]] = {}
+    for manifest in objects.manifests(cluster):
+        name, api = identity(manifest), (str(manifest["apiVersion"]), str(manifest["kind"]))
+        life = kubernetes.lifecycle(*api)
         if life.removed and was < life.removed <= now + 1 and name not in brought:
             found.setdefault((api, life), []).append(name)
     for (api, life), names in found.items():
@@ -93,12 +92,13 @@ def _moved(cluster: Cluster, was: int, now: int, brought: set[str]) -> Analysis:
         if life.removed and life.removed <= now:
             yield _removed(own, api, life, now)
         else:
-            yield Sentence(TOPIC, f"1.{now + 1}, the next one, does not serve {api}: {listed(own)}")
+            text = f"1.{now + 1}, the next one, serves no {api[1]} of {api[0]}: {listed(own)}"
+            yield Sentence(TOPIC, text)
 
 
-def _removed(names: list[str], api: str, life: Lifecycle, now: int | None) -> Flag:
+def _removed(names: list[str], api: tuple[str, str], life: Lifecycle, now: int | None) -> Flag:
     has = f", and the environment has 1.{now}" if now else ""
-    why = f"Kubernetes serves {api} no more from 1.{life.removed} on{has}."
+    why = f"Kubernetes serves no {api[1]} of {api[0]} from 1.{life.removed} on{has}."
     return Flag(Danger.API_NOT_SERVED, listed(names), why, _use(life))
 
 
@@ -106,12 +106,3 @@ def _use(life: Lifecycle) -> str:
     if life.replacement:
         return f"Use {life.replacement}, whose fields may differ."
     return "See the kind's API reference for what is in its place, or leave it out."
-
-
-def _declared(cluster: Cluster) -> int | None:
-    return kubernetes.declared(cluster.repository.root, cluster.sync.cluster)
-
-
-def _objects(cluster: Cluster) -> Iterator[Manifest]:
-    yield from cluster.sync.objects()
-    yield from (item.manifest for item in cluster.rendered())

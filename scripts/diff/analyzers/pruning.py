@@ -17,7 +17,7 @@ from scripts.diff.analyzers.wording import listed
 from scripts.diff.model import Analysis, Sentence
 from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
 from scripts.model import api_groups, bootstrap, charts
-from scripts.model.manifests import group
+from scripts.model.manifests import CRD, group
 from scripts.model.rendered import Cluster
 
 TOPIC = "Not deleted"
@@ -32,7 +32,6 @@ KEPT = (
     (f"{api_groups.KUSTOMIZE}/reconcile", "disabled"),
     (f"{api_groups.KUSTOMIZE}/ssa", "Ignore"),
 )
-CRD = "CustomResourceDefinition"
 # What an Application with the sync option Delete=false does.
 NO_DELETION = "does not delete"
 # With this finalizer, or one of its forms, what an Application applied is deleted with it.

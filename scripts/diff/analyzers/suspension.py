@@ -106,7 +106,7 @@ def unreached(revisions: RevisionPair) -> Analysis:
 
 
 def packed(revisions: RevisionPair) -> Analysis:
-    """Find files that Flux builds from and does not pack any more."""
+    """Find files that Flux builds from and does not pack any more, and edits of such files."""
     for pair in revisions.clusters:
         if pair.after.sync.engine != "flux" or not pair.after.sync.units:
             continue
@@ -115,11 +115,16 @@ def packed(revisions: RevisionPair) -> Analysis:
         known = sourceignore.hidden(revisions.before, cluster, files)
         before = {file for own in known.values() for file in own}
         for pattern, own in sourceignore.hidden(revisions.after, cluster, files).items():
-            if lost := [file for file in own if file not in before]:
-                why = f"{pattern.text} leaves out {listed(lost)}: Flux does not get what it builds."
-                fix = "Narrow the pattern, or bring the files back with `!` in a line behind it."
-                where = pattern.path or sourceignore.FILE
-                yield Flag(Danger.NOT_PACKED, where, why, fix)
+            edited = [file for file in own if file in before and revisions.edited(file)]
+            for lost, what in (
+                ([file for file in own if file not in before], "Flux does not get what it builds"),
+                (edited, "the edit does not get to Flux"),
+            ):
+                if lost:
+                    why = f"{pattern.text} leaves out {listed(lost)}: {what}."
+                    fix = "Narrow the pattern, or bring files back with `!` in a line behind it."
+                    where = pattern.path or sourceignore.FILE
+                    yield Flag(Danger.NOT_PACKED, where, why, fix, (pair.name,))
 
 
 def marked(manifest: Manifest, key: str, *values: str) -> bool:
@@ -138,8 +143,8 @@ def _stopped(manifest: Manifest) -> str:
     """Say what does not happen with an object any more; empty where all does."""
     kind = str(manifest.get("kind"))
     field, why = STOPPED.get(kind, ("suspend", ENGINE))
-    group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
-    known = kind in STOPPED or group.endswith(api_groups.TOOLKIT)
+    api_group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
+    known = kind in STOPPED or api_group.endswith(api_groups.TOOLKIT)
     if known and get(dict(manifest), "spec", field) is True:
         return why
     off = any(marked(manifest, key, *values) for key, values in ANNOTATIONS.items())

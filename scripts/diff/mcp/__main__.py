@@ -2,7 +2,8 @@
 
 Run as `python -m scripts.diff.mcp [FOLDER]`: an MCP client starts it and talks to it over standard
 input and output. FOLDER is where `make diff DIFF=--output=FOLDER` has written its report; a report
-that is made anew is read anew. Nothing else is read, nothing is written, no network is asked.
+that is made anew is read anew. Nothing else is read, nothing is written, and no network is asked
+once the SDK's packages are there.
 """
 
 from __future__ import annotations

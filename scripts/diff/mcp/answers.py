@@ -14,8 +14,9 @@ from scripts.diff.outputs import formatting
 
 Report = Mapping[str, Json]
 Answer = dict[str, Json]
-# Characters of an answer, some 6,000 tokens, and of one text in it: none may push out all others.
-LIMIT, TEXT = 20_000, 1_000
+# Characters of an answer, some 6,000 tokens. What a report says has less, as names of fields and
+# the words around them take some; and one text has so much that it cannot push out all others.
+MOST, LIMIT, TEXT = 20_000, 17_000, 1_000
 # Items of a page, if they have room.
 PAGE = 50
 
@@ -157,42 +158,51 @@ def difference(report: Report, title: str, cluster: str = "", offset: int = 0) -
     found = [one for one in report["changes"] if one["title"] == title and about(one)]
     if not found:
         raise _error(f"{title} does not differ in {cluster}", "ask without cluster")
-    left, passed = LIMIT, offset
+    flags = [one for one in report["flags"] if any(_concerns(one, each) for each in found)]
+    told = _Room(LIMIT // 2)
+    raised = told.take([_flag(one) for one in flags])
+    left, passed, shown = LIMIT // 2 + told.left, offset, 0
     differences: list[Json] = []
     for change in found:
-        piece = change["text"][passed : passed + left]
+        piece = _fitting(change["text"][passed : passed + left], left)
         passed = max(passed - len(change["text"]), 0)
-        left -= len(piece)
-        owner = f"release {change['unit']}" if change["release"] else change["unit"]
+        left = max(left - len(json.dumps(piece, ensure_ascii=False)), 0)
+        shown += len(piece)
         differences.append(
             {
                 "action": change["action"],
-                "by": owner,
-                "where": formatting.places(change["places"]),
+                "by": _owner(change),
+                "where": _clip(formatting.places(change["places"])),
                 "edits": len(change["edits"]),
                 "difference": piece,
             }
         )
-    flags = [one for one in report["flags"] if any(_concerns(one, each) for each in found)]
-    answer: Answer = {
-        "title": title,
-        "flags": _Room(LIMIT // 2).take([_flag(one) for one in flags]),
-        "differences": differences,
-    }
-    total, end = sum(len(change["text"]) for change in found), offset + LIMIT - left
+    answer: Answer = {"title": title, "flags": raised, "differences": differences}
+    total, end = sum(len(change["text"]) for change in found), offset + shown
     if end < total:
         answer["more"] = f"{total - end} more characters: ask again with offset={end}"
     return answer
 
 
+def _fitting(text: str, room: int) -> str:
+    """Return as much of a text as has room in JSON, where quotes and ends of lines take two."""
+    while text and (length := len(json.dumps(text, ensure_ascii=False))) > room:
+        text = text[: len(text) * room // length]
+    return text
+
+
 # What items look like
+
+
+def _owner(item: Report) -> str:
+    return _clip(f"release {item['unit']}" if item["release"] else item["unit"])
 
 
 def _flag(flag: Report) -> Json:
     return {
         "flag": flag["name"],
         "about": _clip(flag["where"]),
-        "where": formatting.places(flag["places"]) or "no cluster",
+        "where": _clip(formatting.places(flag["places"])) or "no cluster",
         "why": _clip(flag["why"]),
         "fix": _clip(flag["fix"]),
         **({"blocks": True} if flag["blocks"] else {}),
@@ -208,7 +218,7 @@ def _bump(bump: Report) -> str:
     before = formatting.chart_version(bump["before"], bump["application"]["before"])
     after = formatting.chart_version(bump["after"], bump["application"]["after"])
     own = "" if bump["chart"] == bump["release"] else f" (release {bump['release']})"
-    return f"{bump['chart']}{own} {before} → {after}: {formatting.places(bump['places'])}"
+    return _clip(f"{bump['chart']}{own} {before} → {after}: {formatting.places(bump['places'])}")
 
 
 def _budget(report: Report, cluster: str) -> Iterator[str]:
@@ -232,23 +242,22 @@ def _sentences(report: Report) -> Iterator[tuple[str, Report]]:
 
 
 def _sentence(topic: str, sentence: Report) -> str:
-    where = formatting.places(sentence["places"])
+    where = _clip(formatting.places(sentence["places"]))
     return _clip(f"{topic}: {sentence['text']}") + (f" [{where}]" if where else "")
 
 
 def _count(row: Report) -> str:
-    owner = f"release {row['unit']}" if row["release"] else row["unit"]
     counts = ", ".join(f"{row[action]} {action.value}" for action in Action if row[action])
-    return f"{owner}: {counts} [{formatting.places(row['places'])}]"
+    return _clip(f"{_owner(row)}: {counts} [{formatting.places(row['places'])}]")
 
 
 def _listed(change: Report, flags: Iterable[Report]) -> Json:
     raised = dict.fromkeys(one["name"] for one in flags if _concerns(one, change))
     return {
-        "title": change["title"],
+        "title": _clip(change["title"]),
         "action": change["action"],
-        "by": f"release {change['unit']}" if change["release"] else change["unit"],
-        "where": formatting.places(change["places"]),
+        "by": _owner(change),
+        "where": _clip(formatting.places(change["places"])),
         "edits": len(change["edits"]),
         **({"flags": list(raised)} if raised else {}),
         **({"only_declares": True} if change["declares"] else {}),

@@ -70,14 +70,20 @@ class ReportFile:
         if isinstance(version, int) and version != data.VERSION:
             text = f"is of version {version} of the format; this reads version {data.VERSION}"
             raise self._error(text, f"use the revision that wrote it, or {AGAIN}")
+        try:
+            self._check(document)
+            # Who wrote it may have left out what makes texts printable.
+            return dict(data.printable(document))
+        except RecursionError:
+            raise self._error("is nested too deeply", AGAIN) from None
+
+    def _check(self, document: Json) -> None:
         for error in _VALIDATOR.iter_errors(document):
             # Without the value: it could be of any file.
             text = (
                 f"is not a report of make diff: {error.json_path} is wrong by `{error.validator}`"
             )
             raise self._error(data.printable(text), AGAIN)
-        # Who wrote it may have left out what makes texts printable.
-        return dict(data.printable(document))
 
     def _error(self, message: str, fix: str) -> RepositoryError:
         return RepositoryError(Finding(str(self.path), None, message, fix))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from scripts.core.yamlfile import Json
@@ -28,6 +29,7 @@ def text(report: Report) -> str:
 def data(report: Report) -> dict[str, Json]:
     """Return the report as maps, lists and values of JSON."""
     declaring = formatting.declaring(report.changes)
+    titles = {formatting.title(one): line(f"{one.kind} {one.name}") for one in report.changes}
     return {
         "version": VERSION,
         "base": line(report.base),
@@ -45,7 +47,7 @@ def data(report: Report) -> dict[str, Json]:
             for row in formatting.counts(report)
         ],
         "bumps": [_bump(one) for one in report.bumps],
-        "flags": [_flag(one, report.changes) for one in report.flags],
+        "flags": [_flag(one, titles) for one in report.flags],
         "budget": [_amount(one) for one in report.amounts],
         "topics": _topics(report),
         "pictures": [
@@ -97,10 +99,9 @@ def _bump(bump: Bump) -> dict[str, Json]:
     }
 
 
-def _flag(flag: Flag, changes: tuple[Change, ...]) -> dict[str, Json]:
+def _flag(flag: Flag, titles: Mapping[str, str]) -> dict[str, Json]:
     # Flags that differ only in whom they are about are one, with all of them.
     named = {line(part) for part in flag.where.split(", ")}
-    titles = {formatting.title(change): line(f"{change.kind} {change.name}") for change in changes}
     return {
         "name": flag.name.value,
         "where": line(flag.where),

@@ -61,8 +61,8 @@ def test_a_chart_takes_the_environments_kubernetes(
             "",
             "resource.k8s.io/v1beta1 ResourceClaim",
             [
-                "Kubernetes 1.38 does not serve resource.k8s.io/v1beta1 of ResourceClaim a:"
-                " use resource.k8s.io/v1 (one/flux)"
+                "Kubernetes 1.38 serves no ResourceClaim of resource.k8s.io/v1beta1, as"
+                " ResourceClaim a is: use resource.k8s.io/v1 (one/flux)"
             ],
         ),
     ],

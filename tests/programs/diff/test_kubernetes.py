@@ -94,8 +94,13 @@ def test_an_api_that_a_change_brings(
     [
         (("1.34", "1.35"), [SUCCESSOR], []),
         (("1.24", "1.25"), [BUDGET], REMOVED),
-        (("1.23", "1.24"), [BUDGET], ["1.25, the next one, does not serve policy/v1beta1"]),
+        (
+            ("1.23", "1.24"),
+            [BUDGET],
+            ["1.25, the next one, serves no PodDisruptionBudget"],
+        ),
         (("1.22", "1.23"), [BUDGET], []),
+        (("1.24", "1.24"), [BUDGET], []),
         (("1.25", "1.26"), [BUDGET], []),
         (("1.35", "1.34"), [CLAIM], []),
     ],

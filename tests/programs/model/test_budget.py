@@ -14,6 +14,7 @@ import yaml
 from scripts.core import quantities
 from scripts.core.yamlfile import Json
 from scripts.model import budget
+from scripts.model.images import IMAGES
 from scripts.model.manifests import Repository
 from scripts.model.rendered import Cluster, Item, clusters
 
@@ -51,8 +52,8 @@ def limited(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(limits))
         (tmp_path / "scripts").mkdir(exist_ok=True)
-        images = cluster.repository.root / budget.IMAGES
-        (tmp_path / budget.IMAGES).write_text(images.read_text())
+        known = cluster.repository.root / IMAGES
+        (tmp_path / IMAGES).write_text(known.read_text())
         return dataclasses.replace(cluster, repository=Repository(tmp_path))
 
     return make

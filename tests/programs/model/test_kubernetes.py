@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts.model import charts, kubernetes, schemas
-from scripts.model.manifests import Release
+from scripts.model.manifests import ClusterSync, Release, Repository
+from scripts.model.rendered import Cluster
 
 RELEASE = Release("a", "n", "c", "1", "r", {}, ("HelmRelease", "a"))
 
@@ -93,7 +94,8 @@ def test_which_kubernetes_a_chart_asks_for(
 
 
 def test_the_version_of_an_environment(tmp_path: Path) -> None:
-    assert kubernetes.declared(tmp_path, "one") is None
+    cluster = Cluster(Repository(tmp_path), ClusterSync("one", "flux", []), ())
+    assert kubernetes.declared(cluster) is None
     files = {
         "clusters/one/flux/unit.yaml": "path: ./overlays/here/config\n",
         "overlays/here/budget.yaml": 'kubernetes: "1.36"\n',
@@ -101,6 +103,6 @@ def test_the_version_of_an_environment(tmp_path: Path) -> None:
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    assert kubernetes.declared(tmp_path, "one") == 36
+    assert kubernetes.declared(cluster) == 36
     (tmp_path / "overlays/here/budget.yaml").write_text("nodes: 1\n")
-    assert kubernetes.declared(tmp_path, "one") is None
+    assert kubernetes.declared(cluster) is None
