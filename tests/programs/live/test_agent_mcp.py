@@ -257,6 +257,8 @@ def test_ctrl_c_takes_all_of_it_back(cluster: Cluster, server: Server) -> None:
     """The whole command, with the real mcp-grafana; a terminal interrupts kubectl, too."""
     file = cluster.folder / "build" / "client.json"
     command_line = (sys.executable, "-m", "scripts.live.agent.mcp", "--http", f"--output={file}")
+    # A shell has what it runs in the background ignore it, and what that starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command_line, cwd=CODE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
