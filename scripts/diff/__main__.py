@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from scripts import tools
 from scripts.core.findings import Finding, RepositoryError, counted, execute, progress, report
 from scripts.diff.model import Report
-from scripts.diff.outputs import data, formatting, html, markdown, terminal
+from scripts.diff.outputs import DATA, MARKDOWN, PAGE, data, formatting, html, markdown, terminal
 from scripts.model import revisions
 from scripts.model.revisions import Revision
 
@@ -39,8 +39,6 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
     "html": html.page,
     "json": data.text,
 }
-# The files that --output writes, for a pull request and for its artifact.
-MARKDOWN, PAGE, DATA = "report.md", "report.html", "report.json"
 SLOW = 2
 
 

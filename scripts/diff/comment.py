@@ -17,8 +17,7 @@ from pathlib import Path
 from scripts import tools
 from scripts.core.findings import execute, progress
 from scripts.diff import forges
-from scripts.diff.__main__ import MARKDOWN
-from scripts.diff.outputs import markdown
+from scripts.diff.outputs import MARKDOWN, markdown
 
 # How a comment of this kind begins, on every forge.
 MARK = markdown.MARKER.partition(" flags=")[0]

@@ -10,7 +10,7 @@ from typing import Any
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
 from scripts.diff.model import Action
-from scripts.diff.outputs import formatting
+from scripts.diff.outputs import DATA, formatting
 
 Report = Mapping[str, Json]
 Answer = dict[str, Json]
@@ -314,4 +314,4 @@ def _clip(text: str) -> str:
 
 
 def _error(message: str, fix: str) -> RepositoryError:
-    return RepositoryError(Finding("report.json", None, message, fix))
+    return RepositoryError(Finding(DATA, None, message, fix))

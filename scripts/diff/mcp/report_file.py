@@ -13,9 +13,8 @@ from jsonschema import Draft202012Validator
 
 from scripts.core.findings import Finding, RepositoryError
 from scripts.core.yamlfile import Json
-from scripts.diff.outputs import data
+from scripts.diff.outputs import DATA, data
 
-NAME = "report.json"
 SCHEMA = Path(__file__).parents[1] / "report.schema.json"
 # Bytes. A report of thousands of objects has some; an artifact may hold anything.
 LARGEST = 64 << 20
@@ -31,7 +30,7 @@ class ReportFile:
 
     def __init__(self, folder: Path) -> None:
         """Name the folder; nothing is read yet."""
-        self.path = folder / NAME
+        self.path = folder / DATA
         self._state: object = None
         self._report: dict[str, Json] = {}
 
