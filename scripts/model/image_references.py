@@ -93,9 +93,7 @@ def place(cluster: Cluster, reference: ImageReference) -> tuple[str, int | None]
     keys = _written(release.values if release else dict(item.manifest), reference.image)
     if keys or not release:
         return cluster.place(item, *keys)
-    keys = ("spec", "ref", "tag")
-    source = cluster.repository.where("OCIRepository", release.owner[1], *keys, sync=cluster.sync)
-    return source if source[1] else cluster.place(item)
+    return cluster.repository.chart_version(cluster.sync, release)
 
 
 def _written(whole: Mapping[str, Json], image: str) -> tuple[str, ...]:

@@ -173,6 +173,16 @@ class Repository:
         """The files and lines of objects."""
         return Sources(self.root)
 
+    def chart_version(self, sync: ClusterSync, release: Release) -> tuple[str, int | None]:
+        """Return the file and line of a chart's version, else of what declares the release."""
+        for kind, *keys in (
+            ("OCIRepository", "spec", "ref", "tag"),
+            ("HelmRelease", "spec", "chart", "spec", "version"),
+        ):
+            if (place := self.where(kind, release.owner[1], *keys, sync=sync))[1]:
+                return place
+        return self.where(*release.owner, sync=sync)
+
     def where(
         self, kind: str, name: str, *keys: str, sync: ClusterSync | None = None
     ) -> tuple[str, int | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from scripts.core.findings import Finding
 from scripts.model import kubernetes, schemas
-from scripts.model.manifests import CHART_SOURCES, identity
+from scripts.model.manifests import identity
 from scripts.model.rendered import Cluster
 
 
@@ -17,7 +17,7 @@ def charts_take_it(cluster: Cluster) -> Iterator[Finding]:
         if asks := kubernetes.refuses(release, version or 0):
             text = f"{release.chart} {release.version} asks for Kubernetes {asks}"
             yield Finding(
-                *_where(cluster, release.owner, release.chart),
+                *cluster.repository.chart_version(cluster.sync, release),
                 f"{text}, and the environment has 1.{version}",
                 "take a version of the chart that fits, or correct kubernetes in budget.yaml",
             )
@@ -50,12 +50,3 @@ def notes(clusters: Iterable[Cluster]) -> list[str]:
                 text = f"Kubernetes 1.{following} serves {text}"
                 found.setdefault(text, {})[cluster.name] = None
     return [f"{text} ({', '.join(names)})" for text, names in found.items()]
-
-
-def _where(cluster: Cluster, owner: tuple[str, str], chart: str) -> tuple[str, int | None]:
-    """Return where the chart's version is written, else what declares the release."""
-    for item in cluster.sync.objects():
-        source = item["kind"] in CHART_SOURCES and item["metadata"]["name"] == owner[1]
-        if source and chart in str(item["spec"].get("url")):
-            return cluster.repository.where(item["kind"], owner[1], "spec", "ref", "tag")
-    return cluster.repository.where(*owner)

@@ -141,7 +141,7 @@ def test_the_line_of_a_tag_else_of_the_chart_s_version(rendered: list[Cluster]) 
     assert (path, text[:4]) == ("base/releases/prometheus-blackbox-exporter.yaml", "tag:")
     path, text = said["docker.io/grafana/alloy"]
     assert path.startswith("base/releases/alloy")
-    assert text == "chart:"
+    assert text == 'version: "1.11.1"'
 
 
 @pytest.mark.parametrize(
