@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"(?:\w+_IMAGE|RELATED_IMAGE_\w+)")
 # What cannot be anything else: host, path, and a tag or a digest.
 _WHOLE_NAME = re.compile(
     r"[\w-]+(\.[\w-]+)*(\.[a-z]{2,}|:\d+)(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
-    r"(:[\w][\w.-]*(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})"
+    rf"(:[\w][\w.-]*(@{images.DIGEST.pattern})?|@{images.DIGEST.pattern})"
 )
 
 

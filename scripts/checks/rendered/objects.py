@@ -8,13 +8,13 @@ from scripts.checks.static import object_schemas
 from scripts.checks.static.sync_order import CRD_RELEASE
 from scripts.core.findings import Finding
 from scripts.core.quantities import version_numbers
-from scripts.model import images
+from scripts.model import api_groups, images
 from scripts.model.manifests import ENGINES, NAMESPACES, OPTIONAL_NAMESPACES, group
 from scripts.model.rendered import CLUSTER_SCOPED, Cluster, Item
 
 KEEP_ANNOTATIONS = {
-    "helm.sh/resource-policy": "keep",
-    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    api_groups.RESOURCE_POLICY: "keep",
+    api_groups.SYNC_OPTIONS: "Prune=false,Delete=false",
 }
 # Releases whose CRDs are templates of their own chart; it has no value for Argo CD's annotation.
 # Argo CD keeps what Helm keeps when the Application is deleted, not when the chart drops it.

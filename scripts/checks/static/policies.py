@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.checks.static.admission import ADMISSION_KINDS
 from scripts.core.findings import Finding, Violation
 from scripts.core.yamlfile import Json, leaves, load, load_all, maps
-from scripts.model.api_groups import TOOLKIT
+from scripts.model import api_groups
 from scripts.model.images import EXACT
 from scripts.model.manifests import (
     CONFIGMAP_BYTES,
@@ -30,8 +30,8 @@ from scripts.model.pod_security import POD_SECURITY
 # All that this repository creates is in these; the application's namespaces are not among them.
 OUR_NAMESPACES = NAMESPACES | OPTIONAL_NAMESPACES | ENGINE_NAMESPACES
 KEEP_ANNOTATIONS = {
-    "kustomize.toolkit.fluxcd.io/prune": {"disabled"},
-    "argocd.argoproj.io/sync-options": {"Prune=false", "Delete=false"},
+    api_groups.PRUNE: {"disabled"},
+    api_groups.SYNC_OPTIONS: {"Prune=false", "Delete=false"},
 }
 # Fields of one engine that the other, or a plain `kustomize build`, does not implement.
 ONE_ENGINE = {
@@ -212,7 +212,7 @@ def flux_folder_has_kustomizations_only(root: Path) -> Iterator[Finding]:
     """Flux' folder of a cluster has Kustomizations only."""
     for path in sorted(root.glob("clusters/*/flux/*.yaml")):
         for item in load(path, root):
-            if item.get("kind") != "Kustomization" or not group(item).endswith(TOOLKIT):
+            if item.get("kind") != "Kustomization" or not group(item).endswith(api_groups.TOOLKIT):
                 text = f"{item.get('kind')} among Flux Kustomizations"
                 fix = "put it into base or an overlay, which Argo CD reads too"
                 yield Finding(str(path.relative_to(root)), None, text, fix)

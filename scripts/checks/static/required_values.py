@@ -8,6 +8,7 @@ from scripts.checks.static import references
 from scripts.core.findings import Finding, Violation
 from scripts.core.quantities import byte_size, quantity
 from scripts.core.yamlfile import get
+from scripts.model import api_groups
 from scripts.model.manifests import ClusterSync, Release, Repository, in_values
 from scripts.model.scraping import SELECTORS
 
@@ -101,9 +102,9 @@ def crds(release: Release) -> Iterator[Violation]:
     """CRDs, and with them all custom resources, outlive their release under either engine."""
     at = ("crds", "annotations")
     found = get(release.values, *at) or {}
-    options = set(str(found.get("argocd.argoproj.io/sync-options")).split(","))
+    options = set(str(found.get(api_groups.SYNC_OPTIONS)).split(","))
     if (
-        found.get("helm.sh/resource-policy") != "keep"
+        found.get(api_groups.RESOURCE_POLICY) != "keep"
         or not {"Prune=false", "Delete=false"} <= options
     ):
         text = "CRDs go with their release, and every object of these kinds with them"

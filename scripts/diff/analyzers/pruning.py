@@ -21,14 +21,9 @@ from scripts.model.manifests import CRD, group
 from scripts.model.rendered import Cluster
 
 TOPIC = "Not deleted"
-ARGO_CD, FLUX, HELM = (
-    f"argocd.{api_groups.ARGO_CD}/sync-options",
-    f"{api_groups.KUSTOMIZE}/prune",
-    "helm.sh/resource-policy",
-)
 # What kustomize-controller passes over when it prunes, and when a Kustomization is deleted.
 KEPT = (
-    (FLUX, "disabled"),
+    (api_groups.PRUNE, "disabled"),
     (f"{api_groups.KUSTOMIZE}/reconcile", "disabled"),
     (f"{api_groups.KUSTOMIZE}/ssa", "Ignore"),
 )
@@ -83,7 +78,7 @@ def is_kept(engine: str, manifest: Manifest, *, released: bool, gone: bool) -> b
         gone: Whether all of its release or unit is not declared any more either.
     """
     annotations = manifest["metadata"].get("annotations") or {}
-    keep = annotations.get(HELM) == "keep"
+    keep = annotations.get(api_groups.RESOURCE_POLICY) == "keep"
     if engine == "flux":
         own = any(suspension.marked(manifest, *one) for one in KEPT)
         return keep if released else own
@@ -200,7 +195,7 @@ def _unpruned(owner: Owner, manifest: Manifest) -> str:
 
 
 def _options(manifest: Manifest) -> set[str]:
-    text = str((manifest["metadata"].get("annotations") or {}).get(ARGO_CD, ""))
+    text = str((manifest["metadata"].get("annotations") or {}).get(api_groups.SYNC_OPTIONS, ""))
     return {option.strip() for option in text.split(",")}
 
 

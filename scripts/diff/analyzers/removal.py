@@ -11,6 +11,7 @@ from scripts.diff.analyzers.storage import deletes_claims
 from scripts.diff.analyzers.wording import transition
 from scripts.diff.model import Analysis, Danger, Flag
 from scripts.diff.objects import ClusterPair, Manifest, ObjectKey
+from scripts.model import api_groups
 
 # Kinds whose removal takes more along than itself.
 WHY: Mapping[str, str] = {
@@ -30,7 +31,7 @@ WHY_DELETING: Mapping[str, str] = {
 PRUNE = ("spec", "prune"), ("spec", "syncPolicy", "automated", "prune")
 FORCE = (("spec", "force"),)
 # Of one object, the same.
-FORCED = "kustomize.toolkit.fluxcd.io/force", "enabled"
+FORCED = f"{api_groups.KUSTOMIZE}/force", "enabled"
 
 
 def analyze(pair: ClusterPair) -> Analysis:

@@ -90,7 +90,7 @@ def test_an_object_less_in_a_unit_that_is_held(engine: str, spec: dict[str, Any]
 
 def test_what_an_object_says_overrides_its_application() -> None:
     owner = unit_of("argocd", syncPolicy={**AUTOMATED, "syncOptions": ["Prune=confirm"]})
-    own = manifest("ConfigMap", metadata={"annotations": {pruning.ARGO_CD: "Prune=true"}})
+    own = manifest("ConfigMap", metadata={"annotations": {api_groups.SYNC_OPTIONS: "Prune=true"}})
     assert not said(synced("argocd", owner, own), synced("argocd", owner))
 
 
@@ -98,10 +98,10 @@ def test_what_an_object_says_overrides_its_application() -> None:
     ("place", "key", "value", "stays"),
     [
         # As users write it: fluxcd/kustomize-controller#1647
-        ("annotations", pruning.FLUX, "Disabled", True),
-        ("annotations", pruning.FLUX, "disabled", True),
-        ("annotations", pruning.FLUX, "enabled", False),
-        ("labels", pruning.FLUX, "disabled", True),
+        ("annotations", api_groups.PRUNE, "Disabled", True),
+        ("annotations", api_groups.PRUNE, "disabled", True),
+        ("annotations", api_groups.PRUNE, "enabled", False),
+        ("labels", api_groups.PRUNE, "disabled", True),
         ("annotations", f"{api_groups.KUSTOMIZE}/reconcile", "disabled", True),
         ("annotations", f"{api_groups.KUSTOMIZE}/ssa", "ignore", True),
         ("annotations", f"{api_groups.KUSTOMIZE}/ssa", "IfNotPresent", False),
@@ -144,7 +144,7 @@ def test_a_unit_less(engine: str, spec: dict[str, Any], why: str | None) -> None
 
 def test_an_object_overrides_what_its_application_does_not_delete() -> None:
     spec = {"metadata": CASCADE, "syncPolicy": {"syncOptions": ["Delete=false"]}}
-    own = manifest("ConfigMap", metadata={"annotations": {pruning.ARGO_CD: "Delete=true"}})
+    own = manifest("ConfigMap", metadata={"annotations": {api_groups.SYNC_OPTIONS: "Delete=true"}})
     before = synced("argocd", unit_of("argocd", **spec), own, POLICY)
     (text,) = said(before, synced("argocd", None))
     assert text == "NetworkPolicy n/a, as Application u does not delete"
@@ -176,8 +176,8 @@ def released(*owners: Json, items: tuple[Json, ...] = (CONFIG,)) -> Cluster:
         ({}, {}, None),
         # fluxcd/helm-controller#568
         ({"suspend": True}, {}, "HelmRelease a is suspended while it is deleted"),
-        ({}, {pruning.FLUX: "disabled"}, "HelmRelease a stays: its annotation says"),
-        ({}, {pruning.HELM: "keep"}, None),
+        ({}, {api_groups.PRUNE: "disabled"}, "HelmRelease a stays: its annotation says"),
+        ({}, {api_groups.RESOURCE_POLICY: "keep"}, None),
     ],
 )
 def test_a_release_less(spec: Json, annotations: Json, why: str | None) -> None:
